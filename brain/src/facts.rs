@@ -1,0 +1,136 @@
+//! A read-only view of the world.
+//!
+//! The brain asks; the binary answers from the registry, the store and the logs. Answers are
+//! recorded while they are read, so that an incident can be replayed. Calls may block: they
+//! are made from a blocking thread, never from a runtime worker.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use supervisor::{AutonomyLimit, Event, EventKind, HealthStatus, ProcessName, Status};
+
+/// What is known of a process now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessFacts {
+    /// Its name.
+    pub name: ProcessName,
+    /// The worst state of its copies.
+    pub state: Status,
+    /// State with its flags.
+    pub detail: String,
+    /// Is it held?
+    pub held: bool,
+    /// What the user last asked for: should it run?
+    pub wanted: bool,
+    /// Copies wanted.
+    pub desired: u16,
+    /// Its copies.
+    pub instances: Vec<InstanceFacts>,
+    /// Restarts since the last manual start.
+    pub restarts: u64,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Its upper bound of autonomy.
+    pub autonomy: Option<AutonomyLimit>,
+    /// Its limit, in bytes.
+    pub max_memory: Option<u64>,
+    /// Its breaker; 0 is none.
+    pub max_restarts: u32,
+    /// Copies written in its config file.
+    pub configured_instances: u16,
+    /// What it depends on.
+    pub depends_on: Vec<ProcessName>,
+    /// When its definition last changed, and is there one to go back to?
+    pub changed_at: Option<Timestamp>,
+    /// Is there a definition to go back to?
+    pub has_previous: bool,
+    /// The whole definition, as JSON, with environment values masked.
+    pub config: serde_json::Value,
+}
+
+/// What is known of one copy now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceFacts {
+    /// Its place.
+    pub index: u16,
+    /// Its pid.
+    pub pid: Option<i32>,
+    /// Is there a live process?
+    pub alive: bool,
+    /// Its state.
+    pub state: Status,
+    /// Resident bytes of the tree.
+    pub rss_bytes: Option<u64>,
+    /// Percent of one core.
+    pub cpu_percent: Option<f64>,
+    /// Milliseconds since the run started.
+    pub uptime_ms: Option<u64>,
+    /// Probes.
+    pub health: HealthStatus,
+    /// Failures in a row of the worst probe.
+    pub probe_failures: u32,
+    /// For how long its probe has been failing, in milliseconds.
+    pub probe_down_ms: Option<u64>,
+    /// Why the probe fails.
+    pub probe_error: Option<String>,
+    /// Which life this is.
+    pub generation: u64,
+}
+
+/// One sample of a process's trees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// When.
+    pub at: Timestamp,
+    /// The copy.
+    pub instance: u16,
+    /// Percent of one core.
+    pub cpu_percent: f64,
+    /// Resident bytes.
+    pub rss_bytes: u64,
+    /// Open descriptors of the leader.
+    pub fds: u64,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// A line that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHit {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The text.
+    pub text: String,
+}
+
+/// Reads. Nothing here can change anything.
+pub trait Facts: Send + Sync {
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// One process, if it exists.
+    fn process(&self, name: &ProcessName) -> Option<ProcessFacts>;
+    /// Every process's name.
+    fn processes(&self) -> Vec<ProcessName>;
+    /// Events of a process in the last `window`, oldest first, at most 100; all kinds when
+    /// `kind` is none.
+    fn events(&self, name: &ProcessName, kind: Option<EventKind>, window: Duration) -> Vec<Event>;
+    /// Samples of a process in the last `window`, oldest first.
+    fn samples(&self, name: &ProcessName, window: Duration) -> Vec<Sample>;
+    /// Lines of a process in the last `window` that match, newest last, at most `limit`.
+    /// The regular expression has been checked.
+    fn log_lines(
+        &self,
+        name: &ProcessName,
+        pattern: &str,
+        window: Duration,
+        limit: usize,
+    ) -> Vec<LogHit>;
+    /// How many lines match, counting at most 100,000.
+    fn log_count(&self, name: &ProcessName, pattern: &str, window: Duration) -> u64;
+    /// Bytes the process printed in the last `window`.
+    fn log_bytes(&self, name: &ProcessName, window: Duration) -> u64;
+    /// The command line of whoever listens on a TCP port here, with its pid.
+    fn port_holder(&self, port: u16) -> Option<(i32, String)>;
+}

@@ -1,0 +1,136 @@
+//! Symptoms of one cause, and what becomes of them.
+//!
+//!   open → diagnosing → planned → awaiting_approval → acting → verifying → resolved
+//!     └──────────┴─────────┴─ recovered by itself ───────────────────────► resolved
+//!                         denied, expired, failed, limits ────────────────► escalated → closed
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use supervisor::ProcessName;
+
+/// The id of an incident: `inc-` and a number that rises with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(pub i64);
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "inc-{}", self.0)
+    }
+}
+
+/// One sign in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SymptomKind {
+    /// A run died.
+    Crash,
+    /// It could not be started.
+    SpawnFailed,
+    /// The supervisor gave up, or somebody holds it.
+    Errored,
+    /// A probe failed as often as it may.
+    HealthFail,
+    /// A probe passes again.
+    HealthRecover,
+    /// Resident memory passed the limit.
+    MemoryExceeded,
+    /// Seen on a slow look: nothing happened, but something is wrong for a while.
+    Tick,
+}
+
+impl SymptomKind {
+    /// The event name that playbooks list under `on`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SymptomKind::Crash => "crash",
+            SymptomKind::SpawnFailed => "spawn_failed",
+            SymptomKind::Errored => "errored",
+            SymptomKind::HealthFail => "health_fail",
+            SymptomKind::HealthRecover => "health_recover",
+            SymptomKind::MemoryExceeded => "memory_exceeded",
+            SymptomKind::Tick => "tick",
+        }
+    }
+}
+
+/// One sign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Symptom {
+    /// What kind.
+    pub kind: SymptomKind,
+    /// When.
+    pub at: Timestamp,
+    /// The copy it was seen on.
+    pub instance: Option<u16>,
+    /// The event row, where there is one.
+    pub event: Option<i64>,
+    /// The event's data.
+    pub data: Value,
+}
+
+/// Something a claim rests on. The id exists: `event:812`, `log:<id>`, `metric:rss`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Where it can be looked up.
+    pub id: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Equal fingerprints mean the same illness.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// 64-bit hash as 16 hexadecimal digits. Stable over versions.
+    pub hash: String,
+    /// What was hashed, for people: `crash · exit 1 · Error: Cannot find module <str>`.
+    pub readable: String,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentState {
+    /// Seen.
+    Open,
+    /// Being thought about.
+    Diagnosing,
+    /// There is a plan.
+    Planned,
+    /// A person is asked.
+    AwaitingApproval,
+    /// The plan runs.
+    Acting,
+    /// The plan ran; whether it helped is measured.
+    Verifying,
+    /// The trouble is gone.
+    Resolved,
+    /// A person has it.
+    Escalated,
+    /// Over.
+    Closed,
+}
+
+/// Symptoms of one cause on one process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its id.
+    pub id: IncidentId,
+    /// The process it is about.
+    pub process: ProcessName,
+    /// When its first symptom was seen.
+    pub opened: Timestamp,
+    /// When it ended.
+    pub closed: Option<Timestamp>,
+    /// Where it stands.
+    pub state: IncidentState,
+    /// Its symptoms, oldest first.
+    pub symptoms: Vec<Symptom>,
+    /// What illness it is.
+    pub fingerprint: Option<Fingerprint>,
+    /// A line for people.
+    pub title: String,
+}

@@ -1,0 +1,5 @@
+//! mhost: a process supervisor whose on-call engineer is built in.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,174 @@
+//! What the supervisor asks of the operating system, as one small trait.
+//!
+//! The instance actor knows nothing of forks, FIFOs or `/proc`: it hands over a
+//! [`SpawnOrder`] and gets a [`ProcessRef`] back. The real one is `sys::OsLauncher`; tests
+//! use `testing::FakeLauncher`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::ids::{Generation, InstanceId};
+use crate::os_text::OsText;
+use crate::spec::{Argv, Limits, Signal};
+use crate::state::{ExitStatus, ProcessRef};
+
+/// Everything a spawn needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpawnOrder {
+    /// Whose run it is.
+    pub instance: InstanceId,
+    /// Which run.
+    pub generation: Generation,
+    /// Program and arguments.
+    pub argv: Argv,
+    /// Absolute working folder.
+    pub cwd: PathBuf,
+    /// The complete environment.
+    pub env: BTreeMap<String, OsText>,
+    /// Limits to set before exec.
+    pub limits: Limits,
+    /// User to become.
+    pub user: Option<String>,
+    /// Group to become.
+    pub group: Option<String>,
+    /// FIFO that becomes standard output; it is made here if it does not exist.
+    pub stdout: PathBuf,
+    /// FIFO that becomes standard error.
+    pub stderr: PathBuf,
+}
+
+/// Why a run could not be started. The texts complete "could not start `api`: …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpawnError {
+    /// The program is not there.
+    #[error("program `{program}` not found{hint}")]
+    NotFound {
+        /// As it was looked up.
+        program: String,
+        /// ` on PATH`, or empty for a path.
+        hint: String,
+    },
+    /// It has no execute right, or a folder on its path may not be entered.
+    #[error("no permission to execute `{program}`")]
+    NotExecutable {
+        /// The program.
+        program: String,
+    },
+    /// The working folder is missing or may not be entered.
+    #[error("cannot enter the working folder {path}: {error}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
+    },
+    /// A user or group that does not exist, or that the daemon may not become.
+    #[error("cannot run as `{who}`: {error}")]
+    Identity {
+        /// The user or group.
+        who: String,
+        /// What the system said.
+        error: String,
+    },
+    /// A limit the system refuses.
+    #[error("cannot set limit `{limit}`: {error}")]
+    Limit {
+        /// The key under `limits`.
+        limit: String,
+        /// What the system said.
+        error: String,
+    },
+    /// A FIFO could not be made or opened.
+    #[error("cannot open the output FIFO {path}: {error}")]
+    Output {
+        /// The FIFO.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
+    },
+    /// Anything else the system said at `stage`.
+    #[error("{stage} failed: {error}")]
+    System {
+        /// `fork`, `setsid`, `exec`.
+        stage: String,
+        /// What the system said.
+        error: String,
+    },
+}
+
+impl SpawnError {
+    /// Does it count for the breaker? A missing or forbidden program does not heal by trying.
+    pub fn counts_for_breaker(&self) -> bool {
+        matches!(
+            self,
+            SpawnError::NotFound { .. } | SpawnError::NotExecutable { .. }
+        )
+    }
+}
+
+/// Who gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The leader alone.
+    Leader,
+    /// Its process group.
+    Group,
+    /// The group and everything that carries the instance's mark, also after `setsid` and a
+    /// double fork.
+    Tree,
+}
+
+/// What is left of a run that a former daemon had started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It lives; it is watched from now on.
+    Alive(ProcessRef),
+    /// It ended meanwhile.
+    Ended(ExitStatus),
+}
+
+/// The operating system as the supervisor needs it.
+#[async_trait]
+pub trait Launcher: Send + Sync + std::fmt::Debug {
+    /// Starts a run. Answers when `execve` has succeeded or failed, with the exact reason.
+    async fn spawn(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError>;
+
+    /// Waits until the process has exited and says how. Asking again gives the same answer
+    /// until [`Launcher::forget`]. Cancel safe.
+    async fn exited(&self, process: &ProcessRef) -> ExitStatus;
+
+    /// Sends a signal, after proof that it reaches the same process. False when nobody was
+    /// left to get it.
+    async fn signal(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        signal: Signal,
+        scope: Scope,
+    ) -> bool;
+
+    /// How many processes of the run's tree are alive, without the leader. `generation`
+    /// bounds it: a newer run's processes do not count.
+    async fn remaining(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        generation: Generation,
+    ) -> usize;
+
+    /// Takes over a run that a former daemon recorded: opens a pidfd first and then proves
+    /// the identity.
+    async fn adopt(&self, process: &ProcessRef) -> Found;
+
+    /// Looks for a run that was ordered but never recorded, by the marks in its environment.
+    async fn find_unrecorded(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+    ) -> Option<ProcessRef>;
+
+    /// Lets go of what is kept for a process that has been dealt with.
+    fn forget(&self, process: &ProcessRef);
+}

@@ -1,0 +1,35 @@
+//! Keeps programs alive, and never loses one, nor a line of its log.
+//!
+//! This crate is a complete supervisor. It knows nothing of models, chat or incidents, and
+//! imports no other crate of the workspace.
+
+mod bus;
+mod caller;
+mod clock;
+pub mod command;
+mod control;
+mod event;
+mod ids;
+pub mod launch;
+pub mod logs;
+mod os_text;
+mod paths;
+pub mod spec;
+pub mod state;
+pub mod store;
+mod tasks;
+pub mod units;
+
+pub use bus::Bus;
+pub use caller::{Caller, Role, Via};
+pub use clock::{Clock, after, until};
+pub use command::view::HealthStatus;
+pub use command::{Command, Reply, Request, Target};
+pub use control::{Actor, Control, ControlError};
+pub use event::{Event, EventKind, NewEvent};
+pub use ids::{EventId, Generation, InstanceId, MAX_NAME, NameError, ProcessName, RESERVED_NAMES};
+pub use os_text::OsText;
+pub use paths::{HomeError, MAX_SOCKET_PATH, Paths, Stream};
+pub use spec::{AutonomyLimit, GroupSpec, ProcessSpec};
+pub use state::{ProcessRef, Status};
+pub use tasks::Tasks;

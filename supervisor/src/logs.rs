@@ -1,0 +1,110 @@
+//! Capture and search of what programs print.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::command::Target;
+use crate::ids::{InstanceId, ProcessName};
+use crate::paths::Stream;
+
+/// Which kept lines are asked for. All conditions combine with AND.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogQuery {
+    /// Whose; all when absent.
+    #[serde(default)]
+    pub target: Option<Target>,
+    /// The last so many of the selection.
+    #[serde(default = "default_lines")]
+    pub lines: usize,
+    /// From this time on.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Up to this time.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Lines that match this regular expression.
+    #[serde(default)]
+    pub grep: Option<String>,
+    /// One stream only.
+    #[serde(default)]
+    pub stream: Option<Stream>,
+    /// So many lines around each hit.
+    #[serde(default)]
+    pub context: usize,
+    /// Only lines after the one with this id: how a follower goes on.
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
+fn default_lines() -> usize {
+    100
+}
+
+impl Default for LogQuery {
+    fn default() -> Self {
+        Self {
+            target: None,
+            lines: default_lines(),
+            since: None,
+            until: None,
+            grep: None,
+            stream: None,
+            context: 0,
+            after: None,
+        }
+    }
+}
+
+/// A kept line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Orders lines and resumes a follower; the same over restarts of the daemon.
+    pub id: String,
+    /// When its first byte was read.
+    pub ts: Timestamp,
+    /// The process.
+    pub process: ProcessName,
+    /// The copy.
+    pub instance: u16,
+    /// Where it was printed.
+    pub stream: Stream,
+    /// The text, with replacement characters where it was not UTF-8, without its line end.
+    pub message: String,
+    /// It was longer than 64 KiB and is cut here; the segment has it whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub truncated: bool,
+    /// It is here for context and did not match by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub context: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde wants"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// An answer to a [`LogQuery`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// In time order.
+    pub lines: Vec<LogLine>,
+    /// Where a follower goes on, also when there were no lines.
+    pub next: String,
+}
+
+/// Which streams a query is over, once its target is resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Out, err or both.
+    pub streams: Vec<Stream>,
+    /// Where its segments lie.
+    pub folder: PathBuf,
+}

@@ -1,0 +1,154 @@
+//! What the user wants to run: validated and immutable.
+//!
+//! [`ProcessConfig`] is the table as written; [`ProcessSpec`] adds what the loader decided
+//! once and for all (absolute folder, argument vector, environment layers), so that nobody
+//! looks at the caller's surroundings again. A changed definition is a new spec.
+
+mod config;
+mod forms;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use config::{
+    AutonomyLimit, Autorestart, CodePattern, EnvFile, EnvPriority, EnvValue, ExpectedCode, Health,
+    HttpProbe, Instances, Limits, OnFail, PortText, ProcessConfig, ScriptProbe, Signal, TcpProbe,
+    Watch, defaults,
+};
+pub use forms::{MAX_INSTANCES, SignalError};
+
+use crate::ids::{Generation, InstanceId, ProcessName};
+use crate::os_text::OsText;
+use crate::paths::Paths;
+
+/// A process as the user wants it, complete and checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessSpec {
+    /// Its name.
+    pub name: ProcessName,
+    /// The table, expanded.
+    pub config: ProcessConfig,
+    /// How many copies, with `"max"` resolved.
+    pub instances: u16,
+    /// The config file it came from.
+    pub project: Option<Project>,
+    /// Absolute working folder.
+    pub cwd: PathBuf,
+    /// Program and arguments.
+    pub argv: Argv,
+    /// The layers its environment is made of.
+    pub env: EnvLayers,
+}
+
+/// The config file a process came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// Canonical path of the file.
+    pub file: PathBuf,
+    /// Groups of the file this process belongs to.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// A program and its arguments, ready for `execve`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argv {
+    /// A path, or a name to look up on the process's own PATH.
+    pub program: String,
+    /// The rest.
+    pub args: Vec<String>,
+    /// The interpreter that was put in front, if one was.
+    pub interpreter: Option<String>,
+}
+
+/// Environment variables by where they come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EnvLayers {
+    /// From env files, later files already applied over earlier ones.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// From the environment that ran `mhost start`, without `MHOST_*`.
+    #[serde(default)]
+    pub os: BTreeMap<String, OsText>,
+    /// From `--env` flags: these win over everything.
+    #[serde(default)]
+    pub flags: BTreeMap<String, String>,
+}
+
+/// A group of processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: String,
+    /// Members in start order.
+    pub members: Vec<ProcessName>,
+    /// Groups or processes that come first.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// The file it came from.
+    pub project: Option<PathBuf>,
+}
+
+impl ProcessSpec {
+    /// The environment of one run, complete: lowest first are env files, then `[env]` and the
+    /// caller's environment in the order `env_priority` says, then `--env` flags, then
+    /// `increment_var`, then `MHOST_*`.
+    pub fn environment(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        paths: &Paths,
+    ) -> BTreeMap<String, OsText> {
+        let mut merged: BTreeMap<String, OsText> = BTreeMap::new();
+        let text = |map: &BTreeMap<String, String>| -> Vec<(String, OsText)> {
+            map.iter()
+                .map(|(key, value)| (key.clone(), OsText::from(value.as_str())))
+                .collect()
+        };
+        let table: Vec<_> = self
+            .config
+            .env
+            .iter()
+            .map(|(key, value)| (key.clone(), OsText::from(value.0.as_str())))
+            .collect();
+        let os: Vec<_> = self
+            .env
+            .os
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        merged.extend(text(&self.env.files));
+        match self.config.env_priority {
+            EnvPriority::Os => {
+                merged.extend(table);
+                merged.extend(os);
+            }
+            EnvPriority::Config => {
+                merged.extend(os);
+                merged.extend(table);
+            }
+        }
+        merged.extend(text(&self.env.flags));
+        if let Some(key) = &self.config.increment_var
+            && let Some(base) = merged
+                .get(key)
+                .and_then(|value| value.to_str()?.parse::<u64>().ok())
+        {
+            merged.insert(
+                key.clone(),
+                OsText::from((base + u64::from(instance.index)).to_string().as_str()),
+            );
+        }
+        let own = [
+            ("MHOST_NAME", self.name.to_string()),
+            ("MHOST_INSTANCE", instance.index.to_string()),
+            ("MHOST_INSTANCES", self.instances.to_string()),
+            ("MHOST_GENERATION", generation.to_string()),
+        ];
+        merged.extend(own.map(|(key, value)| (key.to_owned(), OsText::from(value.as_str()))));
+        merged.insert("MHOST_HOME".into(), OsText::from(paths.home().as_os_str()));
+        merged
+    }
+}

@@ -1,0 +1,457 @@
+//! The table `[process.<name>]`, as a person writes it.
+//!
+//! These types are the manual: a field's doc says what it does, its unit and its default.
+//! The JSON Schema and the reference page are generated from them. A value of
+//! [`ProcessConfig`] has its variables expanded; that it is *valid* is said by
+//! [`crate::spec::ProcessSpec`], which holds one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::ByteSize;
+
+/// One process: what to run, how many, and what to do when it fails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessConfig {
+    /// Command line or script path. A script's interpreter is found by its extension.
+    /// A shell runs it only if it holds one of `| & ; < > $( \``.
+    pub command: String,
+    /// Arguments added after the command's own words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Program that runs the script; `none` runs it directly. Default: by extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<String>,
+    /// Number of copies, 0 to 256, or `"max"` for one per CPU. Default 1.
+    #[serde(default)]
+    pub instances: Instances,
+    /// Working folder, relative to this file. Default: the file's folder. `~` expands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Environment variables. Numbers and booleans become strings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, EnvValue>,
+    /// Env file or files, later wins; `true` reads `.env`, `.env.local` and `.env.$NODE_ENV`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_file: Option<EnvFile>,
+    /// Which wins when the same variable is in `[env]` and in the environment that ran
+    /// `mhost start`: `"os"` (default) or `"config"`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub env_priority: EnvPriority,
+    /// Resident memory of one instance's whole process tree at which it is restarted. At least `1MB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub max_memory: Option<ByteSize>,
+    /// Crashes in a row, each within `min_uptime`, after which it is not retried. 0 = no limit. Default 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_restarts: u32,
+    /// A run shorter than this counts for `max_restarts`. Default `1s`.
+    #[serde(default = "defaults::min_uptime", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub min_uptime: Duration,
+    /// A run longer than this makes the delay start again at `restart_delay`. Default `60s`.
+    #[serde(default = "defaults::stable_after", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub stable_after: Duration,
+    /// Delay before the first retry; doubles with each. Default `100ms`.
+    #[serde(default = "defaults::restart_delay", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub restart_delay: Duration,
+    /// Longest delay between retries. Default `30s`.
+    #[serde(
+        default = "defaults::max_restart_delay",
+        with = "crate::units::duration"
+    )]
+    #[schemars(with = "String")]
+    pub max_restart_delay: Duration,
+    /// Time between `stop_signal` and SIGKILL. `0s` kills at once. Default `10s`.
+    #[serde(default = "defaults::grace_period", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub grace_period: Duration,
+    /// Signal that asks it to stop. Default `SIGTERM`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub stop_signal: Signal,
+    /// `true` restarts after a failure (default), `"always"` also after exit 0, `false` never.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub autorestart: Autorestart,
+    /// When to restart it, as cron: five fields, six with seconds first, or `@daily`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_restart: Option<String>,
+    /// IANA time zone of `cron_restart`. Default `UTC`.
+    #[serde(default = "defaults::timezone")]
+    pub timezone: String,
+    /// Restart when files change: `true` for source files under `cwd`, or a list of globs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub watch: Watch,
+    /// Globs that `watch` does not look at, beside the built-in ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// How `mhost logs` shows times, of `YYYY MM DD HH mm ss SSS Z`. Default `YYYY-MM-DDTHH:mm:ssZ`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_date_format: Option<String>,
+    /// Processes that must be online before this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// Its probes must pass within this time after a start. Default `30s`.
+    #[serde(default = "defaults::start_timeout", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub start_timeout: Duration,
+    /// Probes; all must pass.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub health: Health,
+    /// Labels for `--tag`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// End the whole tree on stop and what is left of it on exit. Default `true`.
+    #[serde(default = "defaults::yes")]
+    pub kill_tree: bool,
+    /// User to run as. Only when the daemon is root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Group to run as. Only when the daemon is root. Default: the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Limits the kernel enforces.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// Variable whose number is raised by the instance's index, such as `PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub increment_var: Option<String>,
+    /// `false` registers it without starting it. Default `true`.
+    #[serde(default = "defaults::yes")]
+    pub enabled: bool,
+    /// The most that mhost's brain and agent may do to it: `manual`, `supervised`, `semi`
+    /// or `autonomous`. It can only lower the configured level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autonomy: Option<AutonomyLimit>,
+}
+
+/// A number of copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instances {
+    /// So many.
+    Count(u16),
+    /// One per CPU.
+    Max,
+}
+
+/// A value of `[env]`: a string, or a scalar that is turned into one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct EnvValue(pub String);
+
+/// The key `env_file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvFile {
+    /// `true`: the conventional names. `false` is the same as leaving it out.
+    Conventional(bool),
+    /// These files, later wins.
+    Files(Vec<String>),
+}
+
+/// Who wins when a variable is in `[env]` and in the caller's environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvPriority {
+    /// The environment of the caller.
+    #[default]
+    Os,
+    /// The table.
+    Config,
+}
+
+/// The key `autorestart`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Autorestart {
+    /// Never.
+    Never,
+    /// After a non-zero exit or a signal.
+    #[default]
+    OnFailure,
+    /// Also after exit 0.
+    Always,
+}
+
+/// The key `watch`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Watch {
+    /// Nothing is watched.
+    #[default]
+    Off,
+    /// Source files under `cwd`.
+    Sources,
+    /// Files that match one of these globs, relative to `cwd`.
+    Globs(Vec<String>),
+}
+
+/// Upper bound for brain and agent, least first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum AutonomyLimit {
+    /// Observe only.
+    Manual,
+    /// Ask before anything that changes state.
+    Supervised,
+    /// Do what is low risk, ask for the rest.
+    Semi,
+    /// Act within bounds.
+    Autonomous,
+}
+
+/// Limits the kernel enforces, set before the program starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Open files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nofile: Option<u64>,
+    /// Processes and threads of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nproc: Option<u64>,
+    /// Size of a core file, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<u64>,
+    /// CPU time, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u64>,
+    /// Niceness, -20 to 19. Below 0 needs privilege.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i8>,
+}
+
+/// The tables `[process.<name>.health.<kind>]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Ask a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpProbe>,
+    /// Open a TCP connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpProbe>,
+    /// Run a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<ScriptProbe>,
+}
+
+/// Ask a URL. Redirects are not followed and proxy variables are ignored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpProbe {
+    /// What to ask. `${PORT}` and `{instance}` are filled in per instance.
+    pub url: String,
+    /// Time between probes. Default `10s`.
+    #[serde(default = "defaults::http_interval", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Time it may take; at most `interval`. Default `3s`.
+    #[serde(default = "defaults::http_timeout", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Failures in a row that make it unhealthy. Default 3.
+    #[serde(default = "defaults::retries")]
+    pub retries: u32,
+    /// Status it must answer: a number, `"2xx"`, or a list. Default 200.
+    #[serde(default, alias = "expected_status")]
+    pub expected_code: ExpectedCode,
+    /// Method. Default `GET`.
+    #[serde(default = "defaults::get")]
+    pub method: String,
+    /// Headers to send.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Text that the answer must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_contains: Option<String>,
+    /// Accept any certificate. Default `false`.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Failures this soon after a start do not count. Default `0s`.
+    #[serde(default, with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub start_period: Duration,
+    /// Passes in a row that make it healthy. Default 1.
+    #[serde(default = "defaults::success_threshold")]
+    pub success_threshold: u32,
+    /// What an unhealthy process gets. Default `restart`.
+    #[serde(default)]
+    pub on_fail: OnFail,
+}
+
+/// Open a TCP connection and close it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpProbe {
+    /// Host. Default `localhost`.
+    #[serde(default = "defaults::localhost")]
+    pub host: String,
+    /// Port: a number, or `"${PORT}"`.
+    pub port: PortText,
+    /// Time between probes. Default `10s`.
+    #[serde(default = "defaults::http_interval", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Time it may take; at most `interval`. Default `2s`.
+    #[serde(default = "defaults::tcp_timeout", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Failures in a row that make it unhealthy. Default 3.
+    #[serde(default = "defaults::retries")]
+    pub retries: u32,
+    /// Failures this soon after a start do not count. Default `0s`.
+    #[serde(default, with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub start_period: Duration,
+    /// Passes in a row that make it healthy. Default 1.
+    #[serde(default = "defaults::success_threshold")]
+    pub success_threshold: u32,
+    /// What an unhealthy process gets. Default `restart`.
+    #[serde(default)]
+    pub on_fail: OnFail,
+}
+
+/// Run a command in the process's folder and environment; exit 0 passes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptProbe {
+    /// Command line, run by `/bin/sh -c` in a process group of its own.
+    pub command: String,
+    /// Time between probes. Default `30s`.
+    #[serde(default = "defaults::script_interval", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Time it may take before it is killed; at most `interval`. Default `5s`.
+    #[serde(default = "defaults::script_timeout", with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Failures in a row that make it unhealthy. Default 3.
+    #[serde(default = "defaults::retries")]
+    pub retries: u32,
+    /// Failures this soon after a start do not count. Default `0s`.
+    #[serde(default, with = "crate::units::duration")]
+    #[schemars(with = "String")]
+    pub start_period: Duration,
+    /// Passes in a row that make it healthy. Default 1.
+    #[serde(default = "defaults::success_threshold")]
+    pub success_threshold: u32,
+    /// What an unhealthy process gets. Default `restart`.
+    #[serde(default)]
+    pub on_fail: OnFail,
+}
+
+/// A port number, or a text with a variable that becomes one per instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortText(pub String);
+
+/// Statuses an HTTP probe takes as a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedCode(pub Vec<CodePattern>);
+
+/// One status, or a class of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodePattern {
+    /// Exactly this.
+    Exact(u16),
+    /// `2xx` is `Class(2)`.
+    Class(u8),
+}
+
+/// What an unhealthy process gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFail {
+    /// A restart.
+    #[default]
+    Restart,
+    /// An event only.
+    Notify,
+}
+
+/// A signal by its name, such as `SIGTERM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signal(pub i32);
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Defaults, each with its source.
+pub mod defaults {
+    use std::time::Duration;
+
+    /// 1 s: a run shorter than this never came up.
+    pub fn min_uptime() -> Duration {
+        Duration::from_secs(1)
+    }
+    /// 60 s: a run longer than this was a healthy one.
+    pub fn stable_after() -> Duration {
+        Duration::from_secs(60)
+    }
+    /// 100 ms: the base delay of the peer.
+    pub fn restart_delay() -> Duration {
+        Duration::from_millis(100)
+    }
+    /// 30 s: the cap of the peer.
+    pub fn max_restart_delay() -> Duration {
+        Duration::from_secs(30)
+    }
+    /// 10 s: the grace period container runtimes use.
+    pub fn grace_period() -> Duration {
+        Duration::from_secs(10)
+    }
+    /// 30 s.
+    pub fn start_timeout() -> Duration {
+        Duration::from_secs(30)
+    }
+    /// 10 s, also for TCP.
+    pub fn http_interval() -> Duration {
+        Duration::from_secs(10)
+    }
+    /// 3 s.
+    pub fn http_timeout() -> Duration {
+        Duration::from_secs(3)
+    }
+    /// 2 s.
+    pub fn tcp_timeout() -> Duration {
+        Duration::from_secs(2)
+    }
+    /// 30 s: a script costs more than a request.
+    pub fn script_interval() -> Duration {
+        Duration::from_secs(30)
+    }
+    /// 5 s.
+    pub fn script_timeout() -> Duration {
+        Duration::from_secs(5)
+    }
+    /// 3.
+    pub fn retries() -> u32 {
+        3
+    }
+    /// 1.
+    pub fn success_threshold() -> u32 {
+        1
+    }
+    /// `GET`.
+    pub fn get() -> String {
+        "GET".into()
+    }
+    /// `localhost`.
+    pub fn localhost() -> String {
+        "localhost".into()
+    }
+    /// `UTC`.
+    pub fn timezone() -> String {
+        "UTC".into()
+    }
+    /// `true`.
+    pub fn yes() -> bool {
+        true
+    }
+}

@@ -1,0 +1,310 @@
+//! Where an instance stands.
+//!
+//! A variant carries exactly the data that exists in that state: there is a process in
+//! `Starting`, `Online` and `Stopping` and nowhere else, except for the one that would not
+//! die. What must survive the daemon is the whole of [`Saved`].
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Generation;
+
+/// A process of the operating system, with the proof that it is still the same one.
+///
+/// A pid alone proves nothing, since pids are used again; together with the start time and
+/// the boot it names one process for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Its pid, which is also its process group and session.
+    pub pid: i32,
+    /// Start time in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
+    pub start_time: u64,
+    /// The kernel's id of this boot.
+    pub boot_id: String,
+}
+
+/// One life of an instance, from spawn to exit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Which life it is, from 1.
+    pub generation: Generation,
+    /// The process.
+    pub process: ProcessRef,
+    /// When it was spawned.
+    pub started_at: Timestamp,
+}
+
+/// Where an instance stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Not running: stopped on purpose, finished, or never started.
+    Stopped,
+    /// A spawn was ordered and has not answered yet. Written as intention before the fork.
+    Spawning {
+        /// The generation the new run will have.
+        generation: Generation,
+        /// When it was ordered.
+        since: Timestamp,
+    },
+    /// Running; its probes have not all passed yet, or it has not lived long enough.
+    Starting {
+        /// The run.
+        run: Run,
+    },
+    /// Running and passing all probes.
+    Online {
+        /// The run.
+        run: Run,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The stop signal was sent; inside the grace period, or waiting for the rest of the tree.
+    Stopping {
+        /// The run.
+        run: Run,
+        /// What happens when it is gone.
+        then: AfterStop,
+        /// Why it is stopped.
+        reason: Reason,
+        /// When it gets SIGKILL, or when it is given up on, if it already got it.
+        deadline: Timestamp,
+        /// SIGKILL was sent.
+        killed: bool,
+        /// The leader has exited, with this; only the rest of its tree is waited for.
+        exit: Option<ExitStatus>,
+    },
+    /// It failed. `hold` says what comes next.
+    Errored {
+        /// What comes next.
+        hold: Hold,
+    },
+}
+
+/// What follows an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hold", rename_all = "snake_case")]
+pub enum Hold {
+    /// It is started again at this time.
+    Retrying {
+        /// When.
+        next_at: Timestamp,
+        /// The number of this attempt, from 1.
+        attempt: u32,
+    },
+    /// `max_restarts` crashes in a row: nobody tries again before somebody asks.
+    Breaker,
+    /// Held by a playbook, the agent or a person.
+    Held {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// `autorestart = false` and it failed.
+    NoAutorestart,
+    /// It is still there 5 s after SIGKILL: uninterruptible.
+    Unkillable {
+        /// The run that will not die.
+        run: Run,
+    },
+}
+
+/// What happens when a stopping run is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterStop {
+    /// It stays stopped.
+    Stay,
+    /// A new run starts at once.
+    Start,
+    /// It failed its probes, or ran into `start_timeout`: the restart rule decides.
+    Fail,
+    /// It is held.
+    Hold {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a run is stopped or started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Somebody asked.
+    Manual,
+    /// It crashed.
+    Crash,
+    /// It passed its memory limit.
+    Memory,
+    /// Its schedule said so.
+    Cron,
+    /// A watched file changed.
+    Watch,
+    /// A reload replaces it.
+    Reload,
+    /// Its probe failed.
+    Probe,
+    /// It did not come up in time.
+    StartTimeout,
+    /// The number of copies went down.
+    Scale,
+    /// A playbook.
+    Brain,
+    /// The agent.
+    Agent,
+    /// The daemon ends.
+    Shutdown,
+}
+
+impl Reason {
+    /// As in event data.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Manual => "manual",
+            Reason::Crash => "crash",
+            Reason::Memory => "memory",
+            Reason::Cron => "cron",
+            Reason::Watch => "watch",
+            Reason::Reload => "reload",
+            Reason::Probe => "probe",
+            Reason::StartTimeout => "start_timeout",
+            Reason::Scale => "scale",
+            Reason::Brain => "brain",
+            Reason::Agent => "agent",
+            Reason::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It ended while nobody could look.
+    Unknown,
+}
+
+impl ExitStatus {
+    /// Exit code 0.
+    pub fn is_success(self) -> bool {
+        self == ExitStatus::Code(0)
+    }
+}
+
+/// Counters of the restart rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Crashes in a row of runs shorter than `stable_after`: the exponent of the backoff.
+    pub backoff: u32,
+    /// Crashes in a row of runs shorter than `min_uptime`: what the breaker counts.
+    pub breaker: u32,
+    /// Restarts since the last manual start, for any reason.
+    pub restarts: u64,
+    /// Restarts ever.
+    pub restarts_total: u64,
+    /// The generation of the newest run.
+    pub generation: Generation,
+}
+
+/// All of an instance that survives the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Where it stands.
+    pub state: State,
+    /// Its counters.
+    pub counters: Counters,
+    /// How the last run ended.
+    pub last_exit: Option<ExitStatus>,
+    /// When the last run ended.
+    pub last_exit_at: Option<Timestamp>,
+}
+
+impl Default for Saved {
+    fn default() -> Self {
+        Self {
+            state: State::Stopped,
+            counters: Counters::default(),
+            last_exit: None,
+            last_exit_at: None,
+        }
+    }
+}
+
+/// The five states a person sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Not running.
+    Stopped,
+    /// Coming up.
+    Starting,
+    /// Running and healthy.
+    Online,
+    /// Going down.
+    Stopping,
+    /// Failed.
+    Errored,
+}
+
+impl Status {
+    /// The word a person sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Stopped => "stopped",
+            Status::Starting => "starting",
+            Status::Online => "online",
+            Status::Stopping => "stopping",
+            Status::Errored => "errored",
+        }
+    }
+
+    /// How bad it is: a process shows the worst of its instances, in the order errored,
+    /// stopping, starting, stopped, online.
+    pub fn severity(self) -> u8 {
+        match self {
+            Status::Online => 0,
+            Status::Stopped => 1,
+            Status::Starting => 2,
+            Status::Stopping => 3,
+            Status::Errored => 4,
+        }
+    }
+}
+
+impl State {
+    /// The word a person sees.
+    pub fn status(&self) -> Status {
+        match self {
+            State::Stopped => Status::Stopped,
+            State::Spawning { .. } | State::Starting { .. } => Status::Starting,
+            State::Online { .. } => Status::Online,
+            State::Stopping { .. } => Status::Stopping,
+            State::Errored { .. } => Status::Errored,
+        }
+    }
+
+    /// The run, where there is one.
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            State::Starting { run }
+            | State::Online { run, .. }
+            | State::Stopping { run, .. }
+            | State::Errored {
+                hold: Hold::Unkillable { run },
+            } => Some(run),
+            State::Stopped | State::Spawning { .. } | State::Errored { .. } => None,
+        }
+    }
+
+    /// Is there, or may there be, a live process?
+    pub fn has_process(&self) -> bool {
+        self.run().is_some() || matches!(self, State::Spawning { .. })
+    }
+}

@@ -1,0 +1,91 @@
+//! The state database: what is wanted, where every instance stands, and what happened.
+//!
+//!   registry, instances ──Batch──► writer thread ──one transaction──► db.sqlite (WAL)
+//!                                        └─ fsync of the WAL at most every 100 ms
+//!
+//! One thread owns the only read-write connection. It commits whatever is queued as one
+//! transaction, so a lone batch is answered at once and a crowd shares a commit. A state
+//! move and its event are in the same batch, hence in the same transaction. Readers open
+//! their own read-only connection. No SQL stands outside this module.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{EventKind, NewEvent};
+use crate::ids::{EventId, InstanceId, ProcessName};
+use crate::spec::{GroupSpec, ProcessSpec};
+use crate::state::Saved;
+
+/// What the user last asked of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Desired {
+    /// It should run.
+    Online,
+    /// It should not.
+    Stopped,
+}
+
+/// A registered process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessRow {
+    /// Its definition.
+    pub spec: ProcessSpec,
+    /// Its place in registration order.
+    pub position: u32,
+    /// What was last asked of it.
+    pub desired: Desired,
+    /// Copies, where `mhost scale` changed the number.
+    pub scaled: Option<u16>,
+    /// The definition before the newest, which a rollback goes back to.
+    pub previous: Option<ProcessSpec>,
+    /// When the definition last changed.
+    pub changed_at: Option<Timestamp>,
+}
+
+/// Things to be written together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Processes to insert or replace.
+    pub processes: Vec<ProcessRow>,
+    /// Processes to remove, with their instances. Their events stay.
+    pub removed: Vec<ProcessName>,
+    /// Instances to insert or replace.
+    pub instances: Vec<(InstanceId, Saved)>,
+    /// Instances to remove.
+    pub removed_instances: Vec<InstanceId>,
+    /// Groups to insert or replace.
+    pub groups: Vec<GroupSpec>,
+    /// Groups to remove.
+    pub removed_groups: Vec<String>,
+    /// Events to append, in order.
+    pub events: Vec<NewEvent>,
+}
+
+/// Everything a new daemon needs to go on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    /// In registration order.
+    pub processes: Vec<ProcessRow>,
+    /// Every instance.
+    pub instances: Vec<(InstanceId, Saved)>,
+    /// Groups.
+    pub groups: Vec<GroupSpec>,
+}
+
+/// Which events are asked for. Newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventFilter {
+    /// Only of these processes; all when empty.
+    pub processes: Vec<ProcessName>,
+    /// Only of these kinds; all when empty.
+    pub kinds: Vec<EventKind>,
+    /// Only of this instance.
+    pub instance: Option<u16>,
+    /// At or after this time.
+    pub since: Option<Timestamp>,
+    /// With a greater id.
+    pub after: Option<EventId>,
+    /// At most so many.
+    pub limit: usize,
+}
