@@ -3,6 +3,7 @@
 //! This crate is a complete supervisor. It knows nothing of models, chat or incidents, and
 //! imports no other crate of the workspace.
 
+pub mod backoff;
 mod bus;
 mod caller;
 mod clock;
@@ -14,6 +15,7 @@ pub mod launch;
 pub mod logs;
 mod os_text;
 mod paths;
+mod schedule;
 pub mod spec;
 pub mod state;
 pub mod store;
@@ -30,6 +32,7 @@ pub use event::{Event, EventKind, NewEvent};
 pub use ids::{EventId, Generation, InstanceId, MAX_NAME, NameError, ProcessName, RESERVED_NAMES};
 pub use os_text::OsText;
 pub use paths::{HomeError, MAX_SOCKET_PATH, Paths, Stream};
+pub use schedule::{Schedule, ScheduleError};
 pub use spec::{AutonomyLimit, GroupSpec, ProcessSpec};
 pub use state::{ProcessRef, Status};
 pub use tasks::Tasks;
