@@ -4,3 +4,6 @@
 //! `Approver`. It holds no SQL and no socket, and knows no message format.
 
 #![forbid(unsafe_code)]
+
+pub mod budget;
+pub mod policy;
