@@ -133,4 +133,21 @@ pub trait Facts: Send + Sync {
     fn log_bytes(&self, name: &ProcessName, window: Duration) -> u64;
     /// The command line of whoever listens on a TCP port here, with its pid.
     fn port_holder(&self, port: u16) -> Option<(i32, String)>;
+    /// Probe attempts of a process in the last `window`, or since its runs began if only
+    /// that is known: how many passed, of how many. None when nobody counts.
+    fn probe_attempts(&self, name: &ProcessName, window: Duration) -> Option<(u64, u64)> {
+        let _ = (name, window);
+        None
+    }
+    /// Line `line` (from 1) of a source file of the process, below its working folder, at
+    /// most 200 characters. None when there is no such file or it lies elsewhere.
+    fn source_line(&self, name: &ProcessName, file: &str, line: u32) -> Option<String> {
+        let _ = (name, file, line);
+        None
+    }
+    /// How many instances the machine and the bounds of the agent allow.
+    fn max_instances(&self, name: &ProcessName) -> u16 {
+        self.process(name)
+            .map_or(1, |process| process.configured_instances.max(1))
+    }
 }

@@ -6,13 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod context;
 mod facts;
 mod incident;
 mod proposal;
+mod store;
 
 pub use action::{Action, Severity};
+pub use context::Recording;
 pub use facts::{Facts, InstanceFacts, LogHit, ProcessFacts, Sample};
 pub use incident::{
     Evidence, Fingerprint, Incident, IncidentId, IncidentState, Symptom, SymptomKind,
 };
 pub use proposal::{Plan, PlaybookId, Proposal, Step};
+pub use store::{
+    ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError, BrainStoreThread,
+    BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction, NewIncident,
+    PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+};

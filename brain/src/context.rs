@@ -1,0 +1,5 @@
+//! What a script may know: the object `c`.
+
+mod recording;
+
+pub use recording::Recording;

@@ -1,0 +1,103 @@
+//! The tables, and how the file is opened.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+/// Raised by one with each change; [`migrate`] brings an older file up.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS incidents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    process TEXT NOT NULL,
+    opened INTEGER NOT NULL,
+    closed INTEGER,
+    state TEXT NOT NULL,
+    class TEXT NOT NULL,
+    fingerprint TEXT,
+    fingerprint_text TEXT,
+    title TEXT NOT NULL,
+    symptoms TEXT NOT NULL,
+    cause TEXT,
+    confidence REAL,
+    evidence TEXT NOT NULL DEFAULT '[]',
+    playbook TEXT,
+    escalated INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT
+);
+CREATE INDEX IF NOT EXISTS incidents_by_process ON incidents (process, opened);
+CREATE INDEX IF NOT EXISTS incidents_by_fingerprint ON incidents (fingerprint, opened);
+CREATE TABLE IF NOT EXISTS steps (
+    incident INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    ts INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS steps_by_incident ON steps (incident);
+CREATE TABLE IF NOT EXISTS actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    incident INTEGER REFERENCES incidents (id) ON DELETE CASCADE,
+    process TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    playbook TEXT,
+    action TEXT NOT NULL,
+    args TEXT NOT NULL,
+    changes INTEGER NOT NULL,
+    risk TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    approval TEXT,
+    result TEXT,
+    outcome TEXT
+);
+CREATE INDEX IF NOT EXISTS actions_by_incident ON actions (incident);
+CREATE INDEX IF NOT EXISTS actions_by_time ON actions (ts);
+CREATE TABLE IF NOT EXISTS approvals (
+    id TEXT PRIMARY KEY,
+    incident INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    process TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    decided_by TEXT,
+    decided_at INTEGER,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS approvals_by_state ON approvals (state);
+CREATE TABLE IF NOT EXISTS runs (
+    playbook TEXT NOT NULL,
+    process TEXT NOT NULL,
+    incident INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    ts INTEGER NOT NULL,
+    helped INTEGER
+);
+CREATE INDEX IF NOT EXISTS runs_by_process ON runs (process, ts);
+CREATE INDEX IF NOT EXISTS runs_by_playbook ON runs (playbook, ts);
+CREATE TABLE IF NOT EXISTS contexts (
+    incident INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    ts INTEGER NOT NULL,
+    json TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS contexts_by_incident ON contexts (incident);
+";
+
+/// Opens or makes the file, private to its owner's folder.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    // WAL with NORMAL: a commit costs no fsync, and a crash of the daemon loses nothing.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    migrate(&connection)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found < VERSION {
+        connection.execute_batch(&format!("BEGIN; {TABLES} COMMIT;"))?;
+        connection.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
+}
