@@ -1,5 +1,16 @@
 //! mhost: a process supervisor whose on-call engineer is built in.
+//!
+//! One binary, two roles: the command line ([`cli`]), and the daemon it talks to. This file
+//! only names the parts.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod cli;
+mod exit;
+mod output;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(std::env::args_os().collect()).into()
+}

@@ -1,0 +1,143 @@
+//! The command line: a file per command, and here the tree of them.
+//!
+//! A command is a clap struct, whose doc is its help text, and a `run(self, &Context)` that
+//! returns how it ended. To add one: a file, a `mod` line, a variant of [`Command`] with its
+//! arm in [`Command::run`], and its name in [`help::GROUPS`].
+
+pub(crate) mod context;
+pub(crate) mod error;
+mod help;
+
+mod completion;
+mod init;
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::output::{Output, Wishes};
+use context::{Context, Global};
+use error::CliError;
+
+/// A process supervisor whose on-call engineer is built in.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mhost",
+    version,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    subcommand_value_name = "COMMAND",
+    subcommand_help_heading = "Commands"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    /// Print the version
+    #[arg(short = 'V', short_alias = 'v', long, action = clap::ArgAction::Version)]
+    version: (),
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// All commands, in the order of the help.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Completion(completion::Completion),
+}
+
+impl Command {
+    fn run(self, ctx: &Context) -> Result<Exit, CliError> {
+        match self {
+            Command::Init(command) => command.run(ctx),
+            Command::Completion(command) => command.run(ctx),
+        }
+    }
+}
+
+/// The whole tree, for help, completions and tests.
+pub(crate) fn tree() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads the command line, does what it says, and tells how that ended.
+pub(crate) fn main(args: Vec<OsString>) -> Exit {
+    let cli = match parse(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&args, &error),
+    };
+    let output = Output::new(cli.global.wishes());
+    let ctx = Context::new(cli.global, output);
+    match cli.command.run(&ctx) {
+        Ok(exit) => exit,
+        Err(error) => {
+            ctx.output.error(&error);
+            error.exit()
+        }
+    }
+}
+
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut tree = tree();
+    if has_flag(args, "--no-color") {
+        tree = tree.color(clap::ColorChoice::Never);
+    }
+    if help::is_wanted(args) {
+        tree = help::grouped(tree);
+    }
+    Cli::from_arg_matches(&tree.try_get_matches_from(args)?)
+}
+
+/// Tells about help, the version, or a wrong command line.
+fn usage(args: &[OsString], error: &clap::Error) -> Exit {
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if !asked_for
+        && has_flag(args, "--json")
+        && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        let output = Output::new(Wishes {
+            json: true,
+            ..Wishes::default()
+        });
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default();
+        output.error(&CliError::config(message.trim_start_matches("error: ")));
+        return Exit::Config;
+    }
+    // A closed pipe is no failure here either.
+    let _ = error.print();
+    if asked_for {
+        Exit::Success
+    } else {
+        Exit::Config
+    }
+}
+
+/// Is the flag among mhost's own arguments, before `--`?
+fn has_flag(args: &[OsString], flag: &str) -> bool {
+    args.iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_a_configuration_error() {
+        let args = ["mhost", "no-such-command"].map(OsString::from);
+        assert_eq!(main(args.to_vec()), Exit::Config);
+    }
+}
