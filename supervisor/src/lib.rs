@@ -3,6 +3,7 @@
 //! This crate is a complete supervisor. It knows nothing of models, chat or incidents, and
 //! imports no other crate of the workspace.
 
+pub mod audit;
 pub mod backoff;
 mod bus;
 mod caller;

@@ -7,6 +7,17 @@
 //! transaction, so a lone batch is answered at once and a crowd shares a commit. A state
 //! move and its event are in the same batch, hence in the same transaction. Readers open
 //! their own read-only connection. No SQL stands outside this module.
+//!
+//! When the disk is full or the file is locked, a commit fails quickly and supervision goes
+//! on from memory. What has *happened* (states and events) is kept and written later; what
+//! was *ordered* (definitions) is refused, so that a refused order never comes true later.
+
+mod error;
+mod handle;
+mod reader;
+mod schema;
+mod snapshot;
+mod writer;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +26,9 @@ use crate::event::{EventKind, NewEvent};
 use crate::ids::{EventId, InstanceId, ProcessName};
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Saved;
+
+pub use error::StoreError;
+pub use handle::{StoreHandle, StoreThread};
 
 /// What the user last asked of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +74,17 @@ pub struct Batch {
     pub removed_groups: Vec<String>,
     /// Events to append, in order.
     pub events: Vec<NewEvent>,
+}
+
+impl Batch {
+    /// Only facts: states and events, which are true whether they are recorded or not.
+    fn is_fact(&self) -> bool {
+        self.processes.is_empty()
+            && self.removed.is_empty()
+            && self.removed_instances.is_empty()
+            && self.groups.is_empty()
+            && self.removed_groups.is_empty()
+    }
 }
 
 /// Everything a new daemon needs to go on.
