@@ -1,0 +1,240 @@
+//! Asks processes whether they are well.
+//!
+//! One child task per probe and run. Each makes its attempts, one at a time, and tells the
+//! owner of the instance what they mean:
+//!
+//!   task "http"  ──┐  record   ┌─ Tracker "http"   ┐ all pass?
+//!   task "tcp"   ──┼─────────► ├─ Tracker "tcp"    ├──────────► ProbeEvent ──► instance
+//!   task "script"──┘           └─ Tracker "script" ┘
+//!
+//! What an attempt means (streaks, thresholds, history) is decided in `tracker`, which does
+//! no I/O. A probe that hangs delays nobody but itself. What an unhealthy process gets is
+//! not decided here.
+
+mod check;
+mod expand;
+mod http;
+mod script;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use check::Check;
+use tracker::{Outcome, Rules, Tracker, Turn};
+
+use crate::clock::Clock;
+use crate::command::view::HealthView;
+use crate::ids::InstanceId;
+use crate::os_text::OsText;
+use crate::spec::{OnFail, ProcessSpec};
+use crate::tasks::Tasks;
+
+/// How soon after the start a probe is first tried.
+const FIRST_ATTEMPT: Duration = Duration::from_millis(100);
+
+/// Until the first pass the pause between attempts doubles from [`FIRST_ATTEMPT`] to this,
+/// so that a service counts as online soon after it is.
+const EAGER_PAUSE: Duration = Duration::from_millis(500);
+
+/// Shortest pause between the end of an attempt and the next one.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// What the probes of one run have to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeEvent {
+    /// All probes pass now, for the first time or again.
+    Ready,
+    /// A probe has failed `retries` times in a row. Sent again after every further `retries`.
+    Failed {
+        /// `http`, `tcp` or `script`.
+        probe: String,
+        /// Why the last attempt failed.
+        error: String,
+        /// Failures in a row.
+        failures: u32,
+        /// What the process gets.
+        on_fail: OnFail,
+    },
+    /// A probe that had [failed](ProbeEvent::Failed) passes again.
+    Recovered {
+        /// `http`, `tcp` or `script`.
+        probe: String,
+        /// Failures in a row before it.
+        failures: u32,
+        /// From the first of those failures to now.
+        downtime: Duration,
+    },
+    /// An attempt was made.
+    Attempt {
+        /// Did it pass?
+        passed: bool,
+    },
+}
+
+/// The probes of one run of one instance. Dropping it ends their tasks.
+#[derive(Debug)]
+pub struct Probes {
+    board: Arc<Board>,
+    instance: InstanceId,
+    _stop: DropGuard,
+}
+
+/// What the probes of a run know together.
+#[derive(Debug)]
+struct Board {
+    state: Mutex<BoardState>,
+    /// Held from the record of an attempt until its events are sent, so that they reach the
+    /// owner in the order in which they were decided.
+    order: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct BoardState {
+    trackers: Vec<Tracker>,
+    all_pass: bool,
+}
+
+/// One probe, as its task needs it.
+struct Task {
+    index: usize,
+    check: Check,
+    board: Arc<Board>,
+    clock: Clock,
+    events: mpsc::Sender<ProbeEvent>,
+}
+
+impl Probes {
+    /// Starts the probes of a run that has just been spawned or taken over; `env` is the
+    /// environment of the run. None when no probe is configured.
+    pub fn start(
+        spec: &ProcessSpec,
+        instance: &InstanceId,
+        env: &BTreeMap<String, OsText>,
+        clock: &Clock,
+        tasks: &Tasks,
+        events: mpsc::Sender<ProbeEvent>,
+    ) -> Option<Probes> {
+        let checks = check::checks(spec, instance, env);
+        if checks.is_empty() {
+            return None;
+        }
+        let started = clock.now();
+        let trackers = checks
+            .iter()
+            .map(|(_, rules)| Tracker::new(*rules, started))
+            .collect();
+        let board = Arc::new(Board {
+            state: Mutex::new(BoardState {
+                trackers,
+                all_pass: false,
+            }),
+            order: tokio::sync::Mutex::default(),
+        });
+        let stop = tasks.token().child_token();
+        for (index, (check, rules)) in checks.into_iter().enumerate() {
+            let task = Task {
+                index,
+                check,
+                board: board.clone(),
+                clock: clock.clone(),
+                events: events.clone(),
+            };
+            let stop = stop.clone();
+            tasks.spawn(format!("probe {instance} {}", rules.name), async move {
+                stop.run_until_cancelled(task.run(rules)).await;
+            });
+        }
+        Some(Probes {
+            board,
+            instance: instance.clone(),
+            _stop: CancellationToken::drop_guard(stop),
+        })
+    }
+
+    /// How each probe is doing.
+    pub fn views(&self) -> Vec<HealthView> {
+        let state = self.board.lock();
+        state
+            .trackers
+            .iter()
+            .map(|tracker| tracker.view(&self.instance))
+            .collect()
+    }
+}
+
+impl Board {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BoardState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Task {
+    /// Attempts until the task is cancelled or nobody listens any more.
+    async fn run(self, rules: Rules) {
+        let mut eager = FIRST_ATTEMPT.min(rules.interval);
+        tokio::time::sleep(eager).await;
+        loop {
+            let began = Instant::now();
+            let at = self.clock.now();
+            let outcome = self.check.run(rules.timeout).await;
+            let Some(passed_once) = self.report(at, began.elapsed(), outcome).await else {
+                return;
+            };
+            let pause = if passed_once {
+                rules.interval
+            } else {
+                let pause = eager;
+                eager = (eager * 2).min(EAGER_PAUSE).min(rules.interval);
+                pause
+            };
+            tokio::time::sleep_until((began + pause).max(Instant::now() + BREATH)).await;
+        }
+    }
+
+    /// Records an attempt and sends what follows from it. Says whether the probe has ever
+    /// had a verdict; None when the owner is gone.
+    async fn report(&self, at: jiff::Timestamp, took: Duration, outcome: Outcome) -> Option<bool> {
+        let _order = self.board.order.lock().await;
+        let mut news = vec![ProbeEvent::Attempt {
+            passed: outcome.passed(),
+        }];
+        let settled = {
+            let mut state = self.board.lock();
+            let tracker = &mut state.trackers[self.index];
+            match tracker.record(at, took, self.clock.now(), outcome) {
+                Turn::Same => {}
+                Turn::Failed { error, failures } => news.push(ProbeEvent::Failed {
+                    probe: tracker.rules().name.to_owned(),
+                    error,
+                    failures,
+                    on_fail: tracker.rules().on_fail,
+                }),
+                Turn::Recovered { failures, downtime } => news.push(ProbeEvent::Recovered {
+                    probe: tracker.rules().name.to_owned(),
+                    failures,
+                    downtime,
+                }),
+            }
+            let settled = tracker.settled();
+            let all_pass = state.trackers.iter().all(Tracker::passes);
+            if all_pass && !state.all_pass {
+                news.push(ProbeEvent::Ready);
+            }
+            state.all_pass = all_pass;
+            settled
+        };
+        for event in news {
+            self.events.send(event).await.ok()?;
+        }
+        Some(settled)
+    }
+}

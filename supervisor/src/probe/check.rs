@@ -1,0 +1,79 @@
+//! The probes a process has, ready to be run: one value per kind, with everything that
+//! differs per instance filled in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::expand::Expander;
+use super::http::HttpCheck;
+use super::script::ScriptCheck;
+use super::tcp::TcpCheck;
+use super::tracker::{Outcome, Rules};
+use crate::ids::InstanceId;
+use crate::os_text::OsText;
+use crate::spec::ProcessSpec;
+
+/// The keys that all kinds of probe have in common.
+macro_rules! rules {
+    ($name:literal, $probe:expr) => {
+        Rules {
+            name: $name,
+            interval: $probe.interval,
+            timeout: $probe.timeout,
+            retries: $probe.retries,
+            start_period: $probe.start_period,
+            success_threshold: $probe.success_threshold,
+            on_fail: $probe.on_fail,
+        }
+    };
+}
+
+/// One probe, ready to be run again and again.
+#[derive(Debug)]
+pub(super) enum Check {
+    Http(HttpCheck),
+    Tcp(TcpCheck),
+    Script(ScriptCheck),
+}
+
+impl Check {
+    /// Makes one attempt, which ends after `timeout` at the latest.
+    pub(super) async fn run(&self, timeout: Duration) -> Outcome {
+        let attempt = match self {
+            Check::Http(check) => tokio::time::timeout(timeout, check.run()).await,
+            Check::Tcp(check) => tokio::time::timeout(timeout, check.run()).await,
+            // It has to end its processes and so keeps the time itself.
+            Check::Script(check) => Ok(check.run(timeout).await),
+        };
+        attempt.unwrap_or_else(|_| Outcome::fail("timeout"))
+    }
+}
+
+/// The probes of one instance, with the rules of each.
+pub(super) fn checks(
+    spec: &ProcessSpec,
+    instance: &InstanceId,
+    env: &BTreeMap<String, OsText>,
+) -> Vec<(Check, Rules)> {
+    let health = &spec.config.health;
+    let expander = Expander::new(instance, env);
+    let mut checks = Vec::new();
+    if let Some(http) = &health.http {
+        let check = HttpCheck::new(http, |text| expander.expand(text));
+        checks.push((Check::Http(check), rules!("http", http)));
+    }
+    if let Some(tcp) = &health.tcp {
+        let check = TcpCheck::new(&expander.expand(&tcp.host), &expander.expand(&tcp.port.0));
+        checks.push((Check::Tcp(check), rules!("tcp", tcp)));
+    }
+    if let Some(script) = &health.script {
+        let check = ScriptCheck {
+            command: expander.expand_index(&script.command),
+            cwd: spec.cwd.clone(),
+            env: Arc::new(env.clone()),
+        };
+        checks.push((Check::Script(check), rules!("script", script)));
+    }
+    checks
+}

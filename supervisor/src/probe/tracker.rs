@@ -1,0 +1,355 @@
+//! What the attempts of one probe mean. Pure: no I/O and no clock.
+//!
+//!              `success_threshold` passes in a row
+//!   pending ──────────────────────────────────────► pass ◄──┐
+//!      │                                             │      │ recovered
+//!      └────────► fail ◄─────────────────────────────┘      │
+//!                  └────────────────────────────────────────┘
+//!          `retries` failures in a row
+//!
+//! Failures within `start_period` do not count. Before the first verdict attempts come
+//! faster than `interval`; then at most one failure per `interval` counts, so that eager
+//! attempts find a service sooner but do not give it up sooner.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{after, until};
+use crate::command::view::{HealthStatus, HealthView, ProbeAttempt};
+use crate::ids::InstanceId;
+use crate::spec::OnFail;
+
+/// Attempts that are kept per probe.
+const HISTORY: usize = 20;
+
+/// What every kind of probe has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) name: &'static str,
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+    pub(super) retries: u32,
+    pub(super) start_period: Duration,
+    pub(super) success_threshold: u32,
+    pub(super) on_fail: OnFail,
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Why it failed; absent when it passed.
+    pub(super) error: Option<String>,
+    /// The first bytes of what came back.
+    pub(super) output: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn pass() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn fail(error: impl Into<String>) -> Self {
+        Self {
+            error: Some(error.into()),
+            output: None,
+        }
+    }
+
+    pub(super) fn with_output(mut self, output: String) -> Self {
+        self.output = Some(output).filter(|text| !text.is_empty());
+        self
+    }
+
+    pub(super) fn passed(&self) -> bool {
+        self.error.is_none()
+    }
+}
+
+/// What an attempt changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// No verdict changed.
+    Same,
+    /// Another `retries` failures are full.
+    Failed { error: String, failures: u32 },
+    /// It had failed and passes again.
+    Recovered { failures: u32, downtime: Duration },
+}
+
+/// The state of one probe.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    rules: Rules,
+    started: Timestamp,
+    verdict: HealthStatus,
+    passes: u32,
+    failures: u32,
+    first_failure: Option<Timestamp>,
+    last_counted: Option<Timestamp>,
+    attempts: VecDeque<ProbeAttempt>,
+}
+
+impl Tracker {
+    pub(super) fn new(rules: Rules, started: Timestamp) -> Self {
+        Self {
+            rules,
+            started,
+            verdict: HealthStatus::Pending,
+            passes: 0,
+            failures: 0,
+            first_failure: None,
+            last_counted: None,
+            attempts: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(super) fn passes(&self) -> bool {
+        self.verdict == HealthStatus::Pass
+    }
+
+    /// Has there been a verdict?
+    pub(super) fn settled(&self) -> bool {
+        self.verdict != HealthStatus::Pending
+    }
+
+    /// Takes in the attempt that began at `at`.
+    pub(super) fn record(
+        &mut self,
+        at: Timestamp,
+        took: Duration,
+        now: Timestamp,
+        outcome: Outcome,
+    ) -> Turn {
+        if self.attempts.len() == HISTORY {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(ProbeAttempt {
+            at,
+            latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            passed: outcome.passed(),
+            error: outcome.error.clone(),
+            output: outcome.output,
+        });
+        match outcome.error {
+            None => self.pass(now),
+            Some(error) => self.fail(at, error),
+        }
+    }
+
+    fn pass(&mut self, now: Timestamp) -> Turn {
+        self.passes = self.passes.saturating_add(1);
+        if self.passes < self.rules.success_threshold {
+            // The streak of failures is over, but a failed probe stays failed.
+            if self.verdict != HealthStatus::Fail {
+                self.clear_failures();
+            }
+            return Turn::Same;
+        }
+        let had_failed = self.verdict == HealthStatus::Fail;
+        let failures = self.failures;
+        let since = self.first_failure;
+        self.verdict = HealthStatus::Pass;
+        self.clear_failures();
+        match (had_failed, since) {
+            (true, Some(since)) => Turn::Recovered {
+                failures,
+                downtime: until(since, now),
+            },
+            _ => Turn::Same,
+        }
+    }
+
+    fn fail(&mut self, at: Timestamp, error: String) -> Turn {
+        self.passes = 0;
+        if !self.counts(at) {
+            return Turn::Same;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.first_failure.get_or_insert(at);
+        self.last_counted = Some(at);
+        if self.failures % self.rules.retries.max(1) != 0 {
+            return Turn::Same;
+        }
+        self.verdict = HealthStatus::Fail;
+        Turn::Failed {
+            error,
+            failures: self.failures,
+        }
+    }
+
+    fn counts(&self, at: Timestamp) -> bool {
+        if at < after(self.started, self.rules.start_period) {
+            return false;
+        }
+        match (self.verdict, self.last_counted) {
+            (HealthStatus::Pending, Some(last)) => at >= after(last, self.rules.interval),
+            _ => true,
+        }
+    }
+
+    fn clear_failures(&mut self) {
+        self.failures = 0;
+        self.first_failure = None;
+        self.last_counted = None;
+    }
+
+    /// What a person sees of it.
+    pub(super) fn view(&self, instance: &InstanceId) -> HealthView {
+        let last = self.attempts.back();
+        HealthView {
+            name: instance.process.clone(),
+            instance: instance.index,
+            probe: self.rules.name.to_owned(),
+            status: self.verdict,
+            last_check: last.map(|attempt| attempt.at),
+            latency_ms: last.map(|attempt| attempt.latency_ms),
+            error: last.and_then(|attempt| attempt.error.clone()),
+            failures: self.failures,
+            attempts: self.attempts.iter().cloned().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        Rules {
+            name: "tcp",
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            retries: 3,
+            start_period: Duration::ZERO,
+            success_threshold: 1,
+            on_fail: OnFail::Restart,
+        }
+    }
+
+    /// Feeds (second, passed) and returns the turns that said something.
+    fn turns(rules: Rules, attempts: &[(i64, bool)]) -> (Tracker, Vec<(i64, Turn)>) {
+        let at = |second| Timestamp::from_second(1_000_000 + second).expect("in range");
+        let mut tracker = Tracker::new(rules, at(0));
+        let mut said = Vec::new();
+        for (second, passed) in attempts {
+            let outcome = match passed {
+                true => Outcome::pass(),
+                false => Outcome::fail("refused"),
+            };
+            match tracker.record(at(*second), Duration::ZERO, at(*second), outcome) {
+                Turn::Same => {}
+                turn => said.push((*second, turn)),
+            }
+        }
+        (tracker, said)
+    }
+
+    fn failed(failures: u32) -> Turn {
+        Turn::Failed {
+            error: "refused".into(),
+            failures,
+        }
+    }
+
+    #[test]
+    fn fails_after_retries_and_says_so_once_per_retries() {
+        let attempts: Vec<_> = (0..8)
+            .map(|i| (i * 10, i == 0))
+            .chain([(80, true)])
+            .collect();
+        let (tracker, said) = turns(rules(), &attempts);
+        let recovered = Turn::Recovered {
+            failures: 7,
+            downtime: Duration::from_secs(70),
+        };
+        assert_eq!(said, [(30, failed(3)), (60, failed(6)), (80, recovered)]);
+        assert!(tracker.passes());
+    }
+
+    #[test]
+    fn a_pass_ends_the_streak() {
+        let (tracker, said) = turns(
+            rules(),
+            &[
+                (0, true),
+                (10, false),
+                (20, false),
+                (30, true),
+                (40, false),
+                (50, false),
+            ],
+        );
+        assert!(said.is_empty() && tracker.passes());
+    }
+
+    #[test]
+    fn eager_failures_count_once_per_interval() {
+        let attempts: Vec<_> = (0..=20).map(|second| (second, false)).collect();
+        let (tracker, said) = turns(rules(), &attempts[..20]);
+        assert!(said.is_empty() && !tracker.settled());
+        let (tracker, said) = turns(rules(), &attempts);
+        assert_eq!(said, [(20, failed(3))]);
+        assert!(tracker.settled());
+    }
+
+    #[test]
+    fn the_start_period_forgives() {
+        let rules = Rules {
+            start_period: Duration::from_secs(30),
+            retries: 1,
+            ..rules()
+        };
+        let (tracker, said) = turns(rules, &[(1, false), (15, false), (29, false)]);
+        assert!(said.is_empty());
+        assert_eq!(tracker.failures, 0);
+        assert_eq!(
+            turns(rules, &[(1, false), (30, false)]).1,
+            [(30, failed(1))]
+        );
+    }
+
+    #[test]
+    fn waits_for_the_success_threshold() {
+        let rules = Rules {
+            success_threshold: 3,
+            retries: 1,
+            ..rules()
+        };
+        let (tracker, _) = turns(rules, &[(0, true), (10, true)]);
+        assert!(!tracker.settled());
+        let (_, said) = turns(
+            rules,
+            &[
+                (0, false),
+                (10, true),
+                (20, true),
+                (30, false),
+                (40, true),
+                (50, true),
+                (60, true),
+            ],
+        );
+        let recovered = Turn::Recovered {
+            failures: 2,
+            downtime: Duration::from_secs(60),
+        };
+        assert_eq!(said, [(0, failed(1)), (30, failed(2)), (60, recovered)]);
+    }
+
+    #[test]
+    fn keeps_the_newest_attempts() {
+        let attempts: Vec<_> = (0..50).map(|i| (i, i % 2 == 0)).collect();
+        let (tracker, _) = turns(rules(), &attempts);
+        let instance = InstanceId::new("api".parse().expect("a name"), 2);
+        let view = tracker.view(&instance);
+        assert_eq!(view.attempts.len(), HISTORY);
+        assert_eq!(view.last_check, view.attempts.last().map(|a| a.at));
+        assert_eq!((view.instance, view.error.as_deref()), (2, Some("refused")));
+    }
+}
