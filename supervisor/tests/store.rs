@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::json;
-use supervisor::state::{Saved, State};
+use supervisor::state::{Hold, Saved, State};
 use supervisor::store::{
     Batch, Desired, EventFilter, ProcessRow, StoreError, StoreHandle, StoreThread,
 };
@@ -267,9 +267,8 @@ async fn a_damaged_file_is_replaced_from_the_snapshots() {
     let (store, thread) = home.open();
     store.commit(order("api", 3)).await.unwrap();
     let running = Saved {
-        state: State::Spawning {
-            generation: 4,
-            since: Timestamp::UNIX_EPOCH,
+        state: State::Errored {
+            hold: Hold::Breaker,
         },
         ..Saved::default()
     };

@@ -1,0 +1,35 @@
+//! How a part beside the supervisor answers requests: the brain, the agent, the audit log.
+//!
+//! A port says which methods it has, the least role for each and whether they change
+//! anything. The RPC server turns such a method into `Command::Port`; the gate checks and
+//! audits it like any other command and then asks the port.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use supervisor::{Caller, ControlError, Role};
+
+/// One method of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortMethod {
+    /// Its JSON-RPC name, such as `brain.history`.
+    pub(crate) name: &'static str,
+    /// The least role that may ask.
+    pub(crate) role: Role,
+    /// Does it change anything? Then it is audited before and after.
+    pub(crate) changes: bool,
+}
+
+/// A part that answers methods of its own.
+#[async_trait]
+pub(crate) trait Port: Send + Sync {
+    /// All its methods. The answer is always the same.
+    fn methods(&self) -> &[PortMethod];
+
+    /// Does what is asked. The gate has checked the role.
+    async fn call(
+        &self,
+        caller: &Caller,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, ControlError>;
+}

@@ -1,0 +1,170 @@
+//! JSON-RPC 2.0 on the Unix socket.
+//!
+//! Owns the socket file and the connections. It checks who connects, turns methods into
+//! commands and replies into result objects; everything in between is the gate's.
+
+mod connection;
+mod daemon;
+mod logs;
+mod message;
+mod method;
+mod params;
+mod process;
+mod subscription;
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use supervisor::Tasks;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tracing::{debug, warn};
+
+use super::gate::Gate;
+use message::RpcError;
+
+/// Clients that are served at the same time.
+const CONNECTIONS: usize = 256;
+/// How long to wait when the system has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves clients.
+pub(crate) struct Server {
+    gate: Arc<Gate>,
+    tasks: Tasks,
+    /// Bumped whenever a log segment grew.
+    grew: watch::Receiver<u64>,
+}
+
+/// The socket; its file goes with it.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Opens the socket, 0600. A file that nobody answers on is removed first; one that
+    /// somebody answers on is an error.
+    pub(crate) async fn open(path: PathBuf) -> io::Result<Self> {
+        if path.symlink_metadata().is_ok() {
+            match UnixStream::connect(&path).await {
+                Ok(_) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::AddrInUse,
+                        "another daemon answers on it",
+                    ));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(&path)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // It may have been removed by hand.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Server {
+    pub(crate) fn new(gate: Arc<Gate>, tasks: Tasks, grew: watch::Receiver<u64>) -> Arc<Self> {
+        Arc::new(Self { gate, tasks, grew })
+    }
+
+    /// Accepts clients until the tasks are told to end; then the socket's file is gone.
+    pub(crate) async fn serve(self: Arc<Self>, socket: Socket) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let users = Users::of(rustix::process::geteuid().as_raw());
+        loop {
+            let accepted = tokio::select! {
+                () = self.tasks.cancelled() => return,
+                accepted = socket.listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, "A connection could not be accepted.");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(principal) = users.name(&stream) else {
+                debug!("A connection of another user was refused.");
+                self.refuse(
+                    stream,
+                    RpcError::not_permitted("only the owner of this daemon, or root, may ask it"),
+                );
+                continue;
+            };
+            let Ok(slot) = slots.clone().try_acquire_owned() else {
+                self.refuse(
+                    stream,
+                    RpcError::too_many(format!(
+                        "{CONNECTIONS} connections are open already; close some and try again"
+                    )),
+                );
+                continue;
+            };
+            let server = self.clone();
+            self.tasks.spawn("rpc connection", async move {
+                connection::serve(server, stream, principal).await;
+                drop(slot);
+            });
+        }
+    }
+
+    fn refuse(&self, stream: UnixStream, error: RpcError) {
+        self.tasks
+            .spawn("rpc refusal", connection::refuse(stream, error));
+    }
+}
+
+/// The two users who may ask, by name.
+struct Users {
+    own: u32,
+    own_name: String,
+}
+
+impl Users {
+    fn of(own: u32) -> Self {
+        Self {
+            own,
+            own_name: user_name(Path::new("/etc/passwd"), own),
+        }
+    }
+
+    fn name(&self, stream: &UnixStream) -> Option<String> {
+        match stream.peer_cred().ok()?.uid() {
+            uid if uid == self.own => Some(self.own_name.clone()),
+            0 => Some("root".into()),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a user, or `uid:<n>` where the system does not know one.
+fn user_name(passwd: &Path, uid: u32) -> String {
+    let text = std::fs::read_to_string(passwd).unwrap_or_default();
+    text.lines()
+        .find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+        })
+        .unwrap_or_else(|| format!("uid:{uid}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! `process.*`, `health.*`, `metrics.*` and `link.get`: parameters to commands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use supervisor::command::{Apply, Limit, ScaleChange};
+use supervisor::spec::Signal;
+use supervisor::state::Reason;
+use supervisor::{Command, OsText, Target};
+
+use super::message::RpcError;
+use super::params::{MaybeNamed, Named, Params, TargetText};
+
+/// How long a start waits when the caller does not say.
+const START_WAIT_MS: u64 = 30_000;
+/// Events that are told when the caller does not say how many.
+const EVENTS: usize = 50;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    tag: Option<String>,
+    group: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    apply: Option<Apply>,
+    name: Option<TargetText>,
+    #[serde(default = "yes")]
+    wait: bool,
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stop {
+    name: TargetText,
+    #[serde(default)]
+    force: bool,
+    signal: Option<Signal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restart {
+    name: TargetText,
+    update_env: Option<BTreeMap<String, OsText>>,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reload {
+    name: TargetText,
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delete {
+    name: TargetText,
+    #[serde(default)]
+    force: bool,
+    #[serde(default)]
+    keep_logs: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scale {
+    name: TargetText,
+    instances: Option<u16>,
+    delta: Option<i32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendSignal {
+    name: TargetText,
+    signal: Signal,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hold {
+    name: TargetText,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetLimit {
+    name: TargetText,
+    limit: Limit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Env {
+    name: TargetText,
+    #[serde(default)]
+    reveal: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Events {
+    name: Option<TargetText>,
+    since: Option<Timestamp>,
+    #[serde(default = "events")]
+    limit: usize,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn events() -> usize {
+    EVENTS
+}
+
+/// The methods of this file.
+pub(super) const METHODS: [&str; 20] = [
+    "process.list",
+    "process.status",
+    "process.start",
+    "process.stop",
+    "process.restart",
+    "process.reload",
+    "process.delete",
+    "process.scale",
+    "process.signal",
+    "process.hold",
+    "process.clear_error",
+    "process.set_limit",
+    "process.env",
+    "process.events",
+    "process.save",
+    "process.resurrect",
+    "process.cron",
+    "process.limits",
+    "health.status",
+    "metrics.snapshot",
+];
+
+/// The command that a method means. `None` when it is not one of this file's.
+pub(super) fn command(params: Params<'_>) -> Option<Result<Command, RpcError>> {
+    let command = match params.method {
+        "process.list" => list(params),
+        "process.status" => named(params, |target| Command::Status { target }),
+        "process.start" => start(params),
+        "process.stop" => params.read::<Stop>().map(|stop| Command::Stop {
+            target: stop.name.0,
+            force: stop.force,
+            signal: stop.signal,
+        }),
+        "process.restart" => params.read::<Restart>().map(|restart| Command::Restart {
+            target: restart.name.0,
+            update_env: restart.update_env,
+            reason: Reason::Manual,
+            force: restart.force,
+        }),
+        "process.reload" => params.read::<Reload>().map(|reload| Command::Reload {
+            target: reload.name.0,
+            timeout: reload.timeout_ms.map(Duration::from_millis),
+        }),
+        "process.delete" => params.read::<Delete>().map(|delete| Command::Delete {
+            target: delete.name.0,
+            force: delete.force,
+            keep_logs: delete.keep_logs,
+        }),
+        "process.scale" => scale(params),
+        "process.signal" => params.read::<SendSignal>().map(|send| Command::Signal {
+            target: send.name.0,
+            signal: send.signal,
+        }),
+        "process.hold" => params.read::<Hold>().map(|hold| Command::Hold {
+            target: hold.name.0,
+            reason: hold.reason,
+        }),
+        "process.clear_error" => named(params, |target| Command::ClearError { target }),
+        "process.set_limit" => params.read::<SetLimit>().map(|set| Command::SetLimit {
+            target: set.name.0,
+            limit: set.limit,
+        }),
+        "process.env" => params.read::<Env>().map(|env| Command::Env {
+            target: env.name.0,
+            reveal: env.reveal,
+        }),
+        "process.events" => params.read::<Events>().map(|events| Command::History {
+            target: events.name.map(|name| name.0),
+            since: events.since,
+            limit: events.limit,
+        }),
+        "process.save" => params.none().map(|()| Command::Save),
+        "process.resurrect" => params.none().map(|()| Command::Resurrect),
+        "process.cron" => params.none().map(|()| Command::Cron),
+        "process.limits" => named(params, |target| Command::Limits { target }),
+        "health.status" => maybe_named(params, |target| Command::Health { target }),
+        "metrics.snapshot" => maybe_named(params, |target| Command::Metrics { target }),
+        "link.get" => params.none().map(|()| Command::Links),
+        _ => return None,
+    };
+    Some(command)
+}
+
+fn named(params: Params<'_>, make: fn(Target) -> Command) -> Result<Command, RpcError> {
+    Ok(make(params.read::<Named>()?.name.0))
+}
+
+fn maybe_named(
+    params: Params<'_>,
+    make: fn(Option<Target>) -> Command,
+) -> Result<Command, RpcError> {
+    Ok(make(params.read::<MaybeNamed>()?.name.map(|name| name.0)))
+}
+
+fn list(params: Params<'_>) -> Result<Command, RpcError> {
+    match params.read::<List>()? {
+        List {
+            tag: Some(_),
+            group: Some(_),
+        } => Err(RpcError::bad_params(
+            "process.list: either `tag` or `group`, not both",
+        )),
+        List {
+            tag: None,
+            group: Some(group),
+        } => Ok(Command::Status {
+            target: Target(format!("group:{group}")),
+        }),
+        List { tag, group: None } => Ok(Command::List { tag }),
+    }
+}
+
+fn start(params: Params<'_>) -> Result<Command, RpcError> {
+    let start = params.read::<Start>()?;
+    match (start.apply, start.name) {
+        (Some(apply), None) => Ok(Command::Apply(apply)),
+        (None, Some(name)) => Ok(Command::Start {
+            target: name.0,
+            wait: start
+                .wait
+                .then(|| Duration::from_millis(start.timeout_ms.unwrap_or(START_WAIT_MS))),
+        }),
+        _ => Err(RpcError::bad_params(
+            "process.start: either `name` or `apply`",
+        )),
+    }
+}
+
+fn scale(params: Params<'_>) -> Result<Command, RpcError> {
+    let scale = params.read::<Scale>()?;
+    let change = match (scale.instances, scale.delta) {
+        (Some(count), None) => ScaleChange::To(count),
+        (None, Some(delta)) => ScaleChange::By(delta),
+        _ => {
+            return Err(RpcError::bad_params(
+                "process.scale: either `instances` or `delta`",
+            ));
+        }
+    };
+    Ok(Command::Scale {
+        target: scale.name.0,
+        change,
+    })
+}

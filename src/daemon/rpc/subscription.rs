@@ -1,0 +1,137 @@
+//! Streams over a connection: new log lines and events, until the client has enough.
+//!
+//! A stream pulls: it goes on only as fast as its connection takes lines, and blocks nobody
+//! else. What a slow client missed it is told in a `gap` notification.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use supervisor::logs::{LogPage, LogQuery};
+use supervisor::{Caller, Command, Control, ControlError, Event, ProcessName, Reply};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::message::{RpcError, notification};
+use crate::daemon::gate::Gate;
+
+/// Lines a follower takes at a time; what is beyond it is told as a gap.
+const PAGE: usize = 4096;
+/// Lines in one write.
+const CHUNK: usize = 256;
+
+/// Where a stream sends its lines.
+pub(super) struct Sink {
+    pub(super) subscription: String,
+    pub(super) out: mpsc::Sender<Vec<u8>>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Sink {
+    /// False when nobody listens any more.
+    async fn send(&self, messages: impl IntoIterator<Item = (&'static str, Value)>) -> bool {
+        let mut text = Vec::new();
+        for (method, mut params) in messages {
+            params["subscription"] = json!(self.subscription);
+            text.extend(notification(method, params).to_string().into_bytes());
+            text.push(b'\n');
+        }
+        if text.is_empty() {
+            return true;
+        }
+        tokio::select! {
+            () = self.cancel.cancelled() => false,
+            sent = self.out.send(text) => sent.is_ok(),
+        }
+    }
+}
+
+/// Sends the lines of `page` and then every new one.
+pub(super) async fn logs(
+    gate: Arc<Gate>,
+    caller: Caller,
+    mut query: LogQuery,
+    mut page: LogPage,
+    mut grew: watch::Receiver<u64>,
+    sink: Sink,
+) {
+    loop {
+        // A full page of a follower may hide lines before its first one.
+        let full = page.lines.len() >= PAGE;
+        let mut lines = page.lines.into_iter().peekable();
+        while lines.peek().is_some() {
+            let chunk = lines
+                .by_ref()
+                .take(CHUNK)
+                .map(|line| ("logs.line", json!({ "line": line })));
+            if !sink.send(chunk.collect::<Vec<_>>()).await {
+                return;
+            }
+        }
+        query.after = Some(page.next);
+        query.lines = PAGE;
+        query.context = 0;
+        if !full {
+            tokio::select! {
+                () = sink.cancel.cancelled() => return,
+                changed = grew.changed() => if changed.is_err() { return },
+            }
+        }
+        grew.mark_unchanged();
+        page = match read(&gate, &caller, &query).await {
+            Ok(page) => page,
+            Err(error) => {
+                let error = json!({ "code": error.code, "message": error.message });
+                sink.send([("logs.end", json!({ "error": error }))]).await;
+                return;
+            }
+        };
+    }
+}
+
+/// One page of a follower.
+pub(super) async fn read(
+    gate: &Gate,
+    caller: &Caller,
+    query: &LogQuery,
+) -> Result<LogPage, RpcError> {
+    match gate.call(caller, Command::Logs(query.clone()).into()).await {
+        Ok(Reply::Logs(page)) => Ok(page),
+        Ok(_) => Err(RpcError::from(ControlError::Internal {
+            message: "a log query was answered with something else".into(),
+        })),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends every event of `processes` (all when `None`) from now on.
+pub(super) async fn events(
+    mut receiver: broadcast::Receiver<Arc<Event>>,
+    processes: Option<Vec<ProcessName>>,
+    sink: Sink,
+) {
+    loop {
+        let received = tokio::select! {
+            () = sink.cancel.cancelled() => return,
+            received = receiver.recv() => received,
+        };
+        let sent = match received {
+            Ok(event) => {
+                let wanted = processes
+                    .as_ref()
+                    .is_none_or(|processes| processes.contains(&event.process));
+                !wanted
+                    || sink
+                        .send([("events.event", json!({ "event": *event }))])
+                        .await
+            }
+            Err(broadcast::error::RecvError::Lagged(dropped)) => {
+                sink.send([("events.gap", json!({ "dropped": dropped }))])
+                    .await
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if !sent {
+            return;
+        }
+    }
+}
