@@ -56,6 +56,12 @@ pub enum SpawnError {
         /// The program.
         program: String,
     },
+    /// It is neither a binary nor a script that names its interpreter.
+    #[error("`{program}` is neither a program for this machine nor a script with a `#!` line")]
+    Format {
+        /// The program.
+        program: String,
+    },
     /// The working folder is missing or may not be entered.
     #[error("cannot enter the working folder {path}: {error}")]
     Folder {
@@ -103,7 +109,9 @@ impl SpawnError {
     pub fn counts_for_breaker(&self) -> bool {
         matches!(
             self,
-            SpawnError::NotFound { .. } | SpawnError::NotExecutable { .. }
+            SpawnError::NotFound { .. }
+                | SpawnError::NotExecutable { .. }
+                | SpawnError::Format { .. }
         )
     }
 }

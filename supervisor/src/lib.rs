@@ -21,7 +21,10 @@ mod schedule;
 pub mod spec;
 pub mod state;
 pub mod store;
+pub mod sys;
 mod tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 mod watch;
 

@@ -1,0 +1,42 @@
+//! All of the operating system: the only place that forks, signals and reads `/proc`.
+//!
+//! ```text
+//!   instance actor ──Launcher──► OsLauncher ──► spawn, reap, tree ──► kernel
+//!   probes ───────run_script───────────────────► spawn, reap
+//!   sampler ──────proc_scan, tree, reap::collect_strays
+//!   guard (a process of its own) ◄──pipe── GuardLink in the daemon
+//! ```
+//!
+//! Rules that hold everywhere below: a pid is signalled through a pidfd that was opened
+//! first and proven afterwards; what was read from `/proc` alone proves nothing; a leader is
+//! not collected before everybody is done with the number of its group.
+//!
+//! It decides nothing about restarts, and keeps no log.
+
+mod fifo;
+mod guard_link;
+mod image;
+mod kernel;
+mod launcher;
+mod limits;
+pub(crate) mod proc_scan;
+mod process;
+mod reap;
+mod script;
+mod spawn;
+pub(crate) mod tree;
+mod users;
+
+pub use guard_link::{EXIT_FOR_UPGRADE, GuardLink, REAP_FD};
+pub use launcher::OsLauncher;
+pub use limits::raise_nofile;
+pub use reap::set_subreaper;
+pub use script::{ScriptOutcome, run_script};
+
+/// Makes the FIFO of a stream (0600) if it is not there.
+///
+/// # Errors
+/// What the system said.
+pub fn make_fifo(path: &std::path::Path) -> std::io::Result<()> {
+    fifo::make(path)
+}

@@ -1,0 +1,129 @@
+//! The daemon's end of the pipe to its guard.
+//!
+//! One line per message, short enough to be written in one piece:
+//!
+//! ```text
+//! reap <pid>     collect this zombie: its exit has been read
+//! exec <path>    start this binary at the next exit with code 85
+//! bye <code>     an orderly exit with this code follows
+//! ```
+//!
+//! The guard gives the writing end to the daemon by number in `MHOST_REAP_FD`.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{kernel, process};
+
+/// The variable that tells the daemon which descriptor leads to its guard.
+pub const REAP_FD: &str = "MHOST_REAP_FD";
+
+/// The exit code by which the daemon asks the guard for the binary named by `exec`.
+pub const EXIT_FOR_UPGRADE: i32 = 85;
+
+static CURRENT: Mutex<Option<Arc<GuardLink>>> = Mutex::new(None);
+
+/// The guard that watches this daemon.
+#[derive(Debug)]
+pub struct GuardLink {
+    pid: i32,
+    pidfd: OwnedFd,
+    pipe: OwnedFd,
+    /// It is our parent, so what we leave behind moves up to it.
+    parent: bool,
+}
+
+impl GuardLink {
+    pub(super) fn new(pid: i32, pidfd: OwnedFd, pipe: OwnedFd, parent: bool) -> Arc<Self> {
+        let link = Arc::new(Self {
+            pid,
+            pidfd,
+            pipe,
+            parent,
+        });
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+        link
+    }
+
+    /// The guard that started this process, if one did. Called once, early.
+    pub fn from_env() -> Option<Arc<Self>> {
+        let number: i32 = std::env::var(REAP_FD).ok()?.parse().ok()?;
+        // The parent opened it for us and nobody else knows of it.
+        if number < 3 || std::fs::metadata(format!("/proc/self/fd/{number}")).is_err() {
+            return None;
+        }
+        // SAFETY: the descriptor is open (checked above), was made by the guard for this
+        // process, and is taken only here, once, before any other descriptor is opened.
+        let pipe = unsafe { OwnedFd::from_raw_fd(number) };
+        let _ = rustix::io::fcntl_setfd(&pipe, rustix::io::FdFlags::CLOEXEC);
+        let pid = rustix::process::getppid()?.as_raw_nonzero().get();
+        let pidfd = process::open(pid).ok()?;
+        Some(Self::new(pid, pidfd, pipe, true))
+    }
+
+    /// The guard's pid.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Asks the guard to collect a zombie.
+    pub fn reap(&self, pid: i32) {
+        // A guard that is gone has left its zombies to somebody who collects them anyway.
+        let _ = self.tell(format!("reap {pid}\n").as_bytes());
+    }
+
+    /// Asks the guard to start `binary` when this daemon exits with [`EXIT_FOR_UPGRADE`].
+    ///
+    /// # Errors
+    /// When the guard is gone, or the path cannot be told in one line.
+    pub fn exec_next(&self, binary: &Path) -> io::Result<()> {
+        let path = binary.as_os_str().as_bytes();
+        if !binary.is_absolute() || path.contains(&b'\n') {
+            return Err(io::Error::other("the path must be absolute, in one line"));
+        }
+        self.tell(&[b"exec ", path, b"\n"].concat())
+    }
+
+    /// Tells the guard that this daemon is about to exit of its own will.
+    pub fn bye(&self, code: i32) {
+        let _ = self.tell(format!("bye {code}\n").as_bytes());
+    }
+
+    fn tell(&self, line: &[u8]) -> io::Result<()> {
+        rustix::io::write(&self.pipe, line)
+            .map(|_| ())
+            .map_err(Into::into)
+    }
+
+    /// Is the guard still there?
+    pub fn is_alive(&self) -> bool {
+        !kernel::has_exited(&self.pidfd)
+    }
+
+    /// Waits until the guard has ended: then the daemon starts another one.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be watched.
+    pub async fn gone(&self) -> io::Result<()> {
+        let watched = kernel::watch(self.pidfd.try_clone()?)?;
+        loop {
+            let mut ready = watched.readable().await?;
+            if !self.is_alive() {
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
+    }
+}
+
+/// The living guard that is our parent.
+pub(super) fn parent_guard() -> Option<Arc<GuardLink>> {
+    CURRENT
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+        .filter(|guard| guard.parent && guard.is_alive())
+}

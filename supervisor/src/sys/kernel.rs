@@ -1,0 +1,166 @@
+//! The few system calls that no safe crate offers, each behind a safe function.
+//!
+//! It owns the `unsafe` of signals and pidfds. It keeps no state and decides nothing.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::state::ExitStatus;
+
+/// Sends `signal` to the process behind `pidfd`.
+pub(super) fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    pidfd_send_signal(pidfd, signal, 0)
+}
+
+/// Sends `signal` to the process group that the process behind `pidfd` leads.
+///
+/// The kernel finds the group through the pidfd, so no number is looked up that might have
+/// been used again. Kernels before 6.9 answer `EINVAL`.
+pub(super) fn signal_group(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    pidfd_send_signal(pidfd, signal, libc::PIDFD_SIGNAL_PROCESS_GROUP)
+}
+
+fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: the descriptor is open for the duration of the call, `info` may be null, and
+    // the kernel writes to no memory of ours.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            flags,
+        )
+    };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Sends `signal` to the process group `group`. The caller has proof that the number is
+/// still the group it means.
+pub(super) fn signal_group_number(group: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: `killpg` takes two numbers and touches no memory.
+    if group > 1 && unsafe { libc::killpg(group, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// How the process behind `pidfd` ended, as the kernel remembers it after it was reaped.
+/// `None` before that, and on kernels before 6.15.
+pub(super) fn exit_info(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    #[repr(C)]
+    #[derive(Default)]
+    struct PidfdInfo {
+        mask: u64,
+        cgroup: u64,
+        pids: [u32; 3],
+        ids: [u32; 8],
+        exit_code: i32,
+    }
+    const _: () = assert!(size_of::<PidfdInfo>() == libc::PIDFD_INFO_SIZE_VER0 as usize);
+    let wanted = u64::from(libc::PIDFD_INFO_EXIT);
+    let mut info = PidfdInfo {
+        mask: wanted,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: the request number encodes the size of the structure (checked above to be the
+    // kernel's first version), which lives across the call and is ours alone.
+    let answer = unsafe { libc::ioctl(pidfd.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info) };
+    (answer == 0 && info.mask & wanted != 0).then(|| decode(info.exit_code))
+}
+
+/// Reads a wait status as `wait(2)` and `/proc/<pid>/stat` have it.
+pub(super) fn decode(wait_status: i32) -> ExitStatus {
+    match wait_status & 0x7f {
+        0 => ExitStatus::Code((wait_status >> 8) & 0xff),
+        signal => ExitStatus::Signal(signal),
+    }
+}
+
+/// Sets all signals to their default and unblocks them: for a child between fork and exec.
+pub(super) fn reset_signals() {
+    // The kernel's `struct sigaction` with all fields zero: the default action. Asked of the
+    // kernel itself, since the C library keeps two signals from its callers.
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the structure is as large as the kernel's on all 64-bit machines, and only
+        // read; SIGKILL and SIGSTOP are refused. Async-signal-safe.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            );
+        }
+    }
+    // SAFETY: the set is initialised by `sigemptyset` before it is read, and is ours alone.
+    unsafe {
+        let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Marks every descriptor above 2 close-on-exec: for a child between fork and exec, so that
+/// it does not keep what whoever started the daemon left open.
+pub(super) fn close_rest_on_exec() {
+    // SAFETY: only flags of descriptors change; nothing is closed and no memory is touched.
+    // Kernels before 5.11 refuse, and then only foreign descriptors are passed on.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+    }
+}
+
+/// Lets the runtime watch a pidfd. Needs the runtime's context.
+pub(super) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` keeps its descriptor open and unchanged for as long as it lives,
+    // and it lives inside the `AsyncFd`, which lends it out by shared reference only.
+    Ok(unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?)
+}
+
+/// Has the process behind `pidfd` exited (or is it gone)?
+pub(super) fn has_exited(pidfd: impl AsFd) -> bool {
+    let mut fds = [rustix::event::PollFd::new(
+        &pidfd,
+        rustix::event::PollFlags::IN,
+    )];
+    let now = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    loop {
+        match rustix::event::poll(&mut fds, Some(&now)) {
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_statuses_are_decoded() {
+        assert_eq!(decode(0), ExitStatus::Code(0));
+        assert_eq!(decode(37 << 8), ExitStatus::Code(37));
+        assert_eq!(decode(9), ExitStatus::Signal(9));
+        assert_eq!(decode(0x80 | 11), ExitStatus::Signal(11));
+    }
+}

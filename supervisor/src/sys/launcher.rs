@@ -1,0 +1,487 @@
+//! The real [`Launcher`]: keeps a pidfd for every run and answers through it.
+//!
+//! An ended leader is read but not collected before [`Launcher::forget`]: until then its pid,
+//! which is also the number of its group and session, cannot be used again, so that what is
+//! left of its tree can be found and ended without doubt.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::image::Image;
+use super::spawn::{self, Plan};
+use super::tree::{self, Generations, Run};
+use super::{fifo, guard_link, kernel, proc_scan, process, reap, users};
+use crate::clock::Clock;
+use crate::ids::{Generation, InstanceId};
+use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
+use crate::os_text::OsText;
+use crate::paths::Paths;
+use crate::spec::Signal;
+use crate::state::{ExitStatus, ProcessRef};
+
+/// Forks at the same time: more would only wait for each other in the kernel.
+const FORKS_AT_ONCE: usize = 4;
+
+/// The operating system. Cheap to clone; all clones share one table.
+#[derive(Debug, Clone)]
+pub struct OsLauncher {
+    paths: Paths,
+    kept: Arc<Mutex<BTreeMap<tree::Key, Arc<Kept>>>>,
+    forks: Arc<Semaphore>,
+}
+
+/// A run that is watched.
+#[derive(Debug)]
+struct Kept {
+    process: ProcessRef,
+    pidfd: AsyncFd<OwnedFd>,
+    /// We are its parent.
+    child: bool,
+    /// Whose run it is, if that is known.
+    run: Mutex<Option<(InstanceId, Generation)>>,
+    exit: OnceCell<ExitStatus>,
+}
+
+impl Kept {
+    fn new(process: ProcessRef, pidfd: OwnedFd, child: bool) -> std::io::Result<Self> {
+        // Before anything can fail, so that dropping undoes it.
+        reap::own(process.pid);
+        match kernel::watch(pidfd) {
+            Ok(pidfd) => Ok(Self {
+                process,
+                pidfd,
+                child,
+                run: Mutex::new(None),
+                exit: OnceCell::new(),
+            }),
+            Err(error) => {
+                reap::disown(process.pid);
+                Err(error)
+            }
+        }
+    }
+
+    fn has_exited(&self) -> bool {
+        kernel::has_exited(self.pidfd.get_ref())
+    }
+
+    /// Its pid still means this process: it lives, or it is a zombie that only we collect.
+    fn number_is_safe(&self) -> bool {
+        self.child || !self.has_exited() || {
+            let stat = proc_scan::stat(self.process.pid);
+            stat.is_some_and(|stat| stat.start_time == self.process.start_time)
+        }
+    }
+
+    async fn wait(&self) -> ExitStatus {
+        *self.exit.get_or_init(|| self.read_exit()).await
+    }
+
+    async fn read_exit(&self) -> ExitStatus {
+        while !self.has_exited() {
+            match self.pidfd.readable().await {
+                Ok(mut ready) if !self.has_exited() => ready.clear_ready(),
+                Ok(_) => {}
+                // The runtime is going down and nobody can wait for the answer.
+                Err(_) => return ExitStatus::Unknown,
+            }
+        }
+        let pidfd = self.pidfd.get_ref().as_fd();
+        let foreign = || reap::exit_of_foreign(pidfd, self.process.pid, self.process.start_time);
+        reap::peek(pidfd)
+            .or_else(foreign)
+            .unwrap_or(ExitStatus::Unknown)
+    }
+
+    fn key(&self) -> tree::Key {
+        (self.process.pid, self.process.start_time)
+    }
+
+    fn set_run(&self, instance: &InstanceId, generation: Generation) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((instance.clone(), generation));
+    }
+
+    fn run(&self) -> Option<(InstanceId, Generation)> {
+        self.run
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.child {
+            reap::collect(self.pidfd.get_ref().as_fd());
+        } else if self.has_exited()
+            && let Some(guard) = guard_link::parent_guard()
+            && proc_scan::stat(self.process.pid).is_some_and(|stat| {
+                stat.start_time == self.process.start_time && stat.parent == guard.pid()
+            })
+        {
+            guard.reap(self.process.pid);
+        }
+        reap::disown(self.process.pid);
+    }
+}
+
+impl OsLauncher {
+    /// A launcher for the runs of one home.
+    pub fn new(paths: Paths, _clock: Clock) -> Self {
+        Self {
+            paths,
+            kept: Arc::default(),
+            forks: Arc::new(Semaphore::new(FORKS_AT_ONCE)),
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, BTreeMap<tree::Key, Arc<Kept>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a process; made now if the process can be proven to be there.
+    fn kept(&self, process: &ProcessRef) -> Option<Arc<Kept>> {
+        let known = self
+            .table()
+            .get(&(process.pid, process.start_time))
+            .filter(|kept| kept.process == *process)
+            .cloned();
+        known.or_else(|| {
+            let pidfd = process::prove(process)?;
+            let stat = proc_scan::stat(process.pid)?;
+            let ours = rustix::process::getpid().as_raw_nonzero().get();
+            let kept = Kept::new(process.clone(), pidfd, stat.parent == ours).ok()?;
+            if let Some(mark) = proc_scan::mark(process.pid, self.paths.home())
+                && let Ok(name) = mark.name.parse()
+            {
+                kept.set_run(&InstanceId::new(name, mark.index), mark.generation);
+            }
+            Some(self.keep(kept))
+        })
+    }
+
+    fn keep(&self, kept: Kept) -> Arc<Kept> {
+        let kept = Arc::new(kept);
+        let mut table = self.table();
+        table.entry(kept.key()).or_insert(kept).clone()
+    }
+
+    /// What must be known to tell the run's processes from all others.
+    fn run_of(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        generation: Option<Generation>,
+    ) -> Run {
+        let key = (process.pid, process.start_time);
+        let table = self.table();
+        let this = table.get(&key);
+        let generation = generation.or_else(|| Some(this?.run()?.1));
+        let mut foreign: BTreeSet<i32> = reap::owned();
+        let mut except = BTreeSet::new();
+        for (other_key, other) in table.iter() {
+            if *other_key == key {
+                continue;
+            }
+            foreign.insert(other.process.pid);
+            if let Some((whose, generation)) = other.run()
+                && whose == *instance
+            {
+                except.insert(generation);
+            }
+        }
+        foreign.remove(&process.pid);
+        Run {
+            home: self.paths.home().to_owned(),
+            instance: instance.clone(),
+            leader: key,
+            number_is_safe: this.is_some_and(|kept| kept.number_is_safe()),
+            generations: Generations {
+                up_to: generation,
+                except,
+            },
+            foreign,
+        }
+    }
+
+    fn spawn_now(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError> {
+        let SpawnOrder {
+            instance,
+            generation,
+            argv,
+            cwd,
+            mut env,
+            limits,
+            user,
+            group,
+            stdout,
+            stderr,
+        } = order;
+        self.mark(&mut env, &instance, generation);
+        if let Err(error) = std::fs::metadata(&cwd) {
+            return Err(SpawnError::Folder {
+                path: cwd,
+                error: spawn::plain(&error),
+            });
+        }
+        let image = Image::new(&argv.program, &argv.args, &cwd, &env)?;
+        let identity = users::identity(user.as_deref(), group.as_deref())?;
+        let owner = identity.as_ref().and_then(|identity| identity.uid);
+        let open = |path: &std::path::PathBuf| {
+            fifo::open_for_child(path, owner).map_err(|error| SpawnError::Output {
+                path: path.clone(),
+                error: spawn::plain(&error),
+            })
+        };
+        let plan = Plan {
+            program: argv.program,
+            image,
+            cwd,
+            stdout: open(&stdout)?,
+            stderr: open(&stderr)?,
+            limits,
+            identity,
+        };
+        let child = spawn::start(plan)?;
+        let unwatched = |pid: i32, error: std::io::Error| {
+            // Our own child, not collected: the number is its group for sure.
+            let _ = kernel::signal_group_number(pid, libc::SIGKILL);
+            SpawnError::System {
+                stage: "watching the new process".to_owned(),
+                error: spawn::plain(&error),
+            }
+        };
+        let (pid, pidfd) = child.release();
+        let process = process::reference(pid, &pidfd)
+            .ok_or_else(|| unwatched(pid, std::io::Error::last_os_error()))?;
+        let kept = Kept::new(process, pidfd, true).map_err(|error| unwatched(pid, error))?;
+        kept.set_run(&instance, generation);
+        Ok(self.keep(kept).process.clone())
+    }
+
+    /// The mark by which a run's processes are found again.
+    fn mark(
+        &self,
+        env: &mut BTreeMap<String, OsText>,
+        instance: &InstanceId,
+        generation: Generation,
+    ) {
+        env.remove(guard_link::REAP_FD);
+        let home = OsText::from(self.paths.home().as_os_str());
+        env.insert("MHOST_HOME".to_owned(), home);
+        let values = [
+            ("MHOST_NAME", instance.process.to_string()),
+            ("MHOST_INSTANCE", instance.index.to_string()),
+            ("MHOST_GENERATION", generation.to_string()),
+        ];
+        for (key, value) in values {
+            env.insert(key.to_owned(), OsText::from(value.as_str()));
+        }
+    }
+
+    fn signal_now(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        signal: i32,
+        scope: Scope,
+    ) -> bool {
+        let kept = self.kept(process);
+        let leader_reached = kept.as_ref().is_some_and(|kept| {
+            let pidfd = kept.pidfd.get_ref().as_fd();
+            match scope {
+                Scope::Leader => !kept.has_exited() && kernel::signal(pidfd, signal).is_ok(),
+                Scope::Group | Scope::Tree => {
+                    let alive = !kept.has_exited();
+                    signal_group(kept, signal) && alive
+                }
+            }
+        });
+        match scope {
+            Scope::Leader => leader_reached,
+            // A group that holds nobody but its zombie leader takes the signal as well.
+            Scope::Group => {
+                leader_reached
+                    || kept.is_some_and(|kept| {
+                        kept.number_is_safe()
+                            && proc_scan::all_shared()
+                                .values()
+                                .any(|stat| stat.group == process.pid && !stat.is_zombie())
+                    })
+            }
+            Scope::Tree => {
+                let run = self.run_of(instance, process, None);
+                let reached = tree::signal_members(&run, signal);
+                leader_reached || reached > 0
+            }
+        }
+    }
+
+    fn remaining_now(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        generation: Generation,
+    ) -> usize {
+        let kept = self.kept(process);
+        if let Some(kept) = &kept {
+            kept.set_run(instance, generation);
+        }
+        // The leader is gone, so what it left are children of the subreapers above it. If
+        // there are none at all, nobody needs to read all of /proc: the crash path.
+        let orphans_come_to_us = kept
+            .as_ref()
+            .is_some_and(|kept| kept.has_exited() && (kept.child || self.is_below_guard(kept)));
+        if orphans_come_to_us
+            && reap::living_strays(process.pid).is_some_and(|strays| strays.is_empty())
+        {
+            return 0;
+        }
+        let run = self.run_of(instance, process, Some(generation));
+        tree::members(&run, &proc_scan::all_shared()).len()
+    }
+
+    fn is_below_guard(&self, kept: &Kept) -> bool {
+        guard_link::parent_guard().is_some_and(|guard| {
+            proc_scan::stat(kept.process.pid).is_some_and(|stat| stat.parent == guard.pid())
+        })
+    }
+
+    fn find_unrecorded_now(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+    ) -> Option<ProcessRef> {
+        let wanted = Some((instance.clone(), generation));
+        // A spawn whose caller went away before the answer.
+        if let Some(kept) = self.table().values().find(|kept| kept.run() == wanted) {
+            return Some(kept.process.clone());
+        }
+        let has_mark = |stat: &&proc_scan::Stat| {
+            proc_scan::mark(stat.pid, self.paths.home())
+                .is_some_and(|mark| mark.is_of(instance) && mark.generation == generation)
+        };
+        let all = proc_scan::all();
+        let mut found: Vec<_> = all.values().filter(has_mark).collect();
+        // The leader first: it leads a session, and was there before its children.
+        found.sort_unstable_by_key(|stat| (stat.pid != stat.session, stat.start_time, stat.pid));
+        found.into_iter().find_map(|stat| {
+            let process = ProcessRef {
+                pid: stat.pid,
+                start_time: stat.start_time,
+                boot_id: process::boot_id().to_owned(),
+            };
+            let kept = self.kept(&process)?;
+            kept.set_run(instance, generation);
+            Some(process)
+        })
+    }
+}
+
+/// Signals the group of a leader, alive or not collected yet.
+fn signal_group(kept: &Kept, signal: i32) -> bool {
+    let pidfd = kept.pidfd.get_ref().as_fd();
+    // Only a leader's pid names its own group.
+    let leads = proc_scan::stat(kept.process.pid)
+        .is_some_and(|stat| stat.start_time == kept.process.start_time && stat.group == stat.pid);
+    if !leads {
+        return kernel::signal(pidfd, signal).is_ok();
+    }
+    match kernel::signal_group(pidfd, signal) {
+        Ok(()) => true,
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            kept.number_is_safe() && kernel::signal_group_number(kept.process.pid, signal).is_ok()
+        }
+        Err(_) => false,
+    }
+}
+
+/// Runs what reads `/proc` or forks on a thread where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+#[async_trait]
+impl Launcher for OsLauncher {
+    async fn spawn(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError> {
+        let turn = self.forks.clone().acquire_owned().await;
+        let launcher = self.clone();
+        // If the caller goes away meanwhile the run stays in the table, where
+        // `find_unrecorded` sees it.
+        let spawned = blocking(move || {
+            let _turn = turn;
+            launcher.spawn_now(order)
+        });
+        spawned.await.unwrap_or_else(|| {
+            Err(SpawnError::System {
+                stage: "fork".to_owned(),
+                error: "the daemon is going down".to_owned(),
+            })
+        })
+    }
+
+    async fn exited(&self, process: &ProcessRef) -> ExitStatus {
+        match self.kept(process) {
+            Some(kept) => kept.wait().await,
+            None => ExitStatus::Unknown,
+        }
+    }
+
+    async fn signal(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        signal: Signal,
+        scope: Scope,
+    ) -> bool {
+        let (launcher, instance, process) = (self.clone(), instance.clone(), process.clone());
+        blocking(move || launcher.signal_now(&instance, &process, signal.0, scope))
+            .await
+            .unwrap_or(false)
+    }
+
+    async fn remaining(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        generation: Generation,
+    ) -> usize {
+        let (launcher, instance, process) = (self.clone(), instance.clone(), process.clone());
+        blocking(move || launcher.remaining_now(&instance, &process, generation))
+            .await
+            .unwrap_or(0)
+    }
+
+    async fn adopt(&self, process: &ProcessRef) -> Found {
+        match self.kept(process) {
+            Some(kept) if kept.has_exited() => Found::Ended(kept.wait().await),
+            Some(_) => Found::Alive(process.clone()),
+            None => Found::Ended(ExitStatus::Unknown),
+        }
+    }
+
+    async fn find_unrecorded(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+    ) -> Option<ProcessRef> {
+        let (launcher, instance) = (self.clone(), instance.clone());
+        blocking(move || launcher.find_unrecorded_now(&instance, generation))
+            .await
+            .flatten()
+    }
+
+    fn forget(&self, process: &ProcessRef) {
+        let key = (process.pid, process.start_time);
+        tree::forget(key);
+        // Outside the lock: dropping it collects the zombie.
+        let gone = self.table().remove(&key);
+        drop(gone);
+    }
+}

@@ -1,0 +1,314 @@
+//! Reading `/proc`: one process, its children, all processes, and the mark in an environment.
+//!
+//! It owns the parsing. It proves nothing: whoever acts on what is read here opens a pidfd
+//! first and reads again.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use rustix::fs::{Dir, Mode, OFlags};
+
+use crate::ids::{Generation, InstanceId};
+
+/// What `/proc/<pid>/stat` says, as far as it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) pid: i32,
+    pub(crate) state: u8,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    /// User and system time, in clock ticks.
+    pub(crate) cpu_ticks: u64,
+    pub(crate) threads: u64,
+    pub(crate) start_time: u64,
+    pub(crate) rss_pages: u64,
+    /// Wait status; only of meaning for a zombie.
+    pub(crate) exit_code: i32,
+}
+
+impl Stat {
+    /// Exited, and not waited for yet.
+    pub(crate) fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// What names the process for ever, within one boot.
+    pub(crate) fn key(&self) -> (i32, u64) {
+        (self.pid, self.start_time)
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        // The name in parentheses may hold anything, so count from the last one.
+        let open = memchr::memchr(b'(', text)?;
+        let close = memchr::memrchr(b')', text)?;
+        let pid = number(text.get(..open)?.trim_ascii())?;
+        let mut fields = text.get(close + 2..)?.split(|b| *b == b' ');
+        let state = *fields.next()?.first()?;
+        let mut next = |skip: usize| fields.nth(skip);
+        let parent = number(next(0)?)?;
+        let group = number(next(0)?)?;
+        let session = number(next(0)?)?;
+        let user: u64 = number(next(7)?)?; // field 14
+        let system: u64 = number(next(0)?)?;
+        let threads = number(next(4)?)?; // field 20
+        let start_time = number(next(1)?)?; // field 22
+        let rss_pages = number::<i64>(next(1)?)?.max(0).unsigned_abs(); // field 24
+        let exit_code = number(next(27)?.trim_ascii_end())?; // field 52
+        Some(Self {
+            pid,
+            state,
+            parent,
+            group,
+            session,
+            cpu_ticks: user + system,
+            threads,
+            start_time,
+            rss_pages,
+            exit_code,
+        })
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn proc_folder() -> Option<&'static OwnedFd> {
+    static PROC: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    PROC.get_or_init(|| {
+        rustix::fs::open(
+            "/proc",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()
+    })
+    .as_ref()
+}
+
+/// Reads a small file below `/proc` into `buffer`; what fits.
+fn read_into<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let file = rustix::fs::openat(
+        proc_folder()?,
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::read(&file, &mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+        }
+        // `stat` comes in one piece, and so saves the read that would say "end".
+        if path.ends_with("/stat") {
+            break;
+        }
+    }
+    buffer.get(..filled)
+}
+
+/// One process, if there is one with this pid now.
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    let mut buffer = [0; 1024];
+    Stat::parse(read_into(&format!("{pid}/stat"), &mut buffer)?)
+}
+
+/// All processes there are, by pid.
+pub(crate) fn all() -> HashMap<i32, Stat> {
+    let mut found = HashMap::with_capacity(512);
+    let Some(entries) = proc_folder().and_then(|folder| Dir::read_from(folder).ok()) else {
+        return found;
+    };
+    for entry in entries.flatten() {
+        if let Some(stat) = number(entry.file_name().to_bytes()).and_then(stat) {
+            found.insert(stat.pid, stat);
+        }
+    }
+    found
+}
+
+/// All processes, from a pass over `/proc` that began after this was called. Those who ask
+/// while a pass runs share the next one, so a crowd costs two passes.
+pub(crate) fn all_shared() -> Arc<HashMap<i32, Stat>> {
+    type Last = Option<(Instant, Arc<HashMap<i32, Stat>>)>;
+    static LAST: Mutex<Last> = Mutex::new(None);
+    let asked = wall();
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((began, found)) = &*last
+        && *began > asked
+    {
+        return found.clone();
+    }
+    let began = wall();
+    let found = Arc::new(all());
+    *last = Some((began, found.clone()));
+    found
+}
+
+/// The real monotonic clock: `/proc` does not stand still when a test pauses time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the age of a pass over /proc is real time, also in tests with paused time"
+)]
+fn wall() -> Instant {
+    Instant::now()
+}
+
+/// The children of a process, over all its threads. `None` where the kernel was built
+/// without these files or the process is not ours to read.
+pub(crate) fn children(pid: i32) -> Option<Vec<i32>> {
+    let mut found = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let Ok(thread) = thread else { continue };
+        match std::fs::read(thread.path().join("children")) {
+            Ok(text) => found.extend(text.split(|b| *b == b' ').filter_map(number::<i32>)),
+            // The thread ended meanwhile: its children went to another one, so look again.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && !thread.path().exists() => {}
+            Err(_) => return None,
+        }
+    }
+    Some(found)
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn open_descriptors(pid: i32) -> u64 {
+    let path = format!("{pid}/fd");
+    // Since Linux 6.2 the size of the folder is the count.
+    let size = proc_folder()
+        .and_then(|folder| rustix::fs::statat(folder, &path, rustix::fs::AtFlags::empty()).ok())
+        .map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+    if size > 0 {
+        return size;
+    }
+    std::fs::read_dir(format!("/proc/{path}")).map_or(0, |entries| entries.count() as u64)
+}
+
+/// Whose run a process belongs to, by its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The process's name.
+    pub(crate) name: String,
+    /// Which copy.
+    pub(crate) index: u16,
+    /// Which run.
+    pub(crate) generation: Generation,
+}
+
+impl Mark {
+    pub(crate) fn is_of(&self, instance: &InstanceId) -> bool {
+        self.name == instance.process.as_str() && self.index == instance.index
+    }
+
+    fn parse(environ: &[u8], home: &Path) -> Option<Self> {
+        let (mut ours, mut name, mut index, mut generation) = (false, None, None, None);
+        for entry in environ.split(|b| *b == 0) {
+            let Some(rest) = entry.strip_prefix(b"MHOST_") else {
+                continue;
+            };
+            if let Some(value) = rest.strip_prefix(b"HOME=") {
+                ours = Path::new(OsStr::from_bytes(value)) == home;
+            } else if let Some(value) = rest.strip_prefix(b"NAME=") {
+                name = std::str::from_utf8(value).ok();
+            } else if let Some(value) = rest.strip_prefix(b"INSTANCE=") {
+                index = number(value);
+            } else if let Some(value) = rest.strip_prefix(b"GENERATION=") {
+                generation = number(value);
+            }
+        }
+        ours.then_some(())?;
+        Some(Self {
+            name: name?.to_owned(),
+            index: index?,
+            generation: generation?,
+        })
+    }
+}
+
+/// The mark in the environment that a process was started with.
+pub(crate) fn mark(pid: i32, home: &Path) -> Option<Mark> {
+    // In the middle of an exec the environment looks empty for a moment; 20 ms are far more
+    // than that takes.
+    for _ in 0..100 {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        if !environ.is_empty() {
+            return Mark::parse(&environ, home);
+        }
+        if !is_in_exec(pid) {
+            return None;
+        }
+        let moment = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 200_000,
+        };
+        let _ = rustix::event::poll(&mut [], Some(&moment));
+    }
+    None
+}
+
+/// It has memory, but the new program's environment is not laid out in it yet.
+fn is_in_exec(pid: i32) -> bool {
+    let mut buffer = [0; 1024];
+    let text = read_into(&format!("{pid}/stat"), &mut buffer);
+    let ends = |text: &[u8]| {
+        let close = memchr::memrchr(b')', text)?;
+        let mut fields = text.get(close + 2..)?.split(|b| *b == b' ');
+        let memory: u64 = number(fields.nth(20)?)?; // field 23
+        let environment_end: u64 = number(fields.nth(27)?)?; // field 51
+        Some(memory > 0 && environment_end == 0)
+    };
+    text.and_then(ends).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_survives_an_odd_name() {
+        let mut line =
+            b"42 (a) (b ) R 7 42 42 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 3 0 9999 1000 77".to_vec();
+        for field in 25..=51 {
+            line.extend(format!(" {field}").into_bytes());
+        }
+        line.extend(b" 256\n");
+        let stat = Stat::parse(&line).expect("parses");
+        assert_eq!((stat.pid, stat.parent, stat.session), (42, 7, 42));
+        assert_eq!((stat.cpu_ticks, stat.threads), (110, 3));
+        assert_eq!((stat.start_time, stat.rss_pages), (9999, 77));
+        assert_eq!(stat.exit_code, 256);
+    }
+
+    #[test]
+    fn sees_itself() {
+        let own = i32::try_from(std::process::id()).expect("pids are small");
+        let stat = stat(own).expect("is there");
+        assert_eq!(stat.pid, own);
+        assert!(stat.start_time > 0 && stat.rss_pages > 0 && stat.threads > 0);
+        assert!(all().contains_key(&own));
+        assert!(open_descriptors(own) >= 3);
+    }
+
+    #[test]
+    fn marks_are_bound_to_a_home() {
+        let environ = b"A=1\0MHOST_HOME=/h\0MHOST_NAME=api\0MHOST_INSTANCE=2\0MHOST_GENERATION=7\0";
+        let mark = Mark::parse(environ, Path::new("/h")).expect("is marked");
+        assert_eq!(
+            (mark.name.as_str(), mark.index, mark.generation),
+            ("api", 2, 7)
+        );
+        assert_eq!(Mark::parse(environ, Path::new("/other")), None);
+        assert_eq!(Mark::parse(b"MHOST_HOME=/h\0", Path::new("/h")), None);
+    }
+}

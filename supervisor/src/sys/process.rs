@@ -1,0 +1,87 @@
+//! The one place that makes a [`ProcessRef`].
+//!
+//! Always in this order: open a pidfd, read the start time, see that the pidfd still means a
+//! living process or a zombie. From then on only the pidfd is trusted.
+
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::{kernel, proc_scan};
+use crate::state::ProcessRef;
+
+/// The kernel's id of this boot.
+pub(crate) fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    })
+}
+
+/// Opens a pidfd for whatever has this pid now.
+pub(super) fn open(pid: i32) -> std::io::Result<OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// The reference of the process behind `pidfd`, which was opened for `pid`.
+pub(super) fn reference(pid: i32, pidfd: &OwnedFd) -> Option<ProcessRef> {
+    let stat = proc_scan::stat(pid)?;
+    // If the pidfd's process had been reaped before the read, the stat could be another's.
+    still_there(pidfd).then(|| ProcessRef {
+        pid,
+        start_time: stat.start_time,
+        boot_id: boot_id().to_owned(),
+    })
+}
+
+/// Opens a pidfd and proves that it means this very process (alive or a zombie).
+pub(super) fn prove(process: &ProcessRef) -> Option<OwnedFd> {
+    if process.boot_id != boot_id() {
+        return None;
+    }
+    prove_key(process.pid, process.start_time)
+}
+
+/// As [`prove`], for a process of this boot.
+pub(super) fn prove_key(pid: i32, start_time: u64) -> Option<OwnedFd> {
+    let pidfd = open(pid).ok()?;
+    let stat = proc_scan::stat(pid)?;
+    (stat.start_time == start_time && still_there(&pidfd)).then_some(pidfd)
+}
+
+/// Alive or a zombie: not reaped.
+fn still_there(pidfd: &OwnedFd) -> bool {
+    use std::os::fd::AsFd;
+    kernel::signal(pidfd.as_fd(), 0)
+        .err()
+        .is_none_or(|error| error.raw_os_error() != Some(libc::ESRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_start_time_is_another_process() {
+        let pid = i32::try_from(std::process::id()).expect("pids are small");
+        let own = open(pid)
+            .ok()
+            .and_then(|fd| reference(pid, &fd))
+            .expect("lives");
+        assert!(prove(&own).is_some());
+        let reused = ProcessRef {
+            start_time: own.start_time + 1,
+            ..own.clone()
+        };
+        assert!(prove(&reused).is_none());
+        let rebooted = ProcessRef {
+            boot_id: "another".to_owned(),
+            ..own
+        };
+        assert!(prove(&rebooted).is_none());
+    }
+}

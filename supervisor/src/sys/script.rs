@@ -1,0 +1,208 @@
+//! Runs a short command line to its end: script probes.
+//!
+//! The shell has a session of its own; when its time is over, or nobody waits for it any
+//! longer, the whole group is killed. It is never left behind and never left uncollected.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+
+use super::image::Image;
+use super::spawn::{self, Plan};
+use super::{kernel, reap};
+use crate::launch::SpawnError;
+use crate::os_text::OsText;
+use crate::spec::Limits;
+use crate::state::ExitStatus;
+
+/// As much of a script's output is kept.
+const OUTPUT: usize = 512;
+
+/// How a script ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptOutcome {
+    /// Its exit, which is SIGKILL after a timeout.
+    pub exit: ExitStatus,
+    /// The first 512 bytes that it printed, standard output and error together.
+    pub output: String,
+    /// It was killed because its time was over.
+    pub timed_out: bool,
+}
+
+/// Runs `/bin/sh -c <command>` and waits for it, at most `timeout`. Dropping the future
+/// kills it.
+///
+/// # Errors
+/// When it could not be started; a script that fails is not an error.
+pub async fn run_script(
+    command: &str,
+    cwd: &Path,
+    env: &BTreeMap<String, OsText>,
+    timeout: Duration,
+) -> Result<ScriptOutcome, SpawnError> {
+    let going_down = |error: &dyn std::fmt::Display| SpawnError::System {
+        stage: "fork".to_owned(),
+        error: error.to_string(),
+    };
+    let (command, cwd, env) = (command.to_owned(), cwd.to_owned(), env.clone());
+    let start = move || Running::start(&command, &cwd, env);
+    let mut running = tokio::task::spawn_blocking(start)
+        .await
+        .map_err(|error| going_down(&error))??;
+    let mut output = Vec::new();
+    let finished = tokio::time::timeout(timeout, running.wait(&mut output)).await;
+    let timed_out = finished.is_err();
+    if timed_out {
+        running.kill();
+        running.wait(&mut output).await;
+    }
+    output.truncate(OUTPUT);
+    Ok(ScriptOutcome {
+        exit: reap::collect(running.pidfd.get_ref().as_fd()).unwrap_or(ExitStatus::Unknown),
+        output: String::from_utf8_lossy(&output).into_owned(),
+        timed_out,
+    })
+}
+
+#[derive(Debug)]
+struct Running {
+    pid: i32,
+    pidfd: AsyncFd<OwnedFd>,
+    output: pipe::Receiver,
+}
+
+impl Running {
+    fn start(
+        command: &str,
+        cwd: &Path,
+        mut env: BTreeMap<String, OsText>,
+    ) -> Result<Self, SpawnError> {
+        let failed = |error: std::io::Error| SpawnError::System {
+            stage: "pipe".to_owned(),
+            error: spawn::plain(&error),
+        };
+        env.remove(super::REAP_FD);
+        let args = ["-c".to_owned(), command.to_owned()];
+        let image = Image::new("/bin/sh", &args, cwd, &env)?;
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|error| failed(error.into()))?;
+        rustix::io::ioctl_fionbio(&reader, true).map_err(|error| failed(error.into()))?;
+        let plan = Plan {
+            program: "/bin/sh".to_owned(),
+            image,
+            cwd: cwd.to_owned(),
+            stdout: writer.try_clone().map_err(failed)?,
+            stderr: writer,
+            limits: Limits::default(),
+            identity: None,
+        };
+        let output = pipe::Receiver::from_owned_fd(reader).map_err(failed)?;
+        let (pid, pidfd) = spawn::start(plan)?.release();
+        match kernel::watch(pidfd) {
+            Ok(pidfd) => Ok(Self { pid, pidfd, output }),
+            Err(error) => {
+                let _ = kernel::signal_group_number(pid, libc::SIGKILL);
+                reap::disown(pid);
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Reads output until the shell has exited. What it left behind is not waited for.
+    async fn wait(&mut self, kept: &mut Vec<u8>) {
+        let mut open = true;
+        let mut chunk = [0; 4096];
+        while !kernel::has_exited(self.pidfd.get_ref()) {
+            tokio::select! {
+                biased;
+                read = self.output.read(&mut chunk), if open => match read {
+                    Ok(count) if count > 0 => keep(kept, &chunk[..count]),
+                    _ => open = false,
+                },
+                ready = self.pidfd.readable() => match ready {
+                    Ok(mut ready) if !kernel::has_exited(self.pidfd.get_ref()) => ready.clear_ready(),
+                    Ok(_) => {}
+                    Err(_) => return,
+                },
+            }
+        }
+        while let Ok(count) = self.output.try_read(&mut chunk)
+            && count > 0
+            && kept.len() < OUTPUT
+        {
+            keep(kept, &chunk[..count]);
+        }
+    }
+
+    fn kill(&self) {
+        // Our own child, which nobody else collects: the number is its group for sure.
+        let _ = kernel::signal_group_number(self.pid, libc::SIGKILL);
+    }
+}
+
+fn keep(kept: &mut Vec<u8>, new: &[u8]) {
+    let room = OUTPUT.saturating_sub(kept.len());
+    kept.extend_from_slice(&new[..new.len().min(room)]);
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let pidfd = self.pidfd.get_ref().as_fd();
+        if reap::peek(pidfd).is_none() && !kernel::has_exited(pidfd) {
+            self.kill();
+            // It dies at once; whoever collects strays finds it if it takes longer.
+            reap::collect(pidfd);
+        }
+        reap::disown(self.pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(command: &str, timeout: Duration) -> ScriptOutcome {
+        let env = BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]);
+        run_script(command, Path::new("/"), &env, timeout)
+            .await
+            .expect("starts")
+    }
+
+    #[tokio::test]
+    async fn output_and_exit_are_told() {
+        let long = Duration::from_secs(20);
+        let outcome = run("echo out; echo err >&2; exit 3", long).await;
+        assert_eq!(outcome.exit, ExitStatus::Code(3));
+        assert_eq!(outcome.output, "out\nerr\n");
+        assert!(!outcome.timed_out);
+        let outcome = run("head -c 300000 /dev/zero | tr '\\0' x", long).await;
+        assert_eq!(
+            (outcome.exit, outcome.output.len()),
+            (ExitStatus::Code(0), OUTPUT)
+        );
+        let outcome = run("kill -TERM $$", long).await;
+        assert_eq!(outcome.exit, ExitStatus::Signal(15));
+        // A child that keeps the pipe open is not waited for.
+        let outcome = run("sleep 3 & exit 0", long).await;
+        assert_eq!(outcome.exit, ExitStatus::Code(0));
+    }
+
+    #[tokio::test]
+    async fn a_slow_script_is_killed_with_its_children() {
+        let outcome = run("echo $$; sleep 100 & sleep 100", Duration::from_millis(300)).await;
+        assert!(outcome.timed_out);
+        assert_eq!(outcome.exit, ExitStatus::Signal(9));
+        let group: i32 = outcome.output.trim().parse().expect("a pid");
+        let left = |stat: &super::super::proc_scan::Stat| stat.group == group && !stat.is_zombie();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while super::super::proc_scan::all().values().any(left) {
+            assert!(tokio::time::Instant::now() < deadline, "children are left");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

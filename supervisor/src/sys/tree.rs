@@ -1,0 +1,247 @@
+//! Which processes belong to a run, and signals to all of them.
+//!
+//! A process belongs to a run when one of these can be shown, in this order:
+//!
+//! 1. it is in the session or the process group of the leader,
+//! 2. it was seen below the leader by an earlier look ([`remember`]),
+//! 3. its line of parents leads to such a process or to the leader,
+//! 4. it carries the run's mark in its environment, or a parent of it does.
+//!
+//! What cannot be shown: a program that clears its environment, forks twice and calls
+//! `setsid`, all between two looks of the sampler, leaves a process that nothing ties to its
+//! run. Such a process is left alone, since it might be somebody else's; only a control
+//! group could tell.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use super::proc_scan::{self, Stat};
+use super::{kernel, process};
+use crate::ids::{Generation, InstanceId};
+
+/// Pid and start time: names a process within this boot.
+pub(crate) type Key = (i32, u64);
+
+/// What was seen below a leader.
+static KIN: Mutex<BTreeMap<Key, BTreeSet<Key>>> = Mutex::new(BTreeMap::new());
+
+/// More than this is a fork bomb, which is found by its group and its mark.
+const MOST_KIN: usize = 4_096;
+
+/// Notes that these processes were seen below `leader`.
+pub(crate) fn remember(leader: Key, seen: impl IntoIterator<Item = Key>) {
+    let mut kin = KIN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kin.entry(leader).or_default();
+    for key in seen {
+        if known.len() < MOST_KIN {
+            known.insert(key);
+        }
+    }
+}
+
+/// What was seen below `leader` and not forgotten.
+pub(crate) fn remembered(leader: Key) -> BTreeSet<Key> {
+    let kin = KIN.lock().unwrap_or_else(PoisonError::into_inner);
+    kin.get(&leader).cloned().unwrap_or_default()
+}
+
+/// Replaces what is known below `leader`: those that are gone are dropped.
+pub(crate) fn retain(leader: Key, alive: impl Fn(Key) -> bool) {
+    let mut kin = KIN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = kin.get_mut(&leader) {
+        known.retain(|key| alive(*key));
+        if known.is_empty() {
+            kin.remove(&leader);
+        }
+    }
+}
+
+/// The run is over.
+pub(super) fn forget(leader: Key) {
+    KIN.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(&leader);
+}
+
+/// Which generations' marks count.
+#[derive(Debug, Clone)]
+pub(super) struct Generations {
+    /// Up to this one; `None`: no mark counts, since it is not known which run this is.
+    pub(super) up_to: Option<Generation>,
+    /// Except these: another leader is there for them.
+    pub(super) except: BTreeSet<Generation>,
+}
+
+/// A run, as far as its tree is concerned.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) home: PathBuf,
+    pub(super) instance: InstanceId,
+    pub(super) leader: Key,
+    /// The leader's pid cannot have been used again: it lives, or it was not collected yet.
+    pub(super) number_is_safe: bool,
+    pub(super) generations: Generations,
+    /// Other leaders, probe scripts: they and what is below them are somebody else's.
+    pub(super) foreign: BTreeSet<i32>,
+}
+
+/// The living processes of the run, without its leader.
+pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> Vec<Stat> {
+    let kin = remembered(run.leader);
+    let mut known = HashMap::new();
+    let mut found: Vec<Stat> = all
+        .values()
+        .filter(|stat| !stat.is_zombie() && stat.pid != run.leader.0)
+        .filter(|stat| belongs(run, &kin, all, &mut known, stat.pid))
+        .copied()
+        .collect();
+    found.sort_unstable_by_key(Stat::key);
+    found
+}
+
+fn belongs(
+    run: &Run,
+    kin: &BTreeSet<Key>,
+    all: &HashMap<i32, Stat>,
+    known: &mut HashMap<i32, bool>,
+    pid: i32,
+) -> bool {
+    let mut line = Vec::new();
+    let mut at = pid;
+    // Some(answer) holds for the whole line; None: nobody on it is known, so ask the marks.
+    let answer = loop {
+        if let Some(answer) = known.get(&at) {
+            break Some(*answer);
+        }
+        let Some(stat) = all.get(&at) else { break None };
+        if stat.key() == run.leader {
+            break Some(true);
+        }
+        if run.foreign.contains(&at) {
+            break Some(false);
+        }
+        if run.number_is_safe
+            && (stat.session == run.leader.0 || stat.group == run.leader.0)
+            && stat.start_time >= run.leader.1
+            || kin.contains(&stat.key())
+        {
+            line.push(at);
+            break Some(true);
+        }
+        if run.foreign.contains(&stat.session) || run.foreign.contains(&stat.group) {
+            line.push(at);
+            break Some(false);
+        }
+        if at <= 2 || is_self(at) || line.contains(&at) {
+            break None;
+        }
+        line.push(at);
+        at = stat.parent;
+    };
+    let mut verdict = answer.unwrap_or(false);
+    for at in line.into_iter().rev() {
+        if answer.is_none()
+            && let Some(mark) = proc_scan::mark(at, &run.home)
+        {
+            verdict = mark.is_of(&run.instance)
+                && run
+                    .generations
+                    .up_to
+                    .is_some_and(|newest| mark.generation <= newest)
+                && !run.generations.except.contains(&mark.generation);
+        }
+        known.insert(at, verdict);
+    }
+    verdict
+}
+
+fn is_self(pid: i32) -> bool {
+    rustix::process::getpid().as_raw_nonzero().get() == pid
+}
+
+/// Sends `signal` to all living processes of the run but its leader, each after proof. With
+/// SIGKILL it looks again until nobody new turns up. Returns how many were reached.
+pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
+    // A program that forks while it is looked at shows up in the next look.
+    let looks = if signal == libc::SIGKILL { 200 } else { 3 };
+    let mut reached = BTreeSet::new();
+    for _ in 0..looks {
+        let new: Vec<Stat> = members(run, &proc_scan::all())
+            .into_iter()
+            .filter(|stat| !reached.contains(&stat.key()))
+            .collect();
+        if new.is_empty() {
+            break;
+        }
+        // Known from now on, also if killing its parent hides where it came from.
+        remember(run.leader, new.iter().map(Stat::key));
+        for stat in new {
+            if let Some(pidfd) = process::prove_key(stat.pid, stat.start_time) {
+                let _ = kernel::signal(pidfd.as_fd(), signal);
+            }
+            reached.insert(stat.key());
+        }
+    }
+    reached.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(pid: i32, parent: i32, session: i32, start_time: u64) -> (i32, Stat) {
+        let stat = Stat {
+            pid,
+            state: b'S',
+            parent,
+            group: session,
+            session,
+            cpu_ticks: 0,
+            threads: 1,
+            start_time,
+            rss_pages: 1,
+            exit_code: 0,
+        };
+        (pid, stat)
+    }
+
+    #[test]
+    fn sessions_parents_and_kin_decide() {
+        // Numbers above any real pid, so that no environment can be read.
+        let base = 1 << 28;
+        let all = HashMap::from([
+            stat(base, 1, base, 10),
+            stat(base + 1, base, base, 11),         // in the session
+            stat(base + 2, base + 1, base + 2, 12), // below, own session
+            stat(base + 3, 1, base + 3, 13),        // orphan, seen before
+            stat(base + 4, 1, base + 4, 14),        // another leader
+            stat(base + 5, base + 4, base + 5, 15), // below that one
+            stat(base + 6, 1, base + 6, 16),        // stranger
+        ]);
+        let run = Run {
+            home: "/h".into(),
+            instance: InstanceId::new("a".parse().expect("valid"), 0),
+            leader: (base, 10),
+            number_is_safe: true,
+            generations: Generations {
+                up_to: Some(1),
+                except: BTreeSet::new(),
+            },
+            foreign: BTreeSet::from([base + 4]),
+        };
+        remember(run.leader, [(base + 3, 13), (base + 6, 99)]);
+        let pids =
+            |run: &Run| -> Vec<i32> { members(run, &all).iter().map(|s| s.pid - base).collect() };
+        assert_eq!(pids(&run), [1, 2, 3]);
+        forget(run.leader);
+        assert_eq!(pids(&run), [1, 2]);
+        let reused = Run {
+            leader: (base, 9),
+            number_is_safe: false,
+            ..run
+        };
+        assert_eq!(pids(&reused), [0; 0]);
+    }
+}
