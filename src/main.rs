@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod client;
 mod daemon;
 mod exit;
 mod output;
