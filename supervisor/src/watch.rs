@@ -27,6 +27,7 @@ use tracing::warn;
 
 use filter::Filter;
 use folders::{Folders, Refused};
+use scan::Snapshot;
 
 use crate::spec::{ProcessSpec, Watch};
 use crate::tasks::Tasks;
@@ -193,14 +194,29 @@ impl Task {
             let Ok(now) = scan::scan(self.filter.clone()).await else {
                 return;
             };
-            // A tree that is being written to is reported when it has come to rest.
-            let changed = seen.first_difference(&now);
-            seen = now;
-            if let Some(path) = changed
-                && self.changed.send(path).await.is_err()
-            {
+            let Some(path) = seen.first_difference(&now) else {
+                continue;
+            };
+            let Some(rested) = self.at_rest(now).await else {
+                return;
+            };
+            seen = rested;
+            if self.changed.send(path).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Waits until the tree has not changed for a while.
+    async fn at_rest(&self, mut seen: Snapshot) -> Option<Snapshot> {
+        let began = Instant::now();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let now = scan::scan(self.filter.clone()).await.ok()?;
+            if now == seen || began.elapsed() >= LONGEST_BURST {
+                return Some(now);
+            }
+            seen = now;
         }
     }
 }
