@@ -122,8 +122,14 @@ struct Task {
 impl Task {
     async fn run(self) {
         loop {
+            let mut burst = None;
             let refused = match Folders::open(self.filter.clone()).await {
-                Ok(folders) => self.follow(folders).await,
+                Ok(folders) => self.follow(folders, &mut burst).await,
+                // What was there before the start has not changed.
+                Err(Refused::Limit { error, .. }) => Refused::Limit {
+                    error,
+                    changed: None,
+                },
                 Err(refused) => refused,
             };
             match refused {
@@ -138,22 +144,22 @@ impl Task {
                         return;
                     }
                 }
-                Refused::Limit(error) => {
+                Refused::Limit { error, changed } => {
                     warn!(
                         process = %self.process,
                         %error,
                         "The system has no file watches left, so files are looked at each \
                          second. Raise fs.inotify.max_user_watches or max_user_instances."
                     );
-                    return self.poll().await;
+                    let unsent = burst.map(|burst| burst.path).or(changed);
+                    return self.poll(unsent).await;
                 }
             }
         }
     }
 
     /// Follows what the system reports, until that fails or nobody listens.
-    async fn follow(&self, mut folders: Folders) -> Refused {
-        let mut burst: Option<Burst> = None;
+    async fn follow(&self, mut folders: Folders, burst: &mut Option<Burst>) -> Refused {
         loop {
             let deadline = burst.as_ref().map(Burst::deadline);
             let quiet = async {
@@ -169,7 +175,7 @@ impl Task {
             };
             match note {
                 Some(note) => match folders.read(note).await {
-                    Ok(Some(path)) => Burst::add(&mut burst, path),
+                    Ok(Some(path)) => Burst::add(burst, path),
                     Ok(None) => {}
                     Err(refused) => return refused,
                 },
@@ -184,11 +190,16 @@ impl Task {
         }
     }
 
-    /// Compares the tree with how it looked a second ago.
-    async fn poll(&self) {
+    /// Compares the tree with how it looked a second ago, after saying what is `unsent`.
+    async fn poll(&self, unsent: Option<PathBuf>) {
         let Ok(mut seen) = scan::scan(self.filter.clone()).await else {
             return;
         };
+        if let Some(path) = unsent
+            && self.changed.send(path).await.is_err()
+        {
+            return;
+        }
         loop {
             tokio::time::sleep(SCAN_INTERVAL).await;
             let Ok(now) = scan::scan(self.filter.clone()).await else {

@@ -308,3 +308,55 @@ async fn dropping_ends_the_tasks() {
     timeout(DEADLINE, end).await.expect("the senders are gone");
     assert!(tasks.shutdown(DEADLINE).await.is_empty());
 }
+
+/// Answers one request per connection over TLS, with a certificate that nobody has signed.
+fn tls_server() -> u16 {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use std::io::{Read, Write};
+
+    let pem = include_bytes!("tests/localhost.pem");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("default versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(pem).expect("a certificate")],
+            PrivateKeyDer::from_pem_slice(pem).expect("a key"),
+        )
+        .expect("they belong together");
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("has an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let Ok(connection) = rustls::ServerConnection::new(config.clone()) else {
+                return;
+            };
+            let mut tls = rustls::StreamOwned::new(connection, stream);
+            if tls.read(&mut [0; 4096]).is_ok() {
+                let _ = tls.write_all(&answer("200 OK", "secret"));
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn https_checks_the_certificate_unless_told_not_to() {
+    let port = tls_server();
+    let probe = |more: &str| {
+        format!(
+            "[health.http]\nurl = 'https://localhost:{port}/'\nbody_contains = 'secret'\n{more}"
+        )
+    };
+    let error = start(&probe(""), &[]).first_error().await;
+    assert!(error.starts_with("tls: "), "{error}");
+    assert_eq!(
+        start(&probe("insecure = true"), &[]).news().await,
+        ProbeEvent::Ready
+    );
+}
