@@ -197,7 +197,12 @@ fn build(
         .resolve_to_addrs("localhost", &localhost);
     configure(builder)
         .build()
-        .map_err(|error| format!("tls: {}", root_text(&error)))
+        .map_err(|error| match root_text(&error) {
+            text if text.contains("No CA certificates") => {
+                "tls: this system has no CA certificates; install ca-certificates".to_owned()
+            }
+            text => format!("tls: {text}"),
+        })
 }
 
 /// A short word for what went wrong. It never holds the URL, which may hold a token.

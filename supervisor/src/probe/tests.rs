@@ -46,6 +46,10 @@ struct Running {
 }
 
 fn start(health: &str, env: &[(&str, String)]) -> Running {
+    start_in(Path::new("/"), health, env)
+}
+
+fn start_in(cwd: &Path, health: &str, env: &[(&str, String)]) -> Running {
     let env: BTreeMap<_, _> = env
         .iter()
         .map(|(key, value)| ((*key).to_owned(), OsText::from(value.as_str())))
@@ -53,7 +57,7 @@ fn start(health: &str, env: &[(&str, String)]) -> Running {
     let (sender, events) = mpsc::channel(64);
     let tasks = Tasks::new();
     let clock = Clock::system();
-    let spec = spec(Path::new("/"), health);
+    let spec = spec(cwd, health);
     let probes = Probes::start(&spec, &instance(), &env, &clock, &tasks, sender);
     Running {
         probes: probes.expect("there are probes"),
@@ -359,4 +363,63 @@ async fn https_checks_the_certificate_unless_told_not_to() {
         start(&probe("insecure = true"), &[]).news().await,
         ProbeEvent::Ready
     );
+}
+
+/// A PATH for the shell's commands.
+fn path() -> (&'static str, String) {
+    ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned())
+}
+
+#[tokio::test]
+async fn scripts_run_in_folder_and_environment_of_the_process() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    std::fs::write(folder.path().join("here-1"), "").expect("writes");
+    let health =
+        "[health.script]\ncommand = 'test -f here-{instance} && test $PORT = 3001 && echo fine'";
+    let env = [path(), ("PORT", "3001".to_owned())];
+    let mut run = start_in(folder.path(), health, &env);
+    assert_eq!(run.news().await, ProbeEvent::Ready);
+    let view = run.probes.views().remove(0);
+    assert_eq!(view.probe, "script");
+    assert_eq!(view.attempts[0].output.as_deref(), Some("fine\n"));
+}
+
+#[tokio::test]
+async fn scripts_say_why_not() {
+    for (command, error, output) in [
+        ("echo broken >&2; exit 2", "exit 2", Some("broken\n")),
+        ("kill -KILL $$", "killed by SIGKILL", None),
+        ("echo slow; sleep 60 & sleep 60", "timeout", Some("slow\n")),
+        ("no-such-program-anywhere 2>/dev/null", "exit 127", None),
+    ] {
+        let health =
+            format!("[health.script]\ncommand = '{command}'\ninterval = '1s'\ntimeout = '500ms'");
+        let mut run = start(&health, &[path()]);
+        assert_eq!(run.first_error().await, error, "{command}");
+        let view = run.probes.views().remove(0);
+        assert_eq!(view.attempts[0].output.as_deref(), output, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_ends_with_its_probe() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    let health = "[health.script]\ncommand = 'echo $$ > pid.new && mv pid.new pid; sleep 300'\ninterval = '400s'\ntimeout = '300s'";
+    let run = start_in(folder.path(), health, &[path()]);
+    let file = folder.path().join("pid");
+    until(|| file.exists()).await;
+    let pid = std::fs::read_to_string(&file).expect("reads");
+    let stat = std::path::PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+    drop(run.probes);
+    // A zombie has ended too: collecting it is the sampler's work.
+    until(|| std::fs::read_to_string(&stat).map_or(true, |text| text.contains(") Z "))).await;
+}
+
+async fn until(wanted: impl Fn() -> bool) {
+    let poll = async {
+        while !wanted() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(DEADLINE, poll).await.expect("it comes in time");
 }
