@@ -7,9 +7,38 @@
 pub(crate) mod context;
 pub(crate) mod error;
 mod help;
+mod session;
+mod target;
+mod watch;
+mod when;
 
+mod audit;
 mod completion;
+mod config;
+mod cron;
+mod daemon;
+mod delete;
+mod env;
+mod flush;
+mod health;
+mod history;
+mod info;
 mod init;
+mod limits;
+mod link;
+mod list;
+mod logs;
+mod ping;
+mod reload;
+mod restart;
+mod resurrect;
+mod save;
+mod scale;
+mod signal;
+mod start;
+mod startup;
+mod status;
+mod stop;
 
 use std::ffi::OsString;
 
@@ -45,15 +74,71 @@ struct Cli {
 /// All commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Stop(stop::Stop),
+    Restart(restart::Restart),
+    Reload(reload::Reload),
+    #[command(visible_aliases = ["rm", "del"])]
+    Delete(delete::Delete),
+    #[command(visible_alias = "cluster")]
+    Scale(scale::Scale),
+    Signal(signal::Signal),
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    Status(status::Status),
+    #[command(visible_alias = "describe")]
+    Info(info::Info),
+    Logs(logs::Logs),
+    Health(health::Health),
+    History(history::History),
+    Limits(limits::Limits),
+    Cron(cron::Cron),
+    Link(link::Link),
+    Env(env::Env),
+    Config(config::Config),
+    Audit(audit::Audit),
+    Flush(flush::Flush),
+    Save(save::Save),
+    Resurrect(resurrect::Resurrect),
+    Startup(startup::Startup),
+    Unstartup(startup::Unstartup),
     Init(init::Init),
     Completion(completion::Completion),
+    Daemon(daemon::Daemon),
+    Ping(ping::Ping),
+    Kill(daemon::Kill),
 }
 
 impl Command {
     fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         match self {
+            Command::Stop(command) => command.run(ctx),
+            Command::Restart(command) => command.run(ctx),
+            Command::Reload(command) => command.run(ctx),
+            Command::Delete(command) => command.run(ctx),
+            Command::Scale(command) => command.run(ctx),
+            Command::Signal(command) => command.run(ctx),
+            Command::List(command) => command.run(ctx),
+            Command::Status(command) => command.run(ctx),
+            Command::Info(command) => command.run(ctx),
+            Command::Logs(command) => command.run(ctx),
+            Command::Health(command) => command.run(ctx),
+            Command::History(command) => command.run(ctx),
+            Command::Limits(command) => command.run(ctx),
+            Command::Cron(command) => command.run(ctx),
+            Command::Link(command) => command.run(ctx),
+            Command::Env(command) => command.run(ctx),
+            Command::Config(command) => command.run(ctx),
+            Command::Audit(command) => command.run(ctx),
+            Command::Flush(command) => command.run(ctx),
+            Command::Save(command) => command.run(ctx),
+            Command::Resurrect(command) => command.run(ctx),
+            Command::Startup(command) => command.run(ctx),
+            Command::Unstartup(command) => command.run(ctx),
             Command::Init(command) => command.run(ctx),
             Command::Completion(command) => command.run(ctx),
+            Command::Daemon(command) => command.run(ctx),
+            Command::Ping(command) => command.run(ctx),
+            Command::Kill(command) => command.run(ctx),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! value and there is no talk. A reader that has gone away ([`CliError::is_broken_pipe`])
 //! is not a failure.
 
+pub(crate) mod date_format;
 pub(crate) mod figures;
 pub(crate) mod state;
 pub(crate) mod style;
@@ -64,6 +65,11 @@ impl Output {
     /// Is one JSON value wanted?
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Are only errors wanted?
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Does a person read along?
@@ -161,10 +167,11 @@ impl Output {
             self.talk(&error.to_json().to_string());
             return;
         }
-        match error.report() {
-            Some(report) => self.talk(report.trim_end()),
-            None => self.fail(&error.to_string()),
+        if let Some(report) = error.report() {
+            self.talk(report.trim_end());
+            self.talk("");
         }
+        self.fail(&error.to_string());
         for detail in error.details() {
             self.indented(detail);
         }

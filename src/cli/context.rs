@@ -1,5 +1,6 @@
 //! What every command gets: the global flags, the output, the clock, the paths.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::Args;
 use supervisor::{Clock, HomeError, Paths};
 
 use super::error::CliError;
+use crate::client::Client;
 use crate::exit::Exit;
 use crate::output::{Output, Wishes};
 
@@ -64,6 +66,8 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     /// The time.
     pub(crate) clock: Clock,
+    /// The connection to the daemon, once there is one.
+    pub(super) client: RefCell<Option<Client>>,
 }
 
 impl Context {
@@ -73,6 +77,7 @@ impl Context {
             global,
             output,
             clock: Clock::system(),
+            client: RefCell::default(),
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) struct Failure {
     details: Vec<String>,
     help: Option<String>,
     report: Option<String>,
+    problems: Value,
 }
 
 impl CliError {
@@ -41,6 +42,7 @@ impl CliError {
             details: Vec::new(),
             help: None,
             report: None,
+            problems: Value::Null,
         }))
     }
 
@@ -81,7 +83,16 @@ impl CliError {
         self
     }
 
-    /// With a finished picture of the place in the file, which is shown instead of the message.
+    /// With the problems of a file, for `--json`.
+    #[must_use]
+    pub(crate) fn with_problems(mut self, problems: Value) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            failure.problems = problems;
+        }
+        self
+    }
+
+    /// With a finished picture of the place in the file, which is shown above the message.
     #[must_use]
     pub(crate) fn with_report(mut self, report: String) -> Self {
         if let Self::Failed(failure) = &mut self {
@@ -121,7 +132,7 @@ impl CliError {
     /// Lines that say more.
     pub(crate) fn details(&self) -> &[String] {
         match self {
-            Self::Failed(failure) if failure.report.is_none() => &failure.details,
+            Self::Failed(failure) => &failure.details,
             _ => &[],
         }
     }
@@ -144,6 +155,9 @@ impl CliError {
             }
             if !failure.details.is_empty() {
                 error["details"] = json!(failure.details);
+            }
+            if !failure.problems.is_null() {
+                error["problems"] = failure.problems.clone();
             }
             if let Some(help) = &failure.help {
                 error["help"] = json!(help);

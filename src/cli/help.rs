@@ -6,7 +6,25 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Every command that is not hidden, under its heading. A test compares it with the tree.
-pub(crate) const GROUPS: &[(&str, &[&str])] = &[("Set up", &["init", "completion"])];
+pub(crate) const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Run",
+        &["stop", "restart", "reload", "scale", "delete", "signal"],
+    ),
+    (
+        "Look",
+        &[
+            "list", "status", "info", "logs", "health", "history", "limits", "cron", "link", "env",
+            "config", "audit",
+        ],
+    ),
+    (
+        "Keep",
+        &["save", "resurrect", "startup", "unstartup", "flush"],
+    ),
+    ("Set up", &["init", "completion"]),
+    ("Daemon", &["daemon", "ping", "kill"]),
+];
 
 /// Does the command line ask for the help of `mhost` itself? Only then is the text made.
 pub(crate) fn is_wanted(args: &[OsString]) -> bool {

@@ -173,7 +173,10 @@ impl Table {
     /// Takes away width, least important column first, until `limit` is kept.
     fn shrink(&self, shown: &mut [(usize, usize)], limit: usize) {
         let mut order: Vec<usize> = (0..shown.len()).collect();
-        order.sort_by_key(|&position| std::cmp::Reverse(self.columns[shown[position].0].rank));
+        // Of equals the last one goes first, so that a name is kept longer than what is said of it.
+        order.sort_by_key(|&position| {
+            std::cmp::Reverse((self.columns[shown[position].0].rank, position))
+        });
         for floor in [None, Some(NARROWEST)] {
             for &position in &order {
                 let total: usize = shown.iter().map(|(_, width)| width).sum();
@@ -224,9 +227,9 @@ mod tests {
     #[test]
     fn less_of_it_where_there_is_not() {
         insta::assert_snapshot!(sample().render(Some(40), Painter::PLAIN), @r"
-        ID  NAME        STATUS             MEM
-        0   a-process…  ✗ errored (retry…  48MB
-        1   日本語      ● online           1.2GB
+        ID  NAME               STATUS      MEM
+        0   a-process-with-a…  ✗ errored…  48MB
+        1   日本語             ● online    1.2GB
         ");
     }
 

@@ -2,6 +2,7 @@
 //! differs per instance filled in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::expand::Expander;
@@ -70,7 +71,7 @@ pub(super) fn checks(
         let check = ScriptCheck {
             command: expander.expand_index(&script.command),
             cwd: spec.cwd.clone(),
-            env: env.clone(),
+            env: Arc::new(env.clone()),
         };
         checks.push((Check::Script(check), rules!("script", script)));
     }

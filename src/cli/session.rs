@@ -1,0 +1,161 @@
+//! The conversation of one command with the daemon.
+//!
+//! The only file of the command line that knows the client. Commands ask by method and get a
+//! typed answer; what a person is told when that fails, and what to type next, is decided
+//! here. One command keeps one connection.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::context::Context;
+use super::error::CliError;
+use crate::client::{Autostart, Client, ClientError};
+use crate::exit::Exit;
+
+/// How long an answer may take where a command does not wait for processes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Context {
+    /// Asks the daemon, starting it first if need be.
+    pub(crate) fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        let patience = self.global.timeout.unwrap_or(PATIENCE);
+        self.request(Autostart::Yes, Some(patience), method, params)
+    }
+
+    /// As [`Context::call`] for what may take as long as processes need to stop.
+    pub(crate) fn call_unlimited<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        self.request(Autostart::Yes, self.global.timeout, method, params)
+    }
+
+    /// As [`Context::call`] for methods that are told themselves how long to wait.
+    pub(crate) fn call_waiting<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        self.request(Autostart::Yes, None, method, params)
+    }
+
+    /// Asks the daemon, but never starts it.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        let patience = self.global.timeout.unwrap_or(PATIENCE);
+        self.request(Autostart::No, Some(patience), method, params)
+    }
+
+    /// Asks a daemon of whatever version, on a connection of its own; never starts one.
+    pub(crate) fn ask_any<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        let asked = || -> Result<Value, ClientError> {
+            let mut client = Client::connect_any(&self.checked_paths()?)?;
+            client.set_timeout(self.global.timeout)?;
+            client.call(method, params)
+        };
+        understood(method, asked().map_err(told)?)
+    }
+
+    /// Listens to a stream of `key` until the daemon ends it, and passes on each item. Never
+    /// starts a daemon.
+    pub(crate) fn stream<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        key: &str,
+        params: Value,
+        mut each: impl FnMut(T) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let client = Client::connect(&self.paths()?, Autostart::No).map_err(told)?;
+        for message in client.stream(method, params).map_err(told)? {
+            let mut message = message.map_err(told)?;
+            if let Some(item) = message.params.get_mut(key) {
+                each(understood(method, item.take())?)?;
+            } else if let Some(error) = message.params["error"]["message"].as_str() {
+                return Err(CliError::failure(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn request<T: DeserializeOwned>(
+        &self,
+        autostart: Autostart,
+        patience: Option<Duration>,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        let mut kept = self.client.borrow_mut();
+        let mut client = match kept.take() {
+            Some(client) => client,
+            None => self.connect(autostart)?,
+        };
+        client.set_timeout(patience).map_err(told)?;
+        let answer = client.call(method, params);
+        // After anything but an answer the connection is in no known state.
+        if matches!(answer, Ok(_) | Err(ClientError::Rpc { .. })) {
+            *kept = Some(client);
+        }
+        understood(method, answer.map_err(told)?)
+    }
+
+    fn connect(&self, autostart: Autostart) -> Result<Client, CliError> {
+        let client = Client::connect(&self.paths()?, autostart).map_err(told)?;
+        if let Some(skew) = client.skew() {
+            self.output.warn(&format!(
+                "this mhost is {} and the running daemon is {}; \
+                 renew it with mhost daemon stop && mhost daemon start",
+                skew.own, skew.daemon
+            ));
+        }
+        Ok(client)
+    }
+
+    fn checked_paths(&self) -> Result<supervisor::Paths, ClientError> {
+        Ok(match &self.global.home {
+            Some(home) => supervisor::Paths::new(home)?,
+            None => supervisor::Paths::from_env()?,
+        })
+    }
+}
+
+fn understood<T: DeserializeOwned>(method: &str, answer: Value) -> Result<T, CliError> {
+    serde_json::from_value(answer).map_err(|error| {
+        CliError::new(
+            Exit::Protocol,
+            format!("the answer to {method} was not understood: {error}"),
+        )
+        .with_help("start the daemon again: mhost daemon stop && mhost daemon start")
+    })
+}
+
+/// What a person is told.
+fn told(error: ClientError) -> CliError {
+    let mut failure = CliError::new(error.exit(), error.to_string()).with_details(error.details());
+    if let Some(code) = error.code() {
+        failure = failure.with_code(code);
+    }
+    let near = error.near();
+    let help = match error.exit() {
+        Exit::NotFound if near.is_empty() => Some("see what there is: mhost list".to_owned()),
+        Exit::NotFound => Some(format!("did you mean {}?", near.join(" or "))),
+        _ => error.help(),
+    };
+    match help {
+        Some(help) => failure.with_help(help),
+        None => failure,
+    }
+}

@@ -1,0 +1,3 @@
+//! Telling what a start came to.
+
+pub(crate) mod report;
