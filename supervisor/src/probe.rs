@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -127,11 +128,8 @@ impl Probes {
         if checks.is_empty() {
             return None;
         }
-        let started = clock.now();
-        let trackers = checks
-            .iter()
-            .map(|(_, rules)| Tracker::new(*rules, started))
-            .collect();
+        let trackers = checks.iter().map(|(_, rules)| Tracker::new(*rules));
+        let trackers = trackers.collect();
         let board = Arc::new(Board {
             state: Mutex::new(BoardState {
                 trackers,
@@ -180,16 +178,18 @@ impl Board {
 impl Task {
     /// Attempts until the task is cancelled or nobody listens any more.
     async fn run(self, rules: Rules) {
+        let started = Instant::now();
         let mut eager = FIRST_ATTEMPT.min(rules.interval);
         tokio::time::sleep(eager).await;
         loop {
             let began = Instant::now();
             let at = self.clock.now();
             let outcome = self.check.run(rules.timeout).await;
-            let Some(passed_once) = self.report(at, began.elapsed(), outcome).await else {
+            let since = began - started;
+            let Some(settled) = self.report(at, since, began.elapsed(), outcome).await else {
                 return;
             };
-            let pause = if passed_once {
+            let pause = if settled {
                 rules.interval
             } else {
                 let pause = eager;
@@ -202,7 +202,13 @@ impl Task {
 
     /// Records an attempt and sends what follows from it. Says whether the probe has ever
     /// had a verdict; None when the owner is gone.
-    async fn report(&self, at: jiff::Timestamp, took: Duration, outcome: Outcome) -> Option<bool> {
+    async fn report(
+        &self,
+        at: Timestamp,
+        since: Duration,
+        took: Duration,
+        outcome: Outcome,
+    ) -> Option<bool> {
         let _order = self.board.order.lock().await;
         let mut news = vec![ProbeEvent::Attempt {
             passed: outcome.passed(),
@@ -210,7 +216,7 @@ impl Task {
         let settled = {
             let mut state = self.board.lock();
             let tracker = &mut state.trackers[self.index];
-            match tracker.record(at, took, self.clock.now(), outcome) {
+            match tracker.record(at, since, took, outcome) {
                 Turn::Same => {}
                 Turn::Failed { error, failures } => news.push(ProbeEvent::Failed {
                     probe: tracker.rules().name.to_owned(),

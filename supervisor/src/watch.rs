@@ -27,6 +27,7 @@ use tracing::warn;
 
 use filter::Filter;
 use folders::{Folders, Refused};
+use scan::Snapshot;
 
 use crate::spec::{ProcessSpec, Watch};
 use crate::tasks::Tasks;
@@ -121,8 +122,14 @@ struct Task {
 impl Task {
     async fn run(self) {
         loop {
+            let mut burst = None;
             let refused = match Folders::open(self.filter.clone()).await {
-                Ok(folders) => self.follow(folders).await,
+                Ok(folders) => self.follow(folders, &mut burst).await,
+                // What was there before the start has not changed.
+                Err(Refused::Limit { error, .. }) => Refused::Limit {
+                    error,
+                    changed: None,
+                },
                 Err(refused) => refused,
             };
             match refused {
@@ -137,22 +144,22 @@ impl Task {
                         return;
                     }
                 }
-                Refused::Limit(error) => {
+                Refused::Limit { error, changed } => {
                     warn!(
                         process = %self.process,
                         %error,
                         "The system has no file watches left, so files are looked at each \
                          second. Raise fs.inotify.max_user_watches or max_user_instances."
                     );
-                    return self.poll().await;
+                    let unsent = burst.map(|burst| burst.path).or(changed);
+                    return self.poll(unsent).await;
                 }
             }
         }
     }
 
     /// Follows what the system reports, until that fails or nobody listens.
-    async fn follow(&self, mut folders: Folders) -> Refused {
-        let mut burst: Option<Burst> = None;
+    async fn follow(&self, mut folders: Folders, burst: &mut Option<Burst>) -> Refused {
         loop {
             let deadline = burst.as_ref().map(Burst::deadline);
             let quiet = async {
@@ -168,7 +175,7 @@ impl Task {
             };
             match note {
                 Some(note) => match folders.read(note).await {
-                    Ok(Some(path)) => Burst::add(&mut burst, path),
+                    Ok(Some(path)) => Burst::add(burst, path),
                     Ok(None) => {}
                     Err(refused) => return refused,
                 },
@@ -183,24 +190,44 @@ impl Task {
         }
     }
 
-    /// Compares the tree with how it looked a second ago.
-    async fn poll(&self) {
+    /// Compares the tree with how it looked a second ago, after saying what is `unsent`.
+    async fn poll(&self, unsent: Option<PathBuf>) {
         let Ok(mut seen) = scan::scan(self.filter.clone()).await else {
             return;
         };
+        if let Some(path) = unsent
+            && self.changed.send(path).await.is_err()
+        {
+            return;
+        }
         loop {
             tokio::time::sleep(SCAN_INTERVAL).await;
             let Ok(now) = scan::scan(self.filter.clone()).await else {
                 return;
             };
-            // A tree that is being written to is reported when it has come to rest.
-            let changed = seen.first_difference(&now);
-            seen = now;
-            if let Some(path) = changed
-                && self.changed.send(path).await.is_err()
-            {
+            let Some(path) = seen.first_difference(&now) else {
+                continue;
+            };
+            let Some(rested) = self.at_rest(now).await else {
+                return;
+            };
+            seen = rested;
+            if self.changed.send(path).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Waits until the tree has not changed for a while.
+    async fn at_rest(&self, mut seen: Snapshot) -> Option<Snapshot> {
+        let began = Instant::now();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let now = scan::scan(self.filter.clone()).await.ok()?;
+            if now == seen || began.elapsed() >= LONGEST_BURST {
+                return Some(now);
+            }
+            seen = now;
         }
     }
 }

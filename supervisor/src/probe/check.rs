@@ -2,7 +2,6 @@
 //! differs per instance filled in.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::expand::Expander;
@@ -71,7 +70,7 @@ pub(super) fn checks(
         let check = ScriptCheck {
             command: expander.expand_index(&script.command),
             cwd: spec.cwd.clone(),
-            env: Arc::new(env.clone()),
+            env: env.clone(),
         };
         checks.push((Check::Script(check), rules!("script", script)));
     }

@@ -32,7 +32,7 @@ const MAX_ERROR: usize = 200;
 
 #[derive(Debug)]
 pub(super) struct HttpCheck {
-    request: Result<Request, String>,
+    request: Result<Box<Request>, String>,
     expected: ExpectedCode,
     body_contains: Option<String>,
     insecure: bool,
@@ -106,7 +106,7 @@ impl HttpCheck {
     }
 }
 
-fn request(probe: &HttpProbe, expand: impl Fn(&str) -> String) -> Result<Request, String> {
+fn request(probe: &HttpProbe, expand: impl Fn(&str) -> String) -> Result<Box<Request>, String> {
     let text = expand(&probe.url);
     let url: Url = text.parse().map_err(|error| format!("url: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -130,11 +130,11 @@ fn request(probe: &HttpProbe, expand: impl Fn(&str) -> String) -> Result<Request
             .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
         headers.append(key, value);
     }
-    Ok(Request {
+    Ok(Box::new(Request {
         method,
         url,
         headers,
-    })
+    }))
 }
 
 /// Reads until `body` holds `limit` bytes or the answer ends.
@@ -197,7 +197,12 @@ fn build(
         .resolve_to_addrs("localhost", &localhost);
     configure(builder)
         .build()
-        .map_err(|error| format!("tls: {}", root_text(&error)))
+        .map_err(|error| match root_text(&error) {
+            text if text.contains("No CA certificates") => {
+                "tls: this system has no CA certificates; install ca-certificates".to_owned()
+            }
+            text => format!("tls: {text}"),
+        })
 }
 
 /// A short word for what went wrong. It never holds the URL, which may hold a token.

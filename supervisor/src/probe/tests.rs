@@ -46,6 +46,10 @@ struct Running {
 }
 
 fn start(health: &str, env: &[(&str, String)]) -> Running {
+    start_in(Path::new("/"), health, env)
+}
+
+fn start_in(cwd: &Path, health: &str, env: &[(&str, String)]) -> Running {
     let env: BTreeMap<_, _> = env
         .iter()
         .map(|(key, value)| ((*key).to_owned(), OsText::from(value.as_str())))
@@ -53,7 +57,7 @@ fn start(health: &str, env: &[(&str, String)]) -> Running {
     let (sender, events) = mpsc::channel(64);
     let tasks = Tasks::new();
     let clock = Clock::system();
-    let spec = spec(Path::new("/"), health);
+    let spec = spec(cwd, health);
     let probes = Probes::start(&spec, &instance(), &env, &clock, &tasks, sender);
     Running {
         probes: probes.expect("there are probes"),
@@ -307,4 +311,115 @@ async fn dropping_ends_the_tasks() {
     let end = async { while events.recv().await.is_some() {} };
     timeout(DEADLINE, end).await.expect("the senders are gone");
     assert!(tasks.shutdown(DEADLINE).await.is_empty());
+}
+
+/// Answers one request per connection over TLS, with a certificate that nobody has signed.
+fn tls_server() -> u16 {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use std::io::{Read, Write};
+
+    let pem = include_bytes!("tests/localhost.pem");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("default versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(pem).expect("a certificate")],
+            PrivateKeyDer::from_pem_slice(pem).expect("a key"),
+        )
+        .expect("they belong together");
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("has an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let Ok(connection) = rustls::ServerConnection::new(config.clone()) else {
+                return;
+            };
+            let mut tls = rustls::StreamOwned::new(connection, stream);
+            if tls.read(&mut [0; 4096]).is_ok() {
+                let _ = tls.write_all(&answer("200 OK", "secret"));
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn https_checks_the_certificate_unless_told_not_to() {
+    let port = tls_server();
+    let probe = |more: &str| {
+        format!(
+            "[health.http]\nurl = 'https://localhost:{port}/'\nbody_contains = 'secret'\n{more}"
+        )
+    };
+    let error = start(&probe(""), &[]).first_error().await;
+    assert!(error.starts_with("tls: "), "{error}");
+    assert_eq!(
+        start(&probe("insecure = true"), &[]).news().await,
+        ProbeEvent::Ready
+    );
+}
+
+/// A PATH for the shell's commands.
+fn path() -> (&'static str, String) {
+    ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned())
+}
+
+#[tokio::test]
+async fn scripts_run_in_folder_and_environment_of_the_process() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    std::fs::write(folder.path().join("here-1"), "").expect("writes");
+    let health =
+        "[health.script]\ncommand = 'test -f here-{instance} && test $PORT = 3001 && echo fine'";
+    let env = [path(), ("PORT", "3001".to_owned())];
+    let mut run = start_in(folder.path(), health, &env);
+    assert_eq!(run.news().await, ProbeEvent::Ready);
+    let view = run.probes.views().remove(0);
+    assert_eq!(view.probe, "script");
+    assert_eq!(view.attempts[0].output.as_deref(), Some("fine\n"));
+}
+
+#[tokio::test]
+async fn scripts_say_why_not() {
+    for (command, error, output) in [
+        ("echo broken >&2; exit 2", "exit 2", Some("broken\n")),
+        ("kill -KILL $$", "killed by SIGKILL", None),
+        ("echo slow; sleep 60 & sleep 60", "timeout", Some("slow\n")),
+        ("no-such-program-anywhere 2>/dev/null", "exit 127", None),
+    ] {
+        let health =
+            format!("[health.script]\ncommand = '{command}'\ninterval = '1s'\ntimeout = '500ms'");
+        let mut run = start(&health, &[path()]);
+        assert_eq!(run.first_error().await, error, "{command}");
+        let view = run.probes.views().remove(0);
+        assert_eq!(view.attempts[0].output.as_deref(), output, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_ends_with_its_probe() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    let health = "[health.script]\ncommand = 'echo $$ > pid.new && mv pid.new pid; sleep 300'\ninterval = '400s'\ntimeout = '300s'";
+    let run = start_in(folder.path(), health, &[path()]);
+    let file = folder.path().join("pid");
+    until(|| file.exists()).await;
+    let pid = std::fs::read_to_string(&file).expect("reads");
+    let stat = std::path::PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+    drop(run.probes);
+    // A zombie has ended too: collecting it is the sampler's work.
+    until(|| std::fs::read_to_string(&stat).map_or(true, |text| text.contains(") Z "))).await;
+}
+
+async fn until(wanted: impl Fn() -> bool) {
+    let poll = async {
+        while !wanted() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(DEADLINE, poll).await.expect("it comes in time");
 }

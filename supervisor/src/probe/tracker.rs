@@ -7,7 +7,8 @@
 //!                  └────────────────────────────────────────┘
 //!          `retries` failures in a row
 //!
-//! Failures within `start_period` do not count. Before the first verdict attempts come
+//! Times are counted from the start of the run, so that a corrected system clock changes no
+//! verdict. Failures within `start_period` do not count. Before the first verdict attempts come
 //! faster than `interval`; then at most one failure per `interval` counts, so that eager
 //! attempts find a service sooner but do not give it up sooner.
 
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::{after, until};
 use crate::command::view::{HealthStatus, HealthView, ProbeAttempt};
 use crate::ids::InstanceId;
 use crate::spec::OnFail;
@@ -82,25 +82,22 @@ pub(super) enum Turn {
 #[derive(Debug)]
 pub(super) struct Tracker {
     rules: Rules,
-    started: Timestamp,
     verdict: HealthStatus,
     passes: u32,
     failures: u32,
-    first_failure: Option<Timestamp>,
-    last_counted: Option<Timestamp>,
+    /// When the first and the newest counted failure of the streak began.
+    streak: Option<(Duration, Duration)>,
     attempts: VecDeque<ProbeAttempt>,
 }
 
 impl Tracker {
-    pub(super) fn new(rules: Rules, started: Timestamp) -> Self {
+    pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            started,
             verdict: HealthStatus::Pending,
             passes: 0,
             failures: 0,
-            first_failure: None,
-            last_counted: None,
+            streak: None,
             attempts: VecDeque::new(),
         }
     }
@@ -118,12 +115,12 @@ impl Tracker {
         self.verdict != HealthStatus::Pending
     }
 
-    /// Takes in the attempt that began at `at`.
+    /// Takes in an attempt that began at `at`, `since` the start of the run.
     pub(super) fn record(
         &mut self,
         at: Timestamp,
+        since: Duration,
         took: Duration,
-        now: Timestamp,
         outcome: Outcome,
     ) -> Turn {
         if self.attempts.len() == HISTORY {
@@ -137,43 +134,46 @@ impl Tracker {
             output: outcome.output,
         });
         match outcome.error {
-            None => self.pass(now),
-            Some(error) => self.fail(at, error),
+            None => self.pass(since + took),
+            Some(error) => self.fail(since, error),
         }
     }
 
-    fn pass(&mut self, now: Timestamp) -> Turn {
+    fn pass(&mut self, now: Duration) -> Turn {
         self.passes = self.passes.saturating_add(1);
-        if self.passes < self.rules.success_threshold {
-            // The streak of failures is over, but a failed probe stays failed.
-            if self.verdict != HealthStatus::Fail {
-                self.clear_failures();
+        let enough = self.passes >= self.rules.success_threshold;
+        match (self.verdict, enough) {
+            // It stays failed, and so do its failures.
+            (HealthStatus::Fail, false) => Turn::Same,
+            (HealthStatus::Fail, true) => {
+                self.verdict = HealthStatus::Pass;
+                let failures = std::mem::take(&mut self.failures);
+                let first = self.streak.take().map_or(now, |(first, _)| first);
+                Turn::Recovered {
+                    failures,
+                    downtime: now.saturating_sub(first),
+                }
             }
-            return Turn::Same;
-        }
-        let had_failed = self.verdict == HealthStatus::Fail;
-        let failures = self.failures;
-        let since = self.first_failure;
-        self.verdict = HealthStatus::Pass;
-        self.clear_failures();
-        match (had_failed, since) {
-            (true, Some(since)) => Turn::Recovered {
-                failures,
-                downtime: until(since, now),
-            },
-            _ => Turn::Same,
+            (HealthStatus::Pass | HealthStatus::Pending | HealthStatus::Off, _) => {
+                if enough {
+                    self.verdict = HealthStatus::Pass;
+                }
+                self.failures = 0;
+                self.streak = None;
+                Turn::Same
+            }
         }
     }
 
-    fn fail(&mut self, at: Timestamp, error: String) -> Turn {
+    fn fail(&mut self, since: Duration, error: String) -> Turn {
         self.passes = 0;
-        if !self.counts(at) {
+        if !self.counts(since) {
             return Turn::Same;
         }
         self.failures = self.failures.saturating_add(1);
-        self.first_failure.get_or_insert(at);
-        self.last_counted = Some(at);
-        if self.failures % self.rules.retries.max(1) != 0 {
+        let first = self.streak.map_or(since, |(first, _)| first);
+        self.streak = Some((first, since));
+        if !self.failures.is_multiple_of(self.rules.retries.max(1)) {
             return Turn::Same;
         }
         self.verdict = HealthStatus::Fail;
@@ -183,20 +183,14 @@ impl Tracker {
         }
     }
 
-    fn counts(&self, at: Timestamp) -> bool {
-        if at < after(self.started, self.rules.start_period) {
+    fn counts(&self, since: Duration) -> bool {
+        if since < self.rules.start_period {
             return false;
         }
-        match (self.verdict, self.last_counted) {
-            (HealthStatus::Pending, Some(last)) => at >= after(last, self.rules.interval),
+        match (self.verdict, self.streak) {
+            (HealthStatus::Pending, Some((_, newest))) => since >= newest + self.rules.interval,
             _ => true,
         }
-    }
-
-    fn clear_failures(&mut self) {
-        self.failures = 0;
-        self.first_failure = None;
-        self.last_counted = None;
     }
 
     /// What a person sees of it.
@@ -234,15 +228,16 @@ mod tests {
 
     /// Feeds (second, passed) and returns the turns that said something.
     fn turns(rules: Rules, attempts: &[(i64, bool)]) -> (Tracker, Vec<(i64, Turn)>) {
-        let at = |second| Timestamp::from_second(1_000_000 + second).expect("in range");
-        let mut tracker = Tracker::new(rules, at(0));
+        let mut tracker = Tracker::new(rules);
         let mut said = Vec::new();
         for (second, passed) in attempts {
             let outcome = match passed {
                 true => Outcome::pass(),
                 false => Outcome::fail("refused"),
             };
-            match tracker.record(at(*second), Duration::ZERO, at(*second), outcome) {
+            let at = Timestamp::from_second(1_000_000 + second).expect("in range");
+            let since = Duration::from_secs(second.unsigned_abs());
+            match tracker.record(at, since, Duration::ZERO, outcome) {
                 Turn::Same => {}
                 turn => said.push((*second, turn)),
             }

@@ -29,11 +29,25 @@ const TOUCH_NANOS: i128 = 10_000_000;
 #[derive(Debug)]
 pub(super) enum Refused {
     /// There are no watches left.
-    Limit(String),
+    Limit {
+        /// What the system said.
+        error: String,
+        /// A change that came with it.
+        changed: Option<PathBuf>,
+    },
     /// The working folder was removed or moved.
     NoFolder,
     /// Nobody listens any more.
     Gone,
+}
+
+impl Refused {
+    fn limit(error: impl std::fmt::Display) -> Self {
+        Self::Limit {
+            error: error.to_string(),
+            changed: None,
+        }
+    }
 }
 
 /// What the system reports, sorted.
@@ -77,8 +91,7 @@ impl Folders {
             sender,
             lost: lost.clone(),
         };
-        let watcher = notify::recommended_watcher(handler)
-            .map_err(|error| Refused::Limit(error.to_string()))?;
+        let watcher = notify::recommended_watcher(handler).map_err(Refused::limit)?;
         let mut folders = Folders {
             tree: Some(Tree {
                 watcher,
@@ -95,9 +108,7 @@ impl Folders {
                 tree.add(&root)?;
                 match tree.folders.contains_key(&root) {
                     true => Ok(()),
-                    false => Err(Refused::Limit(
-                        "the working folder cannot be watched".into(),
-                    )),
+                    false => Err(Refused::limit("the working folder cannot be watched")),
                 }
             })
             .await?;
@@ -160,7 +171,7 @@ impl Tree {
                 self.add(&root)?;
                 Ok((self.newest > before).then_some(root))
             }
-            Note::Failed(error) if limit(&error) => Err(Refused::Limit(error.to_string())),
+            Note::Failed(error) if limit(&error) => Err(Refused::limit(error)),
             Note::Failed(error) => {
                 tracing::debug!(%error, "A change could not be read.");
                 Ok(None)
@@ -183,7 +194,7 @@ impl Tree {
                         self.folders.insert(folder.to_owned(), false);
                     }
                     Err(error) if limit(&error) => {
-                        refused = Some(Refused::Limit(error.to_string()));
+                        refused = Some(error.to_string());
                     }
                     // It is gone again, or may not be read.
                     Err(_) => {}
@@ -195,7 +206,10 @@ impl Tree {
             }
         });
         match refused {
-            Some(refused) => Err(refused),
+            Some(error) => Err(Refused::Limit {
+                error,
+                changed: found,
+            }),
             None => Ok(found),
         }
     }

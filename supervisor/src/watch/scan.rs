@@ -93,12 +93,8 @@ pub(super) fn walk(filter: &Filter, folder: &Path, visit: &mut dyn FnMut(Entry<'
         for entry in entries.flatten() {
             let path = entry.path();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => {
-                    if filter.enters(&path) {
-                        left.push(path);
-                    }
-                }
-                Ok(_) if filter.wants(&path) => visit(Entry::File(&path)),
+                Ok(kind) if kind.is_dir() && filter.enters(&path) => left.push(path),
+                Ok(kind) if !kind.is_dir() && filter.wants(&path) => visit(Entry::File(&path)),
                 _ => {}
             }
         }
