@@ -1,4 +1,24 @@
 //! Capture and search of what programs print.
+//!
+//! ```text
+//! FIFO ──ingest, worker──► segment, index (files) ◄──reader, scan── query ◄── follow
+//! ```
+//!
+//! Segments are the truth: bytes as they came. What a line is (split, cut, replacement of what
+//! is not UTF-8) is decided when they are read. Nothing here keeps lines in memory.
+
+mod backlog;
+mod counter;
+mod cursor;
+mod follow;
+mod index;
+mod ingest;
+mod line;
+mod query;
+mod reader;
+mod scan;
+mod segment;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -8,6 +28,48 @@ use serde::{Deserialize, Serialize};
 use crate::command::Target;
 use crate::ids::{InstanceId, ProcessName};
 use crate::paths::Stream;
+
+pub use follow::Follower;
+pub use ingest::Ingest;
+pub use query::query;
+pub use segment::Limits;
+
+/// Why kept lines cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The pattern is not a regular expression.
+    #[error("`{pattern}` is not a regular expression")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// Where it is wrong.
+        #[source]
+        source: Box<regex::Error>,
+    },
+    /// The place to go on from is none that a page or a line named.
+    #[error("`{0}` is not the id of a line; leave `after` out to begin with the last lines")]
+    Cursor(String),
+    /// A segment cannot be read.
+    #[error("the logs in {folder} cannot be read")]
+    Read {
+        /// Where they lie.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl LogError {
+    /// A stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            LogError::Pattern { .. } => "bad_pattern",
+            LogError::Cursor(_) => "bad_cursor",
+            LogError::Read { .. } => "logs_unreadable",
+        }
+    }
+}
 
 /// Which kept lines are asked for. All conditions combine with AND.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,3 +170,6 @@ pub struct Source {
     /// Where its segments lie.
     pub folder: PathBuf,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! How much an instance printed: in all, and lately.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How far back [`Counter::within`] can look: one bucket a second.
+const SECONDS: usize = 60;
+
+/// Bytes of one instance, both streams.
+#[derive(Debug, Default)]
+pub(super) struct Counter(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    total: u64,
+    /// The second of the newest bucket.
+    second: i64,
+    buckets: [u32; SECONDS],
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            second: 0,
+            buckets: [0; SECONDS],
+        }
+    }
+}
+
+impl Inner {
+    fn advance(&mut self, second: i64) {
+        let steps = second.saturating_sub(self.second).max(0);
+        for step in 1..=steps.min(SECONDS as i64) {
+            let place = (second - steps + step).rem_euclid(SECONDS as i64);
+            self.buckets[place as usize] = 0;
+        }
+        if steps >= SECONDS as i64 {
+            self.buckets = [0; SECONDS];
+        }
+        self.second = self.second.max(second);
+    }
+}
+
+impl Counter {
+    pub(super) fn add(&self, now_ms: i64, bytes: u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.advance(now_ms.div_euclid(1000));
+        inner.total += bytes;
+        let place = inner.second.rem_euclid(SECONDS as i64) as usize;
+        let more = u32::try_from(bytes).unwrap_or(u32::MAX);
+        inner.buckets[place] = inner.buckets[place].saturating_add(more);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.total
+    }
+
+    /// Bytes of the last `window`, in whole seconds and at most a minute.
+    pub(super) fn within(&self, now_ms: i64, window: Duration) -> u64 {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.advance(now_ms.div_euclid(1000));
+        let seconds = window.as_secs().clamp(1, SECONDS as u64) as i64;
+        (0..seconds)
+            .map(|back| (inner.second - back).rem_euclid(SECONDS as i64) as usize)
+            .map(|place| u64::from(inner.buckets[place]))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgets_what_is_older_than_the_window() {
+        let counter = Counter::default();
+        for second in 0..100 {
+            counter.add(second * 1000, 10);
+        }
+        assert_eq!(counter.total(), 1000);
+        assert_eq!(counter.within(99_500, Duration::from_secs(5)), 50);
+        assert_eq!(counter.within(99_500, Duration::from_secs(3600)), 600);
+        assert_eq!(counter.within(109_500, Duration::from_secs(20)), 100);
+        assert_eq!(counter.within(300_000, Duration::from_secs(60)), 0);
+    }
+}

@@ -1,0 +1,309 @@
+//! The handle to the capture of what programs print.
+//!
+//! ```text
+//!   Ingest ──Command──► ingest thread ◄──epoll── FIFO of each run and stream
+//!     ▲                      │ splice: no byte passes through this process
+//!     └── bytes, grew ◄──────┴──► segment + index
+//! ```
+//!
+//! One OS thread serves all streams, so that neither the runtime nor a slow reader of logs can
+//! delay a child. A daemon that is killed at any moment loses nothing: bytes are in the FIFO
+//! until they are in the segment.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::counter::Counter;
+use super::scan;
+use super::segment::{Limits, Names};
+use super::worker::Worker;
+use crate::clock::Clock;
+use crate::ids::{Generation, InstanceId};
+use crate::paths::{Paths, Stream};
+
+/// Longest line [`Ingest::tail`] gives, in characters.
+const TAIL_CHARS: usize = 2_000;
+
+/// What the thread is asked to do; it answers when it is done.
+pub(super) enum Command {
+    Attach {
+        instance: InstanceId,
+        generation: Generation,
+        stream: Stream,
+        fifo: PathBuf,
+        done: oneshot::Sender<io::Result<()>>,
+    },
+    Drained {
+        instance: InstanceId,
+        generation: Generation,
+        done: oneshot::Sender<()>,
+    },
+    Remove {
+        instance: InstanceId,
+        done: oneshot::Sender<io::Result<()>>,
+    },
+    Flush {
+        instance: InstanceId,
+        done: oneshot::Sender<io::Result<()>>,
+    },
+    Stop {
+        drain: bool,
+    },
+}
+
+/// What handle and thread both see.
+pub(super) struct Shared {
+    /// `None` once the thread has ended: what is asked then is dropped, and so answered.
+    commands: Mutex<Option<Vec<Command>>>,
+    wake: OwnedFd,
+    counters: Mutex<HashMap<InstanceId, Arc<Counter>>>,
+    pub(super) degraded: Mutex<Option<String>>,
+    pub(super) grew: watch::Sender<u64>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn wake(&self) -> &OwnedFd {
+        &self.wake
+    }
+
+    pub(super) fn take_commands(&self) -> Vec<Command> {
+        let mut commands = lock(&self.commands);
+        commands.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Nobody answers any more; whoever waits learns of it.
+    pub(super) fn close(&self) {
+        *lock(&self.commands) = None;
+    }
+
+    pub(super) fn counter(&self, instance: &InstanceId) -> Arc<Counter> {
+        lock(&self.counters)
+            .entry(instance.clone())
+            .or_default()
+            .clone()
+    }
+
+    pub(super) fn forget(&self, instance: &InstanceId) {
+        lock(&self.counters).remove(instance);
+    }
+
+    fn send(&self, command: Command) {
+        match lock(&self.commands).as_mut() {
+            Some(commands) => commands.push(command),
+            None => return,
+        }
+        // The counter can only be full when the thread is awake anyway.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+/// Captures what programs print. Cheap to clone; the thread ends with the last handle.
+#[derive(Clone)]
+pub struct Ingest {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    folder: PathBuf,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingest")
+            .field("folder", &self.inner.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ingest {
+    /// Starts the thread. Repairs what a crash left of the segments.
+    ///
+    /// # Errors
+    /// When the system gives no thread or descriptor, or the folder cannot be read.
+    pub fn start(paths: &Paths, clock: &Clock) -> io::Result<Ingest> {
+        Self::start_with(paths, clock, Limits::default())
+    }
+
+    /// As [`Ingest::start`], with other limits.
+    ///
+    /// # Errors
+    /// As [`Ingest::start`].
+    pub fn start_with(paths: &Paths, clock: &Clock, limits: Limits) -> io::Result<Ingest> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let folder = paths.logs();
+        std::fs::create_dir_all(&folder)?;
+        let shared = Arc::new(Shared {
+            commands: Mutex::new(Some(Vec::new())),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            counters: Mutex::default(),
+            degraded: Mutex::default(),
+            grew: watch::Sender::new(0),
+        });
+        let worker = Worker::new(shared.clone(), folder.clone(), clock.clone(), limits)?;
+        let thread = std::thread::Builder::new()
+            .name("ingest".to_owned())
+            .spawn({
+                let shared = shared.clone();
+                move || {
+                    worker.run();
+                    shared.close();
+                }
+            })?;
+        Ok(Ingest {
+            inner: Arc::new(Inner {
+                shared,
+                thread: Mutex::new(Some(thread)),
+                folder,
+                clock: clock.clone(),
+            }),
+        })
+    }
+
+    /// Captures one stream of one run until its end. Makes the FIFO if it is not there, so it
+    /// is to be called before the program starts, and again for a program that was re-adopted.
+    /// Calling it twice is the same as once.
+    ///
+    /// # Errors
+    /// When the FIFO or the segment cannot be opened, or a file of that name is no FIFO.
+    pub async fn attach(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        stream: Stream,
+        fifo: &Path,
+    ) -> io::Result<()> {
+        self.ask(|done| Command::Attach {
+            instance: instance.clone(),
+            generation,
+            stream,
+            fifo: fifo.to_owned(),
+            done,
+        })
+        .await
+    }
+
+    /// Waits until both streams of a run have ended and all they printed is in segments; at
+    /// most `limit`, since a grandchild may hold them open for ever. Their FIFOs are deleted at
+    /// their end. A stream that no program ever opened ends here too.
+    pub async fn drained(&self, instance: &InstanceId, generation: Generation, limit: Duration) {
+        let (done, ended) = oneshot::channel();
+        self.inner.shared.send(Command::Drained {
+            instance: instance.clone(),
+            generation,
+            done,
+        });
+        // Either it ended, or time is up, or the thread is gone: no more will come.
+        let _ = tokio::time::timeout(limit, ended).await;
+    }
+
+    /// The last `n` lines that the newest run printed to a stream, as text, each cut to 2,000
+    /// characters. Reads files: call it where blocking is fine.
+    pub fn tail(&self, instance: &InstanceId, stream: Stream, n: usize) -> Vec<String> {
+        let names = Names::new(&self.inner.folder, instance, stream);
+        let lines = scan::tail_of_run(names, n).unwrap_or_default();
+        let cut = |line: String| match line.char_indices().nth(TAIL_CHARS) {
+            Some((end, _)) => line[..end].to_owned(),
+            None => line,
+        };
+        lines.into_iter().map(cut).collect()
+    }
+
+    /// Bytes captured for an instance since the daemon started, both streams.
+    pub fn bytes(&self, instance: &InstanceId) -> u64 {
+        lock(&self.inner.shared.counters)
+            .get(instance)
+            .map_or(0, |counter| counter.total())
+    }
+
+    /// Bytes an instance printed in the last `window`: whole seconds, at most a minute.
+    pub fn bytes_in(&self, instance: &InstanceId, window: Duration) -> u64 {
+        lock(&self.inner.shared.counters)
+            .get(instance)
+            .map_or(0, |counter| counter.within(self.now_ms(), window))
+    }
+
+    /// Changes when any segment grew, at most every 20 ms.
+    pub fn grew(&self) -> watch::Receiver<u64> {
+        self.inner.shared.grew.subscribe()
+    }
+
+    /// Stops capturing an instance and deletes all it printed.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted.
+    pub async fn remove(&self, instance: &InstanceId) -> io::Result<()> {
+        self.ask(|done| Command::Remove {
+            instance: instance.clone(),
+            done,
+        })
+        .await
+    }
+
+    /// Deletes what an instance printed so far and goes on capturing.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted or made.
+    pub async fn flush(&self, instance: &InstanceId) -> io::Result<()> {
+        self.ask(|done| Command::Flush {
+            instance: instance.clone(),
+            done,
+        })
+        .await
+    }
+
+    /// What is wrong at the moment: which output cannot be written, and what was lost.
+    pub fn degraded(&self) -> Option<String> {
+        lock(&self.inner.shared.degraded).clone()
+    }
+
+    /// Takes what is in the FIFOs and ends the thread. Programs go on into their FIFOs.
+    pub fn stop(&self) {
+        self.inner.end(true);
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.inner.clock.now().as_millisecond()
+    }
+
+    async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Command,
+    ) -> io::Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.inner.shared.send(command(done));
+        let stopped = |_| io::Error::other("the capture of output has stopped");
+        answer.await.unwrap_or_else(|gone| Err(stopped(gone)))
+    }
+}
+
+impl Inner {
+    fn end(&self, drain: bool) {
+        let Some(thread) = lock(&self.thread).take() else {
+            return;
+        };
+        self.shared.send(Command::Stop { drain });
+        // A panic of the thread was reported where it happened.
+        let _ = thread.join();
+        self.shared.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}

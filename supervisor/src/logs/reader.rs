@@ -1,0 +1,378 @@
+//! One stream as a reader sees it: all its segments as one run of bytes, with their times.
+//!
+//! A reader is a snapshot: it opens the files there are, and bytes that come later are for the
+//! next one. Open files stay readable when they are sealed or deleted meanwhile. Older
+//! segments are opened only when they are needed.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use memchr::{memchr, memrchr};
+
+use super::index::{Index, Record};
+use super::segment::Names;
+
+/// How much is read at a time when only a line end is looked for.
+const STEP: u64 = 16 << 10;
+
+/// How old the last bytes are before an unfinished line counts as one.
+pub(super) const PARTIAL_AFTER_MS: i64 = 1_000;
+
+/// A stream, up to the end it had when it was opened. All offsets are logical.
+#[derive(Debug)]
+pub(super) struct StreamReader {
+    names: Names,
+    segments: VecDeque<Segment>,
+    exhausted: bool,
+    epoch: i64,
+    end: u64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    base: u64,
+    log: Option<File>,
+    index: Index,
+}
+
+fn open_if_there(path: std::path::PathBuf) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl StreamReader {
+    /// Opens a stream; `None` when nothing was ever captured.
+    pub(super) fn open(names: Names) -> io::Result<Option<Self>> {
+        // A segment may be sealed between opening its two files; then they do not belong
+        // together. That happens every 50 MB, so a second look always suffices.
+        for _ in 0..100 {
+            let Some(mut index) = Index::open(&names.index())? else {
+                return Ok(None);
+            };
+            let header = index.header;
+            let log = match open_if_there(names.log())? {
+                None => open_if_there(names.sealed_log(header.number))?,
+                log => log,
+            };
+            let identity = index.file().metadata()?;
+            let same = std::fs::metadata(names.index())
+                .is_ok_and(|now| (now.dev(), now.ino()) == (identity.dev(), identity.ino()));
+            if !same {
+                continue;
+            }
+            let size = match &log {
+                Some(log) => log.metadata()?.len(),
+                None => 0,
+            };
+            // After the size was taken, so that every byte up to it has its record.
+            index.refresh()?;
+            return Ok(Some(Self {
+                names,
+                segments: VecDeque::from([Segment {
+                    number: header.number,
+                    base: header.base,
+                    log,
+                    index,
+                }]),
+                exhausted: false,
+                epoch: header.epoch,
+                end: header.base + size,
+            }));
+        }
+        Err(io::Error::other("the log is being rotated all the time"))
+    }
+
+    /// The name it has in cursors.
+    pub(super) fn stem(&self) -> &str {
+        self.names.stem()
+    }
+
+    /// Tells a stream from another one that had its name before.
+    pub(super) fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// Where it ended when it was opened.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Where the opened segments begin.
+    pub(super) fn first(&self) -> u64 {
+        self.segments.front().map_or(0, |segment| segment.base)
+    }
+
+    /// Opens the next older segment. False when there is none.
+    pub(super) fn older(&mut self) -> io::Result<bool> {
+        if self.exhausted {
+            return Ok(false);
+        }
+        self.exhausted = true;
+        let Some(number) = self
+            .segments
+            .front()
+            .and_then(|first| first.number.checked_sub(1))
+        else {
+            return Ok(false);
+        };
+        let Some(index) = Index::open(&self.names.sealed_index(number))? else {
+            return Ok(false);
+        };
+        let Some(log) = open_if_there(self.names.sealed_log(number))? else {
+            return Ok(false);
+        };
+        self.exhausted = false;
+        self.segments.push_front(Segment {
+            number,
+            base: index.header.base,
+            log: Some(log),
+            index,
+        });
+        Ok(true)
+    }
+
+    /// Opens segments until `offset` is in one, as far as there are any. Returns the offset, or
+    /// the first there is.
+    pub(super) fn reach(&mut self, offset: u64) -> io::Result<u64> {
+        while self.first() > offset && self.older()? {}
+        Ok(offset.max(self.first()).min(self.end))
+    }
+
+    fn segment_of(&mut self, offset: u64) -> Option<&mut Segment> {
+        let place = self
+            .segments
+            .partition_point(|segment| segment.base <= offset);
+        self.segments.get_mut(place.checked_sub(1)?)
+    }
+
+    /// Reads the bytes from `from` to `to`, which must be within the opened segments.
+    pub(super) fn read(&self, from: u64, to: u64, into: &mut Vec<u8>) -> io::Result<()> {
+        into.clear();
+        into.resize(to.saturating_sub(from) as usize, 0);
+        for (place, segment) in self.segments.iter().enumerate() {
+            let end = match self.segments.get(place + 1) {
+                Some(next) => next.base,
+                None => self.end,
+            };
+            let (start, stop) = (from.max(segment.base), to.min(end));
+            let (Some(log), true) = (&segment.log, start < stop) else {
+                continue;
+            };
+            let mut part = &mut into[(start - from) as usize..(stop - from) as usize];
+            let mut at = start - segment.base;
+            while !part.is_empty() {
+                match log.read_at(part, at) {
+                    // Somebody cut the file: what is missing stays zero.
+                    Ok(0) => break,
+                    Ok(count) => {
+                        at += count as u64;
+                        part = &mut part[count..];
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When the byte at `offset` came.
+    pub(super) fn record_at(&mut self, offset: u64) -> io::Result<Record> {
+        let unknown = Record {
+            offset: self.first(),
+            ts_ms: self.epoch,
+            seq: 0,
+            generation: 0,
+            flags: 0,
+        };
+        let Some(segment) = self.segment_of(offset) else {
+            return Ok(unknown);
+        };
+        let found = match segment.index.place_of(offset)? {
+            Some(place) => segment.index.get(place)?,
+            None => None,
+        };
+        Ok(found.unwrap_or(unknown))
+    }
+
+    /// Offsets between `from` and `to`, both excluded, at which another run begins.
+    pub(super) fn boundaries(&mut self, from: u64, to: u64) -> io::Result<Vec<u64>> {
+        let mut found = Vec::new();
+        for segment in &mut self.segments {
+            let mut place = segment.index.prefix(|record| record.offset <= from)?;
+            while let Some(record) = segment.index.get(place)? {
+                if record.offset >= to {
+                    break;
+                }
+                if record.starts() && found.last() != Some(&record.offset) {
+                    found.push(record.offset);
+                }
+                place += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    fn run_starts_at(&mut self, offset: u64) -> io::Result<bool> {
+        let Some(segment) = self.segment_of(offset) else {
+            return Ok(false);
+        };
+        let mut after = segment.index.prefix(|record| record.offset <= offset)?;
+        while after > 0 {
+            after -= 1;
+            match segment.index.get(after)? {
+                Some(record) if record.offset == offset && record.starts() => return Ok(true),
+                Some(record) if record.offset == offset => {}
+                _ => break,
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first start of a line at or after `offset`; the end when there is none.
+    pub(super) fn line_start_from(&mut self, offset: u64) -> io::Result<u64> {
+        let offset = self.reach(offset)?;
+        if offset <= self.first() || offset >= self.end || self.run_starts_at(offset)? {
+            return Ok(offset);
+        }
+        // The byte before counts: it may be a line end.
+        let mut bytes = Vec::new();
+        let mut at = offset - 1;
+        let mut found = self.end;
+        while at < self.end {
+            let to = (at + STEP).min(self.end);
+            self.read(at, to, &mut bytes)?;
+            if let Some(newline) = memchr(b'\n', &bytes) {
+                found = at + newline as u64 + 1;
+                break;
+            }
+            at = to;
+        }
+        let other_run = self.boundaries(offset, found)?;
+        Ok(other_run.first().copied().unwrap_or(found))
+    }
+
+    /// The start of the line whose last byte is before `end`.
+    pub(super) fn line_start_before(&mut self, end: u64) -> io::Result<u64> {
+        let mut bytes = Vec::new();
+        // The last byte itself may be the line's own end.
+        let mut to = end.saturating_sub(1);
+        let start = loop {
+            if to <= self.first() && !self.older()? {
+                break self.first();
+            }
+            let from = to.saturating_sub(STEP).max(self.first());
+            self.read(from, to, &mut bytes)?;
+            if let Some(newline) = memrchr(b'\n', &bytes) {
+                break from + newline as u64 + 1;
+            }
+            to = from;
+        };
+        let other_runs = self.boundaries(start, end)?;
+        Ok(other_runs.last().copied().unwrap_or(start))
+    }
+
+    /// The last record, wherever it is.
+    pub(super) fn last_record(&mut self) -> io::Result<Option<Record>> {
+        if let Some(segment) = self.segments.back_mut()
+            && let Some(last) = segment.index.last()?
+        {
+            return Ok(Some(last));
+        }
+        if self.segments.len() == 1 && !self.older()? {
+            return Ok(None);
+        }
+        match self.segments.len().checked_sub(2) {
+            Some(place) => self.segments[place].index.last(),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest generation among the last records: a grandchild of an older run may still
+    /// print.
+    pub(super) fn newest_run(&mut self) -> io::Result<Option<u32>> {
+        let mut newest = self.last_record()?.map(|record| record.generation);
+        if let Some(segment) = self.segments.back_mut() {
+            let count = segment.index.count();
+            for place in count.saturating_sub(256)..count {
+                newest = newest.max(segment.index.get(place)?.map(|r| r.generation));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// The end up to which lines are shown: without a last line that is still being written.
+    pub(super) fn visible_end(&mut self, now_ms: i64) -> io::Result<u64> {
+        let end = self.end;
+        if end <= self.first() && !self.older()? {
+            return Ok(end);
+        }
+        let mut last_byte = Vec::new();
+        self.read(end - 1, end, &mut last_byte)?;
+        if last_byte == b"\n" {
+            return Ok(end);
+        }
+        let shown = match self.last_record()? {
+            // A later end of the run means that more bytes came than this snapshot has.
+            Some(last) if last.offset > end => false,
+            Some(last) => {
+                (last.offset == end && (last.ends() || last.starts()))
+                    || now_ms - last.ts_ms >= PARTIAL_AFTER_MS
+            }
+            None => true,
+        };
+        if shown {
+            return Ok(end);
+        }
+        self.line_start_before(end)
+    }
+
+    /// Where the first bytes are that came at `ms` or later.
+    pub(super) fn offset_of_time(&mut self, ms: i64) -> io::Result<u64> {
+        self.offset_where(|record| record.ts_ms < ms)
+    }
+
+    /// Where the first record is that does not satisfy `before`, which must hold for a prefix
+    /// of all records.
+    pub(super) fn offset_where(
+        &mut self,
+        before: impl Fn(&Record) -> bool + Copy,
+    ) -> io::Result<u64> {
+        loop {
+            let first = match self.segments.front_mut() {
+                Some(segment) => segment.index.get(0)?,
+                None => None,
+            };
+            if first.is_some_and(|record| before(&record)) || !self.older()? {
+                break;
+            }
+        }
+        for segment in &mut self.segments {
+            let place = segment.index.prefix(before)?;
+            if let Some(record) = segment.index.get(place)? {
+                return Ok(record.offset.min(self.end));
+            }
+        }
+        Ok(self.end)
+    }
+
+    /// The record of a sequence number, if this stream has it.
+    pub(super) fn record_of(&mut self, ts_ms: i64, seq: u64) -> io::Result<Option<Record>> {
+        self.offset_where(|record| (record.ts_ms, record.seq) < (ts_ms, seq))?;
+        for segment in &mut self.segments {
+            let place = segment
+                .index
+                .prefix(|record| (record.ts_ms, record.seq) < (ts_ms, seq))?;
+            if let Some(record) = segment.index.get(place)? {
+                return Ok((record.seq == seq && record.ts_ms == ts_ms).then_some(record));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,513 @@
+//! Writes the segments of one stream: append at an offset, rotate, forget the oldest.
+//!
+//! ```text
+//! api-0.out.log     api-0.out.idx       the current segment: plain text
+//! api-0.out.7.log   api-0.out.7.idx     sealed ones, oldest has the lowest number
+//! ```
+//!
+//! Sealing is rename log, link index, replace index by a new one; each step can be the last
+//! before a crash, and [`Writer::open`] finishes what was begun. A reader that has the files
+//! open does not notice.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+
+use super::index::{END, HEADER, Header, Index, RECORD, Record, START};
+use crate::ids::InstanceId;
+use crate::paths::Stream;
+
+/// How far a segment may grow over its limit while it waits for a line end: 1 MiB, the most
+/// one read moves.
+const OVERSHOOT: u64 = 1 << 20;
+
+/// How much is kept.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Where a segment is sealed, in bytes.
+    pub raw_max_size: u64,
+    /// How many sealed segments are kept per stream.
+    pub raw_keep: u64,
+    /// How much of a stream is kept in memory while the disk is full, in bytes.
+    pub memory: usize,
+    /// Every write fails as on a full disk while this is set: how tests fill a disk.
+    pub full: Arc<AtomicBool>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            raw_max_size: 50 << 20,
+            raw_keep: 5,
+            memory: 4 << 20,
+            full: Arc::default(),
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(Errno::NOSPC.into());
+        }
+        Ok(())
+    }
+}
+
+/// The file names of one stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Names {
+    folder: PathBuf,
+    stem: String,
+}
+
+impl Names {
+    pub(super) fn new(folder: &Path, instance: &InstanceId, stream: Stream) -> Self {
+        let InstanceId { process, index } = instance;
+        Self {
+            folder: folder.to_owned(),
+            stem: format!("{process}-{index}.{}", stream.as_str()),
+        }
+    }
+
+    /// The stream a current index belongs to; `None` for any other file.
+    fn of_index(folder: &Path, file: &str) -> Option<Self> {
+        let stem = file.strip_suffix(".idx")?;
+        let (label, stream) = stem.rsplit_once('.')?;
+        let (_, index) = label.rsplit_once('-')?;
+        let ours = matches!(stream, "out" | "err") && index.parse::<u16>().is_ok();
+        ours.then(|| Self {
+            folder: folder.to_owned(),
+            stem: stem.to_owned(),
+        })
+    }
+
+    /// `api-0.out`: names the stream in cursors.
+    pub(super) fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.stem))
+    }
+
+    pub(super) fn index(&self) -> PathBuf {
+        self.folder.join(format!("{}.idx", self.stem))
+    }
+
+    pub(super) fn sealed_log(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{}.{number}.log", self.stem))
+    }
+
+    pub(super) fn sealed_index(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{}.{number}.idx", self.stem))
+    }
+
+    /// The numbers of all sealed segments, ascending. Reads the folder.
+    pub(super) fn sealed(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(&self.stem)?.strip_prefix('.'))
+                .and_then(|rest| rest.strip_suffix(".idx").or(rest.strip_suffix(".log")))
+                .and_then(|number| number.parse::<u64>().ok());
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(numbers)
+    }
+
+    /// Deletes every segment of the stream.
+    pub(super) fn delete(&self) -> io::Result<()> {
+        for number in self.sealed()? {
+            gone(std::fs::remove_file(self.sealed_log(number)))?;
+            gone(std::fs::remove_file(self.sealed_index(number)))?;
+        }
+        gone(std::fs::remove_file(self.log()))?;
+        gone(std::fs::remove_file(self.index()))
+    }
+}
+
+/// Every stream that has a current index in the folder.
+pub(super) fn streams_in(folder: &Path) -> io::Result<Vec<Names>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        all.extend(name.to_str().and_then(|name| Names::of_index(folder, name)));
+    }
+    Ok(all)
+}
+
+/// It is fine if the file was not there.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Where and when the last record was.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    ts_ms: i64,
+    /// Nothing once the run has ended: the next record starts a run, whichever.
+    generation: Option<u32>,
+    /// The current segment has a record that covers its end.
+    covers: bool,
+}
+
+/// Hands out sequence numbers, over all streams.
+#[derive(Debug, Default)]
+pub(super) struct Sequence(pub(super) u64);
+
+impl Sequence {
+    fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// Appends to the current segment of one stream. Only the ingest thread has one.
+#[derive(Debug)]
+pub(super) struct Writer {
+    names: Names,
+    header: Header,
+    /// Logical end.
+    end: u64,
+    records: u64,
+    last: Last,
+    files: Option<Files>,
+}
+
+/// Open only while bytes come: three descriptors per idle stream would be too many.
+#[derive(Debug)]
+struct Files {
+    log: File,
+    index: File,
+}
+
+impl Writer {
+    /// Goes on where the stream was left, after repairing what a crash may have left behind.
+    pub(super) fn open(names: Names, now_ms: i64) -> io::Result<(Self, u64)> {
+        let mut index = match Index::open(&names.index())? {
+            Some(index) => index,
+            None => {
+                begin_anew(&names, now_ms)?;
+                Index::open(&names.index())?.ok_or(io::ErrorKind::InvalidData)?
+            }
+        };
+        let header = index.header;
+        let log_size = match std::fs::metadata(names.log()) {
+            Ok(metadata) => Some(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let sealed_size = match log_size {
+            None => std::fs::metadata(names.sealed_log(header.number))
+                .ok()
+                .map(|metadata| metadata.len()),
+            Some(_) => None,
+        };
+        let last_offset = index.last()?.map_or(header.base, |last| last.offset);
+        // A flush that was cut short leaves records and no bytes: what they spoke of is gone.
+        let flushed = log_size.is_none() && sealed_size.is_none() && last_offset > header.base;
+        let end = match sealed_size {
+            _ if flushed => last_offset,
+            Some(sealed) => header.base + sealed,
+            None => header.base + log_size.unwrap_or(0),
+        };
+        // After a power cut the index may be ahead of the bytes.
+        let records = index.prefix(|record| record.offset <= end)?;
+        let last = match records.checked_sub(1) {
+            Some(place) => index.get(place)?,
+            None => None,
+        };
+        let seq = last.map_or(0, |last| last.seq);
+        let mut writer = Self {
+            names,
+            header,
+            end,
+            records,
+            last: last.map_or(Last::default(), |last| Last {
+                ts_ms: last.ts_ms,
+                generation: (!last.ends()).then_some(last.generation),
+                covers: true,
+            }),
+            files: None,
+        };
+        if sealed_size.is_some() {
+            writer.seal_index()?;
+        } else if flushed {
+            writer.replace_index()?;
+        } else {
+            let file = OpenOptions::new().write(true).open(writer.names.index())?;
+            let whole = HEADER + records * RECORD;
+            if file.metadata()?.len() > whole {
+                file.set_len(whole)?;
+            }
+        }
+        Ok((writer, seq))
+    }
+
+    fn files(&mut self) -> io::Result<&Files> {
+        if self.files.is_none() {
+            let open = |path: PathBuf| {
+                OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .mode(0o600)
+                    .open(path)
+            };
+            self.files = Some(Files {
+                log: open(self.names.log())?,
+                index: open(self.names.index())?,
+            });
+        }
+        self.files.as_ref().ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    /// Closes the files until the next bytes come.
+    pub(super) fn rest(&mut self) {
+        self.files = None;
+    }
+
+    fn mark(
+        &mut self,
+        now_ms: i64,
+        generation: u32,
+        flags: u16,
+        sequence: &mut Sequence,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        limits.check()?;
+        let ts_ms = now_ms.max(self.last.ts_ms);
+        let starts = self.last.generation != Some(generation);
+        let flags = if starts { flags | START } else { flags };
+        let record = Record {
+            offset: self.end,
+            ts_ms,
+            seq: sequence.next(),
+            generation,
+            flags,
+        };
+        let at = HEADER + self.records * RECORD;
+        self.files()?.index.write_all_at(&record.encode(), at)?;
+        self.records += 1;
+        self.last = Last {
+            ts_ms,
+            generation: (flags & END == 0).then_some(generation),
+            covers: true,
+        };
+        Ok(())
+    }
+
+    /// Notes that a run begins here; nothing when it is the one that was going on.
+    pub(super) fn start_run(
+        &mut self,
+        now_ms: i64,
+        generation: u32,
+        sequence: &mut Sequence,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        if self.last.generation == Some(generation) {
+            return Ok(());
+        }
+        self.mark(now_ms, generation, 0, sequence, limits)
+    }
+
+    /// Notes that a run ended here.
+    pub(super) fn end_run(
+        &mut self,
+        now_ms: i64,
+        generation: u32,
+        sequence: &mut Sequence,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        self.mark(now_ms, generation, END, sequence, limits)
+    }
+
+    /// Makes the bytes that come next covered: by a new record, or by the last one when that
+    /// is of this millisecond and this run. Rotates first where that is due.
+    pub(super) fn prepare(
+        &mut self,
+        now_ms: i64,
+        generation: u32,
+        sequence: &mut Sequence,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        if self.end - self.header.base >= limits.raw_max_size {
+            self.rotate_at_line_end(limits)?;
+        }
+        let Last {
+            ts_ms,
+            generation: last,
+            covers,
+        } = self.last;
+        if covers && last == Some(generation) && ts_ms >= now_ms {
+            return Ok(());
+        }
+        self.mark(now_ms, generation, 0, sequence, limits)
+    }
+
+    /// Moves up to `most` bytes from a pipe without copying them through this process. The
+    /// kernel takes them off the pipe only once they are in the file.
+    pub(super) fn splice_from(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        most: usize,
+        limits: &Limits,
+    ) -> io::Result<usize> {
+        limits.check()?;
+        let mut at = self.end - self.header.base;
+        let log = &self.files()?.log;
+        let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+        let moved = splice(pipe, None, log, Some(&mut at), most, flags)?;
+        self.end += moved as u64;
+        Ok(moved)
+    }
+
+    /// Writes some of the bytes.
+    pub(super) fn write(&mut self, bytes: &[u8], limits: &Limits) -> io::Result<usize> {
+        limits.check()?;
+        let at = self.end - self.header.base;
+        let written = self.files()?.log.write_at(bytes, at)?;
+        self.end += written as u64;
+        Ok(written)
+    }
+
+    /// The last byte is a line end, or there is none.
+    pub(super) fn at_line_end(&mut self) -> io::Result<bool> {
+        let size = self.end - self.header.base;
+        let Some(last) = size.checked_sub(1) else {
+            return Ok(true);
+        };
+        let mut byte = [0];
+        self.files()?.log.read_exact_at(&mut byte, last)?;
+        Ok(byte == *b"\n")
+    }
+
+    fn rotate_at_line_end(&mut self, limits: &Limits) -> io::Result<()> {
+        let size = self.end - self.header.base;
+        if size < limits.raw_max_size + OVERSHOOT && !self.at_line_end()? {
+            return Ok(());
+        }
+        limits.check()?;
+        let sealed = self.names.sealed_log(self.header.number);
+        gone(std::fs::rename(self.names.log(), sealed))?;
+        self.seal_index()?;
+        let oldest_kept = self.header.number.saturating_sub(limits.raw_keep);
+        for number in (0..oldest_kept).rev() {
+            let log = std::fs::remove_file(self.names.sealed_log(number));
+            let index = std::fs::remove_file(self.names.sealed_index(number));
+            if log.is_err() && index.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The second half of sealing, once the log has its new name.
+    fn seal_index(&mut self) -> io::Result<()> {
+        let (index, sealed) = (
+            self.names.index(),
+            self.names.sealed_index(self.header.number),
+        );
+        match std::fs::hard_link(&index, &sealed) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Some filesystems know no links; readers find no index for a moment.
+            Err(_) => std::fs::rename(&index, &sealed)?,
+        }
+        self.replace_index()
+    }
+
+    /// Begins the next segment at the present end.
+    fn replace_index(&mut self) -> io::Result<()> {
+        let header = Header {
+            number: self.header.number + 1,
+            base: self.end,
+            epoch: self.header.epoch,
+        };
+        write_index(&self.names, &header, None)?;
+        self.header = header;
+        self.records = 0;
+        self.last.covers = false;
+        self.files = None;
+        Ok(())
+    }
+
+    /// Deletes what was captured so far. Offsets go on, so that followers stay where they are.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.files = None;
+        for number in self.names.sealed()? {
+            gone(std::fs::remove_file(self.names.sealed_log(number)))?;
+            gone(std::fs::remove_file(self.names.sealed_index(number)))?;
+        }
+        gone(std::fs::remove_file(self.names.log()))?;
+        self.replace_index()
+    }
+}
+
+/// Puts an index in place in one step.
+fn write_index(names: &Names, header: &Header, first: Option<Record>) -> io::Result<()> {
+    let path = names.index();
+    let fresh = path.with_extension("idx.new");
+    let mut bytes = header.encode().to_vec();
+    bytes.extend(first.iter().flat_map(Record::encode));
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
+    file.write_all_at(&bytes, 0)?;
+    std::fs::rename(fresh, path)
+}
+
+/// Makes an index for a stream that has none: a new one, or one whose index was lost. Bytes
+/// without a record get the time at which the segment was last written.
+fn begin_anew(names: &Names, now_ms: i64) -> io::Result<()> {
+    let newest = names.sealed()?.last().copied();
+    let sealed = match newest {
+        Some(number) => Index::open(&names.sealed_index(number))?,
+        None => None,
+    };
+    let header = Header {
+        number: newest.map_or(1, |number| number + 1),
+        base: match &sealed {
+            Some(index) => {
+                let log = std::fs::metadata(names.sealed_log(index.header.number));
+                index.header.base + log.map_or(0, |metadata| metadata.len())
+            }
+            None => 0,
+        },
+        epoch: sealed.map_or(now_ms, |index| index.header.epoch),
+    };
+    let first = match std::fs::metadata(names.log()) {
+        Ok(metadata) if metadata.len() > 0 => Some(Record {
+            offset: header.base,
+            ts_ms: metadata
+                .modified()
+                .ok()
+                .and_then(|time| jiff::Timestamp::try_from(time).ok())
+                .map_or(now_ms, |time| time.as_millisecond()),
+            seq: 0,
+            generation: 0,
+            flags: START,
+        }),
+        _ => None,
+    };
+    write_index(names, &header, first)
+}
