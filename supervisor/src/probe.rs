@@ -184,7 +184,8 @@ impl Task {
         loop {
             let began = Instant::now();
             let at = self.clock.now();
-            let outcome = self.check.run(rules.timeout).await;
+            // Boxed, so that its state is only there while it runs.
+            let outcome = Box::pin(self.check.run(rules.timeout)).await;
             let since = began - started;
             let Some(settled) = self.report(at, since, began.elapsed(), outcome).await else {
                 return;
