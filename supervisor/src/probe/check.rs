@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::expand::Expander;
+use super::expand::expand_for_instance;
 use super::http::HttpCheck;
 use super::script::ScriptCheck;
 use super::tcp::TcpCheck;
@@ -56,19 +56,19 @@ pub(super) fn checks(
     env: &BTreeMap<String, OsText>,
 ) -> Vec<(Check, Rules)> {
     let health = &spec.config.health;
-    let expander = Expander::new(instance, env);
+    let expand = |text: &str| expand_for_instance(text, env, instance.index);
     let mut checks = Vec::new();
     if let Some(http) = &health.http {
-        let check = HttpCheck::new(http, |text| expander.expand(text));
+        let check = HttpCheck::new(http, expand);
         checks.push((Check::Http(check), rules!("http", http)));
     }
     if let Some(tcp) = &health.tcp {
-        let check = TcpCheck::new(&expander.expand(&tcp.host), &expander.expand(&tcp.port.0));
+        let check = TcpCheck::new(&expand(&tcp.host), &expand(&tcp.port.0));
         checks.push((Check::Tcp(check), rules!("tcp", tcp)));
     }
     if let Some(script) = &health.script {
         let check = ScriptCheck {
-            command: expander.expand_index(&script.command),
+            command: expand(&script.command),
             cwd: spec.cwd.clone(),
             env: env.clone(),
         };

@@ -5,58 +5,53 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::InstanceId;
 use crate::os_text::OsText;
 
-pub(super) struct Expander<'a> {
-    index: String,
-    env: &'a BTreeMap<String, OsText>,
+/// Fills in a probe's text for one instance.
+pub(super) fn expand_for_instance(
+    text: &str,
+    env: &BTreeMap<String, OsText>,
+    index: u16,
+) -> String {
+    let text = text.replace("{instance}", &index.to_string());
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix("$$") {
+            out.push('$');
+            rest = after;
+        } else if let Some((body, after)) = reference(rest) {
+            let (name, default) = body.split_once(":-").unwrap_or((body, ""));
+            match env.get(name).filter(|value| !value.0.is_empty()) {
+                Some(value) => out.push_str(&value.0.to_string_lossy()),
+                None => out.push_str(&expand_for_instance(default, env, index)),
+            }
+            rest = after;
+        } else {
+            out.push('$');
+            rest = &rest[1..];
+        }
+    }
+    out + rest
 }
 
-impl<'a> Expander<'a> {
-    pub(super) fn new(instance: &InstanceId, env: &'a BTreeMap<String, OsText>) -> Self {
-        Self {
-            index: instance.index.to_string(),
-            env,
+/// What stands in the braces of the `${…}` that a text starts with, and what follows it.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let body = text.strip_prefix("${")?;
+    let mut depth = 1;
+    for (at, c) in body.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((&body[..at], &body[at + 1..]));
         }
     }
-
-    /// Both kinds: for texts that nobody else looks at.
-    pub(super) fn expand(&self, text: &str) -> String {
-        let text = self.expand_index(text);
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at..];
-            if let Some(after) = rest.strip_prefix("$$") {
-                out.push('$');
-                rest = after;
-            } else if let Some((body, after)) =
-                rest.strip_prefix("${").and_then(|r| r.split_once('}'))
-            {
-                out.push_str(&self.variable(body));
-                rest = after;
-            } else {
-                out.push('$');
-                rest = &rest[1..];
-            }
-        }
-        out + rest
-    }
-
-    /// `{instance}` only: for a text in which a shell expands the variables itself.
-    pub(super) fn expand_index(&self, text: &str) -> String {
-        text.replace("{instance}", &self.index)
-    }
-
-    fn variable(&self, body: &str) -> String {
-        let (name, default) = body.split_once(":-").unwrap_or((body, ""));
-        match self.env.get(name).and_then(OsText::to_str) {
-            Some(value) if !value.is_empty() => value.to_owned(),
-            _ => default.to_owned(),
-        }
-    }
+    None
 }
 
 #[cfg(test)]
@@ -69,19 +64,14 @@ mod tests {
             ("PORT".to_owned(), OsText::from("3001")),
             ("EMPTY".to_owned(), OsText::from("")),
         ]);
-        let instance = InstanceId::new("api".parse().expect("a name"), 1);
-        let expander = Expander::new(&instance, &env);
         for (text, expected) in [
             ("http://localhost:${PORT}/h", "http://localhost:3001/h"),
             ("/i/{instance}/${PORT}", "/i/1/3001"),
             ("${EMPTY:-80}${NONE:-81}${NONE}", "8081"),
-            ("ü$$x $y ${open", "ü$x $y ${open"),
+            ("${NONE:-${PORT}}:${NONE:-${EMPTY:-82}}", "3001:82"),
+            ("ü$$x $y $$$$ ${open", "ü$x $y $$ ${open"),
         ] {
-            assert_eq!(expander.expand(text), expected, "{text}");
+            assert_eq!(expand_for_instance(text, &env, 1), expected, "{text}");
         }
-        assert_eq!(
-            expander.expand_index("echo $PORT {instance}"),
-            "echo $PORT 1"
-        );
     }
 }

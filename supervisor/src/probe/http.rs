@@ -49,9 +49,9 @@ impl HttpCheck {
     /// `expand` fills in what differs per instance.
     pub(super) fn new(probe: &HttpProbe, expand: impl Fn(&str) -> String) -> Self {
         Self {
-            request: request(probe, expand),
+            request: request(probe, &expand),
             expected: probe.expected_code.clone(),
-            body_contains: probe.body_contains.clone(),
+            body_contains: probe.body_contains.as_deref().map(&expand),
             insecure: probe.insecure,
         }
     }
@@ -106,7 +106,7 @@ impl HttpCheck {
     }
 }
 
-fn request(probe: &HttpProbe, expand: impl Fn(&str) -> String) -> Result<Box<Request>, String> {
+fn request(probe: &HttpProbe, expand: &impl Fn(&str) -> String) -> Result<Box<Request>, String> {
     let text = expand(&probe.url);
     let url: Url = text.parse().map_err(|error| format!("url: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -375,7 +375,7 @@ async fn scripts_run_in_folder_and_environment_of_the_process() {
     let folder = tempfile::tempdir().expect("a temp folder");
     std::fs::write(folder.path().join("here-1"), "").expect("writes");
     let health =
-        "[health.script]\ncommand = 'test -f here-{instance} && test $PORT = 3001 && echo fine'";
+        "[health.script]\ncommand = 'test -f here-{instance} && test $PORT = ${PORT} && echo fine'";
     let env = [path(), ("PORT", "3001".to_owned())];
     let mut run = start_in(folder.path(), health, &env);
     assert_eq!(run.news().await, ProbeEvent::Ready);
@@ -388,7 +388,7 @@ async fn scripts_run_in_folder_and_environment_of_the_process() {
 async fn scripts_say_why_not() {
     for (command, error, output) in [
         ("echo broken >&2; exit 2", "exit 2", Some("broken\n")),
-        ("kill -KILL $$", "killed by SIGKILL", None),
+        ("kill -KILL $$$$", "killed by SIGKILL", None),
         ("echo slow; sleep 60 & sleep 60", "timeout", Some("slow\n")),
         ("no-such-program-anywhere 2>/dev/null", "exit 127", None),
     ] {
@@ -404,7 +404,7 @@ async fn scripts_say_why_not() {
 #[tokio::test]
 async fn a_script_ends_with_its_probe() {
     let folder = tempfile::tempdir().expect("a temp folder");
-    let health = "[health.script]\ncommand = 'echo $$ > pid.new && mv pid.new pid; sleep 300'\ninterval = '400s'\ntimeout = '300s'";
+    let health = "[health.script]\ncommand = 'echo $$$$ > pid.new && mv pid.new pid; sleep 300'\ninterval = '400s'\ntimeout = '300s'";
     let run = start_in(folder.path(), health, &[path()]);
     let file = folder.path().join("pid");
     until(|| file.exists()).await;
