@@ -9,6 +9,7 @@ mod bus;
 mod caller;
 mod clock;
 pub mod command;
+pub mod config;
 mod control;
 mod event;
 mod ids;

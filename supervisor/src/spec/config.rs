@@ -19,6 +19,7 @@ use crate::units::ByteSize;
 pub struct ProcessConfig {
     /// Command line or script path. A script's interpreter is found by its extension.
     /// A shell runs it only if it holds one of `| & ; < > $( \``.
+    #[schemars(extend("x-form" = "command"))]
     pub command: String,
     /// Arguments added after the command's own words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -44,62 +45,67 @@ pub struct ProcessConfig {
     pub env_priority: EnvPriority,
     /// Resident memory of one instance's whole process tree at which it is restarted. At least `1MB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("x-form" = "memory"))]
     pub max_memory: Option<ByteSize>,
     /// Crashes in a row, each within `min_uptime`, after which it is not retried. 0 = no limit. Default 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_restarts: u32,
     /// A run shorter than this counts for `max_restarts`. Default `1s`.
     #[serde(default = "defaults::min_uptime", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub min_uptime: Duration,
     /// A run longer than this makes the delay start again at `restart_delay`. Default `60s`.
     #[serde(default = "defaults::stable_after", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub stable_after: Duration,
     /// Delay before the first retry; doubles with each. Default `100ms`.
     #[serde(default = "defaults::restart_delay", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub restart_delay: Duration,
     /// Longest delay between retries. Default `30s`.
     #[serde(
         default = "defaults::max_restart_delay",
         with = "crate::units::duration"
     )]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub max_restart_delay: Duration,
     /// Time between `stop_signal` and SIGKILL. `0s` kills at once. Default `10s`.
     #[serde(default = "defaults::grace_period", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub grace_period: Duration,
     /// Signal that asks it to stop. Default `SIGTERM`.
     #[serde(default)]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "signal"))]
     pub stop_signal: Signal,
     /// `true` restarts after a failure (default), `"always"` also after exit 0, `false` never.
     #[serde(default, skip_serializing_if = "is_default")]
     pub autorestart: Autorestart,
     /// When to restart it, as cron: five fields, six with seconds first, or `@daily`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-form" = "cron"))]
     pub cron_restart: Option<String>,
     /// IANA time zone of `cron_restart`. Default `UTC`.
     #[serde(default = "defaults::timezone")]
+    #[schemars(extend("x-form" = "timezone"))]
     pub timezone: String,
     /// Restart when files change: `true` for source files under `cwd`, or a list of globs.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("x-form" = "glob"))]
     pub watch: Watch,
     /// Globs that `watch` does not look at, beside the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-form" = "glob"))]
     pub ignore: Vec<String>,
     /// How `mhost logs` shows times, of `YYYY MM DD HH mm ss SSS Z`. Default `YYYY-MM-DDTHH:mm:ssZ`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-form" = "time"))]
     pub log_date_format: Option<String>,
     /// Processes that must be online before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
     /// Its probes must pass within this time after a start. Default `30s`.
     #[serde(default = "defaults::start_timeout", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub start_timeout: Duration,
     /// Probes; all must pass.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -121,6 +127,7 @@ pub struct ProcessConfig {
     pub limits: Limits,
     /// Variable whose number is raised by the instance's index, such as `PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-form" = "variable"))]
     pub increment_var: Option<String>,
     /// `false` registers it without starting it. Default `true`.
     #[serde(default = "defaults::yes")]
@@ -223,6 +230,7 @@ pub struct Limits {
     pub cpu: Option<u64>,
     /// Niceness, -20 to 19. Below 0 needs privilege.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -20, max = 19))]
     pub nice: Option<i8>,
 }
 
@@ -246,23 +254,27 @@ pub struct Health {
 #[serde(deny_unknown_fields)]
 pub struct HttpProbe {
     /// What to ask. `${PORT}` and `{instance}` are filled in per instance.
+    #[schemars(extend("x-form" = "url"))]
     pub url: String,
     /// Time between probes. Default `10s`.
     #[serde(default = "defaults::http_interval", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub interval: Duration,
     /// Time it may take; at most `interval`. Default `3s`.
     #[serde(default = "defaults::http_timeout", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub timeout: Duration,
     /// Failures in a row that make it unhealthy. Default 3.
     #[serde(default = "defaults::retries")]
+    #[schemars(range(min = 1))]
     pub retries: u32,
     /// Status it must answer: a number, `"2xx"`, or a list. Default 200.
     #[serde(default, alias = "expected_status")]
+    #[schemars(extend("x-alias" = ["expected_status"]))]
     pub expected_code: ExpectedCode,
     /// Method. Default `GET`.
     #[serde(default = "defaults::get")]
+    #[schemars(extend("x-form" = "method"))]
     pub method: String,
     /// Headers to send.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -275,10 +287,11 @@ pub struct HttpProbe {
     pub insecure: bool,
     /// Failures this soon after a start do not count. Default `0s`.
     #[serde(default, with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub start_period: Duration,
     /// Passes in a row that make it healthy. Default 1.
     #[serde(default = "defaults::success_threshold")]
+    #[schemars(range(min = 1))]
     pub success_threshold: u32,
     /// What an unhealthy process gets. Default `restart`.
     #[serde(default)]
@@ -293,24 +306,27 @@ pub struct TcpProbe {
     #[serde(default = "defaults::localhost")]
     pub host: String,
     /// Port: a number, or `"${PORT}"`.
+    #[schemars(extend("x-form" = "port"))]
     pub port: PortText,
     /// Time between probes. Default `10s`.
     #[serde(default = "defaults::http_interval", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub interval: Duration,
     /// Time it may take; at most `interval`. Default `2s`.
     #[serde(default = "defaults::tcp_timeout", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub timeout: Duration,
     /// Failures in a row that make it unhealthy. Default 3.
     #[serde(default = "defaults::retries")]
+    #[schemars(range(min = 1))]
     pub retries: u32,
     /// Failures this soon after a start do not count. Default `0s`.
     #[serde(default, with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub start_period: Duration,
     /// Passes in a row that make it healthy. Default 1.
     #[serde(default = "defaults::success_threshold")]
+    #[schemars(range(min = 1))]
     pub success_threshold: u32,
     /// What an unhealthy process gets. Default `restart`.
     #[serde(default)]
@@ -322,24 +338,27 @@ pub struct TcpProbe {
 #[serde(deny_unknown_fields)]
 pub struct ScriptProbe {
     /// Command line, run by `/bin/sh -c` in a process group of its own.
+    #[schemars(extend("x-form" = "command"))]
     pub command: String,
     /// Time between probes. Default `30s`.
     #[serde(default = "defaults::script_interval", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub interval: Duration,
     /// Time it may take before it is killed; at most `interval`. Default `5s`.
     #[serde(default = "defaults::script_timeout", with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub timeout: Duration,
     /// Failures in a row that make it unhealthy. Default 3.
     #[serde(default = "defaults::retries")]
+    #[schemars(range(min = 1))]
     pub retries: u32,
     /// Failures this soon after a start do not count. Default `0s`.
     #[serde(default, with = "crate::units::duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
     pub start_period: Duration,
     /// Passes in a row that make it healthy. Default 1.
     #[serde(default = "defaults::success_threshold")]
+    #[schemars(range(min = 1))]
     pub success_threshold: u32,
     /// What an unhealthy process gets. Default `restart`.
     #[serde(default)]

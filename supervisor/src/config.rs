@@ -1,0 +1,51 @@
+//! Config files: loading, checking and explaining them.
+//!
+//! ```text
+//!   TOML ─┐
+//!   YAML ─┼─► tree (values with places) ─► expand ${…} ─► check (shape) ─► types ─► validate
+//!   JSON ─┘                                   every stage reports into one list of Problems
+//! ```
+//!
+//! There is one tree, one expander, one check and one deserializer for the three formats, so
+//! that they cannot drift. The check is driven by the JSON Schema that the types generate; the
+//! types are the only description of a file. All problems of a file are reported at once, each
+//! with its line, its column and what to type instead.
+//!
+//! This module reads files and nothing else: it starts no process and asks no daemon.
+
+mod argv;
+mod check;
+mod command_line;
+mod daemon;
+mod deserialize;
+mod envfile;
+mod expand;
+mod forms;
+mod json_text;
+mod order;
+mod problem;
+mod project;
+mod schema;
+mod suggest;
+mod toml_text;
+mod tree;
+mod validate;
+mod yaml_text;
+
+pub use argv::ArgvError;
+pub use command_line::{
+    CommandLineError, CommandLineProcess, from_command_line, parse_env, parse_instances,
+    parse_memory,
+};
+pub use daemon::{
+    AgentConfig, BoundsConfig, BrainConfig, DaemonConfig, DaemonTable, LogLevel, LogsConfig,
+    PlaybookConfig,
+};
+pub use envfile::read_env_files;
+pub use expand::expand_for_instance;
+pub use problem::{LoadError, Problem, Severity, Source};
+pub use project::{
+    Discovery, GroupConfig, LoadContext, LoadedProject, PROJECT_FILES, ProjectFile, SelectError,
+    Selection, discover, is_project_file, load_project, to_json, to_toml,
+};
+pub use schema::{project_reference, project_schema};

@@ -1,0 +1,629 @@
+//! The project file: from a path to processes that can be started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::argv;
+use super::check::check;
+use super::deserialize::from_node;
+use super::envfile::{self, Files};
+use super::expand::{Scope, Which, expand_tree};
+use super::problem::{LoadError, Problem, Problems, Source};
+use super::schema;
+use super::suggest::{listed, nearest};
+use super::tree::{Entry, Format, Node, Value, is_extension};
+use super::validate::{self, Around};
+use crate::command::Apply;
+use crate::ids::ProcessName;
+use crate::os_text::OsText;
+use crate::spec::{EnvFile, EnvLayers, GroupSpec, Instances, ProcessConfig, ProcessSpec, Project};
+
+/// Names of a project file, in the order they are looked for.
+pub const PROJECT_FILES: [&str; 4] = ["mhost.toml", "mhost.yaml", "mhost.yml", "mhost.json"];
+
+/// A project file: what mhost should run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectFile {
+    /// Processes by name. A name has letters, digits, `.`, `_` and `-`, at most 64, and is
+    /// not digits only.
+    #[serde(default)]
+    pub process: BTreeMap<String, ProcessConfig>,
+    /// Groups of processes by name.
+    #[serde(default)]
+    pub groups: BTreeMap<String, GroupConfig>,
+}
+
+/// Processes that are started, stopped and restarted together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupConfig {
+    /// Its members, which must be in this file.
+    pub processes: Vec<String>,
+    /// The order in which members start, each waiting for the one before; members that are
+    /// left out follow. Default: the order of `processes`, without waiting.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start_order: Vec<String>,
+    /// Groups or processes that must be online first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+}
+
+/// Who loads, and from where.
+#[derive(Debug, Clone, Default)]
+pub struct LoadContext {
+    /// The caller's environment. `MHOST_*` is used for `${…}` but not handed to processes.
+    pub env: BTreeMap<String, OsText>,
+    /// The caller's folder.
+    pub cwd: PathBuf,
+    /// `--env` flags: they win over everything.
+    pub flags: BTreeMap<String, String>,
+    /// `--env-file` flags, relative to `cwd`: they replace the `env_file` of every process.
+    pub env_files: Vec<PathBuf>,
+}
+
+impl LoadContext {
+    /// The surroundings of this process.
+    ///
+    /// # Errors
+    /// When the current folder is gone.
+    pub fn current() -> std::io::Result<Self> {
+        // A variable whose name is not UTF-8 cannot be named in any of our files.
+        let env = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, OsText(value))))
+            .collect();
+        Ok(Self {
+            env,
+            cwd: std::env::current_dir()?,
+            ..Self::default()
+        })
+    }
+}
+
+/// What a project file brings about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedProject {
+    /// Processes in file order and groups; the flags of the command line are not set.
+    pub apply: Apply,
+    /// What is probably not as meant.
+    pub warnings: Vec<Problem>,
+    /// Other remarks, such as which interpreter was found.
+    pub notes: Vec<String>,
+    /// Canonical path of the file.
+    pub file: PathBuf,
+}
+
+/// Where [`discover`] looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Discovery {
+    /// This file.
+    Found(PathBuf),
+    /// None; these folders were looked at.
+    Nothing(Vec<PathBuf>),
+}
+
+/// Looks for a project file in `cwd`, then in its parents up to the root of the git
+/// repository. Outside of a repository only `cwd` counts.
+pub fn discover(cwd: &Path) -> Discovery {
+    let root = cwd.ancestors().find(|folder| folder.join(".git").exists());
+    let last = root.unwrap_or(cwd);
+    let mut seen = Vec::new();
+    for folder in cwd.ancestors() {
+        let found = PROJECT_FILES
+            .iter()
+            .map(|name| folder.join(name))
+            .find(|file| file.is_file());
+        if let Some(file) = found {
+            return Discovery::Found(file);
+        }
+        seen.push(folder.to_owned());
+        if folder == last {
+            break;
+        }
+    }
+    Discovery::Nothing(seen)
+}
+
+/// Does the name end as a config file's, and does the file hold a table `process` or
+/// `groups`? A file that cannot be parsed counts when it bears one of the usual names or
+/// mentions such a table, so that its errors are shown.
+pub fn is_project_file(path: &Path) -> bool {
+    let Some(format) = Format::of(path) else {
+        return false;
+    };
+    let usual = path
+        .file_name()
+        .is_some_and(|name| PROJECT_FILES.iter().any(|known| name == *known));
+    let Ok(source) = Source::read(path) else {
+        return usual && path.is_file();
+    };
+    let mut problems = Problems::new(source);
+    match format.parse(&mut problems) {
+        Some(root) => {
+            usual
+                || ["process", "groups"]
+                    .iter()
+                    .any(|key| root.entry(key).is_some())
+        }
+        None => {
+            let mentions = |line: &str| {
+                let line = line.trim_start_matches(['[', ' ', '\t', '"', '{']);
+                line.starts_with("process") || line.starts_with("groups")
+            };
+            usual || problems.source.text.lines().any(mentions)
+        }
+    }
+}
+
+/// Loads a project file.
+///
+/// # Errors
+/// Every problem of the file, its env files included, at once.
+pub fn load_project(path: &Path, ctx: &LoadContext) -> Result<LoadedProject, LoadError> {
+    let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat(path.to_owned()))?;
+    let source = Source::read(&ctx.cwd.join(path)).map(|source| {
+        // The text is shown with the path as the user wrote it.
+        Source::new(path, source.text.clone())
+    })?;
+    let file = ctx.cwd.join(path);
+    let file = file.canonicalize().unwrap_or(file);
+    let mut problems = Problems::new(source);
+    match format.parse(&mut problems) {
+        Some(root) => Loading {
+            format,
+            folder: file.parent().unwrap_or(Path::new("/")).to_owned(),
+            file,
+            ctx,
+            problems,
+        }
+        .load(root),
+        None => Err(problems
+            .finish()
+            .expect_err("a text without a tree has an error")),
+    }
+}
+
+struct Loading<'a> {
+    format: Format,
+    file: PathBuf,
+    folder: PathBuf,
+    ctx: &'a LoadContext,
+    problems: Problems,
+}
+
+impl Loading<'_> {
+    fn load(mut self, mut root: Node) -> Result<LoadedProject, LoadError> {
+        let scope = Scope {
+            env: &self.ctx.env,
+            fallback: None,
+            later: None,
+            folder: &self.folder,
+        };
+        let mut path = Vec::new();
+        expand_tree(
+            &mut root,
+            &mut path,
+            &scope,
+            Which::AtLoad,
+            &mut self.problems,
+        );
+        let mut files = BTreeMap::new();
+        for entry in tables(&mut root, "process") {
+            let read = self.surroundings(entry);
+            files.insert(entry.key.clone(), read);
+        }
+        check(
+            &mut root,
+            schema::project(),
+            self.format,
+            explain,
+            &mut self.problems,
+        );
+        self.anything(&root);
+        let around = self.around(&root);
+        let around = Around {
+            processes: &around.0,
+            groups: &around.1,
+            format: self.format,
+            memory: validate::physical_memory(),
+            is_root: rustix::process::geteuid().is_root(),
+            is_public: std::fs::metadata(&self.file)
+                .is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0),
+        };
+        let mut processes = Vec::new();
+        let mut notes = Vec::new();
+        let list = root.get("process").map(Node::entries).unwrap_or_default();
+        for entry in list {
+            validate::process_table(entry, &around, &mut self.problems);
+            let Some(config) = self.read::<ProcessConfig>(&entry.value) else {
+                continue;
+            };
+            validate::process(entry, &config, &around, &mut self.problems);
+            let vars = files.remove(&entry.key).unwrap_or_default();
+            processes.extend(self.spec(entry, config, vars, &mut notes));
+        }
+        let mut groups = Vec::new();
+        for entry in root.get("groups").map(Node::entries).unwrap_or_default() {
+            let config = self.read::<GroupConfig>(&entry.value);
+            validate::group(entry, config.as_ref(), &around, &mut self.problems);
+            groups.extend(config.and_then(|config| self.group(&entry.key, config)));
+        }
+        validate::circles(&root, &around, &mut self.problems);
+        for group in &groups {
+            for spec in &mut processes {
+                if let (true, Some(project)) =
+                    (group.members.contains(&spec.name), &mut spec.project)
+                {
+                    project.groups.push(group.name.clone());
+                }
+            }
+        }
+        Ok(LoadedProject {
+            warnings: self.problems.finish()?,
+            apply: apply(processes, groups),
+            notes,
+            file: self.file,
+        })
+    }
+
+    /// The env files of one process, and its probe texts expanded but for what they, its
+    /// table and its instance know.
+    fn surroundings(&mut self, entry: &mut Entry) -> BTreeMap<String, String> {
+        let table = &mut entry.value;
+        for variable in table
+            .entries_mut()
+            .iter_mut()
+            .filter(|entry| entry.key == "env")
+            .flat_map(|entry| entry.value.entries_mut())
+        {
+            if let Value::Float(_, written) = &variable.value.value {
+                variable.value.value = Value::Text(written.clone());
+            }
+        }
+        let env: BTreeMap<String, crate::spec::EnvValue> = table
+            .get("env")
+            .and_then(|node| from_node(node).ok())
+            .unwrap_or_default();
+        let key = table.get("env_file");
+        let named: Option<EnvFile> = match self.ctx.env_files.is_empty() {
+            true => key.and_then(|node| from_node(node).ok()),
+            false => self.env_files(),
+        };
+        let cwd = self.cwd(table.get("cwd").and_then(Node::text));
+        let node_env = envfile::node_env(&self.ctx.env, &env);
+        let files = Files::of(named.as_ref(), &self.folder, &cwd, &node_env);
+        let read = files.read(&self.ctx.env);
+        let span = key.map_or_else(|| entry.key_span.clone(), |node| node.span.clone());
+        for missing in &read.missing {
+            self.problems.warning(
+                &span,
+                format!("the env file {} does not exist", missing.display()),
+                "create it, or correct `env_file`; its variables are missing",
+            );
+        }
+        self.problems.adopt(read.problems);
+        let mut later: BTreeSet<String> = env.into_keys().collect();
+        later.extend(read.vars.keys().cloned());
+        later.extend(self.ctx.flags.keys().cloned());
+        later.extend(
+            table
+                .get("increment_var")
+                .and_then(Node::text)
+                .map(str::to_owned),
+        );
+        later.extend(OWN_VARIABLES.map(str::to_owned));
+        let scope = Scope {
+            env: &self.ctx.env,
+            fallback: None,
+            later: Some(&later),
+            folder: &self.folder,
+        };
+        let mut path = vec!["process".to_owned(), entry.key.clone()];
+        expand_tree(
+            &mut entry.value,
+            &mut path,
+            &scope,
+            Which::PerInstance,
+            &mut self.problems,
+        );
+        read.vars
+    }
+
+    fn env_files(&self) -> Option<EnvFile> {
+        let absolute = |file: &PathBuf| self.ctx.cwd.join(file).to_string_lossy().into_owned();
+        let files: Vec<String> = self.ctx.env_files.iter().map(absolute).collect();
+        (!files.is_empty()).then_some(EnvFile::Files(files))
+    }
+
+    fn cwd(&self, key: Option<&str>) -> PathBuf {
+        match key {
+            Some(cwd) => self.folder.join(argv::home_expanded(cwd)),
+            None => self.folder.clone(),
+        }
+    }
+
+    fn around(&self, root: &Node) -> (Vec<String>, Vec<String>) {
+        let names = |key: &str| {
+            let entries = root.get(key).map(Node::entries).unwrap_or_default();
+            entries.iter().map(|entry| entry.key.clone()).collect()
+        };
+        (names("process"), names("groups"))
+    }
+
+    fn anything(&mut self, root: &Node) {
+        let table = root.get("process");
+        if self.problems.errors() == 0 && table.is_none_or(|node| node.entries().is_empty()) {
+            let example = match self.format {
+                Format::Toml => "`[process.api]` and `command = \"node server.js\"`",
+                Format::Yaml => "`process: { api: { command: \"node server.js\" } }`",
+                Format::Json => {
+                    "`{ \"process\": { \"api\": { \"command\": \"node server.js\" } } }`"
+                }
+            };
+            self.problems.error(
+                &(0..0),
+                "this file names no process",
+                format!("add {example}"),
+            );
+        }
+    }
+
+    /// A table as its type. The check has reported what is wrong with it, if it can.
+    fn read<T: serde::de::DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
+        match from_node(node) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if self.problems.errors() == 0 {
+                    let span = error.span.unwrap_or_else(|| node.span.clone());
+                    self.problems.bare(&span, error.message);
+                }
+                None
+            }
+        }
+    }
+
+    fn spec(
+        &mut self,
+        entry: &Entry,
+        mut config: ProcessConfig,
+        vars: BTreeMap<String, String>,
+        notes: &mut Vec<String>,
+    ) -> Option<ProcessSpec> {
+        // A bad name has been reported.
+        let name: ProcessName = entry.key.parse().ok()?;
+        if let Some(files) = self.env_files() {
+            config.env_file = Some(files);
+        }
+        let cwd = self.cwd(config.cwd.as_deref());
+        let env = EnvLayers {
+            files: vars,
+            os: argv::without_mhost(&self.ctx.env),
+            flags: self.ctx.flags.clone(),
+        };
+        let command = match argv::read(&config, &cwd, &argv::path_of(&config, &env)) {
+            Ok(command) => command,
+            Err(error) => {
+                let node = entry
+                    .value
+                    .get("interpreter")
+                    .filter(|_| error.is_environment())
+                    .or(entry.value.get("command"));
+                let span = node.map_or_else(|| entry.key_span.clone(), |node| node.span.clone());
+                self.problems.error(&span, error.to_string(), error.help());
+                return None;
+            }
+        };
+        notes.extend(command.note.map(|note| format!("{name}: {note}")));
+        Some(ProcessSpec {
+            name,
+            instances: count(config.instances),
+            project: Some(Project {
+                file: self.file.clone(),
+                groups: Vec::new(),
+            }),
+            cwd,
+            argv: command.argv,
+            env,
+            config,
+        })
+    }
+
+    fn group(&self, name: &str, config: GroupConfig) -> Option<GroupSpec> {
+        let mut order = config.start_order;
+        for member in config.processes {
+            if !order.contains(&member) {
+                order.push(member);
+            }
+        }
+        // A bad name has been reported where the process is.
+        let members: Result<Vec<ProcessName>, _> =
+            order.iter().map(|member| member.parse()).collect();
+        Some(GroupSpec {
+            name: name.to_owned(),
+            members: members.ok()?,
+            depends_on: config.depends_on,
+            project: Some(self.file.clone()),
+        })
+    }
+}
+
+/// What every instance has in its environment by itself.
+const OWN_VARIABLES: [&str; 5] = [
+    "MHOST_NAME",
+    "MHOST_INSTANCE",
+    "MHOST_INSTANCES",
+    "MHOST_HOME",
+    "MHOST_GENERATION",
+];
+
+pub(crate) fn count(instances: Instances) -> u16 {
+    match instances {
+        Instances::Count(count) => count,
+        Instances::Max => std::thread::available_parallelism().map_or(1, |cpus| {
+            cpus.get().min(usize::from(crate::spec::MAX_INSTANCES)) as u16
+        }),
+    }
+}
+
+pub(crate) fn apply(processes: Vec<ProcessSpec>, groups: Vec<GroupSpec>) -> Apply {
+    Apply {
+        processes,
+        groups,
+        prune: false,
+        force: false,
+        reset_scale: false,
+        wait: None,
+    }
+}
+
+/// The entries of a table of tables that are not extensions.
+fn tables<'a>(root: &'a mut Node, key: &'a str) -> impl Iterator<Item = &'a mut Entry> {
+    root.entries_mut()
+        .iter_mut()
+        .filter(move |entry| entry.key == key)
+        .flat_map(|entry| entry.value.entries_mut())
+        .filter(|entry| !is_extension(&entry.key))
+}
+
+/// Tables and keys that other versions of mhost know, or that belong elsewhere.
+fn explain(table: &str, key: &str) -> Option<String> {
+    const LATER: [&str; 14] = [
+        "notifications",
+        "sinks",
+        "alerts",
+        "remediation",
+        "deploy",
+        "proxy",
+        "ai",
+        "bot",
+        "cloud",
+        "dashboard",
+        "metrics",
+        "rpc",
+        "api",
+        "include",
+    ];
+    const LATER_KEYS: [&str; 4] = ["notify", "reload", "log_file", "output"];
+    const GLOBAL: [&str; 4] = ["agent", "brain", "daemon", "logs"];
+    let unknown = |what: &str| {
+        format!(
+            "this version of mhost does not know it: remove the {what}, or name it `x-{key}` to keep it for later"
+        )
+    };
+    let is_process = table.starts_with("process.") && table.matches('.').count() == 1;
+    match table {
+        "" if LATER.contains(&key) => Some(unknown("table")),
+        "" if GLOBAL.contains(&key) => Some(format!(
+            "it is a setting of the daemon: write `[{key}]` in `config.toml` of the home folder (`~/.mhost`)"
+        )),
+        _ if is_process && LATER_KEYS.contains(&key) => Some(unknown("key")),
+        _ => None,
+    }
+}
+
+/// Which processes of a file to start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `--only`: these processes.
+    pub only: Vec<String>,
+    /// `--group`: members of these groups.
+    pub groups: Vec<String>,
+    /// `--tag`: processes with one of these tags.
+    pub tags: Vec<String>,
+}
+
+/// A name that selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} `{name}` in {}; {help}", file.display())]
+pub struct SelectError {
+    /// `process`, `group` or `tag`.
+    pub what: &'static str,
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// What there is.
+    pub help: String,
+}
+
+impl LoadedProject {
+    /// Keeps the processes that all given kinds of selection take, and the groups that still
+    /// have members.
+    ///
+    /// # Errors
+    /// A name that the file does not have.
+    pub fn select(&mut self, selection: &Selection) -> Result<(), SelectError> {
+        let specs = &self.apply.processes;
+        let processes: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let groups: Vec<&str> = self.apply.groups.iter().map(|g| g.name.as_str()).collect();
+        let tags: BTreeSet<&str> = specs
+            .iter()
+            .flat_map(|spec| spec.config.tags.iter().map(String::as_str))
+            .collect();
+        self.known("process", &selection.only, &processes)?;
+        self.known("group", &selection.groups, &groups)?;
+        self.known(
+            "tag",
+            &selection.tags,
+            &tags.into_iter().collect::<Vec<_>>(),
+        )?;
+        let Selection { only, groups, tags } = selection;
+        let wanted = |spec: &ProcessSpec| {
+            let of = |list: &[String], found: &[String]| {
+                list.is_empty() || list.iter().any(|name| found.contains(name))
+            };
+            let member = spec.project.as_ref().map(|p| p.groups.as_slice());
+            of(only, &[spec.name.to_string()])
+                && of(groups, member.unwrap_or_default())
+                && of(tags, &spec.config.tags)
+        };
+        self.apply.processes.retain(wanted);
+        let kept: Vec<ProcessName> = self
+            .apply
+            .processes
+            .iter()
+            .map(|s| s.name.clone())
+            .collect();
+        self.apply
+            .groups
+            .retain(|group| group.members.iter().any(|member| kept.contains(member)));
+        Ok(())
+    }
+
+    fn known(
+        &self,
+        what: &'static str,
+        names: &[String],
+        known: &[&str],
+    ) -> Result<(), SelectError> {
+        let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "it has none".to_owned(),
+            None => format!("it has {}", listed(known.iter().copied())),
+        };
+        Err(SelectError {
+            what,
+            name: name.clone(),
+            file: self.file.clone(),
+            help,
+        })
+    }
+}
+
+/// The effective table of a process as TOML, for `mhost config`.
+pub fn to_toml(name: &ProcessName, config: &ProcessConfig) -> String {
+    let table = BTreeMap::from([("process", BTreeMap::from([(name.as_str(), config)]))]);
+    toml::to_string(&table).expect("a config has only text keys and plain values")
+}
+
+/// The effective table of a process as JSON, for `mhost config --format json`.
+pub fn to_json(name: &ProcessName, config: &ProcessConfig) -> serde_json::Value {
+    serde_json::json!({ "process": { name.as_str(): config } })
+}

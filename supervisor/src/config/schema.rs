@@ -1,0 +1,274 @@
+//! The JSON Schema of each file and the reference page, both generated from the types.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde_json::{Map, Value as Json, json};
+
+use super::check::described;
+use super::daemon::DaemonConfig;
+use super::project::ProjectFile;
+
+static PROJECT: LazyLock<Json> = LazyLock::new(of::<ProjectFile>);
+static DAEMON: LazyLock<Json> = LazyLock::new(of::<DaemonConfig>);
+
+/// The schema a project file is checked against.
+pub(crate) fn project() -> &'static Json {
+    &PROJECT
+}
+
+/// The schema `config.toml` is checked against.
+pub(crate) fn daemon() -> &'static Json {
+    &DAEMON
+}
+
+fn of<T: JsonSchema>() -> Json {
+    let mut schema = schemars::schema_for!(T).to_value();
+    finish(&mut schema);
+    schema
+}
+
+/// Adds what attributes cannot say: other names of a key, and the `x-` keys.
+fn finish(schema: &mut Json) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(finish),
+        Json::Object(object) => {
+            object.values_mut().for_each(finish);
+            if let Some(Json::Object(properties)) = object.get_mut("properties") {
+                add_aliases(properties);
+                object.insert("patternProperties".into(), json!({ "^x-": true }));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn add_aliases(properties: &mut Map<String, Json>) {
+    let mut aliases = Vec::new();
+    for property in properties.values_mut() {
+        let Some(object) = property.as_object_mut() else {
+            continue;
+        };
+        if let Some(Json::Array(names)) = object.remove("x-alias") {
+            let mut alias = object.clone();
+            alias.insert("deprecated".into(), true.into());
+            let names = names
+                .into_iter()
+                .filter_map(|name| name.as_str().map(str::to_owned));
+            aliases.extend(names.map(|name| (name, Json::Object(alias.clone()))));
+        }
+    }
+    properties.extend(aliases);
+}
+
+/// The JSON Schema of `mhost.toml`, `.yaml` and `.json`, for editors: `docs/mhost.schema.json`.
+pub fn project_schema() -> String {
+    let mut text = serde_json::to_string_pretty(project()).expect("a schema is plain JSON");
+    text.push('\n');
+    text
+}
+
+/// The reference page of the config files, in Markdown: `docs/config.md`.
+pub fn project_reference() -> String {
+    let mut out = String::from(PREFACE);
+    out.push_str("\n# `mhost.toml`\n");
+    Page {
+        schema: project(),
+        out: &mut out,
+    }
+    .table("", project(), &mut Vec::new());
+    out.push_str("\n# `config.toml`\n\n");
+    out.push_str("Settings of the daemon, in `$MHOST_HOME/config.toml`.\n");
+    Page {
+        schema: daemon(),
+        out: &mut out,
+    }
+    .table("", daemon(), &mut Vec::new());
+    out
+}
+
+const PREFACE: &str = "\
+<!-- Generated from the types by `UPDATE=1 cargo test --workspace generated_documents`. Do not edit. -->
+
+# Config files
+
+mhost looks for `mhost.toml`, `mhost.yaml`, `mhost.yml` and `mhost.json` in the current folder, then in its parents up to the root of the git repository.
+The keys are the same in the three formats.
+Relative paths are taken from the folder of the file.
+An unknown key is an error; keys and tables whose names begin with `x-` are ignored.
+Editors check a file against `docs/mhost.schema.json`.
+
+## Variables
+
+| Written | Becomes |
+|---|---|
+| `${VAR}` | the variable of the shell that runs `mhost start`; empty, with a warning, when it is not set |
+| `${VAR:-default}` | the default when it is unset or empty; the default may hold one further reference |
+| `${file:/path}` | the text of the file, without its last newline |
+| `$$` | `$` |
+
+They work in every text value, not in keys.
+In the texts of a probe, variables that the process itself has (`[env]`, env files, `increment_var`, `MHOST_INSTANCE`) are filled in for each instance, and `{instance}` is its index.
+
+## Environment of a process
+
+Later ones win:
+
+1. env files: `env_file`, or with `env_file = true` the files `.env`, `.env.local` and `.env.$NODE_ENV` of the working folder
+2. the table `env`
+3. **the environment that ran `mhost start`: a variable of the shell beats the table `env`**; `env_priority = \"config\"` turns these two around
+4. `--env` flags
+5. `MHOST_NAME`, `MHOST_INSTANCE`, `MHOST_INSTANCES`, `MHOST_GENERATION` and `MHOST_HOME`
+
+An env file has lines `KEY=value`, with or without `export`.
+Single quotes are literal; double quotes know `\\n`, `\\t`, `\\\"` and `\\\\`; both may span lines.
+
+## Units
+
+A duration needs a unit: `500ms`, `10s`, `1h30m`.
+So does a size, and 1MB is 1024 KB: `512MB`, `2GB`.
+";
+
+struct Page<'a> {
+    schema: &'a Json,
+    out: &'a mut String,
+}
+
+impl<'a> Page<'a> {
+    fn resolve(&self, schema: &'a Json) -> &'a Json {
+        let name = schema
+            .get("$ref")
+            .and_then(Json::as_str)
+            .and_then(|path| path.strip_prefix("#/$defs/"));
+        match name.and_then(|name| self.schema.get("$defs")?.get(name)) {
+            Some(target) => self.resolve(target),
+            None => schema,
+        }
+    }
+
+    fn alternatives(&self, schema: &'a Json) -> Vec<&'a Json> {
+        let schema = self.resolve(schema);
+        let union = schema.get("oneOf").or_else(|| schema.get("anyOf"));
+        match union.and_then(Json::as_array) {
+            Some(list) => list.iter().flat_map(|one| self.alternatives(one)).collect(),
+            None => vec![schema],
+        }
+    }
+
+    /// The table or map of tables that a value is, with what its name ends in.
+    fn inner(&self, schema: &'a Json) -> Option<(&'static str, &'a Json)> {
+        let tables = self.alternatives(schema);
+        let table = tables.into_iter().find(|one| {
+            one.get("properties").is_some() || one.get("additionalProperties").is_some()
+        })?;
+        if table.get("properties").is_some() {
+            return Some(("", table));
+        }
+        let value = self.resolve(table.get("additionalProperties")?);
+        value
+            .get("properties")
+            .is_some()
+            .then_some((".<name>", value))
+    }
+
+    /// A section with the keys of a table, then those of the tables in it.
+    fn table(&mut self, path: &str, schema: &'a Json, above: &mut Vec<String>) {
+        let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
+            return;
+        };
+        let required = schema.get("required").and_then(Json::as_array);
+        let is_required =
+            |key: &str| required.is_some_and(|list| list.iter().any(|known| known == key));
+        let mut rows = String::new();
+        let mut tables = Vec::new();
+        for (key, property) in properties {
+            if property.get("deprecated").is_some() {
+                continue;
+            }
+            if let Some((suffix, table)) = self.inner(property) {
+                let dot = if path.is_empty() { "" } else { "." };
+                tables.push((format!("{path}{dot}{key}{suffix}"), table));
+                if !path.is_empty() {
+                    continue;
+                }
+                continue;
+            }
+            let form = property.get("x-form").and_then(Json::as_str);
+            let kind = described(&self.alternatives(property), form).replace('|', "\\|");
+            let text = description(property).replace('|', "\\|");
+            let must = if is_required(key) {
+                " **Required.**"
+            } else {
+                ""
+            };
+            let _ = writeln!(rows, "| `{key}` | {kind} | {text}{must} |");
+        }
+        if !path.is_empty() {
+            let _ = write!(self.out, "\n## `[{path}]`\n\n{}\n", description(schema));
+        }
+        if !rows.is_empty() {
+            let _ = write!(
+                self.out,
+                "\n| Key | Value | Meaning |\n|---|---|---|\n{rows}"
+            );
+        }
+        for (path, table) in tables {
+            if !above.contains(&path) {
+                above.push(path.clone());
+                self.table(&path, table, above);
+            }
+        }
+    }
+}
+
+fn description(schema: &Json) -> String {
+    let text = schema.get("description").and_then(Json::as_str);
+    text.unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::forms::FORMS;
+
+    fn forms(schema: &Json, found: &mut Vec<String>) {
+        match schema {
+            Json::Array(items) => items.iter().for_each(|item| forms(item, found)),
+            Json::Object(object) => {
+                found.extend(
+                    object
+                        .get("x-form")
+                        .and_then(Json::as_str)
+                        .map(str::to_owned),
+                );
+                object.values().for_each(|value| forms(value, found));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_form_a_field_names_exists() {
+        let mut found = Vec::new();
+        forms(project(), &mut found);
+        forms(daemon(), &mut found);
+        assert!(found.len() > 20);
+        for form in found {
+            assert!(FORMS.contains(&form.as_str()), "{form}");
+        }
+    }
+
+    #[test]
+    fn tables_are_closed_and_take_extensions() {
+        let process = &project()["$defs"]["ProcessConfig"];
+        assert_eq!(process["additionalProperties"], false);
+        assert_eq!(process["patternProperties"]["^x-"], true);
+        assert_eq!(process["required"], json!(["command"]));
+        let probe = &project()["$defs"]["HttpProbe"]["properties"];
+        assert_eq!(probe["expected_status"]["deprecated"], true);
+    }
+}

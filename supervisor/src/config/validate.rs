@@ -1,0 +1,385 @@
+//! What a well-formed file means, checked: names, references, circles, limits.
+//!
+//! It runs on what could be read; a table with a wrong key does not keep the others from
+//! being checked. Places come from the tree, values from the types.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::order::{Order, Thing};
+use super::problem::Problems;
+use super::project::GroupConfig;
+use super::suggest::{listed, nearest};
+use super::tree::{Entry, Format, Node};
+use crate::ids::ProcessName;
+use crate::spec::ProcessConfig;
+use crate::units::format_duration;
+
+/// What the checks need to know about the rest of the file and the machine.
+pub(crate) struct Around<'a> {
+    pub(crate) format: Format,
+    pub(crate) processes: &'a [String],
+    pub(crate) groups: &'a [String],
+    /// Bytes of memory of this machine, where known.
+    pub(crate) memory: Option<u64>,
+    /// Only root may run a process as somebody else.
+    pub(crate) is_root: bool,
+    /// Others may read the file.
+    pub(crate) is_public: bool,
+}
+
+/// One `[process.<name>]`: its keys as they stand, also where the table could not be read.
+pub(crate) fn process_table(entry: &Entry, around: &Around<'_>, problems: &mut Problems) {
+    name(&entry.key, &entry.key_span, problems);
+    let table = &entry.value;
+    for variable in table.get("env").map(Node::entries).unwrap_or_default() {
+        if variable.key.is_empty() || variable.key.contains(['=', '\0']) {
+            problems.error(
+                &variable.key_span,
+                format!("`{}` cannot be the name of a variable", variable.key),
+                "write a name of letters, digits and `_`",
+            );
+        }
+        if around.is_public {
+            secret(variable, problems);
+        }
+    }
+    let headers = table.find(&["health", "http", "headers"]);
+    for header in headers.map(Node::entries).unwrap_or_default() {
+        let name = reqwest::header::HeaderName::from_bytes(header.key.as_bytes());
+        if name.is_err() {
+            problems.error(
+                &header.key_span,
+                format!("`{}` is not the name of a header", header.key),
+                "write a name such as `Accept` or `X-Request-Id`",
+            );
+        }
+        if around.is_public {
+            secret(header, problems);
+        }
+    }
+    references(table, "depends_on", around.processes, "process", problems);
+    if !around.is_root {
+        for key in ["user", "group"] {
+            if let Some(entry) = table.entry(key) {
+                problems.error(
+                    &entry.key_span,
+                    format!("`{key}` needs a daemon that runs as root"),
+                    format!("remove `{key}`, or run mhost as root"),
+                );
+            }
+        }
+    } else {
+        account(table, "user", "/etc/passwd", problems);
+        account(table, "group", "/etc/group", problems);
+    }
+}
+
+/// One process that could be read.
+pub(crate) fn process(
+    entry: &Entry,
+    config: &ProcessConfig,
+    around: &Around<'_>,
+    problems: &mut Problems,
+) {
+    let health = &config.health;
+    let mut probes: Vec<(&str, Duration, Duration)> = Vec::new();
+    probes.extend(
+        health
+            .http
+            .as_ref()
+            .map(|p| ("http", p.timeout, p.interval)),
+    );
+    probes.extend(health.tcp.as_ref().map(|p| ("tcp", p.timeout, p.interval)));
+    probes.extend(
+        health
+            .script
+            .as_ref()
+            .map(|p| ("script", p.timeout, p.interval)),
+    );
+    for (kind, timeout, interval) in probes {
+        let Some(probe) = entry
+            .value
+            .find(&["health"])
+            .and_then(|node| node.entry(kind))
+        else {
+            continue;
+        };
+        let place = |key: &str| probe.value.get(key).map(|node| node.span.clone());
+        let span = place("timeout")
+            .or(place("interval"))
+            .unwrap_or_else(|| probe.key_span.clone());
+        if interval.is_zero() {
+            problems.error(
+                &place("interval").unwrap_or(span),
+                "`interval` is zero, so the probe would never rest",
+                format!("write `{}`", around.format.assign("interval", "\"10s\"")),
+            );
+        } else if timeout > interval {
+            problems.error(
+                &span,
+                format!(
+                    "the timeout of {} is longer than the interval of {}",
+                    format_duration(timeout),
+                    format_duration(interval)
+                ),
+                format!(
+                    "write `{}` or less, or a longer interval",
+                    around
+                        .format
+                        .assign("timeout", &format!("\"{}\"", format_duration(interval)))
+                ),
+            );
+        } else if timeout.is_zero() {
+            problems.error(
+                &span,
+                "`timeout` is zero, so the probe could never pass",
+                format!("write `{}`", around.format.assign("timeout", "\"2s\"")),
+            );
+        }
+    }
+    if let (Some(limit), Some(memory), Some(node)) = (
+        config.max_memory,
+        around.memory,
+        entry.value.get("max_memory"),
+    ) && limit.0 > memory
+    {
+        problems.warning(
+            &node.span,
+            format!(
+                "`max_memory` is {limit}, this machine has {}MB",
+                memory >> 20
+            ),
+            "the limit will never be reached; write a smaller one",
+        );
+    }
+    if let Some(node) = entry.value.get("restart_delay")
+        && config.restart_delay > config.max_restart_delay
+    {
+        problems.warning(
+            &node.span,
+            format!(
+                "`restart_delay` is longer than `max_restart_delay`, which is {}",
+                format_duration(config.max_restart_delay)
+            ),
+            format!(
+                "add `{}`",
+                around.format.assign(
+                    "max_restart_delay",
+                    &format!("\"{}\"", format_duration(config.restart_delay))
+                )
+            ),
+        );
+    }
+    let numbered = config
+        .increment_var
+        .as_ref()
+        .and_then(|name| entry.value.get("env")?.get(name));
+    if let Some(value) = numbered
+        && let Some(text) = value.text()
+        && text.parse::<u64>().is_err()
+    {
+        problems.error(
+            &value.span,
+            format!("`increment_var` names this variable, but `{text}` is not a number"),
+            "write the number of the first instance, such as `3000`",
+        );
+    }
+}
+
+/// One `[groups.<name>]`.
+pub(crate) fn group(
+    entry: &Entry,
+    config: Option<&GroupConfig>,
+    around: &Around<'_>,
+    problems: &mut Problems,
+) {
+    name(&entry.key, &entry.key_span, problems);
+    let table = &entry.value;
+    references(table, "processes", around.processes, "process", problems);
+    let members: Vec<String> = texts(table, "processes")
+        .map(|(text, _)| text.to_owned())
+        .collect();
+    for (text, node) in texts(table, "start_order") {
+        if around.processes.iter().any(|known| known == text)
+            && !members.iter().any(|member| member == text)
+        {
+            problems.error(
+                &node.span,
+                format!("`{text}` is not a member of `{}`", entry.key),
+                "add it to `processes`, or take it out of `start_order`",
+            );
+        }
+    }
+    references(table, "start_order", around.processes, "process", problems);
+    for key in ["processes", "start_order"] {
+        let mut seen = BTreeSet::new();
+        for (text, node) in texts(table, key) {
+            if !seen.insert(text) {
+                problems.error(
+                    &node.span,
+                    format!("`{text}` stands twice in `{key}`"),
+                    "remove one",
+                );
+            }
+        }
+    }
+    let both: Vec<String> = around
+        .groups
+        .iter()
+        .chain(around.processes)
+        .cloned()
+        .collect();
+    references(table, "depends_on", &both, "group or process", problems);
+    if config.is_some_and(|config| config.processes.is_empty())
+        && let Some(node) = table.get("processes")
+    {
+        problems.error(
+            &node.span,
+            format!("the group `{}` has no processes", entry.key),
+            "name at least one, or remove the group",
+        );
+    }
+}
+
+/// Circles over `depends_on` of processes and groups and `start_order`.
+pub(crate) fn circles(root: &Node, around: &Around<'_>, problems: &mut Problems) {
+    let mut order = Order::default();
+    let is_group = |name: &str| around.groups.iter().any(|group| group == name);
+    for entry in root.get("process").map(Node::entries).unwrap_or_default() {
+        for (text, node) in texts(&entry.value, "depends_on") {
+            order.add(
+                Thing::Process(entry.key.clone()),
+                Thing::Process(text.to_owned()),
+                &node.span,
+            );
+        }
+    }
+    for entry in root.get("groups").map(Node::entries).unwrap_or_default() {
+        for (member, node) in texts(&entry.value, "processes") {
+            order.add_member(&entry.key, member, &node.span);
+        }
+        for (text, node) in texts(&entry.value, "depends_on") {
+            let earlier = if is_group(text) {
+                Thing::End(text.to_owned())
+            } else {
+                Thing::Process(text.to_owned())
+            };
+            order.add(Thing::Begin(entry.key.clone()), earlier, &node.span);
+        }
+        let ordered: Vec<_> = texts(&entry.value, "start_order").collect();
+        for pair in ordered.windows(2) {
+            order.add(
+                Thing::Process(pair[1].0.to_owned()),
+                Thing::Process(pair[0].0.to_owned()),
+                &pair[1].1.span,
+            );
+        }
+    }
+    for circle in order.circles() {
+        problems.error(
+            &circle.span,
+            format!("nothing of this can start first: {}", circle.text),
+            "take one of them out of `depends_on` or `start_order`",
+        );
+    }
+}
+
+fn name(name: &str, span: &Range<usize>, problems: &mut Problems) {
+    if let Err(error) = name.parse::<ProcessName>() {
+        problems.error(
+            span,
+            error.to_string(),
+            "use letters, digits, `.`, `_` and `-`, such as `api` or `db-1`",
+        );
+    }
+}
+
+/// The texts of a list, with their places.
+fn texts<'a>(table: &'a Node, key: &str) -> impl Iterator<Item = (&'a str, &'a Node)> {
+    table
+        .get(key)
+        .map(Node::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| Some((node.text()?, node)))
+}
+
+fn references(table: &Node, key: &str, known: &[String], what: &str, problems: &mut Problems) {
+    for (text, node) in texts(table, key) {
+        if known.iter().any(|name| name == text) {
+            continue;
+        }
+        let names = known.iter().map(String::as_str);
+        let help = match nearest(text, names.clone()) {
+            Some(near) => format!("write \"{near}\""),
+            None if known.is_empty() => format!("there is no {what} in this file"),
+            None => format!("this file has {}", listed(names)),
+        };
+        problems.error(
+            &node.span,
+            format!("`{key}` names `{text}`, but there is no such {what}"),
+            help,
+        );
+    }
+}
+
+fn account(table: &Node, key: &str, file: &str, problems: &mut Problems) {
+    let Some(node) = table.get(key) else { return };
+    let Some(name) = node.text() else { return };
+    let Ok(known) = std::fs::read_to_string(file) else {
+        return;
+    };
+    let names: Vec<&str> = known
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    if names.contains(&name) || name.parse::<u32>().is_ok() {
+        return;
+    }
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("write \"{near}\""),
+        None => format!("create it, or write a name of {file}"),
+    };
+    problems.error(&node.span, format!("there is no {key} `{name}`"), help);
+}
+
+/// Words in a name that say its value is secret.
+const SECRET_WORDS: [&str; 9] = [
+    "secret",
+    "token",
+    "passw",
+    "api_key",
+    "apikey",
+    "private_key",
+    "access_key",
+    "credential",
+    "authorization",
+];
+
+fn secret(entry: &Entry, problems: &mut Problems) {
+    let key = entry.key.to_lowercase().replace('-', "_");
+    let written = entry.value.text().is_some_and(|text| !text.is_empty());
+    if written && !entry.value.expanded && SECRET_WORDS.iter().any(|word| key.contains(word)) {
+        problems.warning(
+            &entry.value.span,
+            format!("`{}` stands in clear in a file that everybody can read", entry.key),
+            format!(
+                "write `\"${{{}}}\"` or `\"${{file:/path}}\"`, or make the file private with `chmod 600`",
+                key.to_uppercase()
+            ),
+        );
+    }
+}
+
+/// Bytes of memory of this machine.
+pub(crate) fn physical_memory() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let info = rustix::system::sysinfo();
+        Some(info.totalram as u64 * u64::from(info.mem_unit))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
