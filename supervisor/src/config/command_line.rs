@@ -302,7 +302,7 @@ mod tests {
         assert!(
             error(cron)
                 .to_string()
-                .starts_with("--cron: `often` is not")
+                .starts_with("--cron: `often` has 1 fields")
         );
         assert!(parse_instances("257").is_err() && parse_instances("-1").is_err());
         assert!(parse_memory("lots").is_err() && parse_env("A").is_err());

@@ -6,6 +6,7 @@
 use globset::Glob;
 
 use super::suggest::nearest;
+use crate::schedule::Schedule;
 use crate::units::{ByteSize, parse_duration};
 
 /// What is wrong with a text, and what to type.
@@ -113,21 +114,15 @@ fn size(text: &str) -> Result<ByteSize, Complaint> {
 }
 
 fn cron(text: &str) -> Result<(), Complaint> {
-    let parser = croner::parser::CronParser::builder()
-        .seconds(croner::parser::Seconds::Optional)
-        .year(croner::parser::Year::Disallowed)
-        .build();
-    let text = text.trim();
-    parser.parse(text).map(drop).map_err(|error| {
-        let fields = text.split_whitespace().count();
-        let help = if !text.starts_with('@') && !(5..=6).contains(&fields) {
-            format!(
-                "there are {fields} fields; write five (minute hour day month weekday), such as `\"0 3 * * *\"`, six with seconds first, or `\"@daily\"`"
-            )
-        } else {
-            format!("{error}; an example is `\"0 3 * * *\"`, every day at 03:00")
-        };
-        (format!("`{text}` is not a cron expression"), help)
+    Schedule::parse(text, "UTC").map(drop).map_err(|error| {
+        let said = error.to_string();
+        match said.split_once("; write ") {
+            Some((message, instead)) => (message.to_owned(), format!("write {instead}")),
+            None => (
+                said,
+                "an example is `\"0 3 * * *\"`, every day at 03:00".to_owned(),
+            ),
+        }
     })
 }
 
