@@ -13,6 +13,7 @@ mod watch;
 mod when;
 
 mod audit;
+mod check;
 mod completion;
 mod config;
 mod cron;
@@ -74,6 +75,7 @@ struct Cli {
 /// All commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Start(start::Start),
     Stop(stop::Stop),
     Restart(restart::Restart),
     Reload(reload::Reload),
@@ -102,6 +104,7 @@ enum Command {
     Startup(startup::Startup),
     Unstartup(startup::Unstartup),
     Init(init::Init),
+    Check(check::Check),
     Completion(completion::Completion),
     Daemon(daemon::Daemon),
     Ping(ping::Ping),
@@ -111,6 +114,8 @@ enum Command {
 impl Command {
     fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         match self {
+            Command::Start(command) => command.run(ctx),
+            Command::Check(command) => command.run(ctx),
             Command::Stop(command) => command.run(ctx),
             Command::Restart(command) => command.run(ctx),
             Command::Reload(command) => command.run(ctx),

@@ -6,6 +6,7 @@
 
 pub(crate) mod date_format;
 pub(crate) mod figures;
+pub(crate) mod report;
 pub(crate) mod state;
 pub(crate) mod style;
 pub(crate) mod table;
@@ -16,6 +17,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::cli::error::CliError;
+use report::Look;
 use style::{Painter, Tone};
 use table::Table;
 
@@ -80,6 +82,21 @@ impl Output {
     /// Columns of the terminal; none when there is no limit.
     pub(crate) fn width(&self) -> Option<usize> {
         self.width
+    }
+
+    /// How pictures of problems are drawn, which go to stderr.
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            width: self.width.unwrap_or(80).max(40),
+            colour: self.err.on,
+        }
+    }
+
+    /// Shows such a picture.
+    pub(crate) fn drawing(&self, drawn: &str) {
+        if !(self.json || self.quiet) {
+            self.talk(drawn.trim_end());
+        }
     }
 
     /// Puts colour on what goes to stdout.

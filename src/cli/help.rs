@@ -9,7 +9,9 @@ use clap::Command;
 pub(crate) const GROUPS: &[(&str, &[&str])] = &[
     (
         "Run",
-        &["stop", "restart", "reload", "scale", "delete", "signal"],
+        &[
+            "start", "stop", "restart", "reload", "scale", "delete", "signal",
+        ],
     ),
     (
         "Look",
@@ -22,7 +24,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Keep",
         &["save", "resurrect", "startup", "unstartup", "flush"],
     ),
-    ("Set up", &["init", "completion"]),
+    ("Set up", &["init", "check", "completion"]),
     ("Daemon", &["daemon", "ping", "kill"]),
 ];
 

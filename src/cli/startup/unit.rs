@@ -79,6 +79,7 @@ impl Unit {
              ExecStop={binary} daemon stop\n\
              Restart=on-failure\n\
              KillMode=process\n\
+             WatchdogSec=30\n\
              TimeoutStopSec=90\n\
              LimitNOFILE=65536\n\
              \n\
@@ -135,6 +136,7 @@ mod tests {
         ExecStop="/opt/my tools/mhost" daemon stop
         Restart=on-failure
         KillMode=process
+        WatchdogSec=30
         TimeoutStopSec=90
         LimitNOFILE=65536
 
