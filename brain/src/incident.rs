@@ -4,12 +4,19 @@
 //!     └──────────┴─────────┴─ recovered by itself ───────────────────────► resolved
 //!                         denied, expired, failed, limits ────────────────► escalated → closed
 
+pub mod fingerprint;
+mod machine;
+mod observe;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use supervisor::ProcessName;
+
+pub use machine::{IllegalInput, IncidentInput, step};
+pub use observe::{Seen, observe, symptom};
 
 /// The id of an incident: `inc-` and a number that rises with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -7,17 +7,27 @@
 
 mod action;
 mod context;
+mod diagnose;
 mod facts;
-mod incident;
+pub mod incident;
+mod knowledge;
+mod playbook;
 mod proposal;
+pub mod sandbox;
 mod store;
 
 pub use action::{Action, Severity};
 pub use context::Recording;
+pub use diagnose::{
+    Asked, DiagnoseContext, Diagnosis, TrailEntry, Verdict, diagnose, look, on_failure, replay,
+    verify,
+};
 pub use facts::{Facts, InstanceFacts, LogHit, ProcessFacts, Sample};
 pub use incident::{
-    Evidence, Fingerprint, Incident, IncidentId, IncidentState, Symptom, SymptomKind,
+    Evidence, Fingerprint, IllegalInput, Incident, IncidentId, IncidentInput, IncidentState, Seen,
+    Symptom, SymptomKind,
 };
+pub use playbook::{PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks};
 pub use proposal::{Plan, PlaybookId, Proposal, Step};
 pub use store::{
     ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError, BrainStoreThread,

@@ -1,0 +1,372 @@
+//! From an incident to a proposal.
+//!
+//!   custom > learned > built-in; then by priority, then by name; the first that matches
+//!   and has a plan wins
+//!
+//! A playbook that rests, or ran as often as it may, is passed over: what it did did not
+//! help, so the next one may know better. The trail says of each one why it did not win.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rhai::{Array, Dynamic, Map, Position};
+use serde::{Deserialize, Serialize};
+use supervisor::{ProcessName, after};
+
+use crate::context::{Context, Recording, Situation, to_plan};
+use crate::facts::Facts;
+use crate::incident::{Evidence, Incident, Symptom, SymptomKind};
+use crate::playbook::{PlaybookSource, Playbooks, Script};
+use crate::proposal::{Plan, PlaybookId, Proposal};
+use crate::store::PlaybookRun;
+
+/// Longest root cause, in characters.
+const CAUSE: usize = 900;
+
+/// What `diagnose` needs besides the facts.
+#[derive(Debug, Clone, Default)]
+pub struct DiagnoseContext {
+    /// May machines act on this process without asking (`c.is_autonomous`)?
+    pub autonomous: bool,
+    /// When playbooks last ran on this process: [`crate::BrainStore::runs`].
+    pub runs: Vec<PlaybookRun>,
+}
+
+/// Why a playbook won or did not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Asked {
+    /// It matched and its plan was taken.
+    Won,
+    /// It did not match.
+    Silent,
+    /// It matched, but had no steps.
+    NoPlan,
+    /// It ran on this process not long ago.
+    Resting {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It ran as often in the last hour as it may.
+    Spent {
+        /// How often.
+        runs: u32,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// One line of the trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrailEntry {
+    /// The playbook.
+    pub playbook: PlaybookId,
+    /// Where it comes from.
+    pub source: PlaybookSource,
+    /// What became of the question.
+    #[serde(flatten)]
+    pub asked: Asked,
+}
+
+/// What the brain makes of an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    /// The proposal, if a playbook has one.
+    pub proposal: Option<Proposal>,
+    /// Which playbooks were asked, and why they did or did not win.
+    pub trail: Vec<TrailEntry>,
+    /// What was asked and answered; kept for replay.
+    pub recording: Recording,
+    /// The first question of a replay that was not asked then; none when it is true to it.
+    pub diverged: Option<String>,
+}
+
+/// Diagnoses an incident by its newest symptom. Blocking: reads facts and runs scripts.
+pub fn diagnose(
+    incident: &Incident,
+    facts: &Arc<dyn Facts>,
+    playbooks: &Playbooks,
+    ctx: &DiagnoseContext,
+) -> Diagnosis {
+    let situation = Situation::live(
+        Arc::clone(facts),
+        incident.process.clone(),
+        incident.symptoms.clone(),
+        ctx.autonomous,
+        None,
+    );
+    ask_all(
+        &situation,
+        &incident.process,
+        &incident.symptoms,
+        playbooks,
+        ctx,
+    )
+}
+
+/// Takes the slow look at a process: asks the playbooks that are `on: ["tick"]`. Its
+/// proposal belongs to the open incident of the process, or to a new one
+/// ([`Incident::look`]). Blocking, and cheap when all is well.
+pub fn look(
+    process: &ProcessName,
+    facts: &Arc<dyn Facts>,
+    playbooks: &Playbooks,
+    ctx: &DiagnoseContext,
+) -> Diagnosis {
+    let symptoms = Incident::look(process.clone(), facts.now()).symptoms;
+    let situation = Situation::live(
+        Arc::clone(facts),
+        process.clone(),
+        symptoms.clone(),
+        ctx.autonomous,
+        None,
+    );
+    ask_all(&situation, process, &symptoms, playbooks, ctx)
+}
+
+/// Diagnoses again from what was recorded, without looking at the world.
+pub fn replay(
+    process: &ProcessName,
+    symptoms: &[Symptom],
+    recording: Recording,
+    playbooks: &Playbooks,
+    ctx: &DiagnoseContext,
+) -> Diagnosis {
+    let situation = Situation::replay(
+        recording,
+        process.clone(),
+        symptoms.to_vec(),
+        ctx.autonomous,
+    );
+    ask_all(&situation, process, symptoms, playbooks, ctx)
+}
+
+/// What a measurement says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Too early to say.
+    NotYet,
+    /// It helped.
+    Helped,
+    /// It did not.
+    NotHelped,
+    /// The playbook has no measurement of its own: online and quiet for a while is it.
+    NoCheck,
+}
+
+/// Asks a playbook whether its plan, which was carried out at `acted_at`, helped. Blocking.
+///
+/// # Errors
+/// The text of the script's error.
+pub fn verify(
+    playbook: &PlaybookId,
+    incident: &Incident,
+    acted_at: Timestamp,
+    facts: &Arc<dyn Facts>,
+    playbooks: &Playbooks,
+) -> Result<Verdict, String> {
+    let Some(script) = playbooks.script(&playbook.0).filter(|it| it.has("verify")) else {
+        return Ok(Verdict::NoCheck);
+    };
+    let answer = script.call("verify", after_acting(&script, incident, acted_at, facts))?;
+    Ok(match answer.as_bool() {
+        Ok(true) => Verdict::Helped,
+        Ok(false) => Verdict::NotHelped,
+        Err(_) => Verdict::NotYet,
+    })
+}
+
+/// Asks a playbook what else to do when its plan did not help. Blocking.
+///
+/// # Errors
+/// The text of the script's error.
+pub fn on_failure(
+    playbook: &PlaybookId,
+    incident: &Incident,
+    acted_at: Timestamp,
+    facts: &Arc<dyn Facts>,
+    playbooks: &Playbooks,
+) -> Result<Option<Plan>, String> {
+    let Some(script) = playbooks
+        .script(&playbook.0)
+        .filter(|it| it.has("on_failure"))
+    else {
+        return Ok(None);
+    };
+    let answer = script.call(
+        "on_failure",
+        after_acting(&script, incident, acted_at, facts),
+    )?;
+    to_plan(answer, "its first plan did not help")
+        .map(|plan| (!plan.steps.is_empty()).then_some(plan))
+        .map_err(|error| script.fail_with(error.to_string(), Position::NONE))
+}
+
+fn after_acting(
+    script: &Script,
+    incident: &Incident,
+    acted_at: Timestamp,
+    facts: &Arc<dyn Facts>,
+) -> Context {
+    let situation = Situation::live(
+        Arc::clone(facts),
+        incident.process.clone(),
+        incident.symptoms.clone(),
+        false,
+        Some(acted_at),
+    );
+    Context::new(&situation, Arc::clone(&script.params))
+}
+
+fn ask_all(
+    situation: &Arc<Situation>,
+    process: &ProcessName,
+    symptoms: &[Symptom],
+    playbooks: &Playbooks,
+    ctx: &DiagnoseContext,
+) -> Diagnosis {
+    let kind = symptoms
+        .last()
+        .map_or(SymptomKind::Tick, |symptom| symptom.kind);
+    let mut proposal = None;
+    let mut trail = Vec::new();
+    for script in playbooks.ready() {
+        if !script.meta.wants(process.as_str(), kind) {
+            continue;
+        }
+        let asked = match resting(&script, ctx, situation.now()) {
+            Some(resting) => resting,
+            None => match ask(&script, situation, process, symptoms) {
+                Ok(Ok(found)) => {
+                    proposal = Some(found);
+                    Asked::Won
+                }
+                Ok(Err(why)) => why,
+                Err(error) => Asked::Failed { error },
+            },
+        };
+        trail.push(TrailEntry {
+            playbook: PlaybookId(script.meta.name.clone()),
+            source: script.source,
+            asked,
+        });
+        if proposal.is_some() {
+            break;
+        }
+    }
+    Diagnosis {
+        proposal,
+        trail,
+        recording: situation.recording(),
+        diverged: situation.diverged(),
+    }
+}
+
+fn resting(script: &Script, ctx: &DiagnoseContext, now: Timestamp) -> Option<Asked> {
+    let run = ctx
+        .runs
+        .iter()
+        .find(|run| run.playbook.0 == script.meta.name)?;
+    let until = after(run.last, script.meta.cooldown);
+    if now < until {
+        return Some(Asked::Resting { until });
+    }
+    (run.last_hour >= script.meta.max_per_hour).then_some(Asked::Spent {
+        runs: run.last_hour,
+    })
+}
+
+/// Asks one playbook. The inner error is a reason, the outer one a failure of the script.
+fn ask(
+    script: &Script,
+    situation: &Arc<Situation>,
+    process: &ProcessName,
+    symptoms: &[Symptom],
+) -> Result<Result<Proposal, Asked>, String> {
+    let c = Context::new(situation, Arc::clone(&script.params));
+    let (matched, mut evidence) = matched(script.call("matches", c.clone())?)
+        .map_err(|text| script.fail_with(text, Position::NONE))?;
+    if !matched {
+        return Ok(Err(Asked::Silent));
+    }
+    let said = if script.has("reason") {
+        script.call("reason", c.clone())?.to_string()
+    } else {
+        script.meta.description.clone()
+    };
+    let cause = cause(&said, process);
+    let plan = to_plan(script.call("plan", c.clone())?, &cause)
+        .map_err(|error| script.fail_with(error.to_string(), Position::NONE))?;
+    if plan.steps.is_empty() {
+        return Ok(Err(Asked::NoPlan));
+    }
+    for found in c.evidence() {
+        if !evidence.contains(&found) {
+            evidence.push(found);
+        }
+    }
+    // The sign itself is evidence, if the script did not look at it.
+    if let Some(symptom) = symptoms.last()
+        && let Some(event) = symptom.event
+        && !evidence
+            .iter()
+            .any(|old| old.id == format!("event:{event}"))
+    {
+        evidence.push(Evidence {
+            id: format!("event:{event}"),
+            text: format!("{} {}", symptom.kind.as_str(), symptom.data),
+        });
+    }
+    Ok(Ok(Proposal {
+        cause,
+        confidence: script.meta.confidence,
+        evidence,
+        plan,
+        playbook: PlaybookId(script.meta.name.clone()),
+    }))
+}
+
+/// A cause names its process and is not endless.
+fn cause(said: &str, process: &ProcessName) -> String {
+    let said: String = said.chars().take(CAUSE).collect();
+    if said.contains(process.as_str()) {
+        said
+    } else {
+        format!("`{process}`: {said}")
+    }
+}
+
+/// What `matches(c)` returned: a truth value, or `#{ok, evidence: […]}`.
+fn matched(answer: Dynamic) -> Result<(bool, Vec<Evidence>), String> {
+    if let Ok(truth) = answer.as_bool() {
+        return Ok((truth, Vec::new()));
+    }
+    let kind = answer.type_name().to_owned();
+    let wrong = || format!("matches(c) returned {kind}, not true, false or #{{ok, evidence}}");
+    let map: Map = answer.try_cast().ok_or_else(wrong)?;
+    let ok = map
+        .get("ok")
+        .and_then(|ok| ok.as_bool().ok())
+        .ok_or_else(wrong)?;
+    let evidence = map
+        .get("evidence")
+        .and_then(|list| list.clone().try_cast::<Array>())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|item| match item.clone().try_cast::<Map>() {
+            Some(item) => Evidence {
+                id: item.get("id").map(Dynamic::to_string).unwrap_or_default(),
+                text: item.get("text").map(Dynamic::to_string).unwrap_or_default(),
+            },
+            None => Evidence {
+                id: "playbook".to_owned(),
+                text: item.to_string(),
+            },
+        })
+        .collect();
+    Ok((ok, evidence))
+}

@@ -1,0 +1,167 @@
+//! The only place a script engine comes from.
+//!
+//! A script may compute and nothing else. It is stopped by the number of operations, by
+//! depth, by the size of what it builds and by the clock; it cannot load code, sleep, read
+//! the time, or reach anything that was not handed to it. The tests below feed it bombs.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use rhai::module_resolvers::DummyModuleResolver;
+use rhai::packages::{Package, StandardPackage};
+use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use tokio::time::Instant;
+
+/// Longest a call of one script function may take.
+pub const WALL_CLOCK: Duration = Duration::from_millis(200);
+
+/// About 30 ms of work without optimisation.
+const OPERATIONS: u64 = 200_000;
+const CALL_DEPTH: usize = 32;
+const EXPRESSION_DEPTH: usize = 64;
+const FUNCTION_EXPRESSION_DEPTH: usize = 32;
+const STRING_BYTES: usize = 64 * 1024;
+const ARRAY_ITEMS: usize = 1_000;
+const MAP_ITEMS: usize = 500;
+const VARIABLES: usize = 200;
+/// The clock is read once in this many operations: reading it costs as much as several.
+const CLOCK_EVERY: u64 = 256;
+
+thread_local! {
+    // A script runs on one thread from start to end, and engines are shared by threads.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// A new engine with every limit set. It knows the standard functions of the language and
+/// nothing of mhost.
+pub fn engine() -> Engine {
+    let mut engine = Engine::new_raw();
+    StandardPackage::new().register_into_engine(&mut engine);
+    engine
+        .set_module_resolver(DummyModuleResolver::new())
+        .set_max_modules(0)
+        .disable_symbol("eval")
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        .set_max_operations(OPERATIONS)
+        .set_max_call_levels(CALL_DEPTH)
+        .set_max_expr_depths(EXPRESSION_DEPTH, FUNCTION_EXPRESSION_DEPTH)
+        .set_max_string_size(STRING_BYTES)
+        .set_max_array_size(ARRAY_ITEMS)
+        .set_max_map_size(MAP_ITEMS)
+        .set_max_variables(VARIABLES)
+        .on_print(|text| tracing::trace!(text, "A playbook printed."))
+        .on_debug(|text, _, position| tracing::trace!(text, %position, "A playbook debugged."))
+        .on_progress(|operations| {
+            let late = operations % CLOCK_EVERY == 0
+                && DEADLINE
+                    .get()
+                    .is_some_and(|deadline| Instant::now() > deadline);
+            late.then(|| Dynamic::from("it ran for more than 200 ms"))
+        });
+    // `sleep` is in the core package, blocks the thread, and no limit counts it; with
+    // `timestamp` a replay would differ from what it replays.
+    engine.register_fn("sleep", |_: i64| refuse::<()>("a playbook cannot sleep"));
+    engine.register_fn("sleep", |_: f64| refuse::<()>("a playbook cannot sleep"));
+    engine.register_fn("timestamp", || {
+        refuse::<Dynamic>("a playbook cannot read the clock; use c.now")
+    });
+    engine
+}
+
+/// Runs `call` with the wall clock running against it.
+pub(crate) fn timed<T>(call: impl FnOnce() -> T) -> T {
+    let before = DEADLINE.replace(Some(Instant::now() + WALL_CLOCK));
+    let result = call();
+    DEADLINE.set(before);
+    result
+}
+
+/// The text of an error, also of one that the clock made.
+pub(crate) fn message(error: &EvalAltResult) -> String {
+    match error {
+        EvalAltResult::ErrorTerminated(why, _) => why.to_string(),
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => message(inner),
+        other => other.to_string(),
+    }
+}
+
+fn refuse<T>(why: &'static str) -> Result<T, Box<EvalAltResult>> {
+    Err(EvalAltResult::ErrorRuntime(why.into(), Position::NONE).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a script that must be stopped, and gives the reason.
+    fn bomb(script: &str) -> String {
+        let engine = engine();
+        // Without the wall clock: on a busy machine it would be faster than the counters.
+        engine
+            .eval::<Dynamic>(script)
+            .expect_err(script)
+            .to_string()
+    }
+
+    #[test]
+    fn an_endless_loop_is_stopped() {
+        let error = bomb("let x = 0; loop { x += 1; }");
+        assert!(error.contains("Too many operations"), "{error}");
+        let error = bomb("fn f() { try { loop { } } catch { loop { } } } f()");
+        assert!(error.contains("Too many operations"), "{error}");
+    }
+
+    #[test]
+    fn endless_recursion_is_stopped() {
+        let error = bomb("fn f(x) { f(x + 1) } f(0)");
+        assert!(error.contains("Stack overflow"), "{error}");
+    }
+
+    #[test]
+    fn growing_values_are_stopped() {
+        let error = bomb(r#"let s = "x"; loop { s += s; }"#);
+        assert!(error.contains("Length of string too large"), "{error}");
+        let error = bomb("let a = []; loop { a.push(1); }");
+        assert!(error.contains("Size of array"), "{error}");
+        let error = bomb("let a = []; a.pad(1000000000, 0); a");
+        assert!(error.contains("Size of array"), "{error}");
+        let error = bomb("let m = #{}; let i = 0; loop { m[`k${i}`] = i; i += 1; }");
+        assert!(
+            error.contains("Too many operations") || error.contains("Size of object map"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn no_code_comes_from_outside() {
+        let error = bomb(r#"eval("1 + 1")"#);
+        assert!(error.contains("eval"), "{error}");
+        let error = bomb(r#"import "/etc/passwd" as p; p::x"#);
+        assert!(
+            error.contains("modules") || error.contains("Module"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn no_waiting_and_no_clock() {
+        assert!(bomb("sleep(1)").contains("cannot sleep"));
+        assert!(bomb("sleep(0.5)").contains("cannot sleep"));
+        assert!(bomb("timestamp()").contains("cannot read the clock"));
+    }
+
+    #[test]
+    fn the_wall_clock_stops_what_the_counter_does_not() {
+        let mut engine = engine();
+        engine.set_max_operations(0);
+        let error = timed(|| engine.eval::<Dynamic>("loop { }")).expect_err("the clock stops it");
+        assert_eq!(message(&error), "it ran for more than 200 ms");
+    }
+
+    #[test]
+    fn unknown_variables_are_found_at_compile_time() {
+        let error = engine().compile("fn f(c) { d.x }").expect_err("strict");
+        assert!(error.to_string().contains('d'), "{error}");
+    }
+}
