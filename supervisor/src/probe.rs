@@ -12,7 +12,6 @@
 //! not decided here.
 
 mod check;
-mod expand;
 mod http;
 mod script;
 mod tcp;

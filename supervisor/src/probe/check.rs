@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::expand::expand_for_instance;
 use super::http::HttpCheck;
 use super::script::ScriptCheck;
 use super::tcp::TcpCheck;
 use super::tracker::{Outcome, Rules};
+use crate::config::expand_for_instance;
 use crate::ids::InstanceId;
 use crate::os_text::OsText;
 use crate::spec::ProcessSpec;
