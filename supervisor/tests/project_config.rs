@@ -400,3 +400,49 @@ fn a_selection_keeps_what_is_named() {
         ["b", "a"]
     );
 }
+
+/// `x-` keys are ignored where keys mean something, and kept where they are data.
+#[test]
+fn extensions_are_ignored_but_not_in_data() {
+    let toml = "x-owner = \"me\"\n[process.x-base]\nnonsense = \"${GONE}\"\n[process.a]\ncommand = \"x\"\nx-note = 1\n[process.a.env]\nx-var = \"1\"\n[process.a.health.http]\nurl = \"http://h/\"\nheaders = { x-api-key = \"${K:-v}\" }\n[x-later]\nany = 1\n";
+    let loaded = Folder::new(&[("mhost.toml", toml)]).loaded();
+    assert!(loaded.warnings.is_empty(), "{:#?}", loaded.warnings);
+    let [spec] = &loaded.apply.processes[..] else {
+        panic!("one process")
+    };
+    assert_eq!(spec.config.env["x-var"].0, "1");
+    assert_eq!(
+        spec.config.health.http.as_ref().unwrap().headers["x-api-key"],
+        "v"
+    );
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    /// Whatever is typed into a file, it is loaded or explained at a place that exists.
+    #[test]
+    fn no_text_breaks_the_loader(
+        format in proptest::sample::select(vec!["toml", "yaml", "json"]),
+        at in 0.0..1.0_f64,
+        cut in 0_usize..12,
+        typed in "[\\[\\]{}\"'#:=,$ \n\taé日0-9-]{0,4}",
+    ) {
+        let name = format!("mhost.{format}");
+        let mut text = std::fs::read_to_string(fixtures().join("sample").join(&name)).unwrap();
+        let mut chars: Vec<char> = text.chars().collect();
+        let from = (chars.len() as f64 * at) as usize;
+        let to = (from + cut).min(chars.len());
+        chars.splice(from..to, typed.chars());
+        text = chars.into_iter().collect();
+        let folder = Folder::new(&[(name.as_str(), text.as_str())]);
+        if let Err(error) = load_project(Path::new(&name), &folder.ctx) {
+            proptest::prop_assert!(!error.problems().is_empty(), "{}", error);
+            for problem in error.problems() {
+                let lines = problem.source.text.split('\n').count();
+                proptest::prop_assert!((1..=lines).contains(&problem.line));
+                proptest::prop_assert!(problem.render().contains('^'));
+            }
+        }
+    }
+}

@@ -102,7 +102,7 @@ impl<'a> Check<'a> {
         match &mut node.value {
             Value::Integer(number) => {
                 let number = *number;
-                self.range(number, fits, &node.span, place);
+                self.range(number, fits, &node.span, form, place);
             }
             Value::Text(text) => {
                 if let Some(form) = form
@@ -186,7 +186,7 @@ impl<'a> Check<'a> {
                         self.problems.error(
                             &entry.key_span,
                             format!("`{}` of `{path}` has no value", entry.key),
-                            self.example_line(&entry.key, schema),
+                            format!("write `{}`", self.example_line(&entry.key, schema)),
                         );
                     }
                 }
@@ -247,7 +247,14 @@ impl<'a> Check<'a> {
         self.problems.error(&entry.key_span, message, help);
     }
 
-    fn range(&mut self, number: i64, schema: &Json, span: &Range<usize>, place: &Place<'_>) {
+    fn range(
+        &mut self,
+        number: i64,
+        schema: &Json,
+        span: &Range<usize>,
+        form: Option<&str>,
+        place: &Place<'_>,
+    ) {
         let (least, most) = bounds(schema);
         let low = least.is_some_and(|least| number < least);
         let high = most.is_some_and(|most| number > most);
@@ -255,14 +262,16 @@ impl<'a> Check<'a> {
             return;
         }
         let wanted = between(least, most);
-        let instead = if low { least } else { most }.unwrap_or_default();
+        let nearest = if low { least } else { most }.unwrap_or_default();
+        // The greatest port is allowed, and never meant.
+        let instead = match form.and_then(forms::example) {
+            Some(example) => example.to_owned(),
+            None => nearest.to_string(),
+        };
         self.problems.error(
             span,
             format!("`{}` is {number}, it must be {wanted}", place.key),
-            format!(
-                "write `{}`",
-                self.format.assign(place.key, &instead.to_string())
-            ),
+            format!("write `{}`", self.format.assign(place.key, &instead)),
         );
     }
 
@@ -342,6 +351,12 @@ impl<'a> Check<'a> {
             }
             (Value::List(items), _) if items.len() == 1 && takes("string") => {
                 items[0].text().map(|text| format!("{text:?}"))
+            }
+            (Value::List(items), _) if items.len() == 1 && takes("integer") => {
+                match &items[0].value {
+                    Value::Integer(number) => Some(number.to_string()),
+                    _ => None,
+                }
             }
             (_, Some(scalar)) if takes("string") && form.is_none() => Some(format!("\"{scalar}\"")),
             (_, Some(scalar)) if list_of_text => Some(format!("[\"{scalar}\"]")),

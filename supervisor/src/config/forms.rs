@@ -7,6 +7,7 @@ use globset::Glob;
 
 use super::suggest::nearest;
 use crate::schedule::Schedule;
+use crate::spec::Signal;
 use crate::units::{ByteSize, parse_duration};
 
 /// What is wrong with a text, and what to type.
@@ -73,15 +74,7 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
             }
             Ok(())
         }
-        "signal" => text
-            .parse::<crate::spec::Signal>()
-            .map(drop)
-            .map_err(|_| {
-                (
-                    format!("`{text}` is not a signal"),
-                    "write a name such as `\"SIGTERM\"` or `\"SIGUSR2\"`, or a number from 1 to 64".to_owned(),
-                )
-            }),
+        "signal" => signal(text),
         "cron" => cron(text),
         "timezone" => timezone(text),
         "glob" => glob(text),
@@ -110,6 +103,25 @@ fn size(text: &str) -> Result<ByteSize, Complaint> {
                 None => "write a number with KB, MB or GB, such as `\"512MB\"`".to_owned(),
             },
         )
+    })
+}
+
+/// The signals people ask a program to stop or reload with.
+const USUAL_SIGNALS: [&str; 9] = [
+    "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGWINCH",
+    "SIGCONT",
+];
+
+fn signal(text: &str) -> Result<(), Complaint> {
+    text.parse::<Signal>().map(drop).map_err(|_| {
+        let help = nearest(text, USUAL_SIGNALS).map_or_else(
+            || {
+                "write a name such as `\"SIGTERM\"` or `\"SIGUSR2\"`, or a number from 1 to 64"
+                    .to_owned()
+            },
+            |near| format!("write `\"{near}\"`"),
+        );
+        (format!("`{text}` is not a signal"), help)
     })
 }
 

@@ -406,6 +406,8 @@ impl Loading<'_> {
         };
         let command = match argv::read(&config, &cwd, &argv::path_of(&config, &env)) {
             Ok(command) => command,
+            // The check has said that it is empty.
+            Err(argv::ArgvError::Empty) if config.command.trim().is_empty() => return None,
             Err(error) => {
                 let node = entry
                     .value

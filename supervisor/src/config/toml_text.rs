@@ -11,9 +11,26 @@ use super::tree::{Entry, Node, Value};
 pub(super) fn parse(problems: &mut Problems) -> Option<Node> {
     let source = problems.source.clone();
     let (table, errors) = DeTable::parse_recoverable(&source.text);
+    // A table that stands twice repeats its keys, too: one message is enough.
+    let mut repeated = 0..0;
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        problems.error(&span, message(error.message()), help(error.message()));
+        let is_duplicate = error.message().contains("duplicate key");
+        if is_duplicate && repeated.contains(&span.start) {
+            continue;
+        }
+        let line = source.text[..source.floor(span.start)].rfind('\n');
+        if is_duplicate && source.text[line.map_or(0, |at| at + 1)..].starts_with('[') {
+            let rest = &source.text[source.floor(span.end)..];
+            let next = rest.find("\n[").unwrap_or(rest.len());
+            repeated = span.start..span.end + next;
+        }
+        let bare = error.message().contains("string values must be quoted");
+        let help = match bare {
+            true => format!("write `{:?}`", &source.text[span.clone()]),
+            false => help(error.message()).to_owned(),
+        };
+        problems.error(&span, message(error.message()), help);
     }
     if !errors.is_empty() {
         return None;
@@ -73,14 +90,15 @@ fn too_large(problems: &mut Problems, span: &Range<usize>) -> Value {
 }
 
 fn message(text: &str) -> String {
+    let text = text
+        .strip_suffix(", expected literal string")
+        .unwrap_or(text);
     format!("not TOML: {text}")
 }
 
 fn help(text: &str) -> &'static str {
     if text.contains("duplicate key") {
         "a key may stand once in a table, and a table once in a file: remove or merge one"
-    } else if text.contains("string values must be quoted") {
-        "put the value in double quotes"
     } else if text.contains("unclosed table") || text.contains("`]`") {
         "close the bracket with `]`"
     } else if text.contains("basic string") || text.contains("literal string") {

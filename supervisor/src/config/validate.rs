@@ -12,7 +12,7 @@ use super::problem::Problems;
 use super::project::GroupConfig;
 use super::suggest::{listed, nearest};
 use super::tree::{Entry, Format, Node};
-use crate::ids::ProcessName;
+use crate::ids::{NameError, ProcessName};
 use crate::spec::ProcessConfig;
 use crate::units::format_duration;
 
@@ -288,11 +288,15 @@ pub(crate) fn circles(root: &Node, around: &Around<'_>, problems: &mut Problems)
 
 fn name(name: &str, span: &Range<usize>, problems: &mut Problems) {
     if let Err(error) = name.parse::<ProcessName>() {
-        problems.error(
-            span,
-            error.to_string(),
-            "use letters, digits, `.`, `_` and `-`, such as `api` or `db-1`",
-        );
+        let help = match &error {
+            NameError::Reserved(_) | NameError::AllDigits(_) => {
+                format!("choose another, such as `app-{}`", name.trim_matches('.'))
+            }
+            NameError::Empty | NameError::TooLong(_) | NameError::BadCharacter { .. } => {
+                "use letters, digits, `.`, `_` and `-`, such as `api` or `db-1`".to_owned()
+            }
+        };
+        problems.error(span, error.to_string(), help);
     }
 }
 

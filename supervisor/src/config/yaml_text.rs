@@ -19,7 +19,10 @@ pub(super) fn parse(problems: &mut Problems) -> Option<Node> {
             } else {
                 "check the indentation, and quote texts that hold `: ` or ` #` or begin with `@ & * ! % {`"
             };
-            problems.error(&(at..at + 1), format!("not YAML: {}", error.info()), help);
+            let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+            let rest = &source.text[at..];
+            let end = rest.find(|c| !word(c)).unwrap_or(rest.len()).max(1);
+            problems.error(&(at..at + end), format!("not YAML: {}", error.info()), help);
             None
         }
         Ok(documents) => {
