@@ -18,6 +18,7 @@ pub mod logs;
 mod os_text;
 mod paths;
 mod probe;
+mod sampler;
 mod schedule;
 pub mod spec;
 pub mod state;
@@ -40,6 +41,7 @@ pub use ids::{EventId, Generation, InstanceId, MAX_NAME, NameError, ProcessName,
 pub use os_text::OsText;
 pub use paths::{HomeError, MAX_SOCKET_PATH, Paths, Stream};
 pub use probe::{ProbeEvent, Probes};
+pub use sampler::{MemoryBreach, Sampler, TreeSample};
 pub use schedule::{Schedule, ScheduleError};
 pub use spec::{AutonomyLimit, GroupSpec, ProcessSpec};
 pub use state::{ProcessRef, Status};

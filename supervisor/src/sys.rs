@@ -13,12 +13,16 @@
 //!
 //! It decides nothing about restarts, and keeps no log.
 
+mod daemonize;
 mod fifo;
+pub mod guard;
 mod guard_link;
 mod image;
 mod kernel;
 mod launcher;
 mod limits;
+mod lock;
+mod ports;
 pub(crate) mod proc_scan;
 mod process;
 mod reap;
@@ -27,9 +31,13 @@ mod spawn;
 pub(crate) mod tree;
 mod users;
 
-pub use guard_link::{EXIT_FOR_UPGRADE, GuardLink, REAP_FD};
+pub use daemonize::daemonize_spawn;
+pub use guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, GuardLink, REAP_FD};
 pub use launcher::OsLauncher;
 pub use limits::raise_nofile;
+pub use lock::{FileLock, Peer, peer};
+pub use ports::port_holder;
+pub(crate) use reap::collect_strays;
 pub use reap::set_subreaper;
 pub use script::{ScriptOutcome, run_script};
 

@@ -25,6 +25,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        if env!("CARGO_CRATE_NAME") == "launcher_subreaper" {
+            supervisor::sys::set_subreaper().expect("is allowed");
+        }
         let folder = tempfile::tempdir().expect("temp folder");
         let paths = Paths::new(folder.path()).expect("short enough");
         paths.create().expect("creates");

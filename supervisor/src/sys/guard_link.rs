@@ -5,21 +5,27 @@
 //! ```text
 //! reap <pid>     collect this zombie: its exit has been read
 //! exec <path>    start this binary at the next exit with code 85
+//! up             the daemon answers: an upgrade has worked
 //! bye <code>     an orderly exit with this code follows
 //! ```
 //!
-//! The guard gives the writing end to the daemon by number in `MHOST_REAP_FD`.
+//! The guard gives the writing end to the daemon by number in `MHOST_REAP_FD`. A daemon whose
+//! guard has died starts another one and gives it the reading end in `MHOST_GUARD_FD`.
 
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{kernel, process};
+use super::{daemonize, kernel, process, reap};
 
 /// The variable that tells the daemon which descriptor leads to its guard.
 pub const REAP_FD: &str = "MHOST_REAP_FD";
+
+/// The variable that tells a guard which descriptor leads from the daemon that started it.
+pub const GUARD_FD: &str = "MHOST_GUARD_FD";
 
 /// The exit code by which the daemon asks the guard for the binary named by `exec`.
 pub const EXIT_FOR_UPGRADE: i32 = 85;
@@ -37,13 +43,8 @@ pub struct GuardLink {
 }
 
 impl GuardLink {
-    pub(super) fn new(pid: i32, pidfd: OwnedFd, pipe: OwnedFd, parent: bool) -> Arc<Self> {
-        let link = Arc::new(Self {
-            pid,
-            pidfd,
-            pipe,
-            parent,
-        });
+    fn current(self) -> Arc<Self> {
+        let link = Arc::new(self);
         *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         link
     }
@@ -61,7 +62,33 @@ impl GuardLink {
         let _ = rustix::io::fcntl_setfd(&pipe, rustix::io::FdFlags::CLOEXEC);
         let pid = rustix::process::getppid()?.as_raw_nonzero().get();
         let pidfd = process::open(pid).ok()?;
-        Some(Self::new(pid, pidfd, pipe, true))
+        let link = Self {
+            pid,
+            pidfd,
+            pipe,
+            parent: true,
+        };
+        Some(link.current())
+    }
+
+    /// Starts `exe args…` as a new guard, after the former one has died. It watches this
+    /// daemon with [`super::guard::watch`]; its arguments must tell it this daemon's pid.
+    /// What runs already does not move up to it when the daemon dies, but to init.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn start_another(exe: &Path, args: &[OsString]) -> io::Result<Arc<Self>> {
+        let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
+        let (reader, pipe) = rustix::pipe::pipe_with(flags)?;
+        let pid = daemonize::spawn_with(exe, args, GUARD_FD, reader.as_fd())?;
+        reap::own(pid);
+        let link = Self {
+            pid,
+            pidfd: process::open(pid)?,
+            pipe,
+            parent: false,
+        };
+        Ok(link.current())
     }
 
     /// The guard's pid.
@@ -85,6 +112,11 @@ impl GuardLink {
             return Err(io::Error::other("the path must be absolute, in one line"));
         }
         self.tell(&[b"exec ", path, b"\n"].concat())
+    }
+
+    /// Tells the guard that this daemon answers now.
+    pub fn up(&self) {
+        let _ = self.tell(b"up\n");
     }
 
     /// Tells the guard that this daemon is about to exit of its own will.
@@ -115,6 +147,15 @@ impl GuardLink {
                 return Ok(());
             }
             ready.clear_ready();
+        }
+    }
+}
+
+impl Drop for GuardLink {
+    fn drop(&mut self) {
+        if !self.parent {
+            reap::collect(self.pidfd.as_fd());
+            reap::disown(self.pid);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It owns the `unsafe` of signals and pidfds. It keeps no state and decides nothing.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -109,6 +109,44 @@ pub(super) fn reset_signals() {
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
+}
+
+/// Blocks the signals that a guard passes on, and gives a descriptor to read them from.
+pub(super) fn take_signals() -> io::Result<OwnedFd> {
+    let wanted = [
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+    ];
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is initialised by `sigemptyset` before anything reads it; `signalfd`
+    // makes a new descriptor, which nobody else has.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in wanted {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        if libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let made = libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if made < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(made))
+    }
+}
+
+/// The next signal that has come, if one has.
+pub(super) fn read_signal(signals: &OwnedFd) -> Option<i32> {
+    let mut info = [0; size_of::<libc::signalfd_siginfo>()];
+    let count = rustix::io::read(signals, &mut info).ok()?;
+    // The number is the first field.
+    let number = u32::from_ne_bytes(info.get(..count)?.first_chunk().copied()?);
+    i32::try_from(number).ok()
 }
 
 /// Marks every descriptor above 2 close-on-exec: for a child between fork and exec, so that

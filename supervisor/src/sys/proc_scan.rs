@@ -182,6 +182,12 @@ pub(crate) fn children(pid: i32) -> Option<Vec<i32>> {
     Some(found)
 }
 
+/// The children that a process's main thread has, without a look at its other threads.
+pub(crate) fn children_of_main_thread(pid: i32) -> Vec<i32> {
+    let text = std::fs::read(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split(|b| *b == b' ').filter_map(number).collect()
+}
+
 /// How many descriptors a process has open.
 pub(crate) fn open_descriptors(pid: i32) -> u64 {
     let path = format!("{pid}/fd");

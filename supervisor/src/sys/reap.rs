@@ -18,6 +18,8 @@ use crate::state::ExitStatus;
 static OWNED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 /// Held for reading from before a fork until the child is in `OWNED`.
 static FORKING: RwLock<()> = RwLock::new(());
+/// The guard's strays at the last pass.
+static SEEN: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 static SUBREAPER: AtomicBool = AtomicBool::new(false);
 
 /// Keeps strays from being collected while a child exists that is not listed yet.
@@ -132,10 +134,15 @@ pub(crate) fn collect_strays() -> usize {
         }
     }
     if let Some(guard) = guard_link::parent_guard() {
-        for pid in zombies(guard.pid()) {
-            guard.reap(pid);
+        // Only those that were there at the last pass as well: right after a start they may
+        // be leaders that nobody has adopted yet.
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: BTreeSet<i32> = zombies(guard.pid()).into_iter().collect();
+        for pid in now.intersection(&seen) {
+            guard.reap(*pid);
             count += 1;
         }
+        *seen = now;
     }
     count
 }

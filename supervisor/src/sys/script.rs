@@ -86,7 +86,7 @@ impl Running {
             stage: "pipe".to_owned(),
             error: spawn::plain(&error),
         };
-        env.remove(super::REAP_FD);
+        env.remove(super::guard_link::REAP_FD);
         let args = ["-c".to_owned(), command.to_owned()];
         let image = Image::new("/bin/sh", &args, cwd, &env)?;
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)

@@ -1,0 +1,349 @@
+//! The process above the daemon: it starts it, and starts it again when it dies.
+//!
+//! ```text
+//!   guard ──starts, watches by pidfd──► daemon
+//!     ▲ └──SIGTERM, SIGINT, SIGHUP, …────►  │
+//!     └──────reap, exec, up, bye (pipe)─────┘
+//! ```
+//!
+//! It keeps no state, opens no socket, and runs no async runtime. What the daemon leaves when
+//! it dies moves up to the guard, so that exits can still be read by the next daemon: the
+//! guard collects only what the daemon names. See [`super::GuardLink`] for the messages.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, REAP_FD};
+use super::{daemonize, kernel, process, reap};
+use crate::state::ExitStatus;
+
+/// A daemon that lives shorter than this died at its start.
+const QUICK: Duration = Duration::from_secs(1);
+/// So many deaths at the start in a row, and it is given up.
+const MOST_QUICK: u32 = 10;
+/// Within this time an upgraded daemon must say that it is up.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts `exe args…` as the daemon and keeps it running until it ends of its own will.
+/// Returns the exit code for this process.
+pub fn run(exe: &Path, args: &[OsString]) -> u8 {
+    Guard::new(exe, args).map_or(1, |guard| guard.keep_running(None))
+}
+
+/// As [`run`], for a daemon that is running already and has started this process after its
+/// first guard had died.
+pub fn watch(exe: &Path, args: &[OsString], daemon: i32) -> u8 {
+    let Some(guard) = Guard::new(exe, args) else {
+        return 1;
+    };
+    let Some(messages) = from_daemon() else {
+        say("A guard for a running daemon is started by that daemon only.");
+        return 1;
+    };
+    let is_parent =
+        || rustix::process::getppid().is_some_and(|parent| parent.as_raw_nonzero().get() == daemon);
+    // Still our parent after the pidfd was opened: so that is what it means.
+    if let Some(pidfd) = process::open(daemon).ok().filter(|_| is_parent()) {
+        return guard.keep_running(Some(Watched::new(daemon, pidfd, messages)));
+    }
+    // It has died meanwhile; perhaps it had said that it would.
+    let mut last_words = Vec::new();
+    let _ = std::fs::File::from(messages).read_to_end(&mut last_words);
+    if memchr::memmem::find(&last_words, b"bye ").is_some() {
+        return 0;
+    }
+    guard.keep_running(None)
+}
+
+/// The pipe from the daemon that has started this guard.
+fn from_daemon() -> Option<OwnedFd> {
+    let number: i32 = std::env::var(GUARD_FD).ok()?.parse().ok()?;
+    if number < 3 || std::fs::metadata(format!("/proc/self/fd/{number}")).is_err() {
+        return None;
+    }
+    // SAFETY: the descriptor is open (checked above), was made by the daemon for this
+    // process, and is taken only here.
+    let messages = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&messages, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(messages)
+}
+
+struct Guard {
+    exe: PathBuf,
+    args: Vec<OsString>,
+    signals: OwnedFd,
+    /// The binary to go back to while an upgraded daemon is not up yet.
+    former: Option<PathBuf>,
+    quick_deaths: u32,
+}
+
+/// A daemon, and what it has said.
+struct Watched {
+    pid: i32,
+    pidfd: OwnedFd,
+    /// `None` once nobody can write any more.
+    messages: Option<OwnedFd>,
+    unread: Vec<u8>,
+    since: Instant,
+    next: Option<PathBuf>,
+    up: bool,
+    bye: Option<i32>,
+}
+
+enum After {
+    Exit(u8),
+    StartAgain(Duration),
+}
+
+impl Guard {
+    fn new(exe: &Path, args: &[OsString]) -> Option<Self> {
+        let ready = reap::set_subreaper().and_then(|()| kernel::take_signals());
+        match ready {
+            Ok(signals) => Some(Self {
+                exe: exe.to_owned(),
+                args: args.to_vec(),
+                signals,
+                former: None,
+                quick_deaths: 0,
+            }),
+            Err(error) => {
+                say(&format!("The guard cannot start: {error}"));
+                None
+            }
+        }
+    }
+
+    fn keep_running(mut self, mut watched: Option<Watched>) -> u8 {
+        loop {
+            let after = match watched.take().map_or_else(|| self.start(), Ok) {
+                Ok(mut daemon) => {
+                    self.follow(&mut daemon);
+                    self.after(&mut daemon)
+                }
+                Err(error) => {
+                    say(&format!(
+                        "{} cannot be started: {error}",
+                        self.exe.display()
+                    ));
+                    self.died_at_start(126)
+                }
+            };
+            match after {
+                After::Exit(code) => return code,
+                After::StartAgain(delay) => {
+                    // A signal that comes while nothing runs ends the guard.
+                    if wait_for(&[&self.signals], Some(delay))
+                        && kernel::read_signal(&self.signals).is_some_and(ends)
+                    {
+                        return 0;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&self) -> std::io::Result<Watched> {
+        let (messages, writer) = rustix::pipe::pipe_with(
+            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
+        )?;
+        let pid = daemonize::spawn_with(&self.exe, &self.args, REAP_FD, writer.as_fd())?;
+        let pidfd = process::open(pid)?;
+        Ok(Watched::new(pid, pidfd, messages))
+    }
+
+    /// Until the daemon has ended: does what it asks for and passes signals on.
+    fn follow(&self, daemon: &mut Watched) {
+        while !kernel::has_exited(&daemon.pidfd) {
+            let patience = (self.former.is_some() && !daemon.up)
+                .then(|| UPGRADE_PATIENCE.saturating_sub(passed(daemon.since)));
+            if patience == Some(Duration::ZERO) {
+                let _ = kernel::signal(daemon.pidfd.as_fd(), libc::SIGKILL);
+                wait_for(&[&daemon.pidfd], None);
+                break;
+            }
+            let mut awaited = vec![&daemon.pidfd, &self.signals];
+            awaited.extend(&daemon.messages);
+            wait_for(&awaited, patience);
+            daemon.listen();
+            while let Some(signal) = kernel::read_signal(&self.signals) {
+                let _ = kernel::signal(daemon.pidfd.as_fd(), signal);
+            }
+        }
+        daemon.listen();
+    }
+
+    /// What to do now that the daemon has ended.
+    fn after(&mut self, daemon: &mut Watched) -> After {
+        let exit = daemon.exit();
+        let former = self.former.take();
+        match (exit, former) {
+            (ExitStatus::Code(EXIT_FOR_UPGRADE), _) => {
+                if let Some(next) = daemon.next.take() {
+                    self.former = Some(std::mem::replace(&mut self.exe, next));
+                }
+                After::StartAgain(Duration::ZERO)
+            }
+            (ExitStatus::Code(0), _) => After::Exit(0),
+            (ExitStatus::Code(code), None) if daemon.bye == Some(code) => {
+                After::Exit(u8::try_from(code).unwrap_or(1))
+            }
+            (_, Some(former)) if !daemon.up => {
+                say(&format!(
+                    "{} did not come up; {} is started again.",
+                    self.exe.display(),
+                    former.display()
+                ));
+                self.exe = former;
+                After::StartAgain(Duration::ZERO)
+            }
+            (exit, _) => {
+                say(&format!(
+                    "The daemon ended ({exit:?}) and is started again."
+                ));
+                if passed(daemon.since) >= QUICK {
+                    self.quick_deaths = 0;
+                    return After::StartAgain(Duration::ZERO);
+                }
+                self.died_at_start(match exit {
+                    ExitStatus::Code(code) => u8::try_from(code).unwrap_or(1),
+                    ExitStatus::Signal(_) | ExitStatus::Unknown => 1,
+                })
+            }
+        }
+    }
+
+    fn died_at_start(&mut self, code: u8) -> After {
+        self.quick_deaths += 1;
+        if self.quick_deaths >= MOST_QUICK {
+            say("The daemon died at its start ten times in a row; the guard gives up.");
+            return After::Exit(code);
+        }
+        // Three times at once, then after 0.1, 0.2, 0.4 … seconds.
+        let doublings = self.quick_deaths.checked_sub(4);
+        After::StartAgain(doublings.map_or(Duration::ZERO, |n| Duration::from_millis(100 << n)))
+    }
+}
+
+impl Watched {
+    fn new(pid: i32, pidfd: OwnedFd, messages: OwnedFd) -> Self {
+        Self {
+            pid,
+            pidfd,
+            messages: Some(messages),
+            unread: Vec::new(),
+            since: now(),
+            next: None,
+            up: false,
+            bye: None,
+        }
+    }
+
+    fn listen(&mut self) {
+        let mut chunk = [0; 4096];
+        while let Some(messages) = &self.messages
+            && let Ok(count) = rustix::io::read(messages, &mut chunk)
+        {
+            if count == 0 {
+                // A pipe at its end would keep us awake.
+                self.messages = None;
+            }
+            self.unread.extend_from_slice(&chunk[..count]);
+        }
+        while let Some(end) = memchr::memchr(b'\n', &self.unread) {
+            let line: Vec<u8> = self.unread.drain(..=end).collect();
+            self.obey(&line[..end]);
+        }
+    }
+
+    fn obey(&mut self, line: &[u8]) {
+        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
+        if let Some(pid) = line.strip_prefix(b"reap ").and_then(number) {
+            if let Some(pid) = Pid::from_raw(pid).filter(|_| pid != self.pid) {
+                let _ = waitid(
+                    WaitId::Pid(pid),
+                    WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+                );
+            }
+        } else if let Some(path) = line.strip_prefix(b"exec ") {
+            self.next = Some(PathBuf::from(OsString::from_vec(path.to_vec())));
+        } else if line == b"up" {
+            self.up = true;
+        } else if let Some(code) = line.strip_prefix(b"bye ") {
+            self.bye = number(code);
+        }
+    }
+
+    fn exit(&self) -> ExitStatus {
+        let pidfd = self.pidfd.as_fd();
+        reap::collect(pidfd)
+            .or_else(|| self.bye.map(ExitStatus::Code))
+            .or_else(|| kernel::exit_info(pidfd))
+            .unwrap_or(ExitStatus::Unknown)
+    }
+}
+
+fn ends(signal: i32) -> bool {
+    matches!(signal, libc::SIGTERM | libc::SIGINT)
+}
+
+/// Waits until one of them can be read. False when the time was over first.
+fn wait_for(descriptors: &[&OwnedFd], limit: Option<Duration>) -> bool {
+    let mut fds: Vec<PollFd<'_>> = descriptors
+        .iter()
+        .map(|fd| PollFd::new(fd, PollFlags::IN))
+        .collect();
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+    poll(&mut fds, limit.as_ref()).is_ok_and(|ready| ready > 0)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the guard has no runtime and no clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn passed(since: Instant) -> Duration {
+    now().saturating_duration_since(since)
+}
+
+/// The guard's standard error is the daemon's log.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "guard: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_may_come_in_pieces() {
+        let (reader, writer) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).expect("opens");
+        let own = i32::try_from(std::process::id()).expect("pids are small");
+        let mut daemon = Watched::new(own, process::open(own).expect("lives"), reader);
+        let tell = |text: &[u8]| rustix::io::write(&writer, text).expect("writes");
+        tell(b"exec /opt/new bin");
+        daemon.listen();
+        assert_eq!(daemon.next, None);
+        tell(b"ary\nup\nwhat is this\nreap x\nbye 3");
+        daemon.listen();
+        assert_eq!(daemon.next, Some(PathBuf::from("/opt/new binary")));
+        assert_eq!((daemon.up, daemon.bye), (true, None));
+        tell(b"\n");
+        daemon.listen();
+        assert_eq!(daemon.bye, Some(3));
+        drop(writer);
+        daemon.listen();
+        assert!(daemon.messages.is_none());
+    }
+}
