@@ -10,6 +10,7 @@
 //! its limit is told to whoever watches it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ use crate::units::ByteSize;
 const SLOW: Duration = Duration::from_secs(5);
 /// Time between two looks at trees with a limit.
 const FAST: Duration = Duration::from_secs(1);
+/// Time between two counts of open descriptors, which cost as much as all the rest.
+const COUNT_FDS: Duration = Duration::from_secs(20);
 /// So long samples are kept.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
 /// So many samples in a row above the limit are a breach.
@@ -43,7 +46,7 @@ pub struct TreeSample {
     pub cpu_percent: f64,
     /// Resident memory of all its processes; shared pages count for each.
     pub rss_bytes: u64,
-    /// Open descriptors of the leader.
+    /// Open descriptors of the leader, counted within the last 20 s.
     pub fds: u64,
     /// Threads of all its processes.
     pub threads: u64,
@@ -88,9 +91,21 @@ struct Run {
     limit: Option<u64>,
     breach: mpsc::Sender<MemoryBreach>,
     above: u32,
+    /// The leader's `stat`, kept open.
+    file: Option<Arc<OwnedFd>>,
+    /// The leader's open descriptors, and when they were counted.
+    fds: Option<(Instant, u64)>,
     /// The members of the last look with their CPU time in ticks, and when that was.
     last: Option<(Instant, HashMap<Key, u64>)>,
     latest: Option<TreeSample>,
+}
+
+/// What a look at one tree starts from.
+#[derive(Debug)]
+struct Look {
+    instance: InstanceId,
+    leader: Key,
+    file: Option<Arc<OwnedFd>>,
 }
 
 /// A sample in 32 bytes, since there are many.
@@ -139,6 +154,8 @@ impl Sampler {
             limit: limit.map(|limit| limit.0).filter(|limit| *limit > 0),
             breach,
             above: 0,
+            file: proc_scan::open_stat(process.pid).map(Arc::new),
+            fds: None,
             last: None,
             latest: None,
         };
@@ -235,14 +252,19 @@ impl Shared {
     }
 
     fn look_at_everything(&self, now: Instant) {
-        let leaders = self.leaders(|_| true);
-        let all = if leaders.is_empty() {
+        let looks = self.looks(|_| true);
+        let all = if looks.is_empty() {
             HashMap::new()
         } else {
-            proc_scan::all()
+            let read = |look: &Look| look.file.as_deref().and_then(proc_scan::read_stat);
+            let known = looks.iter().filter_map(read);
+            proc_scan::all_and(known.map(|stat| (stat.pid, stat)).collect())
         };
-        let mut trees = group(&leaders, &all);
-        for (instance, leader) in leaders {
+        let mut trees = group(&looks, &all);
+        for Look {
+            instance, leader, ..
+        } in looks
+        {
             let members = trees.remove(&leader).unwrap_or_default();
             tree::retain(leader, |key| {
                 all.get(&key.0).is_some_and(|stat| stat.key() == key)
@@ -261,7 +283,10 @@ impl Shared {
     }
 
     fn look_at_limited(&self, now: Instant) {
-        for (instance, leader) in self.leaders(|run| run.limit.is_some()) {
+        for Look {
+            instance, leader, ..
+        } in self.looks(|run| run.limit.is_some())
+        {
             let known = self.known_members(&instance);
             let mut members: Vec<Stat> = known
                 .iter()
@@ -285,12 +310,16 @@ impl Shared {
         }
     }
 
-    fn leaders(&self, wanted: impl Fn(&Run) -> bool) -> Vec<(InstanceId, Key)> {
+    fn looks(&self, wanted: impl Fn(&Run) -> bool) -> Vec<Look> {
         self.watched()
             .iter()
             .filter_map(|(instance, watched)| {
                 let run = watched.run.as_ref().filter(|run| wanted(run))?;
-                Some((instance.clone(), run.leader))
+                Some(Look {
+                    instance: instance.clone(),
+                    leader: run.leader,
+                    file: run.file.clone(),
+                })
             })
             .collect()
     }
@@ -314,7 +343,6 @@ impl Shared {
         if members.len() > 1 {
             tree::remember(leader, others);
         }
-        let fds = proc_scan::open_descriptors(leader.0);
         let at = self.clock.now();
         let mut watched = self.watched();
         // It may have been replaced while it was looked at.
@@ -324,6 +352,7 @@ impl Shared {
         let Some(run) = watched.run.as_mut().filter(|run| run.leader == leader) else {
             return;
         };
+        let fds = run.open_descriptors(now);
         let sample = run.sample(members, fds, at, now);
         watched.ring.push_back(Compact::of(&sample));
         let oldest = at
@@ -361,6 +390,17 @@ impl Run {
         self.latest = Some(sample);
         self.check_limit(sample.rss_bytes);
         sample
+    }
+
+    fn open_descriptors(&mut self, now: Instant) -> u64 {
+        if let Some((counted, fds)) = self.fds
+            && now.saturating_duration_since(counted) < COUNT_FDS
+        {
+            return fds;
+        }
+        let fds = proc_scan::open_descriptors(self.leader.0);
+        self.fds = Some((now, fds));
+        fds
     }
 
     fn cpu_percent(&self, members: &[Stat], now: Instant) -> f64 {
@@ -436,10 +476,10 @@ fn small(count: usize) -> u32 {
 }
 
 /// Gives every process to the tree it belongs to.
-fn group(leaders: &[(InstanceId, Key)], all: &HashMap<i32, Stat>) -> HashMap<Key, Vec<Stat>> {
-    let by_pid: HashMap<i32, Key> = leaders
+fn group(looks: &[Look], all: &HashMap<i32, Stat>) -> HashMap<Key, Vec<Stat>> {
+    let by_pid: HashMap<i32, Key> = looks
         .iter()
-        .map(|(_, leader)| (leader.0, *leader))
+        .map(|look| (look.leader.0, look.leader))
         .filter(|(pid, leader)| all.get(pid).is_some_and(|stat| stat.key() == *leader))
         .collect();
     let mut kin: HashMap<Key, Key> = HashMap::new();
@@ -493,6 +533,8 @@ mod tests {
             limit: Some(limit),
             breach,
             above: 0,
+            file: None,
+            fds: None,
             last: None,
             latest: None,
         };

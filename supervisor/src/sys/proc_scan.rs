@@ -4,6 +4,7 @@
 //! first and reads again.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -123,15 +124,43 @@ pub(crate) fn stat(pid: i32) -> Option<Stat> {
     Stat::parse(read_into(&format!("{pid}/stat"), &mut buffer)?)
 }
 
+/// Opens `/proc/<pid>/stat` to be read again and again, which costs half of opening it each
+/// time. The descriptor stays with this process, also when the pid is used again.
+pub(crate) fn open_stat(pid: i32) -> Option<OwnedFd> {
+    rustix::fs::openat(
+        proc_folder()?,
+        format!("{pid}/stat"),
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()
+}
+
+/// Reads what [`open_stat`] has opened; `None` once the process has been collected.
+pub(crate) fn read_stat(file: &OwnedFd) -> Option<Stat> {
+    let mut buffer = [0; 1024];
+    let count = rustix::io::pread(file, &mut buffer, 0).ok()?;
+    Stat::parse(buffer.get(..count)?)
+}
+
 /// All processes there are, by pid.
 pub(crate) fn all() -> HashMap<i32, Stat> {
-    let mut found = HashMap::with_capacity(512);
+    all_and(HashMap::with_capacity(512))
+}
+
+/// All processes there are, by pid; those in `found` have been read already.
+pub(crate) fn all_and(mut found: HashMap<i32, Stat>) -> HashMap<i32, Stat> {
     let Some(entries) = proc_folder().and_then(|folder| Dir::read_from(folder).ok()) else {
         return found;
     };
     for entry in entries.flatten() {
-        if let Some(stat) = number(entry.file_name().to_bytes()).and_then(stat) {
-            found.insert(stat.pid, stat);
+        let Some(pid) = number(entry.file_name().to_bytes()) else {
+            continue;
+        };
+        if let Entry::Vacant(place) = found.entry(pid)
+            && let Some(stat) = stat(pid)
+        {
+            place.insert(stat);
         }
     }
     found

@@ -156,16 +156,32 @@ pub(super) fn living_strays(except: i32) -> Option<Vec<proc_scan::Stat>> {
     let owned = owned();
     let mut parents = vec![rustix::process::getpid().as_raw_nonzero().get()];
     parents.extend(guard_link::parent_guard().map(|guard| guard.pid()));
-    let mut found = Vec::new();
-    for parent in &parents {
-        for pid in proc_scan::children(*parent)? {
-            if pid == except || owned.contains(&pid) || parents.contains(&pid) {
-                continue;
-            }
-            found.extend(proc_scan::stat(pid).filter(|stat| !stat.is_zombie()));
+    let children = || -> Option<BTreeSet<i32>> {
+        let mut children = BTreeSet::new();
+        for parent in &parents {
+            children.extend(proc_scan::children(*parent)?);
         }
+        Some(children)
+    };
+    // The kernel may skip a child while another one is being collected. Two equal looks in a
+    // row show that this did not happen; with many exits at once it is better to give up.
+    let mut before = children()?;
+    for _ in 0..5 {
+        let now = children()?;
+        if now == before {
+            let is_stray =
+                |pid: &i32| *pid != except && !owned.contains(pid) && !parents.contains(pid);
+            let strays = now.into_iter().filter(is_stray);
+            return Some(
+                strays
+                    .filter_map(proc_scan::stat)
+                    .filter(|stat| !stat.is_zombie())
+                    .collect(),
+            );
+        }
+        before = now;
     }
-    Some(found)
+    None
 }
 
 /// A child of ours that somebody waits for; collected when this is dropped after its end.
