@@ -95,6 +95,7 @@ struct Watched {
     next: Option<PathBuf>,
     up: bool,
     bye: Option<i32>,
+    told_to_end: bool,
 }
 
 enum After {
@@ -173,6 +174,7 @@ impl Guard {
             wait_for(&awaited, patience);
             daemon.listen();
             while let Some(signal) = kernel::read_signal(&self.signals) {
+                daemon.told_to_end |= ends(signal);
                 let _ = kernel::signal(daemon.pidfd.as_fd(), signal);
             }
         }
@@ -191,6 +193,8 @@ impl Guard {
                 After::StartAgain(Duration::ZERO)
             }
             (ExitStatus::Code(0), _) => After::Exit(0),
+            // Told to end before it could listen.
+            (ExitStatus::Signal(signal), _) if daemon.told_to_end && ends(signal) => After::Exit(0),
             (ExitStatus::Code(code), None) if daemon.bye == Some(code) => {
                 After::Exit(u8::try_from(code).unwrap_or(1))
             }
@@ -242,6 +246,7 @@ impl Watched {
             next: None,
             up: false,
             bye: None,
+            told_to_end: false,
         }
     }
 
