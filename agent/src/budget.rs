@@ -1,15 +1,16 @@
 //! How much may be done without a person.
 //!
 //! A rolling hour over everything, a rolling hour per process, a cooldown per playbook and
-//! process, and a pause after three failures in a row. This file only counts and compares:
-//! what was done stands in the brain's store, so the budget survives the daemon. Only
-//! actions that change state and that nobody approved count.
+//! process, and a pause after three failures in a row. This file only compares: what was
+//! done is counted by the brain's store, so the budget survives the daemon. Only actions
+//! that change state and that nobody approved count.
 
 use std::time::Duration;
 
+use brain::BudgetUse;
 use jiff::Timestamp;
 use supervisor::units::format_duration;
-use supervisor::until;
+use supervisor::{after, until};
 
 /// The window in which actions are counted.
 pub const WINDOW: Duration = Duration::from_secs(3600);
@@ -29,19 +30,6 @@ pub struct Limits {
     pub per_process: u32,
     /// Between two runs of one playbook on one process.
     pub cooldown: Duration,
-}
-
-/// Something that was done by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spent {
-    /// When.
-    pub at: Timestamp,
-    /// To which process.
-    pub process: String,
-    /// By which playbook.
-    pub playbook: String,
-    /// Which plan it belonged to: the cooldown is between plans, not within one.
-    pub plan: i64,
 }
 
 /// Where the budget stands for one playbook on one process.
@@ -71,6 +59,26 @@ impl Standing {
             process_max: 3,
             cooling: None,
             paused: None,
+        }
+    }
+
+    /// From what was done in the last [`WINDOW`], the last run of the playbook on the
+    /// process, and a pause with its end and reason.
+    pub fn of(
+        limits: &Limits,
+        used: BudgetUse,
+        last_run: Option<Timestamp>,
+        paused: Option<(Timestamp, String)>,
+        now: Timestamp,
+    ) -> Self {
+        let rest = |end: Timestamp| Some(until(now, end)).filter(|rest| !rest.is_zero());
+        Self {
+            hour_used: used.all,
+            hour_max: limits.per_hour,
+            process_used: used.process,
+            process_max: limits.per_process,
+            cooling: last_run.and_then(|last| rest(after(last, limits.cooldown))),
+            paused: paused.and_then(|(end, why)| Some((rest(end)?, why))),
         }
     }
 
@@ -109,34 +117,6 @@ fn coarse(duration: Duration) -> String {
     format_duration(Duration::from_secs(duration.as_secs().max(1)))
 }
 
-/// Counts what was done in the last hour against the limits.
-pub fn standing(
-    limits: &Limits,
-    spent: &[Spent],
-    process: &str,
-    playbook: &str,
-    now: Timestamp,
-    paused: Option<(Timestamp, String)>,
-) -> Standing {
-    let recent = || spent.iter().filter(|one| until(one.at, now) < WINDOW);
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let cooling = recent()
-        .filter(|one| one.process == process && one.playbook == playbook)
-        .map(|one| limits.cooldown.saturating_sub(until(one.at, now)))
-        .min()
-        .filter(|rest| !rest.is_zero());
-    Standing {
-        hour_used: count(recent().count()),
-        hour_max: limits.per_hour,
-        process_used: count(recent().filter(|one| one.process == process).count()),
-        process_max: limits.per_process,
-        cooling,
-        paused: paused
-            .map(|(end, why)| (until(now, end), why))
-            .filter(|(rest, _)| !rest.is_zero()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,52 +131,36 @@ mod tests {
         Timestamp::from_second(1_000_000 + seconds).unwrap()
     }
 
-    fn did(seconds: i64, process: &str, playbook: &str) -> Spent {
-        Spent {
-            at: at(seconds),
-            process: process.into(),
-            playbook: playbook.into(),
-            plan: seconds,
+    fn used(all: u32, process: u32) -> BudgetUse {
+        BudgetUse {
+            all,
+            process,
+            failed_in_a_row: 0,
         }
     }
 
     #[test]
-    fn hours_roll() {
-        let spent = [did(0, "a", "x"), did(10, "a", "x"), did(20, "b", "x")];
-        let of = |process: &str, now| standing(&LIMITS, &spent, process, "y", at(now), None);
-        assert_eq!(of("a", 30).process_used, 2);
-        assert!(of("a", 30).over().unwrap().contains("on one process"));
-        assert_eq!(of("b", 30).over(), None);
-        // 3600 s after the first one it is no longer counted.
-        assert_eq!(of("a", 3599).process_used, 2);
-        assert_eq!(of("a", 3600).process_used, 1);
-        assert_eq!(of("a", 3600).over(), None);
-        let many = [
-            did(0, "a", "x"),
-            did(0, "b", "x"),
-            did(0, "c", "x"),
-            did(0, "d", "x"),
-        ];
-        let full = standing(&LIMITS, &many, "e", "y", at(1), None);
-        assert!(full.exhausted() && full.over().unwrap().contains("4 actions per hour"));
+    fn an_hour_and_a_process_have_their_own_limit() {
+        let of = |all, process| Standing::of(&LIMITS, used(all, process), None, None, at(0));
+        assert_eq!(of(3, 1).over(), None);
+        assert!(of(4, 0).over().unwrap().contains("4 actions per hour"));
+        assert!(of(2, 2).over().unwrap().contains("on one process"));
+        assert!(of(2, 2).exhausted() && !of(3, 1).exhausted());
     }
 
     #[test]
-    fn a_playbook_cools_down_on_its_process_only() {
-        let spent = [did(0, "a", "x")];
-        let of = |process: &str, playbook: &str, now| {
-            standing(&LIMITS, &spent, process, playbook, at(now), None).cooling
-        };
-        assert_eq!(of("a", "x", 100), Some(Duration::from_secs(200)));
-        assert_eq!(of("a", "x", 300), None);
-        assert_eq!(of("a", "y", 100), None);
-        assert_eq!(of("b", "x", 100), None);
+    fn a_playbook_cools_down() {
+        let of = |now| Standing::of(&LIMITS, used(0, 0), Some(at(0)), None, at(now));
+        assert_eq!(of(100).cooling, Some(Duration::from_secs(200)));
+        assert!(of(100).over().unwrap().contains("3m20s"));
+        assert!(!of(100).exhausted());
+        assert_eq!(of(300).over(), None);
     }
 
     #[test]
     fn a_pause_ends_by_itself() {
         let paused = Some((at(100), "three failures".to_owned()));
-        let of = |now| standing(&LIMITS, &[], "a", "x", at(now), paused.clone()).over();
+        let of = |now| Standing::of(&LIMITS, used(0, 0), None, paused.clone(), at(now)).over();
         assert!(of(0).unwrap().contains("paused for 1m40s"));
         assert_eq!(of(100), None);
     }

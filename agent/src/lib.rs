@@ -1,9 +1,30 @@
 //! Acts: gates, asks, runs plans and measures whether they helped.
 //!
 //! It reaches processes only through `supervisor::Control`, and people only through an
-//! `Approver`. It holds no SQL and no socket, and knows no message format.
+//! [`Approver`]. It holds no SQL and no socket, and knows no message format.
 
 #![forbid(unsafe_code)]
 
+mod agent;
+pub mod approval;
+mod approver;
 pub mod budget;
+mod carry;
+mod mind;
 pub mod policy;
+mod question;
+mod report;
+mod run;
+mod settings;
+mod shared;
+mod switch;
+pub mod verify;
+mod worker;
+
+pub use agent::{Agent, AgentHandle, StartError};
+pub use approver::{Approver, Notice, Visible};
+pub use mind::{Asking, Check, Diagnosis, Mind};
+pub use report::{Act, Budget, Entry, Explanation, Question, Status, Told, describe, question};
+pub use run::Revisions;
+pub use settings::{PlaybookSettings, Settings};
+pub use shared::Parts;

@@ -1,0 +1,264 @@
+//! The loop, and the handle to it.
+//!
+//!   events ──► observe ──► open incidents ──► one worker per process ──► Control
+//!   clock ───► slow look, expiry of questions ──┘        ▲
+//!   people ──► AgentHandle ── approve, deny ─────────────┘
+//!
+//! The loop owns who works on what: a process has at most one worker, and what comes for it
+//! meanwhile waits for the worker's end. It never acts itself. Events are hints: after a
+//! lag the missed ones are read from the store.
+
+mod handle;
+mod round;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use brain::{Approval, BrainStoreError};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
+use supervisor::{Caller, ControlError, Event, EventId, ProcessName, Tasks};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+
+pub use handle::AgentHandle;
+
+use round::Todo;
+
+use crate::question;
+use crate::shared::{Parts, Shared};
+use crate::worker;
+
+/// Messages that may wait for the loop.
+const QUEUE: usize = 64;
+
+/// Why the agent could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The brain's history could not be read.
+    #[error("the open incidents could not be read")]
+    Store(#[from] BrainStoreError),
+    /// Events may not be watched.
+    #[error("the events could not be watched")]
+    Watch(#[from] ControlError),
+}
+
+/// What people say to the loop.
+#[derive(Debug)]
+enum Message {
+    /// A plan was approved by this caller.
+    Approved(Box<Approval>, Caller),
+    /// Something changed that may let an incident go on.
+    Look,
+}
+
+/// The agent: brain, policy and hands, joined.
+#[derive(Debug)]
+pub struct Agent;
+
+impl Agent {
+    /// Takes up what a former daemon left, and starts the loop. Subscribe before processes
+    /// are started, or their first events are missed.
+    ///
+    /// # Errors
+    /// When the history cannot be read or events may not be watched.
+    pub async fn start(parts: Parts, tasks: &Tasks) -> Result<AgentHandle, StartError> {
+        let events = parts.control.watch(&Caller::system())?;
+        let shared = Arc::new(Shared::new(parts));
+        let resumed = round::take_up(&shared).await?;
+        let (sender, messages) = mpsc::channel(QUEUE);
+        let mut agent = Loop {
+            shared: shared.clone(),
+            tasks: tasks.clone(),
+            wanted: BTreeSet::new(),
+            approved: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            workers: FuturesUnordered::new(),
+            last_event: None,
+            next_expiry: None,
+        };
+        for job in resumed {
+            let process = job.process.clone();
+            agent.launch(process, round::measure_again(shared.clone(), job));
+        }
+        let running = tasks.clone();
+        tasks.spawn("agent", async move {
+            agent.run(running, events, messages).await
+        });
+        Ok(AgentHandle::new(shared, sender))
+    }
+}
+
+struct Loop {
+    shared: Arc<Shared>,
+    tasks: Tasks,
+    /// Processes whose incident should be thought about.
+    wanted: BTreeSet<ProcessName>,
+    /// Approved plans that wait for their process.
+    approved: BTreeMap<ProcessName, VecDeque<(Approval, Caller)>>,
+    /// Processes with a worker.
+    busy: BTreeSet<ProcessName>,
+    /// The workers; each ends with its process's name, also by a panic.
+    workers: FuturesUnordered<JoinHandleOf>,
+    last_event: Option<EventId>,
+    next_expiry: Option<Timestamp>,
+}
+
+type JoinHandleOf = futures::future::BoxFuture<'static, ProcessName>;
+
+impl Loop {
+    async fn run(
+        mut self,
+        tasks: Tasks,
+        mut events: broadcast::Receiver<Arc<Event>>,
+        mut messages: mpsc::Receiver<Message>,
+    ) {
+        let mut interval = self.shared.settings().poll_interval;
+        let mut tick = ticker(interval);
+        self.expire().await;
+        loop {
+            // The interval may have been configured anew.
+            if self.shared.settings().poll_interval != interval {
+                interval = self.shared.settings().poll_interval;
+                tick = ticker(interval);
+            }
+            tokio::select! {
+                biased;
+                () = tasks.cancelled() => return,
+                message = messages.recv() => match message {
+                    Some(Message::Approved(approval, caller)) => {
+                        let process = approval.process.clone();
+                        self.approved
+                            .entry(process.clone())
+                            .or_default()
+                            .push_back((*approval, caller));
+                        self.next(&process);
+                    }
+                    Some(Message::Look) => self.look().await,
+                    None => return,
+                },
+                Some(process) = self.workers.next() => {
+                    self.busy.remove(&process);
+                    self.next(&process);
+                    self.expire().await;
+                }
+                event = events.recv() => match event {
+                    Ok(event) => self.event(&event).await,
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::debug!(missed, "The agent lags and reads the events it missed.");
+                        self.catch_up().await;
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                () = at(&self.shared, self.next_expiry) => self.expire().await,
+                _ = tick.tick() => self.look().await,
+            }
+        }
+    }
+
+    /// Starts what waits for a process, if nobody works on it.
+    fn next(&mut self, process: &ProcessName) {
+        if self.busy.contains(process) {
+            return;
+        }
+        if let Some(queue) = self.approved.get_mut(process)
+            && let Some((approval, caller)) = queue.pop_front()
+        {
+            let work = question::run_approved(self.shared.clone(), approval, caller);
+            self.launch(process.clone(), work);
+        } else if self.wanted.remove(process) {
+            let work = worker::consider(self.shared.clone(), process.clone());
+            self.launch(process.clone(), work);
+        }
+    }
+
+    fn launch(&mut self, process: ProcessName, work: impl Future<Output = ()> + Send + 'static) {
+        self.busy.insert(process.clone());
+        let token = self.tasks.token();
+        let handle: JoinHandle<()> = self.tasks.spawn(format!("agent: {process}"), async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = work => {}
+            }
+        });
+        self.workers.push(Box::pin(async move {
+            if let Err(error) = handle.await {
+                tracing::error!(process = %process, %error, "A worker of the agent panicked.");
+            }
+            process
+        }));
+    }
+
+    async fn event(&mut self, event: &Event) {
+        if self.last_event.is_some_and(|last| event.id <= last) {
+            return;
+        }
+        self.last_event = Some(event.id);
+        match self.shared.sign(event).await {
+            Ok(true) => {
+                self.wanted.insert(event.process.clone());
+                self.next(&event.process);
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                process = %event.process,
+                %error,
+                "An incident could not be recorded, so nothing is done about it.",
+            ),
+        }
+    }
+
+    async fn catch_up(&mut self) {
+        for event in round::missed(&self.shared, self.last_event).await {
+            self.event(&event).await;
+        }
+    }
+
+    /// The slow look: what recovered, what is wrong without an event, what was forgotten.
+    async fn look(&mut self) {
+        match round::look(&self.shared, &self.busy).await {
+            Ok(todo) => {
+                for one in todo {
+                    match one {
+                        Todo::Think(process) => {
+                            self.wanted.insert(process.clone());
+                            self.next(&process);
+                        }
+                        Todo::Found(process, diagnosis) => {
+                            let shared = self.shared.clone();
+                            let work = worker::found(shared, process.clone(), *diagnosis);
+                            self.launch(process, work);
+                        }
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "The agent could not take its slow look."),
+        }
+        self.shared.round_ended();
+    }
+
+    async fn expire(&mut self) {
+        match question::expire(&self.shared).await {
+            Ok(next) => self.next_expiry = next,
+            Err(error) => {
+                tracing::error!(%error, "Open questions could not be read.");
+                self.next_expiry = None;
+            }
+        }
+    }
+}
+
+fn ticker(interval: std::time::Duration) -> tokio::time::Interval {
+    let interval = interval.max(std::time::Duration::from_millis(100));
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tick
+}
+
+async fn at(shared: &Shared, deadline: Option<Timestamp>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(shared.clock.instant_of(deadline)).await,
+        None => std::future::pending().await,
+    }
+}

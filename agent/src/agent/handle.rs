@@ -1,0 +1,221 @@
+//! What people can ask of the agent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brain::{Approval, ApprovalState, HistoryFilter, IncidentId};
+use supervisor::{Caller, ControlError, ProcessName, after};
+use tokio::sync::mpsc;
+
+use super::Message;
+use crate::budget::WINDOW;
+use crate::question::{self, unrecorded};
+use crate::report::{self, Budget, Entry, Explanation, Status};
+use crate::settings::Settings;
+use crate::shared::{Shared, before, stored};
+
+/// A clonable handle to the loop. Reading goes past the loop; what makes it act goes through.
+#[derive(Clone)]
+pub struct AgentHandle {
+    shared: Arc<Shared>,
+    messages: mpsc::Sender<Message>,
+}
+
+impl std::fmt::Debug for AgentHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentHandle").finish_non_exhaustive()
+    }
+}
+
+type Result<T> = std::result::Result<T, ControlError>;
+
+impl AgentHandle {
+    pub(super) fn new(shared: Arc<Shared>, messages: mpsc::Sender<Message>) -> Self {
+        Self { shared, messages }
+    }
+
+    /// Uses other settings from now on. What people said to the switch stays.
+    pub fn reconfigure(&self, settings: Settings) {
+        self.shared.set_settings(settings);
+    }
+
+    /// What the agent is told now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.shared.settings()
+    }
+
+    /// Where it stands.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn status(&self) -> Result<Status> {
+        let shared = &self.shared;
+        let (now, settings, switch) = (shared.clock.now(), shared.settings(), shared.switch());
+        // The budget of all processes stands in the answer for any of them.
+        let nobody: ProcessName = "none".parse().map_err(|_| ControlError::Internal {
+            message: "a constant process name is refused".into(),
+        })?;
+        let used = stored(shared.store.budget(nobody, before(now, WINDOW)))
+            .await
+            .map_err(unrecorded)?;
+        let pending = stored(shared.store.approvals(Some(ApprovalState::Pending), 50))
+            .await
+            .map_err(unrecorded)?;
+        let enabled = switch.enabled(settings.enabled);
+        let pause = switch.pause(now);
+        Ok(Status {
+            enabled,
+            stopped: switch.stopped(),
+            level: settings.level("", enabled),
+            agent_level: settings.autonomy,
+            brain_level: settings.brain_autonomy,
+            poll_interval_ms: u64::try_from(settings.poll_interval.as_millis()).unwrap_or(u64::MAX),
+            last_round: shared.last_round(),
+            budget: Budget {
+                used: used.all,
+                max: settings.limits.per_hour,
+                max_per_process: settings.limits.per_process,
+                failed_in_a_row: used.failed_in_a_row,
+            },
+            open_incidents: shared.all_open().len(),
+            pending: pending.into_iter().map(report::question).collect(),
+            paused_until: pause.as_ref().map(|(end, _)| *end),
+            paused_why: pause.map(|(_, why)| why),
+        })
+    }
+
+    /// Enables it and lets it act.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub async fn start(&self) -> Result<Status> {
+        self.turn(|switch| switch.started = Some(true)).await?;
+        self.nudge();
+        self.status().await
+    }
+
+    /// The global brake: incidents are seen and recorded, nothing is done about them.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub async fn stop(&self) -> Result<Status> {
+        self.turn(|switch| switch.started = Some(false)).await?;
+        self.status().await
+    }
+
+    /// Asks instead of acting for a while.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub async fn pause(&self, caller: &Caller, time: Duration) -> Result<Status> {
+        let end = after(self.shared.clock.now(), time);
+        let why = format!("by {caller}");
+        self.turn(|switch| {
+            switch.paused_until = Some(end);
+            switch.paused_why = Some(why);
+        })
+        .await?;
+        self.status().await
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub async fn resume(&self) -> Result<Status> {
+        self.turn(|switch| {
+            switch.paused_until = None;
+            switch.paused_why = None;
+        })
+        .await?;
+        self.nudge();
+        self.status().await
+    }
+
+    async fn turn(&self, change: impl FnOnce(&mut crate::switch::Switch)) -> Result<()> {
+        match self.shared.turn(change).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ControlError::Store {
+                message: format!("it holds until the daemon ends: {error}"),
+            }),
+        }
+    }
+
+    /// A full queue means that the loop is about to look anyway.
+    fn nudge(&self) {
+        let _ = self.messages.try_send(Message::Look);
+    }
+
+    /// Questions to people, newest first: the open ones, and what became of others.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn actions(&self) -> Result<Vec<Approval>> {
+        stored(self.shared.store.approvals(None, 50))
+            .await
+            .map_err(unrecorded)
+    }
+
+    /// Says yes. The plan runs with the caller's role.
+    ///
+    /// # Errors
+    /// When there is no such question, the caller may not decide it, or it is too late.
+    pub async fn approve(&self, caller: &Caller, id: &str) -> Result<Approval> {
+        let approval = match question::approve(&self.shared, caller, id).await {
+            Ok(approval) => approval,
+            Err(error) => {
+                self.nudge();
+                return Err(error);
+            }
+        };
+        let message = Message::Approved(Box::new(approval.clone()), caller.clone());
+        self.messages
+            .send(message)
+            .await
+            .map_err(|_| ControlError::ShuttingDown)?;
+        Ok(approval)
+    }
+
+    /// Says no.
+    ///
+    /// # Errors
+    /// As [`AgentHandle::approve`].
+    pub async fn deny(&self, caller: &Caller, id: &str) -> Result<Approval> {
+        question::deny(&self.shared, caller, id).await
+    }
+
+    /// Incidents and what was done about them, newest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn history(&self, filter: HistoryFilter) -> Result<Vec<Entry>> {
+        report::history(&self.shared, filter)
+            .await
+            .map_err(unrecorded)
+    }
+
+    /// All that is known of an incident: `inc-7`, `7`, a process's newest, or `crash` for
+    /// the newest that a crash began.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn explain(&self, what: &str) -> Result<Explanation> {
+        let digits = what.strip_prefix("inc-").unwrap_or(what);
+        let found = if let Ok(id) = digits.parse() {
+            report::explain_incident(&self.shared, IncidentId(id)).await
+        } else if what == "crash" {
+            report::explain_crash(&self.shared).await
+        } else {
+            match what.parse::<ProcessName>() {
+                Ok(process) => report::explain_process(&self.shared, process).await,
+                Err(_) => Ok(None),
+            }
+        };
+        found
+            .map_err(unrecorded)?
+            .ok_or_else(|| ControlError::Unavailable {
+                what: format!("an incident for `{what}`"),
+                remedy: "see `mhost brain history` for what there is".into(),
+            })
+    }
+}

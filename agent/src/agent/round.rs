@@ -1,0 +1,200 @@
+//! The slow look, and taking up what a former daemon left.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use brain::{BrainStoreError, Incident, IncidentInput, IncidentState, Plan, PlaybookId, Step};
+use jiff::Timestamp;
+use supervisor::{Caller, Event, EventId, ProcessName, Status, Via, after};
+
+use crate::carry::{Authority, Errand, conclude, measure};
+use crate::mind::Diagnosis;
+use crate::policy::Risk;
+use crate::question;
+use crate::shared::{Shared, stored};
+use crate::worker;
+
+/// How far back missed events are looked for.
+const MISSED: Duration = Duration::from_secs(600);
+
+/// A plan that a former daemon ran and did not measure.
+pub(super) struct Unmeasured {
+    pub(super) process: ProcessName,
+    errand: Errand,
+    authority: Authority,
+    acted: Timestamp,
+}
+
+/// Reads the open incidents. What was being acted on is not repeated: it is measured.
+pub(super) async fn take_up(shared: &Arc<Shared>) -> Result<Vec<Unmeasured>, BrainStoreError> {
+    let open = stored(shared.store.open_incidents()).await?;
+    shared.adopt(open.iter().map(|row| row.incident.clone()));
+    let mut unmeasured = Vec::new();
+    for row in open {
+        let process = row.incident.process.clone();
+        shared.advance(&process, IncidentInput::TakenUp).await?;
+        if !row.incident.state.is_busy() {
+            continue;
+        }
+        let mut steps = Vec::new();
+        let mut acted = row.incident.opened;
+        let mut approval = None;
+        for action in stored(shared.store.actions(row.incident.id)).await? {
+            if action.result.is_none() {
+                let result = "unknown: the daemon ended meanwhile";
+                stored(shared.store.end_action(action.id, result)).await?;
+            }
+            if action.action.gate == "run" && action.outcome.is_none() {
+                // Rows keep milliseconds: the sign that led to the action may lie in the same.
+                acted = after(action.action.at, Duration::from_millis(1));
+                approval = action.action.approval.clone();
+                steps.push(Step {
+                    action: action.action.action,
+                    why: String::new(),
+                });
+            }
+        }
+        let playbook = row.playbook.unwrap_or_else(|| PlaybookId("unknown".into()));
+        let caller = Caller {
+            principal: "agent".into(),
+            role: shared.settings().role,
+            via: Via::Playbook(playbook.0.clone()),
+        };
+        unmeasured.push(Unmeasured {
+            process: process.clone(),
+            errand: Errand {
+                incident: row.incident.id,
+                process,
+                playbook,
+                plan: Plan { steps, ask: None },
+                risk: Risk::Low,
+                gate: "run".into(),
+            },
+            authority: Authority {
+                who: caller.to_string(),
+                caller,
+                approval,
+            },
+            acted,
+        });
+    }
+    Ok(unmeasured)
+}
+
+/// Measures what a former daemon did.
+pub(super) async fn measure_again(shared: Arc<Shared>, job: Unmeasured) {
+    let outcome = measure(&shared, &job.errand, job.acted).await;
+    if let Err(error) = conclude(&shared, &job.errand, &job.authority, &outcome, false).await {
+        tracing::error!(
+            process = %job.process,
+            %error,
+            "The outcome of an action could not be recorded.",
+        );
+    }
+}
+
+/// Events after the last one seen, oldest first.
+pub(super) async fn missed(shared: &Arc<Shared>, last: Option<EventId>) -> Vec<Event> {
+    let mut events = shared
+        .blocking(move |shared| {
+            let facts = &shared.facts;
+            let of = |name| facts.events(&name, None, MISSED);
+            facts
+                .processes()
+                .into_iter()
+                .flat_map(of)
+                .collect::<Vec<_>>()
+        })
+        .await
+        .unwrap_or_default();
+    events.retain(|event| last.is_none_or(|last| event.id > last));
+    events.sort_by_key(|event| event.id);
+    events
+}
+
+/// What a slow look wants done.
+pub(super) enum Todo {
+    /// Think about the open incident again.
+    Think(ProcessName),
+    /// Do what the look itself proposes.
+    Found(ProcessName, Box<Diagnosis>),
+}
+
+/// One slow look. Resolves what is well again, and answers with what should be done.
+/// Processes with a worker are left alone.
+pub(super) async fn look(
+    shared: &Arc<Shared>,
+    busy: &BTreeSet<ProcessName>,
+) -> Result<Vec<Todo>, BrainStoreError> {
+    let mut todo = Vec::new();
+    let mut taken = busy.clone();
+    for incident in shared.all_open() {
+        let process = &incident.process;
+        let leave_alone = busy.contains(process) || incident.state.is_busy();
+        if leave_alone || let_go(shared, &incident).await? {
+            taken.insert(process.clone());
+        }
+    }
+    for process in shared.postponed() {
+        if busy.contains(&process) {
+            shared.postpone(&process);
+        } else if taken.insert(process.clone()) {
+            todo.push(Todo::Think(process));
+        }
+    }
+    let processes = shared
+        .blocking(|shared| shared.facts.processes())
+        .await
+        .unwrap_or_default();
+    for process in processes {
+        if taken.contains(&process) {
+            continue;
+        }
+        let asking = worker::asking(shared, &process).await?;
+        let name = process.clone();
+        let diagnosis = shared
+            .blocking(move |shared| shared.mind.look(&name, &shared.facts, &asking))
+            .await
+            .unwrap_or_default();
+        let planned = diagnosis
+            .proposal
+            .as_ref()
+            .is_some_and(|proposal| !proposal.plan.steps.is_empty());
+        if planned {
+            todo.push(Todo::Found(process, Box::new(diagnosis)));
+        }
+    }
+    Ok(todo)
+}
+
+/// Ends an incident whose process is well again, or is meant to be down.
+async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, BrainStoreError> {
+    let process = &incident.process;
+    let quiet = shared.settings().verify_window;
+    let now = shared.clock.now();
+    let input = match shared.look(process).await {
+        None => IncidentInput::Closed,
+        // A hold is ours or a person's answer to the incident and not its end.
+        Some((facts, _)) if !facts.wanted && !facts.held && facts.state == Status::Stopped => {
+            IncidentInput::Closed
+        }
+        Some((facts, _)) if incident.has_recovered(&facts, now, quiet) => IncidentInput::Recovered,
+        Some(_) => return Ok(false),
+    };
+    let (word, why) = match input {
+        IncidentInput::Recovered => ("recovered", "it is well again"),
+        _ => ("closed", "it is not meant to run any more"),
+    };
+    if incident.state == IncidentState::AwaitingApproval {
+        question::withdraw(shared, process, None, why).await?;
+    }
+    // A person has it: how that came about stays readable.
+    if incident.state != IncidentState::Escalated {
+        stored(shared.store.set_outcome(incident.id, word)).await?;
+    }
+    let story = serde_json::json!({"why": why});
+    shared.tell(incident.id, word, story).await?;
+    shared.advance(process, input).await?;
+    Ok(true)
+}

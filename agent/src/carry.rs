@@ -1,0 +1,433 @@
+//! Carrying out a plan that has leave to run, and measuring what came of it.
+//!
+//! Each step has its row before it runs and its result after. The first failure ends the
+//! plan. Then the trouble is measured until it is gone, or shown not to be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brain::{
+    Action, ActionId, ApprovalState, IncidentId, IncidentInput, NewAction, Plan, PlaybookId,
+    Severity, Step,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use supervisor::{Caller, ProcessName, after, until};
+
+use crate::approval::{Input, step};
+use crate::budget::{FAILURE_PAUSE, FAILURES_IN_A_ROW, WINDOW};
+use crate::mind::Check;
+use crate::policy::Risk;
+use crate::run::perform;
+use crate::shared::{Shared, before, stored};
+use crate::verify::{self, LONGEST, Outcome, Seen, wants_down};
+use crate::worker::Result;
+
+/// How often a verification looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// By whose leave a plan runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    /// Who calls, with the role that counts.
+    pub(crate) caller: Caller,
+    /// Who is named in the history.
+    pub(crate) who: String,
+    /// The approval, when a person was asked.
+    pub(crate) approval: Option<String>,
+}
+
+/// A plan on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Errand {
+    pub(crate) incident: IncidentId,
+    pub(crate) process: ProcessName,
+    pub(crate) playbook: PlaybookId,
+    pub(crate) plan: Plan,
+    pub(crate) risk: Risk,
+    /// What the gate said: `run`, `ask: …`, `refuse: …`.
+    pub(crate) gate: String,
+}
+
+impl Errand {
+    fn changes(&self) -> bool {
+        self.plan
+            .steps
+            .iter()
+            .any(|step| step.action.changes_state())
+    }
+}
+
+/// Writes the row of one step.
+async fn begin(
+    shared: &Shared,
+    errand: &Errand,
+    authority: &Authority,
+    action: &Action,
+) -> Result<ActionId> {
+    stored(shared.store.begin_action(NewAction {
+        incident: Some(errand.incident),
+        process: errand.process.clone(),
+        at: shared.clock.now(),
+        actor: authority.who.clone(),
+        playbook: Some(errand.playbook.clone()),
+        action: action.clone(),
+        risk: errand.risk.as_str().to_owned(),
+        gate: errand.gate.clone(),
+        approval: authority.approval.clone(),
+    }))
+    .await
+}
+
+/// Writes rows for steps of which the result is known at once; words are said.
+pub(crate) async fn note_rows(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    result: &str,
+) -> Result<()> {
+    for step in &errand.plan.steps {
+        let row = begin(shared, errand, authority, &step.action).await?;
+        stored(shared.store.end_action(row, result)).await?;
+        if result == "done" {
+            say(shared, errand, &step.action).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells people what a step has to say.
+async fn say(shared: &Shared, errand: &Errand, action: &Action) -> Result<bool> {
+    let (severity, escalation, text) = match action {
+        Action::Notify { severity, text } => (*severity, *severity == Severity::Critical, text),
+        Action::Escalate { text } => (Severity::Critical, true, text),
+        _ => return Ok(false),
+    };
+    if escalation {
+        stored(shared.store.set_escalated(errand.incident)).await?;
+    }
+    if let Some(incident) = shared.open_of(&errand.process) {
+        shared
+            .announce(&incident, severity, escalation, text.clone())
+            .await;
+    }
+    Ok(escalation)
+}
+
+/// Hands an incident to a person, with a row in the history.
+pub(crate) async fn escalate(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    text: String,
+) -> Result<()> {
+    let errand = Errand {
+        plan: Plan {
+            steps: vec![Step {
+                action: Action::Escalate { text },
+                why: "a person is needed".into(),
+            }],
+            ask: None,
+        },
+        risk: Risk::None,
+        gate: "run".into(),
+        ..errand.clone()
+    };
+    note_rows(shared, &errand, authority, "done").await
+}
+
+/// Runs a plan and measures it. The incident is in `acting`, or `escalated` when the plan
+/// only contains damage.
+pub(crate) async fn carry_out(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+) -> Result<()> {
+    let process = &errand.process;
+    let changes = errand.changes();
+    // Also a plan that only talks counts as a run: a playbook rests after it.
+    let run = shared.store.begin_run(
+        errand.playbook.clone(),
+        process.clone(),
+        errand.incident,
+        shared.clock.now(),
+    );
+    stored(run).await?;
+    let mut escalated = false;
+    let mut failure = None;
+    for step in &errand.plan.steps {
+        let row = begin(shared, errand, authority, &step.action).await?;
+        let done = perform(
+            shared.control.as_ref(),
+            shared.revisions.as_ref(),
+            &authority.caller,
+            process,
+            errand.incident,
+            &step.action,
+        )
+        .await;
+        let result = match &done {
+            Ok(()) => "done".to_owned(),
+            Err(error) => format!("failed: {error}"),
+        };
+        tracing::info!(
+            process = %process,
+            incident = %errand.incident,
+            playbook = %errand.playbook,
+            action = step.action.name(),
+            risk = errand.risk.as_str(),
+            actor = %authority.who,
+            result = %result,
+            "The agent acted.",
+        );
+        let story = json!({
+            "action": step.action, "why": step.why, "by": authority.who, "result": result,
+        });
+        stored(shared.store.end_action(row, result)).await?;
+        shared.tell(errand.incident, "acted", story).await?;
+        match done {
+            Ok(()) => escalated |= say(shared, errand, &step.action).await?,
+            Err(error) => {
+                failure = Some(format!("{} failed: {error}", step.action.name()));
+                break;
+            }
+        }
+    }
+    let acting = shared
+        .open_of(process)
+        .is_some_and(|incident| incident.state == brain::IncidentState::Acting);
+    if let Some(why) = failure {
+        if acting {
+            shared.advance(process, IncidentInput::ActionFailed).await?;
+        }
+        return close(shared, errand, authority, &Outcome::Failed(why), escalated).await;
+    }
+    if !changes {
+        if acting {
+            let input = if escalated {
+                IncidentInput::Escalated
+            } else {
+                IncidentInput::Noted
+            };
+            shared.advance(process, input).await?;
+        }
+        if escalated {
+            stored(shared.store.set_outcome(errand.incident, "escalated")).await?;
+        }
+        return settle_approval(shared, authority, true).await;
+    }
+    if acting {
+        shared.advance(process, IncidentInput::Acted).await?;
+    }
+    let acted = shared.clock.now();
+    let outcome = measure(shared, errand, acted).await;
+    conclude(shared, errand, authority, &outcome, escalated).await
+}
+
+/// Moves a measured incident on and closes its books.
+pub(crate) async fn conclude(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    outcome: &Outcome,
+    escalated: bool,
+) -> Result<()> {
+    let verifying = shared
+        .open_of(&errand.process)
+        .is_some_and(|incident| incident.state == brain::IncidentState::Verifying);
+    if verifying {
+        let input = match outcome {
+            // What was halted on purpose waits for a person; it is not well.
+            Outcome::Success if escalated || wants_down(&errand.plan) => IncidentInput::Escalated,
+            Outcome::Success => IncidentInput::Verified,
+            Outcome::Failed(_) | Outcome::Partial(_) | Outcome::Unknown(_) => {
+                IncidentInput::NotHelped
+            }
+        };
+        shared.advance(&errand.process, input).await?;
+    }
+    close(shared, errand, authority, outcome, escalated).await
+}
+
+/// Records an outcome everywhere it counts.
+async fn close(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    outcome: &Outcome,
+    escalated: bool,
+) -> Result<()> {
+    let (id, store) = (errand.incident, &shared.store);
+    stored(store.set_action_outcome(id, outcome.as_str())).await?;
+    let helped = match outcome {
+        Outcome::Success => Some(true),
+        Outcome::Failed(_) | Outcome::Partial(_) => Some(false),
+        Outcome::Unknown(_) => None,
+    };
+    stored(store.end_run(errand.playbook.clone(), id, helped)).await?;
+    let story = json!({"outcome": outcome.as_str(), "why": outcome.why()});
+    shared.tell(id, "verified", story).await?;
+    let helped = *outcome == Outcome::Success;
+    let word = match outcome {
+        Outcome::Success if wants_down(&errand.plan) => "contained",
+        Outcome::Success => "verified",
+        _ => "failed",
+    };
+    stored(store.set_outcome(id, word)).await?;
+    settle_approval(shared, authority, helped).await?;
+    if helped {
+        if wants_down(&errand.plan) && !escalated {
+            let text = "It is held so that it does no more harm, and waits for a person.";
+            escalate(shared, errand, authority, text.into()).await?;
+        }
+        return Ok(());
+    }
+    let names: Vec<_> = errand.plan.steps.iter().map(|s| s.action.name()).collect();
+    let text = format!(
+        "{} did not help: {}",
+        names.join(", "),
+        outcome.why().unwrap_or("the trouble goes on")
+    );
+    escalate(shared, errand, authority, text).await?;
+    otherwise(shared, errand).await?;
+    pause_after_failures(shared, errand).await
+}
+
+/// What the playbook wants when its plan did not help, as far as it may be done unasked: to
+/// tell people always, anything else only if it contains the damage. It is not measured, and
+/// nothing follows from it.
+async fn otherwise(shared: &Arc<Shared>, errand: &Errand) -> Result<()> {
+    let Some(incident) = shared.open_of(&errand.process) else {
+        return Ok(());
+    };
+    let (playbook, acted) = (errand.playbook.clone(), shared.clock.now());
+    let plan = shared
+        .blocking(move |shared| {
+            let facts = &shared.facts;
+            shared.mind.on_failure(&playbook, &incident, acted, facts)
+        })
+        .await
+        .flatten();
+    match plan {
+        Some(plan) => crate::worker::otherwise(shared, errand, plan).await,
+        None => Ok(()),
+    }
+}
+
+/// Runs steps one by one, without an incident's moves and without a measurement.
+pub(crate) async fn do_steps(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+) -> Result<()> {
+    for step in &errand.plan.steps {
+        let row = begin(shared, errand, authority, &step.action).await?;
+        let done = perform(
+            shared.control.as_ref(),
+            shared.revisions.as_ref(),
+            &authority.caller,
+            &errand.process,
+            errand.incident,
+            &step.action,
+        )
+        .await;
+        let result = done.map_or_else(|error| format!("failed: {error}"), |()| "done".into());
+        let well = result == "done";
+        stored(shared.store.end_action(row, result)).await?;
+        if !well {
+            break;
+        }
+        say(shared, errand, &step.action).await?;
+    }
+    Ok(())
+}
+
+/// Keeps its hands off for an hour when nothing it does helps.
+async fn pause_after_failures(shared: &Arc<Shared>, errand: &Errand) -> Result<()> {
+    let now = shared.clock.now();
+    let since = before(now, WINDOW);
+    let used = stored(shared.store.budget(errand.process.clone(), since)).await?;
+    if used.failed_in_a_row < FAILURES_IN_A_ROW || shared.switch().pause(now).is_some() {
+        return Ok(());
+    }
+    let why = format!("{} actions in a row did not help", used.failed_in_a_row);
+    let end = after(now, FAILURE_PAUSE);
+    let turned = shared
+        .turn(|switch| {
+            switch.paused_until = Some(end);
+            switch.paused_why = Some(why.clone());
+        })
+        .await;
+    if let Err(error) = turned {
+        tracing::warn!(%error, "The pause of the agent could not be written down.");
+    }
+    let text = format!("The agent pauses until {end}: {why}. `mhost agent resume` ends it.");
+    shared
+        .approver
+        .announce(&crate::approver::Notice {
+            severity: Severity::Critical,
+            process: Some(errand.process.clone()),
+            incident: Some(errand.incident),
+            escalation: true,
+            text,
+        })
+        .await;
+    Ok(())
+}
+
+/// An approved plan ran: its approval says how.
+async fn settle_approval(shared: &Shared, authority: &Authority, well: bool) -> Result<()> {
+    let Some(id) = &authority.approval else {
+        return Ok(());
+    };
+    let input = if well {
+        Input::RanWell
+    } else {
+        Input::RanBadly
+    };
+    if let Ok(to) = step(ApprovalState::Approved, input) {
+        let now = shared.clock.now();
+        let by = authority.who.clone();
+        stored(
+            shared
+                .store
+                .decide(id.clone(), ApprovalState::Approved, to, by, now),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Looks until there is an outcome.
+pub(crate) async fn measure(shared: &Arc<Shared>, errand: &Errand, acted: Timestamp) -> Outcome {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let (process, events) = shared.look_since(&errand.process, acted).await;
+        let own = match shared.open_of(&errand.process) {
+            Some(incident) => {
+                let playbook = errand.playbook.clone();
+                shared
+                    .blocking(move |shared| {
+                        let facts = &shared.facts;
+                        shared.mind.verify(&playbook, &incident, acted, facts)
+                    })
+                    .await
+                    .unwrap_or(Check::None)
+            }
+            None => Check::None,
+        };
+        let age = until(acted, shared.clock.now());
+        let seen = Seen {
+            process: process.as_ref(),
+            events: &events,
+            age,
+            window: shared.settings().verify_window,
+        };
+        if let Some(outcome) = verify::check(&errand.plan, own, seen) {
+            return outcome;
+        }
+        if age > LONGEST * 2 {
+            return Outcome::Unknown("it came to no rest".into());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the loop needs of the brain.
+//!
+//! Every question may read logs and run scripts, so they are asked from a blocking thread.
+//! The binary answers with the real playbooks, tests with scripted ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brain::{Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookRun, Proposal, Recording};
+use jiff::Timestamp;
+use serde_json::Value;
+use supervisor::ProcessName;
+
+/// What a question comes with.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Asking {
+    /// May machines act on this process without asking?
+    pub autonomous: bool,
+    /// When playbooks last ran on this process.
+    pub runs: Vec<PlaybookRun>,
+}
+
+/// What the brain makes of an incident.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Diagnosis {
+    /// Which illness it is.
+    pub fingerprint: Option<Fingerprint>,
+    /// What to do; nothing when no playbook matches.
+    pub proposal: Option<Proposal>,
+    /// Which playbooks were asked, and why they did or did not win, as JSON.
+    pub trail: Value,
+    /// What was asked and answered, for replay.
+    pub recording: Option<Recording>,
+}
+
+/// What a playbook's own check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It has none: the default check decides.
+    None,
+    /// Not yet.
+    Wait,
+    /// The trouble is gone.
+    Passed,
+    /// It is not.
+    Failed,
+}
+
+/// Thinks. Nothing it does changes anything.
+pub trait Mind: Send + Sync {
+    /// What to do about an incident, by its newest symptom.
+    fn diagnose(&self, incident: &Incident, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis;
+
+    /// What to do about a process of which no event tells.
+    fn look(&self, process: &ProcessName, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis;
+
+    /// The check of the playbook that acted at `acted`.
+    fn verify(
+        &self,
+        playbook: &PlaybookId,
+        incident: &Incident,
+        acted: Timestamp,
+        facts: &Arc<dyn Facts>,
+    ) -> Check;
+
+    /// What the playbook wants when its plan did not help.
+    fn on_failure(
+        &self,
+        playbook: &PlaybookId,
+        incident: &Incident,
+        acted: Timestamp,
+        facts: &Arc<dyn Facts>,
+    ) -> Option<Plan>;
+
+    /// How long the playbook rests between two runs on a process, if it says so.
+    fn cooldown(&self, playbook: &str) -> Option<Duration>;
+}

@@ -1,0 +1,455 @@
+//! Asking people, and what becomes of their answers.
+//!
+//! The row of an approval is moved by compare-and-set in the store; the moves themselves are
+//! [`approval::step`]. A question belongs to one plan of one incident: when either changes,
+//! it is withdrawn and its answer no longer counts.
+
+use std::sync::Arc;
+
+use brain::{
+    Action, Approval, ApprovalState, Decision, IncidentInput, IncidentState, Plan, PlaybookId,
+    ProcessFacts, Proposal,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use supervisor::{Caller, ControlError, ProcessName, Via, after};
+
+use crate::approval::{self, Input, MOST_OPEN, Preconditions, may_decide, new_id};
+use crate::carry::{Authority, Errand, carry_out, escalate, note_rows};
+use crate::policy::Risk;
+use crate::shared::{Shared, stored};
+use crate::worker::Result;
+
+/// The name under which the machine itself decides.
+const MACHINE: &str = "mhost";
+
+/// Asks. False when too many questions are open already.
+pub(crate) async fn ask(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    facts: &ProcessFacts,
+    proposal: &Proposal,
+    digest: &str,
+) -> Result<bool> {
+    withdraw(shared, &errand.process, None, "another plan took its place").await?;
+    let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
+    if open.len() >= MOST_OPEN {
+        return Ok(false);
+    }
+    let now = shared.clock.now();
+    let settings = shared.settings();
+    let (calls, steps): (Vec<_>, Vec<_>) = errand
+        .plan
+        .steps
+        .iter()
+        .cloned()
+        .partition(|step| matches!(step.action, Action::Escalate { .. }));
+    let approval = Approval {
+        id: new_id(),
+        incident: errand.incident,
+        process: errand.process.clone(),
+        playbook: errand.playbook.clone(),
+        plan: Plan { steps, ask: None },
+        digest: digest.to_owned(),
+        risk: errand.risk.as_str().to_owned(),
+        reason: proposal.cause.clone(),
+        preconditions: json!(Preconditions::of(facts)),
+        created: now,
+        expires: after(now, settings.approval_timeout),
+        state: ApprovalState::Pending,
+        decided_by: None,
+        decided_at: None,
+    };
+    let authority = of_playbook(
+        &approval.playbook,
+        &settings.role,
+        Some(approval.id.clone()),
+    );
+    let proposed = Errand {
+        plan: approval.plan.clone(),
+        ..errand.clone()
+    };
+    note_rows(shared, &proposed, &authority, "proposed").await?;
+    // To call a person needs nobody's leave.
+    let called = Errand {
+        plan: Plan {
+            steps: calls,
+            ask: None,
+        },
+        risk: Risk::None,
+        gate: "run".into(),
+        ..errand.clone()
+    };
+    note_rows(shared, &called, &authority, "done").await?;
+    stored(shared.store.add_approval(approval.clone())).await?;
+    shared
+        .advance(&errand.process, IncidentInput::Asked)
+        .await?;
+    let story = json!({
+        "approval": approval.id, "gate": errand.gate, "expires": approval.expires,
+    });
+    shared.tell(errand.incident, "asked", story).await?;
+    shared.approver.ask(&approval).await;
+    Ok(true)
+}
+
+fn of_playbook(
+    playbook: &PlaybookId,
+    role: &supervisor::Role,
+    approval: Option<String>,
+) -> Authority {
+    let caller = Caller {
+        principal: "agent".into(),
+        role: *role,
+        via: Via::Playbook(playbook.0.clone()),
+    };
+    Authority {
+        who: caller.to_string(),
+        caller,
+        approval,
+    }
+}
+
+/// Writes the same result to all rows that wait for an approval.
+async fn mark(shared: &Shared, approval: &Approval, result: &str) -> Result<()> {
+    for row in stored(shared.store.actions(approval.incident)).await? {
+        if row.action.approval.as_deref() == Some(&approval.id)
+            && row.result.as_deref() == Some("proposed")
+        {
+            stored(shared.store.end_action(row.id, result)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves an approval by its machine. False when somebody was faster.
+async fn decide(
+    shared: &Shared,
+    approval: &Approval,
+    from: ApprovalState,
+    input: Input,
+    by: &str,
+) -> Result<bool> {
+    let Ok(to) = approval::step(from, input) else {
+        return Ok(false);
+    };
+    let now = shared.clock.now();
+    let answer = shared
+        .store
+        .decide(approval.id.clone(), from, to, by.to_owned(), now);
+    Ok(matches!(stored(answer).await?, Decision::Won(_)))
+}
+
+/// Withdraws the open question of a process, unless it is about the plan `keep`. False when
+/// it was kept.
+pub(crate) async fn withdraw(
+    shared: &Arc<Shared>,
+    process: &ProcessName,
+    keep: Option<&str>,
+    why: &str,
+) -> Result<bool> {
+    let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
+    for approval in open.iter().filter(|one| one.process == *process) {
+        if keep == Some(&approval.digest) {
+            return Ok(false);
+        }
+        if decide(
+            shared,
+            approval,
+            ApprovalState::Pending,
+            Input::Changed,
+            MACHINE,
+        )
+        .await?
+        {
+            mark(shared, approval, &format!("skipped: {why}")).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Silence is a no: ends what has run out of time. Answers with the next deadline.
+pub(crate) async fn expire(shared: &Arc<Shared>) -> Result<Option<Timestamp>> {
+    let now = shared.clock.now();
+    let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
+    let mut next = None;
+    for approval in open {
+        if approval.expires > now {
+            next = Some(next.map_or(approval.expires, |soonest: Timestamp| {
+                soonest.min(approval.expires)
+            }));
+            continue;
+        }
+        if decide(
+            shared,
+            &approval,
+            ApprovalState::Pending,
+            Input::TimePassed,
+            MACHINE,
+        )
+        .await?
+        {
+            let text = format!(
+                "Nobody answered whether to {} within the time; it was not done.",
+                names(&approval.plan)
+            );
+            turned_down(
+                shared,
+                &approval,
+                "denied: nobody answered in time",
+                MACHINE,
+                text,
+            )
+            .await?;
+        }
+    }
+    Ok(next)
+}
+
+fn names(plan: &Plan) -> String {
+    plan.steps
+        .iter()
+        .map(|step| step.action.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A no, said or silent: the incident is a person's.
+async fn turned_down(
+    shared: &Arc<Shared>,
+    approval: &Approval,
+    result: &str,
+    by: &str,
+    text: String,
+) -> Result<()> {
+    mark(shared, approval, result).await?;
+    let story = json!({"approval": approval.id, "result": result, "by": by});
+    shared.tell(approval.incident, "answered", story).await?;
+    stored(shared.store.set_outcome(approval.incident, "denied")).await?;
+    let waiting = shared.open_of(&approval.process).is_some_and(|incident| {
+        incident.id == approval.incident && incident.state == IncidentState::AwaitingApproval
+    });
+    if waiting {
+        shared
+            .advance(&approval.process, IncidentInput::Denied)
+            .await?;
+        let authority = of_playbook(&approval.playbook, &shared.settings().role, None);
+        escalate(shared, &errand_of(approval), &authority, text).await?;
+    }
+    Ok(())
+}
+
+fn errand_of(approval: &Approval) -> Errand {
+    Errand {
+        incident: approval.incident,
+        process: approval.process.clone(),
+        playbook: approval.playbook.clone(),
+        plan: approval.plan.clone(),
+        risk: match approval.risk.as_str() {
+            "none" => Risk::None,
+            "low" => Risk::Low,
+            _ => Risk::High,
+        },
+        gate: "run".into(),
+    }
+}
+
+/// An open question that this caller may decide.
+async fn decidable(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    id: &str,
+) -> std::result::Result<Approval, ControlError> {
+    let id = id.trim().to_ascii_lowercase();
+    let found = stored(shared.store.approval(id.clone()))
+        .await
+        .map_err(unrecorded)?;
+    let Some(approval) = found else {
+        let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 3)).await;
+        return Err(ControlError::Invalid {
+            message: format!("there is no question `{id}`; see `mhost agent actions`"),
+            details: open
+                .unwrap_or_default()
+                .iter()
+                .map(|one| format!("open: {} ({} {})", one.id, names(&one.plan), one.process))
+                .collect(),
+        });
+    };
+    let settings = shared.settings();
+    if let Err(needed) = may_decide(caller, &approval.plan, &settings.approvers) {
+        return Err(ControlError::Forbidden {
+            what: format!(
+                "to decide on {} of {}",
+                names(&approval.plan),
+                approval.process
+            ),
+            who: caller.to_string(),
+            needed,
+            has: caller.role,
+        });
+    }
+    if !approval::is_open(&approval) {
+        return Err(decided(&approval));
+    }
+    if approval.expires <= shared.clock.now() {
+        expire(shared).await.map_err(unrecorded)?;
+        return Err(ControlError::Conflict {
+            message: format!("question `{}` has expired, which is a no", approval.id),
+        });
+    }
+    Ok(approval)
+}
+
+fn decided(approval: &Approval) -> ControlError {
+    let by = approval.decided_by.as_deref().unwrap_or(MACHINE);
+    ControlError::Conflict {
+        message: format!(
+            "question `{}` is already {} (by {by})",
+            approval.id,
+            approval.state.as_str()
+        ),
+    }
+}
+
+pub(crate) fn unrecorded(error: brain::BrainStoreError) -> ControlError {
+    ControlError::Store {
+        message: error.to_string(),
+    }
+}
+
+/// A yes. Answers whether the plan may run now; the loop runs it.
+pub(crate) async fn approve(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    id: &str,
+) -> std::result::Result<Approval, ControlError> {
+    let approval = decidable(shared, caller, id).await?;
+    if let Some(why) = changed(shared, &approval).await {
+        withdraw(shared, &approval.process, None, &why)
+            .await
+            .map_err(unrecorded)?;
+        if shared
+            .open_of(&approval.process)
+            .is_some_and(|incident| incident.state == IncidentState::AwaitingApproval)
+        {
+            shared
+                .advance(&approval.process, IncidentInput::Superseded)
+                .await
+                .map_err(unrecorded)?;
+        }
+        shared.try_again(approval.incident);
+        shared.postpone(&approval.process);
+        return Err(ControlError::Conflict {
+            message: format!(
+                "question `{}` no longer fits: {why}; see `mhost agent actions` for a new one",
+                approval.id
+            ),
+        });
+    }
+    let by = caller.to_string();
+    let won = decide(
+        shared,
+        &approval,
+        ApprovalState::Pending,
+        Input::Approved,
+        &by,
+    )
+    .await
+    .map_err(unrecorded)?;
+    current(shared, &approval.id, won).await
+}
+
+/// A no.
+pub(crate) async fn deny(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    id: &str,
+) -> std::result::Result<Approval, ControlError> {
+    let approval = decidable(shared, caller, id).await?;
+    let by = caller.to_string();
+    let won = decide(
+        shared,
+        &approval,
+        ApprovalState::Pending,
+        Input::Denied,
+        &by,
+    )
+    .await
+    .map_err(unrecorded)?;
+    let approval = current(shared, &approval.id, won).await?;
+    let text = format!("{by} said no to {}.", names(&approval.plan));
+    turned_down(shared, &approval, &format!("denied: by {by}"), &by, text)
+        .await
+        .map_err(unrecorded)?;
+    Ok(approval)
+}
+
+async fn current(
+    shared: &Arc<Shared>,
+    id: &str,
+    won: bool,
+) -> std::result::Result<Approval, ControlError> {
+    let row = stored(shared.store.approval(id.to_owned()))
+        .await
+        .map_err(unrecorded)?;
+    match row {
+        Some(approval) if won => Ok(approval),
+        Some(approval) => Err(decided(&approval)),
+        None => Err(ControlError::Internal {
+            message: format!("approval {id} vanished"),
+        }),
+    }
+}
+
+/// What is no longer as it was when the question was asked.
+async fn changed(shared: &Arc<Shared>, approval: &Approval) -> Option<String> {
+    match shared.open_of(&approval.process) {
+        Some(incident) if incident.id == approval.incident => {}
+        _ => return Some("its incident is over".into()),
+    }
+    let facts = shared.look(&approval.process).await.map(|(facts, _)| facts);
+    match serde_json::from_value::<Preconditions>(approval.preconditions.clone()) {
+        Ok(preconditions) => preconditions.changed(facts.as_ref()),
+        Err(_) => Some("it was asked by another version of mhost".into()),
+    }
+}
+
+/// Runs an approved plan with the role of the person who approved it.
+pub(crate) async fn run_approved(shared: Arc<Shared>, approval: Approval, approver: Caller) {
+    if let Err(error) = approved(&shared, &approval, &approver).await {
+        tracing::error!(
+            process = %approval.process,
+            approval = %approval.id,
+            %error,
+            "An approved plan could not be recorded, so it was not carried on.",
+        );
+    }
+}
+
+async fn approved(shared: &Arc<Shared>, approval: &Approval, approver: &Caller) -> Result<()> {
+    let waiting = shared.open_of(&approval.process).is_some_and(|incident| {
+        incident.id == approval.incident && incident.state == IncidentState::AwaitingApproval
+    });
+    if !waiting {
+        let from = ApprovalState::Approved;
+        decide(shared, approval, from, Input::Changed, MACHINE).await?;
+        return mark(shared, approval, "skipped: its incident moved on").await;
+    }
+    let who = approver.to_string();
+    mark(shared, approval, "approved").await?;
+    let story = json!({"approval": approval.id, "result": "approved", "by": who});
+    shared.tell(approval.incident, "answered", story).await?;
+    shared
+        .advance(&approval.process, IncidentInput::Allowed)
+        .await?;
+    let authority = Authority {
+        caller: Caller {
+            principal: approver.principal.clone(),
+            role: approver.role,
+            via: Via::Playbook(approval.playbook.0.clone()),
+        },
+        who,
+        approval: Some(approval.id.clone()),
+    };
+    carry_out(shared, &errand_of(approval), &authority).await
+}

@@ -1,0 +1,369 @@
+//! What is told about incidents: the shapes of `--json`.
+
+use brain::{
+    Approval, BrainStoreError, Evidence, HistoryFilter, HistoryRow, IncidentId, IncidentState,
+    PlaybookId, StoredAction, StoredIncident, SymptomKind,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use supervisor::ProcessName;
+
+use crate::policy::Autonomy;
+use crate::shared::{Shared, stored};
+
+type Result<T> = std::result::Result<T, BrainStoreError>;
+
+/// One action of an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// When it was begun.
+    pub ts: Timestamp,
+    /// Its name.
+    pub action: String,
+    /// The process.
+    pub target: ProcessName,
+    /// `done`, `failed: …`, `pending`, `denied: …`, `refused: …`, `skipped: …`.
+    pub result: String,
+    /// What the measurement said.
+    pub outcome: Option<String>,
+    /// Who acted or would have.
+    pub by: String,
+    /// Its risk class.
+    pub risk: String,
+    /// What the gate said.
+    pub gate: String,
+    /// The approval it waits for or ran under.
+    pub approval: Option<String>,
+    /// Its arguments.
+    pub args: Value,
+}
+
+/// One line of `mhost brain history`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its id, that of the incident.
+    pub id: String,
+    /// When the incident was opened.
+    pub ts: Timestamp,
+    /// The process.
+    pub process: ProcessName,
+    /// What it began with.
+    pub trigger: String,
+    /// The playbook.
+    pub playbook: Option<PlaybookId>,
+    /// What was done, or is asked for.
+    pub actions: Vec<Act>,
+    /// What the last action said, or where the incident stands.
+    pub result: String,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Who acted last.
+    pub by: String,
+    /// A person was told to take over.
+    pub escalated: bool,
+    /// The incident.
+    pub incident: String,
+    /// Where it stands.
+    pub state: IncidentState,
+    /// The root cause in words.
+    pub cause: Option<String>,
+    /// When it ended.
+    pub closed: Option<Timestamp>,
+}
+
+/// One line of an incident's story.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// When.
+    pub ts: Timestamp,
+    /// `opened`, `diagnosed`, `gate`, `asked`, `answered`, `acted`, `verified`, `recurred`.
+    pub kind: String,
+    /// Details.
+    pub data: Value,
+}
+
+/// All that is known of an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The incident.
+    pub incident: String,
+    /// The process.
+    pub process: ProcessName,
+    /// A line for people.
+    pub title: String,
+    /// What it began with.
+    pub trigger: SymptomKind,
+    /// When.
+    pub opened: Timestamp,
+    /// When it ended.
+    pub closed: Option<Timestamp>,
+    /// Where it stands.
+    pub state: IncidentState,
+    /// Which illness it is, in words.
+    pub fingerprint: Option<String>,
+    /// The root cause.
+    pub root_cause: Option<String>,
+    /// How sure the brain is.
+    pub confidence: Option<f64>,
+    /// What that rests on.
+    pub evidence: Vec<Evidence>,
+    /// The playbook.
+    pub playbook: Option<PlaybookId>,
+    /// What was done.
+    pub actions: Vec<Act>,
+    /// What happened, in order.
+    pub story: Vec<Told>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// A person was told to take over.
+    pub escalated: bool,
+}
+
+/// An open question, in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// Its id, for `mhost agent approve`.
+    pub id: String,
+    /// The incident.
+    pub incident: String,
+    /// The process.
+    pub process: ProcessName,
+    /// The playbook.
+    pub playbook: PlaybookId,
+    /// What would be done.
+    pub plan: Vec<String>,
+    /// How risky.
+    pub risk: String,
+    /// Why.
+    pub reason: String,
+    /// When it was asked.
+    pub created: Timestamp,
+    /// When silence becomes a no.
+    pub expires: Timestamp,
+    /// Where it stands.
+    pub state: String,
+    /// Who decided.
+    pub decided_by: Option<String>,
+    /// When.
+    pub decided_at: Option<Timestamp>,
+}
+
+/// What may still be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Actions of the last hour without a person.
+    pub used: u32,
+    /// How many there may be.
+    pub max: u32,
+    /// How many on one process.
+    pub max_per_process: u32,
+    /// Failed ones in a row.
+    pub failed_in_a_row: u32,
+}
+
+/// `mhost agent status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Does the agent's own level hold?
+    pub enabled: bool,
+    /// Somebody pulled the brake: nothing is done.
+    pub stopped: bool,
+    /// The level that holds for playbooks without their own.
+    pub level: Autonomy,
+    /// `[agent] autonomy`.
+    pub agent_level: Autonomy,
+    /// `[brain] autonomy`.
+    pub brain_level: Autonomy,
+    /// Time between two slow looks.
+    pub poll_interval_ms: u64,
+    /// When the last one ended.
+    pub last_round: Option<Timestamp>,
+    /// The hour's budget.
+    pub budget: Budget,
+    /// Incidents that are not over.
+    pub open_incidents: usize,
+    /// Open questions.
+    pub pending: Vec<Question>,
+    /// Nothing is done unasked before this time.
+    pub paused_until: Option<Timestamp>,
+    /// Why.
+    pub paused_why: Option<String>,
+}
+
+/// An approval as people see it.
+pub fn question(approval: Approval) -> Question {
+    Question {
+        plan: approval
+            .plan
+            .steps
+            .iter()
+            .map(|step| describe(&step.action))
+            .collect(),
+        id: approval.id,
+        incident: approval.incident.to_string(),
+        process: approval.process,
+        playbook: approval.playbook,
+        risk: approval.risk,
+        reason: approval.reason,
+        created: approval.created,
+        expires: approval.expires,
+        state: approval.state.as_str().to_owned(),
+        decided_by: approval.decided_by,
+        decided_at: approval.decided_at,
+    }
+}
+
+/// An action in a few words: `scale_up 1`, `wait 5s`, `set_limit max_memory 150MB`.
+pub fn describe(action: &brain::Action) -> String {
+    use brain::Action as A;
+    let name = action.name();
+    match action {
+        A::Restart { instance: Some(i) } | A::KillRestart { instance: Some(i) } => {
+            format!("{name} copy {i}")
+        }
+        A::ScaleUp { by } | A::ScaleDown { by } => format!("{name} {by}"),
+        A::SetLimit { key, value } => format!("{name} {key} {value}"),
+        A::Wait(time) => format!("{name} {}", supervisor::units::format_duration(*time)),
+        _ => name.to_owned(),
+    }
+}
+
+fn act(row: StoredAction) -> Act {
+    Act {
+        args: args(&row.action.action),
+        ts: row.action.at,
+        action: row.action.action.name().to_owned(),
+        target: row.action.process,
+        result: match row.result.as_deref() {
+            None => "running".into(),
+            Some("proposed") => "pending".into(),
+            Some(result) => result.to_owned(),
+        },
+        outcome: row.outcome,
+        by: row.action.actor,
+        risk: row.action.risk,
+        gate: row.action.gate,
+        approval: row.action.approval,
+    }
+}
+
+/// What an action is called with.
+fn args(action: &brain::Action) -> Value {
+    let mut args = serde_json::json!(action);
+    if let Some(map) = args.as_object_mut() {
+        map.remove("action");
+    }
+    args
+}
+
+async fn acts(shared: &Shared, incident: IncidentId) -> Result<Vec<Act>> {
+    let rows = stored(shared.store.actions(incident)).await?;
+    Ok(rows
+        .into_iter()
+        // What was approved has a second row: the one that ran.
+        .filter(|row| row.result.as_deref() != Some("approved"))
+        .map(act)
+        .collect())
+}
+
+/// Lines of the history, newest first.
+pub(crate) async fn history(shared: &Shared, filter: HistoryFilter) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for row in stored(shared.store.history(filter)).await? {
+        let id = row
+            .incident
+            .strip_prefix("inc-")
+            .and_then(|id| id.parse().ok())
+            .map(IncidentId);
+        let actions = match id {
+            Some(id) => acts(shared, id).await?,
+            None => Vec::new(),
+        };
+        entries.push(entry(row, actions));
+    }
+    Ok(entries)
+}
+
+fn entry(row: HistoryRow, actions: Vec<Act>) -> Entry {
+    Entry {
+        result: actions
+            .last()
+            .map_or(row.result, |action| action.result.clone()),
+        id: row.id,
+        ts: row.ts,
+        process: row.process,
+        trigger: row.trigger,
+        playbook: row.playbook,
+        actions,
+        outcome: row.outcome,
+        by: row.by,
+        escalated: row.escalated,
+        incident: row.incident,
+        state: row.state,
+        cause: row.cause,
+        closed: row.closed,
+    }
+}
+
+pub(crate) async fn explain_incident(
+    shared: &Shared,
+    id: IncidentId,
+) -> Result<Option<Explanation>> {
+    match stored(shared.store.incident(id)).await? {
+        Some(row) => explain(shared, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn explain_process(
+    shared: &Shared,
+    process: ProcessName,
+) -> Result<Option<Explanation>> {
+    let newest = stored(shared.store.latest_incidents(Some(process), 1)).await?;
+    match newest.into_iter().next() {
+        Some(row) => explain(shared, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn explain_crash(shared: &Shared) -> Result<Option<Explanation>> {
+    let latest = stored(shared.store.latest_incidents(None, 100)).await?;
+    let crash = latest
+        .into_iter()
+        .find(|row| row.trigger == SymptomKind::Crash);
+    match crash {
+        Some(row) => explain(shared, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn explain(shared: &Shared, row: StoredIncident) -> Result<Explanation> {
+    let id = row.incident.id;
+    let story = stored(shared.store.steps(id)).await?;
+    Ok(Explanation {
+        actions: acts(shared, id).await?,
+        incident: id.to_string(),
+        process: row.incident.process,
+        title: row.incident.title,
+        trigger: row.trigger,
+        opened: row.incident.opened,
+        closed: row.incident.closed,
+        state: row.incident.state,
+        fingerprint: row.incident.fingerprint.map(|print| print.readable),
+        root_cause: row.cause,
+        confidence: row.confidence,
+        evidence: row.evidence,
+        playbook: row.playbook,
+        story: story
+            .into_iter()
+            .map(|step| Told {
+                ts: step.at,
+                kind: step.kind,
+                data: step.data,
+            })
+            .collect(),
+        outcome: row.outcome,
+        escalated: row.escalated,
+    })
+}

@@ -1,0 +1,385 @@
+//! One incident, from a thought to a measured outcome.
+//!
+//!   diagnose ─► policy ─► carry out ─► verify ─► resolved | escalated
+//!                 ├─ ask ───► approval, and this worker ends; a yes starts another one
+//!                 └─ refuse ► recorded, and a person is told
+//!
+//! The loop starts at most one worker per process, which is the lock: no second action can
+//! begin before the first is measured. What cannot be recorded is not done.
+
+use std::sync::Arc;
+
+use brain::{
+    Action, BrainStoreError, Incident, IncidentInput, IncidentState, Plan, ProcessFacts, Proposal,
+    Severity,
+};
+use jiff::tz::TimeZone;
+use serde_json::json;
+use supervisor::{Caller, ProcessName, Via, until};
+
+use crate::approval::digest;
+use crate::budget::Standing;
+use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, note_rows};
+use crate::mind::{Asking, Diagnosis};
+use crate::policy::{Autonomy, Case, Decision, Risk, Target, capped, decide_plan};
+use crate::question;
+use crate::shared::{Shared, stored};
+use crate::verify::RECURRENCE;
+
+pub(crate) type Result<T> = std::result::Result<T, BrainStoreError>;
+
+/// Thinks about the open incident of a process, and does what follows.
+pub(crate) async fn consider(shared: Arc<Shared>, process: ProcessName) {
+    if let Err(error) = think(&shared, &process).await {
+        tracing::error!(
+            process = %process,
+            %error,
+            "An incident could not be recorded, so nothing is done about it.",
+        );
+    }
+}
+
+async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
+    let Some(incident) = shared.open_of(process) else {
+        return Ok(());
+    };
+    if incident.state.is_busy() || incident.state.is_over() {
+        return Ok(());
+    }
+    let asking = asking(shared, process).await?;
+    let seen = incident.clone();
+    let diagnosis = shared
+        .blocking(move |shared| shared.mind.diagnose(&seen, &shared.facts, &asking))
+        .await
+        .unwrap_or_default();
+    recognise(shared, &incident, &diagnosis).await?;
+    decide(shared, &incident, diagnosis).await
+}
+
+/// Does what follows from a slow look that found something. An incident that is open takes it
+/// up, else one is opened.
+pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: Diagnosis) {
+    let done = async {
+        let incident = match shared.open_of(&process) {
+            Some(incident) => incident,
+            None => {
+                let now = shared.clock.now();
+                shared
+                    .open_new(Incident::look(process.clone(), now))
+                    .await?
+            }
+        };
+        decide(&shared, &incident, diagnosis).await
+    };
+    if let Err(error) = done.await {
+        tracing::error!(
+            process = %process,
+            %error,
+            "An incident could not be recorded, so nothing is done about it.",
+        );
+    }
+}
+
+/// What the brain should know when it is asked.
+pub(crate) async fn asking(shared: &Shared, process: &ProcessName) -> Result<Asking> {
+    let now = shared.clock.now();
+    let settings = shared.settings();
+    let enabled = shared.switch().enabled(settings.enabled);
+    Ok(Asking {
+        autonomous: settings.level("", enabled) == Autonomy::Autonomous,
+        runs: stored(shared.store.runs(process.clone(), now)).await?,
+    })
+}
+
+/// Keeps which illness it is. If it is one that was cured a moment ago, it was not cured.
+async fn recognise(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
+    let Some(fingerprint) = &diagnosis.fingerprint else {
+        return Ok(());
+    };
+    if incident.fingerprint.as_ref() != Some(fingerprint) {
+        let fingerprint = fingerprint.clone();
+        shared
+            .change(&incident.process, |incident| {
+                incident.fingerprint = Some(fingerprint);
+            })
+            .await?;
+    }
+    if !shared.try_once(incident.id, &format!("recurrence {}", fingerprint.hash)) {
+        return Ok(());
+    }
+    let latest = stored(
+        shared
+            .store
+            .latest_incidents(Some(incident.process.clone()), 5),
+    )
+    .await?;
+    let cured = latest.into_iter().find(|old| {
+        old.incident.id != incident.id
+            && old.outcome.as_deref() == Some("verified")
+            && old.incident.fingerprint.as_ref().map(|f| &f.hash) == Some(&fingerprint.hash)
+            && old
+                .incident
+                .closed
+                .is_some_and(|closed| until(closed, incident.opened) < RECURRENCE)
+    });
+    if let Some(old) = cured {
+        stored(shared.store.set_outcome(old.incident.id, "failed")).await?;
+        if let Some(playbook) = old.playbook {
+            stored(shared.store.end_run(playbook, old.incident.id, Some(false))).await?;
+        }
+        let story = json!({"of": old.incident.id.to_string()});
+        shared.tell(incident.id, "recurred", story).await?;
+    }
+    Ok(())
+}
+
+/// Puts a proposal through the policy and does what it says.
+async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis) -> Result<()> {
+    let process = &incident.process;
+    let Some(proposal) = diagnosis.proposal else {
+        return Ok(());
+    };
+    let digest = digest(&proposal.playbook.0, &proposal.plan);
+    if proposal.plan.steps.is_empty() || shared.was_tried(incident.id, &digest) {
+        return Ok(());
+    }
+    let switch = shared.switch();
+    if switch.stopped() {
+        shared.postpone(process);
+        return Ok(());
+    }
+    let Some(judged) = judge(shared, process, &proposal, Rest::Counts).await? else {
+        return Ok(());
+    };
+    let (risk, decision) = (judged.risk, judged.decision);
+    let now = shared.clock.now();
+    let errand = |gate: String| Errand {
+        incident: incident.id,
+        process: process.clone(),
+        playbook: proposal.playbook.clone(),
+        plan: proposal.plan.clone(),
+        risk,
+        gate,
+    };
+    match incident.state {
+        // A person has it. What only keeps the damage from growing is still done.
+        IncidentState::Escalated => {
+            if decision.runs() && contains(&proposal.plan) && shared.try_once(incident.id, &digest)
+            {
+                let authority = own(shared, &proposal);
+                carry_out(shared, &errand("run".into()), &authority).await?;
+            }
+            return Ok(());
+        }
+        IncidentState::AwaitingApproval => {
+            if !question::withdraw(shared, process, Some(&digest), "the plan changed").await? {
+                return Ok(());
+            }
+            shared.advance(process, IncidentInput::Superseded).await?;
+        }
+        IncidentState::Diagnosing | IncidentState::Planned => {
+            shared.advance(process, IncidentInput::TakenUp).await?;
+        }
+        IncidentState::Open => {}
+        IncidentState::Acting
+        | IncidentState::Verifying
+        | IncidentState::Resolved
+        | IncidentState::Closed => return Ok(()),
+    }
+    if !shared.try_once(incident.id, &digest) {
+        return Ok(());
+    }
+    shared.advance(process, IncidentInput::Thinking).await?;
+    stored(shared.store.set_proposal(incident.id, proposal.clone())).await?;
+    let story = json!({
+        "playbook": proposal.playbook,
+        "cause": proposal.cause,
+        "confidence": proposal.confidence,
+        "evidence": proposal.evidence,
+        "plan": proposal.plan,
+        "trail": diagnosis.trail,
+    });
+    shared.tell(incident.id, "diagnosed", story).await?;
+    if let Some(recording) = diagnosis.recording {
+        stored(shared.store.keep_recording(incident.id, now, recording)).await?;
+    }
+    shared.advance(process, IncidentInput::Proposed).await?;
+    let story = json!({"risk": risk, "level": judged.level, "decision": decision});
+    shared.tell(incident.id, "gate", story).await?;
+    match decision {
+        Decision::Run | Decision::RunAndReport => {
+            shared.advance(process, IncidentInput::Allowed).await?;
+            let authority = own(shared, &proposal);
+            carry_out(shared, &errand("run".into()), &authority).await?;
+        }
+        Decision::Ask(why) => {
+            let errand = errand(format!("ask: {why}"));
+            if question::ask(shared, &errand, &judged.facts, &proposal, &digest).await? {
+                if judged.standing.exhausted() && shared.may_tell_budget() {
+                    shared
+                        .announce(incident, Severity::Warning, false, why)
+                        .await;
+                }
+            } else {
+                let why = "too many questions are open".to_owned();
+                refuse(shared, incident, errand, &proposal, why).await?;
+            }
+        }
+        Decision::Refuse(why) => {
+            let errand = errand(format!("refuse: {why}"));
+            refuse(shared, incident, errand, &proposal, why).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What the policy says, with what it was said on.
+struct Judged {
+    facts: ProcessFacts,
+    level: Autonomy,
+    standing: Standing,
+    risk: Risk,
+    decision: Decision,
+}
+
+/// Does a playbook rest after its last run?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Counts,
+    /// What follows belongs to that run.
+    Over,
+}
+
+/// Asks the policy. Nothing when the process is gone.
+async fn judge(
+    shared: &Arc<Shared>,
+    process: &ProcessName,
+    proposal: &Proposal,
+    rest: Rest,
+) -> Result<Option<Judged>> {
+    let Some((facts, crashes)) = shared.look(process).await else {
+        return Ok(None);
+    };
+    let settings = shared.settings();
+    let target = Target::of(&facts, crashes);
+    let playbook = &proposal.playbook.0;
+    let mut standing = shared.standing(process, playbook).await?;
+    if rest == Rest::Over {
+        standing.cooling = None;
+    }
+    let now = shared.clock.now();
+    let enabled = shared.switch().enabled(settings.enabled);
+    let level = settings.level(playbook, enabled);
+    let case = Case {
+        level,
+        target: &target,
+        bounds: &settings.bounds,
+        standing: &standing,
+        quiet: settings
+            .quiet_hours
+            .is_some_and(|hours| hours.contains(now, &TimeZone::system())),
+        blocked: &settings.blocked,
+        role: settings.role,
+        confidence: proposal.confidence,
+    };
+    let (risk, decision) = decide_plan(&case, &proposal.plan);
+    Ok(Some(Judged {
+        facts,
+        level: capped(level, target.autonomy),
+        standing,
+        risk,
+        decision,
+    }))
+}
+
+/// Does what a playbook wants after its plan failed: tells people, and contains the damage if
+/// the policy lets it. Anything else is a person's, who has the incident now.
+pub(crate) async fn otherwise(shared: &Arc<Shared>, errand: &Errand, plan: Plan) -> Result<()> {
+    let proposal = Proposal {
+        cause: String::new(),
+        confidence: 1.0,
+        evidence: Vec::new(),
+        plan,
+        playbook: errand.playbook.clone(),
+    };
+    let judged = judge(shared, &errand.process, &proposal, Rest::Over).await?;
+    let Some(judged) = judged else {
+        return Ok(());
+    };
+    let all = judged.decision.runs() && contains(&proposal.plan);
+    let steps = proposal.plan.steps.iter().cloned();
+    let errand = Errand {
+        plan: Plan {
+            steps: steps
+                .filter(|step| all || !step.action.changes_state())
+                .collect(),
+            ask: None,
+        },
+        risk: judged.risk,
+        gate: "run".into(),
+        ..errand.clone()
+    };
+    do_steps(shared, &errand, &own(shared, &proposal)).await
+}
+
+/// Does a plan only stop what is already going wrong?
+fn contains(plan: &Plan) -> bool {
+    let mut changing = plan
+        .steps
+        .iter()
+        .filter(|step| step.action.changes_state())
+        .peekable();
+    changing.peek().is_some() && changing.all(|step| matches!(step.action, Action::Halt { .. }))
+}
+
+/// The agent's own leave: the role it is given, and no person's.
+fn own(shared: &Shared, proposal: &Proposal) -> Authority {
+    let caller = Caller {
+        principal: "agent".into(),
+        role: shared.settings().role,
+        via: Via::Playbook(proposal.playbook.0.clone()),
+    };
+    Authority {
+        who: caller.to_string(),
+        caller,
+        approval: None,
+    }
+}
+
+/// Records what was not done, says what may be said, and hands the incident to a person.
+async fn refuse(
+    shared: &Arc<Shared>,
+    incident: &Incident,
+    errand: Errand,
+    proposal: &Proposal,
+    why: String,
+) -> Result<()> {
+    let authority = own(shared, proposal);
+    let (changing, talking): (Vec<_>, Vec<_>) = errand
+        .plan
+        .steps
+        .iter()
+        .cloned()
+        .partition(|step| step.action.changes_state());
+    let part = |steps, gate: &str, risk| Errand {
+        plan: Plan { steps, ask: None },
+        gate: gate.to_owned(),
+        risk,
+        ..errand.clone()
+    };
+    let refused = part(changing, &format!("refuse: {why}"), errand.risk);
+    note_rows(shared, &refused, &authority, &format!("refused: {why}")).await?;
+    let said = part(talking, "run", Risk::None);
+    note_rows(shared, &said, &authority, "done").await?;
+    shared
+        .advance(&incident.process, IncidentInput::Denied)
+        .await?;
+    stored(shared.store.set_outcome(incident.id, "refused")).await?;
+    let names: Vec<_> = refused.plan.steps.iter().map(|s| s.action.name()).collect();
+    let text = format!(
+        "{} Not done: {}, because {why}.",
+        proposal.cause,
+        names.join(", ")
+    );
+    escalate(shared, &errand, &authority, text).await
+}

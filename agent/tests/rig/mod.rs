@@ -1,0 +1,429 @@
+//! A world without processes: fakes that the agent cannot tell from the real thing.
+
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a fake world: what fails here fails the test"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agent::{
+    Agent, AgentHandle, Approver, Asking, Check, Diagnosis, Mind, Notice, Parts, Revisions,
+    Settings,
+};
+use async_trait::async_trait;
+use brain::{
+    Action, Approval, BrainStore, Facts, Fingerprint, Incident, InstanceFacts, LogHit, Plan,
+    PlaybookId, ProcessFacts, Proposal, Sample, Step,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use supervisor::{
+    Bus, Caller, Clock, Control, ControlError, Event, EventKind, HealthStatus, ProcessName,
+    ProcessSpec, Reply, Request, Role, Status, Tasks, Via, until,
+};
+use tokio::sync::broadcast;
+
+/// What a command does to the world.
+pub type Effect = Box<dyn Fn(&mut World, &str) -> Result<(), ControlError> + Send>;
+/// What the brain would say.
+pub type Thought = Box<dyn Fn(&Incident) -> Option<Proposal> + Send>;
+/// What a slow look would find.
+pub type Look = Box<dyn Fn(&ProcessName) -> Option<Proposal> + Send>;
+
+pub struct World {
+    pub processes: BTreeMap<String, ProcessFacts>,
+    pub events: Vec<Event>,
+    pub calls: Vec<String>,
+    pub asked: Vec<Approval>,
+    pub told: Vec<Notice>,
+    pub effect: Effect,
+    pub thought: Thought,
+    pub silent: Look,
+    pub otherwise: Vec<Action>,
+    pub check: Check,
+    pub fingerprint: bool,
+    clock: Clock,
+    bus: Bus,
+}
+
+impl World {
+    /// Something happens.
+    pub fn event(&mut self, process: &str, kind: EventKind) {
+        let event = Event {
+            id: self.events.len() as i64 + 1,
+            at: self.clock.now(),
+            process: process.parse().unwrap(),
+            instance: Some(0),
+            kind,
+            data: json!({"code": 1, "failures": 3}),
+            actor: "system".into(),
+        };
+        self.events.push(event.clone());
+        self.bus.publish(event);
+    }
+
+    pub fn set(&mut self, process: &str, state: Status, health: HealthStatus) {
+        let facts = self.processes.get_mut(process).unwrap();
+        facts.state = state;
+        let one = &mut facts.instances[0];
+        one.state = state;
+        one.health = health;
+        one.alive = matches!(state, Status::Online | Status::Starting);
+        one.generation += u64::from(state == Status::Online);
+        one.uptime_ms = one.alive.then_some(120_000);
+    }
+
+    pub fn add(&mut self, name: &str) {
+        let name: ProcessName = name.parse().unwrap();
+        let facts = ProcessFacts {
+            name: name.clone(),
+            state: Status::Online,
+            detail: "online".into(),
+            held: false,
+            wanted: true,
+            desired: 1,
+            instances: vec![InstanceFacts {
+                index: 0,
+                pid: Some(10),
+                alive: true,
+                state: Status::Online,
+                rss_bytes: None,
+                cpu_percent: None,
+                uptime_ms: Some(120_000),
+                health: HealthStatus::Off,
+                probe_failures: 0,
+                probe_down_ms: None,
+                probe_error: None,
+                generation: 1,
+            }],
+            restarts: 0,
+            tags: vec![],
+            autonomy: None,
+            max_memory: None,
+            max_restarts: 0,
+            configured_instances: 1,
+            depends_on: vec![],
+            changed_at: None,
+            has_previous: false,
+            config: json!({}),
+        };
+        self.processes.insert(name.to_string(), facts);
+    }
+}
+
+#[derive(Clone)]
+pub struct Shared(pub Arc<Mutex<World>>);
+
+impl Facts for Shared {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().clock.now()
+    }
+    fn process(&self, name: &ProcessName) -> Option<ProcessFacts> {
+        self.0.lock().unwrap().processes.get(name.as_str()).cloned()
+    }
+    fn processes(&self) -> Vec<ProcessName> {
+        let world = self.0.lock().unwrap();
+        world.processes.keys().map(|k| k.parse().unwrap()).collect()
+    }
+    fn events(&self, name: &ProcessName, kind: Option<EventKind>, window: Duration) -> Vec<Event> {
+        let world = self.0.lock().unwrap();
+        let now = world.clock.now();
+        world
+            .events
+            .iter()
+            .filter(|event| event.process == *name && until(event.at, now) <= window)
+            .filter(|event| kind.is_none_or(|kind| event.kind == kind))
+            .cloned()
+            .collect()
+    }
+    fn samples(&self, _: &ProcessName, _: Duration) -> Vec<Sample> {
+        vec![]
+    }
+    fn log_lines(&self, _: &ProcessName, _: &str, _: Duration, _: usize) -> Vec<LogHit> {
+        vec![]
+    }
+    fn log_count(&self, _: &ProcessName, _: &str, _: Duration) -> u64 {
+        0
+    }
+    fn log_bytes(&self, _: &ProcessName, _: Duration) -> u64 {
+        0
+    }
+    fn port_holder(&self, _: u16) -> Option<(i32, String)> {
+        None
+    }
+}
+
+#[async_trait]
+impl Control for Shared {
+    async fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ControlError> {
+        let text = format!(
+            "{} {} as {:?}",
+            request.command.name(),
+            request.command.subject(),
+            caller.role
+        );
+        let mut world = self.0.lock().unwrap();
+        world.calls.push(text.clone());
+        let effect = std::mem::replace(&mut world.effect, Box::new(|_, _| Ok(())));
+        let result = effect(&mut world, request.command.name());
+        world.effect = effect;
+        result.map(|()| Reply::Ok)
+    }
+    fn watch(&self, _: &Caller) -> Result<broadcast::Receiver<Arc<Event>>, ControlError> {
+        Ok(self.0.lock().unwrap().bus.subscribe())
+    }
+}
+
+#[async_trait]
+impl Revisions for Shared {
+    async fn previous(&self, _: &ProcessName) -> Option<ProcessSpec> {
+        None
+    }
+}
+
+impl Mind for Shared {
+    fn diagnose(&self, incident: &Incident, _: &Arc<dyn Facts>, _: &Asking) -> Diagnosis {
+        let world = self.0.lock().unwrap();
+        Diagnosis {
+            fingerprint: world.fingerprint.then(|| Fingerprint {
+                hash: "00000000000000aa".into(),
+                readable: "crash".into(),
+            }),
+            proposal: (world.thought)(incident),
+            ..Diagnosis::default()
+        }
+    }
+    fn look(&self, process: &ProcessName, _: &Arc<dyn Facts>, _: &Asking) -> Diagnosis {
+        let world = self.0.lock().unwrap();
+        Diagnosis {
+            proposal: (world.silent)(process),
+            ..Diagnosis::default()
+        }
+    }
+    fn verify(&self, _: &PlaybookId, _: &Incident, _: Timestamp, _: &Arc<dyn Facts>) -> Check {
+        self.0.lock().unwrap().check
+    }
+    fn on_failure(
+        &self,
+        _: &PlaybookId,
+        _: &Incident,
+        _: Timestamp,
+        _: &Arc<dyn Facts>,
+    ) -> Option<Plan> {
+        let world = self.0.lock().unwrap();
+        let steps = world.otherwise.iter().map(|action| Step {
+            action: action.clone(),
+            why: "it did not help".into(),
+        });
+        let steps: Vec<_> = steps.collect();
+        (!steps.is_empty()).then_some(Plan { steps, ask: None })
+    }
+    fn cooldown(&self, _: &str) -> Option<Duration> {
+        None
+    }
+}
+
+#[async_trait]
+impl Approver for Shared {
+    async fn ask(&self, approval: &Approval) {
+        self.0.lock().unwrap().asked.push(approval.clone());
+    }
+    async fn announce(&self, notice: &Notice) {
+        self.0.lock().unwrap().told.push(notice.clone());
+    }
+}
+
+/// A proposal of one playbook.
+pub fn proposal(playbook: &str, actions: Vec<Action>) -> Proposal {
+    Proposal {
+        cause: "api lost its mind".into(),
+        confidence: 0.9,
+        evidence: vec![],
+        plan: Plan {
+            steps: actions
+                .into_iter()
+                .map(|action| Step {
+                    action,
+                    why: "it may help".into(),
+                })
+                .collect(),
+            ask: None,
+        },
+        playbook: PlaybookId(playbook.into()),
+    }
+}
+
+pub fn restart() -> Action {
+    Action::Restart { instance: None }
+}
+
+pub fn person(role: Role) -> Caller {
+    Caller {
+        principal: "ana".into(),
+        role,
+        via: Via::Cli,
+    }
+}
+
+/// An agent in a world of its own. Time is paused and moves when nobody works.
+pub struct Rig {
+    pub world: Shared,
+    pub agent: AgentHandle,
+    pub tasks: Tasks,
+    pub clock: Clock,
+    settings: Settings,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// One process `api` that is online; a restart brings it back; the brain says `actions`
+    /// whenever it is asked about a crash or a failing probe.
+    pub async fn new(actions: Vec<Action>) -> Rig {
+        Rig::with(Settings::default(), actions).await
+    }
+
+    pub async fn with(settings: Settings, actions: Vec<Action>) -> Rig {
+        let clock = Clock::system();
+        let mut world = World {
+            processes: BTreeMap::new(),
+            events: vec![],
+            calls: vec![],
+            asked: vec![],
+            told: vec![],
+            effect: Box::new(|world, command| {
+                match command {
+                    "process.restart" | "process.start" => {
+                        world.set("api", Status::Online, HealthStatus::Pass);
+                    }
+                    "process.hold" => world.set("api", Status::Errored, HealthStatus::Off),
+                    _ => {}
+                }
+                Ok(())
+            }),
+            thought: Box::new(move |_| Some(proposal("bring-back", actions.clone()))),
+            silent: Box::new(|_| None),
+            otherwise: vec![],
+            check: Check::None,
+            fingerprint: false,
+            clock: clock.clone(),
+            bus: Bus::new(),
+        };
+        world.add("api");
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            switch: Some(folder.path().join("agent.json")),
+            ..settings
+        };
+        let world = Shared(Arc::new(Mutex::new(world)));
+        Rig::start(world, clock, settings, folder).await
+    }
+
+    async fn start(
+        world: Shared,
+        clock: Clock,
+        settings: Settings,
+        folder: tempfile::TempDir,
+    ) -> Rig {
+        let (store, _thread) = BrainStore::open(&folder.path().join("history.db")).unwrap();
+        let tasks = Tasks::new();
+        let agent = Agent::start(
+            Parts {
+                control: Arc::new(world.clone()),
+                revisions: Arc::new(world.clone()),
+                store,
+                mind: Arc::new(world.clone()),
+                facts: Arc::new(world.clone()),
+                approver: Arc::new(world.clone()),
+                clock: clock.clone(),
+                settings: settings.clone(),
+            },
+            &tasks,
+        )
+        .await
+        .unwrap();
+        Rig {
+            world,
+            agent,
+            tasks,
+            clock,
+            settings,
+            folder,
+        }
+    }
+
+    /// The daemon dies and comes back.
+    pub async fn reborn(self) -> Rig {
+        assert!(self.tasks.shutdown(Duration::from_secs(5)).await.is_empty());
+        let Rig {
+            world,
+            clock,
+            settings,
+            folder,
+            ..
+        } = self;
+        Rig::start(world, clock, settings, folder).await
+    }
+
+    pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.world.0.lock().unwrap())
+    }
+
+    /// `api` dies and stays down.
+    pub fn crash(&self) {
+        self.change(|world| {
+            world.set("api", Status::Errored, HealthStatus::Off);
+            world.event("api", EventKind::Crash);
+        });
+    }
+
+    pub fn calls(&self) -> Vec<String> {
+        self.change(|world| world.calls.clone())
+    }
+
+    /// Lets paused time pass.
+    pub async fn pass(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// Lets time pass until something is true, at most `seconds`.
+    pub async fn until(&self, what: &str, seconds: u64, mut ready: impl AsyncFnMut(&Rig) -> bool) {
+        for _ in 0..seconds * 5 {
+            if ready(self).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let history = self.agent.history(Default::default()).await.unwrap();
+        panic!(
+            "never: {what}\ncalls: {:?}\nhistory: {history:#?}",
+            self.calls()
+        );
+    }
+
+    /// Waits until the newest incident ended or stands like this: `outcome`.
+    pub async fn outcome(&self, wanted: &str, seconds: u64) -> agent::Entry {
+        self.until(&format!("outcome {wanted}"), seconds, async |rig: &Rig| {
+            let history = rig.agent.history(Default::default()).await.unwrap();
+            history.first().and_then(|row| row.outcome.as_deref()) == Some(wanted)
+        })
+        .await;
+        self.agent
+            .history(Default::default())
+            .await
+            .unwrap()
+            .remove(0)
+    }
+
+    /// Waits for an open question.
+    pub async fn question(&self) -> agent::Question {
+        self.until("a question", 60, async |rig: &Rig| {
+            !rig.agent.status().await.unwrap().pending.is_empty()
+        })
+        .await;
+        self.agent.status().await.unwrap().pending.remove(0)
+    }
+}
