@@ -46,6 +46,8 @@ pub enum State {
         generation: Generation,
         /// When it was ordered.
         since: Timestamp,
+        /// Why it follows an earlier run; none for a fresh start.
+        cause: Option<Reason>,
     },
     /// Running; its probes have not all passed yet, or it has not lived long enough.
     Starting {
@@ -91,6 +93,8 @@ pub enum Hold {
         next_at: Timestamp,
         /// The number of this attempt, from 1.
         attempt: u32,
+        /// What made it fail.
+        cause: Reason,
     },
     /// `max_restarts` crashes in a row: nobody tries again before somebody asks.
     Breaker,

@@ -1,0 +1,460 @@
+//! Every pair of state and input, the rules of counters, and random lives.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn rules() -> Rules {
+    Rules {
+        max_restarts: 0,
+        min_uptime: Duration::from_secs(1),
+        stable_after: Duration::from_secs(60),
+        restart_delay: Duration::from_millis(100),
+        max_restart_delay: Duration::from_secs(30),
+        grace_period: Duration::from_secs(10),
+        stop_signal: Signal::TERM,
+        autorestart: Autorestart::OnFailure,
+        start_timeout: Duration::from_secs(30),
+        probed: false,
+        kill_tree: true,
+        jitter: None,
+    }
+}
+
+fn at(millis: u64) -> Timestamp {
+    after(Timestamp::UNIX_EPOCH, Duration::from_millis(millis))
+}
+
+fn process(pid: i32) -> ProcessRef {
+    ProcessRef {
+        pid,
+        start_time: 1,
+        boot_id: "b".into(),
+    }
+}
+
+fn run() -> Run {
+    Run {
+        generation: 1,
+        process: process(7),
+        started_at: at(0),
+    }
+}
+
+fn saved(state: State) -> Saved {
+    let counters = crate::state::Counters {
+        generation: 1,
+        ..Default::default()
+    };
+    Saved {
+        state,
+        counters,
+        ..Saved::default()
+    }
+}
+
+/// One of each state, with every hold.
+fn all_states() -> Vec<State> {
+    let stopping = |exit, then| State::Stopping {
+        run: run(),
+        then,
+        reason: Reason::Manual,
+        deadline: at(10_000),
+        killed: false,
+        exit,
+    };
+    let errored = |hold| State::Errored { hold };
+    vec![
+        State::Stopped,
+        State::Spawning {
+            generation: 1,
+            since: at(0),
+            cause: None,
+        },
+        State::Starting { run: run() },
+        State::Online {
+            run: run(),
+            since: at(0),
+        },
+        stopping(None, AfterStop::Stay),
+        stopping(Some(ExitStatus::Code(0)), AfterStop::Start),
+        errored(Hold::Retrying {
+            next_at: at(100),
+            attempt: 1,
+            cause: Reason::Crash,
+        }),
+        errored(Hold::Breaker),
+        errored(Hold::Held {
+            by: "p".into(),
+            reason: "r".into(),
+        }),
+        errored(Hold::NoAutorestart),
+        errored(Hold::Unkillable { run: run() }),
+    ]
+}
+
+fn all_inputs() -> Vec<Input> {
+    let missing = SpawnError::NotFound {
+        program: "x".into(),
+        hint: String::new(),
+    };
+    vec![
+        Input::Start,
+        Input::Stop {
+            reason: Reason::Manual,
+            force: false,
+            signal: None,
+        },
+        Input::Stop {
+            reason: Reason::Manual,
+            force: true,
+            signal: None,
+        },
+        Input::Restart {
+            reason: Reason::Manual,
+            force: false,
+        },
+        Input::Restart {
+            reason: Reason::Cron,
+            force: false,
+        },
+        Input::Hold {
+            by: "p".into(),
+            reason: "r".into(),
+        },
+        Input::ClearError,
+        Input::Spawned(process(9)),
+        Input::SpawnFailed(missing),
+        Input::SpawnLost,
+        Input::Exited(ExitStatus::Code(1)),
+        Input::Exited(ExitStatus::Unknown),
+        Input::TreeGone,
+        Input::Ready,
+        Input::ProbeFailed,
+        Input::MemoryExceeded { rss: 2, limit: 1 },
+        Input::Woken,
+    ]
+}
+
+/// What must hold after any step, whatever led to it.
+fn check_invariants(before: &Saved, input: &Input, after: &Saved, effects: &[Effect]) {
+    let spawns = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Spawn { .. }))
+        .count();
+    assert!(spawns <= 1);
+    if spawns == 1 {
+        assert!(
+            matches!(after.state, State::Spawning { .. }),
+            "a spawn is written as intention: {after:?}"
+        );
+        let had_leader =
+            before.state.run().is_some() && !matches!(before.state, State::Stopping { .. });
+        assert!(
+            !had_leader,
+            "{input:?} spawned beside a live run: {before:?}"
+        );
+        assert!(
+            after.counters.generation == before.counters.generation + 1,
+            "generations rise by one"
+        );
+        assert!(
+            matches!(effects.last(), Some(Effect::Spawn { .. })),
+            "a spawn is the last effect"
+        );
+    }
+    if matches!(
+        before.state,
+        State::Errored {
+            hold: Hold::Held { .. }
+        }
+    ) && matches!(input, Input::Woken)
+    {
+        assert_eq!(before, after, "nobody is woken from a hold");
+    }
+}
+
+#[test]
+fn every_pair_is_decided() {
+    let mut refused = 0;
+    for state in all_states() {
+        for input in all_inputs() {
+            let before = saved(state.clone());
+            match step(&before, input.clone(), &rules(), at(5_000)) {
+                Ok((after, effects)) => check_invariants(&before, &input, &after, &effects),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    // Illegal are: all but three inputs while spawning, a spawn's answer elsewhere, an exit
+    // where there is no leader, a start of what will not die.
+    assert_eq!(
+        refused, 62,
+        "the number of illegal pairs has changed: look at each"
+    );
+}
+
+#[test]
+fn a_crash_is_retried_with_growing_delays() {
+    let mut now = 0;
+    let mut life = saved(State::Stopped);
+    life = step(&life, Input::Start, &rules(), at(now))
+        .expect("starts")
+        .0;
+    let mut delays = Vec::new();
+    for pid in 0..11 {
+        life = step(&life, Input::Spawned(process(pid)), &rules(), at(now))
+            .expect("spawned")
+            .0;
+        life = step(&life, Input::Exited(ExitStatus::Code(1)), &rules(), at(now))
+            .expect("crashed")
+            .0;
+        let State::Errored {
+            hold: Hold::Retrying { next_at, .. },
+        } = &life.state
+        else {
+            panic!("{life:?}")
+        };
+        let wait = until(at(now), *next_at).as_millis() as u64;
+        delays.push(wait);
+        now += wait;
+        life = step(&life, Input::Woken, &rules(), at(now))
+            .expect("woken")
+            .0;
+    }
+    assert_eq!(
+        delays,
+        [
+            100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000
+        ]
+    );
+    assert_eq!(life.counters.restarts, 10);
+}
+
+#[test]
+fn the_breaker_opens_after_so_many_short_runs() {
+    let rules = Rules {
+        max_restarts: 3,
+        ..rules()
+    };
+    let mut life = step(&saved(State::Stopped), Input::Start, &rules, at(0))
+        .expect("starts")
+        .0;
+    for pid in 0..2 {
+        life = step(&life, Input::Spawned(process(pid)), &rules, at(0))
+            .expect("spawned")
+            .0;
+        life = step(&life, Input::Exited(ExitStatus::Code(1)), &rules, at(0))
+            .expect("crashed")
+            .0;
+        life = step(&life, Input::Woken, &rules, at(100_000))
+            .expect("woken")
+            .0;
+    }
+    life = step(&life, Input::Spawned(process(9)), &rules, at(0))
+        .expect("spawned")
+        .0;
+    let (held, _) =
+        step(&life, Input::Exited(ExitStatus::Code(1)), &rules, at(0)).expect("crashed");
+    assert_eq!(
+        held.state,
+        State::Errored {
+            hold: Hold::Breaker
+        }
+    );
+    // A longer run in between starts the count again.
+    let (again, _) =
+        step(&life, Input::Exited(ExitStatus::Code(1)), &rules, at(1_500)).expect("crashed");
+    assert!(
+        matches!(
+            again.state,
+            State::Errored {
+                hold: Hold::Retrying { .. }
+            }
+        ),
+        "{again:?}"
+    );
+    assert_eq!(again.counters.breaker, 0);
+}
+
+#[test]
+fn a_job_that_ends_well_stays_down() {
+    let online = saved(State::Online {
+        run: run(),
+        since: at(0),
+    });
+    let done = Input::Exited(ExitStatus::Code(0));
+    let (after, _) = step(&online, done.clone(), &rules(), at(9)).expect("exited");
+    assert_eq!(after.state, State::Stopped);
+    let always = Rules {
+        autorestart: Autorestart::Always,
+        ..rules()
+    };
+    let (after, _) = step(&online, done, &always, at(9)).expect("exited");
+    assert!(matches!(
+        after.state,
+        State::Errored {
+            hold: Hold::Retrying { .. }
+        }
+    ));
+}
+
+#[test]
+fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
+    let online = saved(State::Online {
+        run: run(),
+        since: at(0),
+    });
+    let stop = Input::Stop {
+        reason: Reason::Manual,
+        force: false,
+        signal: None,
+    };
+    let (stopping, effects) = step(&online, stop, &rules(), at(0)).expect("stops");
+    let term = Effect::Signal {
+        run: run(),
+        signal: Signal::TERM,
+        scope: Scope::Tree,
+    };
+    assert!(effects.contains(&term));
+    assert_eq!(wake_at(&stopping, &rules()), Some(at(10_000)));
+    let (killed, effects) = step(&stopping, Input::Woken, &rules(), at(10_000)).expect("woken");
+    assert!(effects.contains(&Effect::Signal {
+        run: run(),
+        signal: Signal::KILL,
+        scope: Scope::Tree
+    }));
+    let (stuck, _) = step(&killed, Input::Woken, &rules(), at(15_000)).expect("woken");
+    assert_eq!(
+        stuck.state,
+        State::Errored {
+            hold: Hold::Unkillable { run: run() }
+        }
+    );
+    let (gone, _) = step(
+        &stuck,
+        Input::Exited(ExitStatus::Signal(9)),
+        &rules(),
+        at(20_000),
+    )
+    .expect("exited");
+    assert_eq!(gone.state, State::Stopped);
+}
+
+#[test]
+fn an_exit_during_a_stop_waits_for_the_tree() {
+    let online = saved(State::Online {
+        run: run(),
+        since: at(0),
+    });
+    let stop = Input::Stop {
+        reason: Reason::Manual,
+        force: false,
+        signal: None,
+    };
+    let (stopping, _) = step(&online, stop, &rules(), at(0)).expect("stops");
+    let (waiting, effects) = step(
+        &stopping,
+        Input::Exited(ExitStatus::Signal(15)),
+        &rules(),
+        at(1),
+    )
+    .expect("exited");
+    assert_eq!(effects, [Effect::AwaitTree { run: run() }]);
+    assert_eq!(waiting.state.status(), crate::state::Status::Stopping);
+    let (stopped, _) = step(&waiting, Input::TreeGone, &rules(), at(2)).expect("gone");
+    assert_eq!(stopped.state, State::Stopped);
+}
+
+#[test]
+fn a_schedule_does_not_lift_a_hold() {
+    let held = saved(State::Errored {
+        hold: Hold::Held {
+            by: "p".into(),
+            reason: "r".into(),
+        },
+    });
+    let cron = Input::Restart {
+        reason: Reason::Cron,
+        force: false,
+    };
+    assert_eq!(step(&held, cron, &rules(), at(0)).expect("ignored").0, held);
+    let manual = Input::Restart {
+        reason: Reason::Manual,
+        force: false,
+    };
+    assert!(matches!(
+        step(&held, manual, &rules(), at(0))
+            .expect("lifted")
+            .0
+            .state,
+        State::Spawning { .. }
+    ));
+}
+
+/// What a random life may meet.
+fn any_input() -> impl Strategy<Value = Input> {
+    proptest::sample::select(all_inputs())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Random commands, exits and timers: never two live copies, never a restart while held,
+    /// and a stop always leads to an end.
+    #[test]
+    fn random_lives_keep_the_rules(
+        inputs in proptest::collection::vec((any_input(), 0_u64..20_000), 1..200),
+        max_restarts in 0_u32..4,
+        probed: bool,
+        kill_tree: bool,
+    ) {
+        let rules = Rules { max_restarts, probed, kill_tree, ..rules() };
+        let mut life = Saved::default();
+        let mut now = 0;
+        let mut live: Option<i32> = None; // the leader, as the outside world has it
+        let mut pid = 0;
+        for (input, wait) in inputs {
+            now += wait;
+            // The world only reports what is: an exit needs a leader, a spawn an order.
+            let input = match (&life.state, input) {
+                (State::Spawning { .. }, Input::SpawnFailed(error)) => Input::SpawnFailed(error),
+                (State::Spawning { .. }, _) => {
+                    pid += 1;
+                    prop_assert!(live.is_none(), "a second copy beside {:?}", live);
+                    live = Some(pid);
+                    Input::Spawned(process(pid))
+                }
+                (_, Input::Spawned(_) | Input::SpawnFailed(_) | Input::SpawnLost) => continue,
+                (_, Input::Exited(status)) => match live.take() {
+                    Some(_) => Input::Exited(status),
+                    None => continue,
+                },
+                (_, Input::TreeGone) if live.is_some() => continue,
+                (State::Errored { hold: Hold::Unkillable { .. } }, Input::Start | Input::Restart { .. } | Input::Hold { .. } | Input::ClearError) => continue,
+                (_, input) => input,
+            };
+            let held = matches!(life.state, State::Errored { hold: Hold::Held { .. } | Hold::Breaker });
+            let by_itself = matches!(input, Input::Woken | Input::TreeGone | Input::Ready | Input::ProbeFailed | Input::MemoryExceeded { .. });
+            let (next, effects) = step(&life, input.clone(), &rules, at(now)).expect("the world is consistent");
+            check_invariants(&life, &input, &next, &effects);
+            if held && by_itself {
+                let spawned = effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. }));
+                prop_assert!(!spawned, "a held instance was started by {:?}", input);
+            }
+            life = next;
+        }
+        // However it stands: a stop, then what the world answers, ends in an end state.
+        if matches!(life.state, State::Spawning { .. }) {
+            life = step(&life, Input::Spawned(process(999)), &rules, at(now)).expect("spawned").0;
+            live = Some(999);
+        }
+        let stop = Input::Stop { reason: Reason::Manual, force: true, signal: None };
+        life = step(&life, stop, &rules, at(now)).expect("stops").0;
+        if live.is_some() {
+            life = step(&life, Input::Exited(ExitStatus::Signal(9)), &rules, at(now)).expect("exits").0;
+        }
+        life = step(&life, Input::TreeGone, &rules, at(now)).expect("tree gone").0;
+        prop_assert!(matches!(life.state, State::Stopped), "{:?}", life.state);
+    }
+}
