@@ -1,0 +1,268 @@
+//! One task owns one instance.
+//!
+//! ```text
+//!   InstanceHandle ──Order──► instance task ──Effect──► Launcher (spawn, signal)
+//!                                  ▲  │
+//!              exit, probe, memory ┘  └──Batch──► Journal ──► Bus
+//!                                     └──Snapshot──► watch (registry, neighbours)
+//! ```
+//!
+//! All decisions are in [`crate::machine::step`], which does no input or output; the task
+//! only carries inputs to it and effects from it. It never touches another instance: it
+//! reads its dependencies' snapshots from the [`Board`] and nothing more.
+
+mod board;
+mod leftovers;
+mod run;
+mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use board::Board;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::command::view::{HealthStatus, HealthView};
+use crate::ids::InstanceId;
+use crate::launch::Launcher;
+use crate::machine::{IllegalInput, Input};
+use crate::paths::Paths;
+use crate::sampler::Sampler;
+use crate::seams::{Capture, Journal};
+use crate::spec::ProcessSpec;
+use crate::state::{Saved, State};
+use crate::tasks::Tasks;
+
+/// Orders that may wait for an instance. More than a person or a playbook ever queues.
+const QUEUE: usize = 16;
+
+/// What all instances share.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) clock: Clock,
+    pub(crate) launcher: Arc<dyn Launcher>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) capture: Arc<dyn Capture>,
+    pub(crate) sampler: Sampler,
+    pub(crate) bus: Bus,
+    pub(crate) board: Board,
+    pub(crate) paths: Paths,
+    pub(crate) tasks: Tasks,
+}
+
+/// What anybody may know of an instance, at any moment and without asking it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    /// All that survives the daemon.
+    pub(crate) saved: Saved,
+    /// Remains of an earlier run are being ended.
+    pub(crate) cleaning: bool,
+    /// Why the last spawn failed, if it did.
+    pub(crate) spawn_error: Option<String>,
+    /// Its probes.
+    pub(crate) health: HealthStatus,
+    /// The probes in full.
+    pub(crate) probes: Arc<Vec<HealthView>>,
+    /// Since when a probe has been failing.
+    pub(crate) failing_since: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// Is there a live process, or the remains of one?
+    pub(crate) fn is_down(&self) -> bool {
+        !self.saved.state.has_process() && !self.cleaning
+    }
+}
+
+/// What an instance is told.
+enum Message {
+    /// An input for the machine, in somebody's name.
+    Order {
+        input: Input,
+        actor: String,
+        done: oneshot::Sender<Result<(), IllegalInput>>,
+    },
+    /// A new definition, for the next run.
+    Define(Arc<ProcessSpec>),
+    /// Another place in a reload.
+    Stand(Standing, oneshot::Sender<()>),
+}
+
+/// The place of a task in a reload, while two generations of an instance live side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The instance itself: it is recorded and measured.
+    Owner,
+    /// A new generation that has to prove itself beside the owner. It is not recorded, and
+    /// what it does must not reach the owner's tree.
+    Shadow,
+    /// An owner that was replaced and only has to go.
+    Retired,
+}
+
+/// Reaches an instance. Clones reach the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct InstanceHandle {
+    id: InstanceId,
+    sender: mpsc::Sender<Box<Message>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// Why an order was not taken.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum OrderError {
+    /// The task has ended.
+    #[error("the instance is gone")]
+    Gone,
+    /// Its queue is full.
+    #[error("the instance has too many orders waiting")]
+    Busy,
+    /// It makes no sense now.
+    #[error(transparent)]
+    Illegal(#[from] IllegalInput),
+}
+
+impl InstanceHandle {
+    /// Starts the task. `saved` is what a former daemon recorded, if there was one; the task
+    /// then takes over what it left behind before it listens to anybody.
+    pub(crate) fn start(
+        id: InstanceId,
+        spec: Arc<ProcessSpec>,
+        saved: Saved,
+        context: Context,
+    ) -> Self {
+        let handle = Self::start_as(Standing::Owner, id, spec, saved, context.clone());
+        handle.show_on(&context.board);
+        handle
+    }
+
+    /// As [`Self::start`], in another place and unknown to the board.
+    pub(crate) fn start_as(
+        standing: Standing,
+        id: InstanceId,
+        spec: Arc<ProcessSpec>,
+        saved: Saved,
+        context: Context,
+    ) -> Self {
+        let (sender, inbox) = mpsc::channel(QUEUE);
+        let snapshot = Snapshot {
+            saved: saved.clone(),
+            cleaning: false,
+            spawn_error: None,
+            health: HealthStatus::Off,
+            probes: Arc::default(),
+            failing_since: None,
+        };
+        let (publish, snapshot) = watch::channel(Arc::new(snapshot));
+        let tasks = context.tasks.clone();
+        let handle = Self {
+            id: id.clone(),
+            sender,
+            snapshot,
+        };
+        let task = task::InstanceTask::new(standing, id.clone(), spec, saved, context, publish);
+        tasks.spawn(format!("instance {id}"), task.run(inbox));
+        handle
+    }
+
+    /// Which instance this is.
+    pub(crate) fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    /// What is known of it now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Gives it an input, and returns when the machine has moved and its effects are done.
+    /// What follows from that (an exit, a ready probe) is awaited with [`Self::until`].
+    pub(crate) async fn order(&self, input: Input, actor: &str) -> Result<(), OrderError> {
+        let (done, answer) = oneshot::channel();
+        let message = Message::Order {
+            input,
+            actor: actor.to_owned(),
+            done,
+        };
+        self.sender
+            .try_send(Box::new(message))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => OrderError::Busy,
+                mpsc::error::TrySendError::Closed(_) => OrderError::Gone,
+            })?;
+        answer
+            .await
+            .map_err(|_| OrderError::Gone)?
+            .map_err(OrderError::Illegal)
+    }
+
+    /// Gives it a new definition.
+    pub(crate) async fn define(&self, spec: Arc<ProcessSpec>) -> Result<(), OrderError> {
+        self.sender
+            .send(Box::new(Message::Define(spec)))
+            .await
+            .map_err(|_| OrderError::Gone)
+    }
+
+    /// Gives it another place in a reload, and returns when it has taken it.
+    pub(crate) async fn stand(&self, standing: Standing) -> Result<(), OrderError> {
+        let (done, answer) = oneshot::channel();
+        self.sender
+            .send(Box::new(Message::Stand(standing, done)))
+            .await
+            .map_err(|_| OrderError::Gone)?;
+        answer.await.map_err(|_| OrderError::Gone)
+    }
+
+    /// Makes it the one its neighbours look at.
+    pub(crate) fn show_on(&self, board: &Board) {
+        board.put(self.id.clone(), self.snapshot.clone());
+    }
+
+    /// Waits until its snapshot satisfies `condition`, at most `limit`; none waits for ever.
+    /// False when the time is over or the task has ended.
+    pub(crate) async fn until(
+        &self,
+        limit: Option<Duration>,
+        condition: impl Fn(&Snapshot) -> bool,
+    ) -> bool {
+        let mut snapshot = self.snapshot.clone();
+        let wait = snapshot.wait_for(|snapshot| condition(snapshot));
+        match limit {
+            Some(limit) => matches!(tokio::time::timeout(limit, wait).await, Ok(Ok(_))),
+            None => wait.await.is_ok(),
+        }
+    }
+}
+
+/// The state with its flags, for people: `errored (retry in 3.2s, 4)`.
+pub(crate) fn detail(state: &State, now: Timestamp) -> String {
+    use crate::state::Hold;
+    let status = state.status().as_str();
+    match state {
+        State::Errored { hold } => match hold {
+            Hold::Retrying {
+                next_at, attempt, ..
+            } => {
+                let wait = crate::clock::until(now, *next_at).as_secs_f64();
+                format!("{status} (retry in {wait:.1}s, {attempt})")
+            }
+            Hold::Breaker => format!("{status} (breaker)"),
+            Hold::Held { by, .. } => {
+                let by = by.strip_prefix("brain:").unwrap_or(by);
+                format!("{status} (held: {by})")
+            }
+            Hold::NoAutorestart => format!("{status} (no autorestart)"),
+            Hold::Unkillable { run } => format!("{status} (unkillable, pid {})", run.process.pid),
+        },
+        State::Stopped
+        | State::Spawning { .. }
+        | State::Starting { .. }
+        | State::Online { .. }
+        | State::Stopping { .. } => status.to_owned(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Ends what a run left behind.
+//!
+//! A leader that died on its own may leave a tree: workers, a helper that holds the port.
+//! They are ours, so they go before the next run comes, as systemd does it: the stop signal,
+//! the grace period, then SIGKILL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::ids::InstanceId;
+use crate::launch::{Launcher, Scope};
+use crate::machine::KILL_WAIT;
+use crate::spec::Signal;
+use crate::state::Run;
+
+/// First pause between two looks at the tree; it doubles up to [`MAX_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(2);
+/// Longest pause between two looks.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until nothing of the run's tree is left.
+pub(super) async fn gone(launcher: &dyn Launcher, instance: &InstanceId, run: &Run) {
+    let mut pause = PAUSE;
+    while launcher
+        .remaining(instance, &run.process, run.generation)
+        .await
+        > 0
+    {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+/// Ends the rest of a run's tree.
+pub(super) async fn end(
+    launcher: Arc<dyn Launcher>,
+    instance: InstanceId,
+    run: Run,
+    stop_signal: Signal,
+    grace: Duration,
+) {
+    launcher
+        .signal(&instance, &run.process, stop_signal, Scope::Tree)
+        .await;
+    if tokio::time::timeout(grace, gone(&*launcher, &instance, &run))
+        .await
+        .is_ok()
+    {
+        return;
+    }
+    launcher
+        .signal(&instance, &run.process, Signal::KILL, Scope::Tree)
+        .await;
+    if tokio::time::timeout(KILL_WAIT, gone(&*launcher, &instance, &run))
+        .await
+        .is_err()
+    {
+        warn!(instance = %instance, pid = run.process.pid, "Processes of an ended run survive SIGKILL.");
+    }
+}

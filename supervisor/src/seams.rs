@@ -1,0 +1,81 @@
+//! What an instance needs beside the operating system: a journal and a capture.
+//!
+//! Two traits of few methods, so that the actor can be tested with paused time and fakes.
+//! The real ones are the store and the ingest thread.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::event::Event;
+use crate::ids::{Generation, InstanceId};
+use crate::logs::Ingest;
+use crate::paths::Stream;
+use crate::store::{Batch, StoreHandle};
+
+/// How long a crash waits for the last of its output. The reader is awake by then, so this
+/// bounds the rare case of a grandchild that keeps the stream open.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// Lines of stderr that a crash event keeps.
+pub(crate) const LAST_LINES: usize = 20;
+
+/// Records states and events.
+#[async_trait]
+pub(crate) trait Journal: Send + Sync {
+    /// Writes everything in one transaction. Returns the events with their ids.
+    async fn commit(&self, batch: Batch) -> Result<Vec<Event>, String>;
+}
+
+#[async_trait]
+impl Journal for StoreHandle {
+    async fn commit(&self, batch: Batch) -> Result<Vec<Event>, String> {
+        StoreHandle::commit(self, batch)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Keeps what programs print.
+#[async_trait]
+pub(crate) trait Capture: Send + Sync {
+    /// Starts to read a run's stream. Doing it twice is fine.
+    async fn attach(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        stream: Stream,
+        fifo: &Path,
+    ) -> std::io::Result<()>;
+
+    /// The last lines a run that has just ended printed to stderr, else to stdout.
+    async fn last_words(&self, instance: &InstanceId, generation: Generation) -> Vec<String>;
+}
+
+#[async_trait]
+impl Capture for Ingest {
+    async fn attach(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        stream: Stream,
+        fifo: &Path,
+    ) -> std::io::Result<()> {
+        Ingest::attach(self, instance, generation, stream, fifo).await
+    }
+
+    async fn last_words(&self, instance: &InstanceId, generation: Generation) -> Vec<String> {
+        self.drained(instance, generation, LAST_WORDS).await;
+        let (ingest, instance) = (self.clone(), instance.clone());
+        let read = move || {
+            let err = ingest.tail(&instance, Stream::Err, LAST_LINES);
+            if err.iter().any(|line| !line.trim().is_empty()) {
+                err
+            } else {
+                ingest.tail(&instance, Stream::Out, LAST_LINES)
+            }
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    }
+}
