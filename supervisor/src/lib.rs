@@ -13,13 +13,18 @@ pub mod config;
 mod control;
 mod event;
 mod ids;
+mod instance;
 pub mod launch;
 pub mod logs;
+pub mod machine;
 mod os_text;
 mod paths;
 mod probe;
+mod registry;
 mod sampler;
+
 mod schedule;
+mod seams;
 pub mod spec;
 pub mod state;
 pub mod store;
@@ -41,6 +46,7 @@ pub use ids::{EventId, Generation, InstanceId, MAX_NAME, NameError, ProcessName,
 pub use os_text::OsText;
 pub use paths::{HomeError, MAX_SOCKET_PATH, Paths, Stream};
 pub use probe::{ProbeEvent, Probes};
+pub use registry::{Foundation, Glance, RegistryHandle, is_secret_name};
 pub use sampler::{MemoryBreach, Sampler, TreeSample};
 pub use schedule::{Schedule, ScheduleError};
 pub use spec::{AutonomyLimit, GroupSpec, ProcessSpec};

@@ -1,0 +1,267 @@
+//! Knows every process: name → definition, desired count, instances.
+//!
+//! ```text
+//!   Gate ──Command──► Registry ──Input──► instance tasks
+//!                        │  ▲
+//!            ProcessRow  ▼  └─ Snapshot (states, to wait for)
+//!                      journal
+//! ```
+//!
+//! It orders starts by dependency and stops in reverse, scales, keeps schedules and file
+//! watches, and answers questions from snapshots without asking anybody. It never waits for
+//! an instance while it holds its lock: the lock guards plain values for a few lines.
+
+mod apply;
+mod boot;
+mod change;
+mod dump;
+mod graph;
+mod keeper;
+mod orders;
+mod reads;
+mod reload;
+mod target;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use boot::Foundation;
+pub use reads::is_secret_name;
+pub use view::Glance;
+
+use crate::caller::Caller;
+use crate::command::view::PlannedChange;
+use crate::command::{Command, Reply};
+use crate::control::ControlError;
+use crate::ids::ProcessName;
+use crate::instance::{Context, InstanceHandle};
+use crate::logs::Ingest;
+use crate::spec::{GroupSpec, ProcessSpec};
+use crate::store::{Batch, ProcessRow, StoreHandle};
+
+/// All processes. Clones are the same registry.
+#[derive(Clone)]
+pub struct RegistryHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    context: Context,
+    store: StoreHandle,
+    ingest: Ingest,
+    /// Counts changes of the set of processes.
+    changed: watch::Sender<u64>,
+    /// One registration at a time, so that two config files cannot take the same name.
+    registering: tokio::sync::Mutex<()>,
+    started_at: jiff::Timestamp,
+    version: String,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// In registration order: the index of a process is its place here.
+    processes: Vec<Entry>,
+    groups: BTreeMap<String, GroupSpec>,
+    closing: bool,
+}
+
+struct Entry {
+    row: ProcessRow,
+    spec: Arc<ProcessSpec>,
+    /// Position = index of the instance.
+    handles: Vec<InstanceHandle>,
+    keeper: Option<keeper::Keeper>,
+    /// Held by whoever changes the set of instances.
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Entry {
+    fn name(&self) -> &ProcessName {
+        &self.row.spec.name
+    }
+
+    /// Copies wanted: what `mhost scale` said, else what the definition says.
+    fn count(&self) -> u16 {
+        self.row.scaled.unwrap_or(self.row.spec.instances)
+    }
+}
+
+impl Inner {
+    fn entry(&self, name: &ProcessName) -> Option<&Entry> {
+        self.processes.iter().find(|entry| entry.name() == name)
+    }
+
+    fn entry_mut(&mut self, name: &ProcessName) -> Option<&mut Entry> {
+        self.processes.iter_mut().find(|entry| entry.name() == name)
+    }
+}
+
+impl std::fmt::Debug for RegistryHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryHandle").finish_non_exhaustive()
+    }
+}
+
+impl RegistryHandle {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.shared
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn context(&self) -> &Context {
+        &self.shared.context
+    }
+
+    /// Does what is asked and returns when it is done. Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// Why it was not done, or not in full.
+    pub async fn call(&self, caller: &Caller, command: Command) -> Result<Reply, ControlError> {
+        if command.changes() && self.inner().closing && !matches!(command, Command::Shutdown) {
+            return Err(ControlError::ShuttingDown);
+        }
+        let (registry, actor) = (self.clone(), caller.to_string());
+        let name = format!("command {}", command.name());
+        let work =
+            self.context().tasks.spawn(
+                name,
+                async move { registry.dispatch(&actor, command).await },
+            );
+        work.await.unwrap_or_else(|error| {
+            Err(ControlError::Internal {
+                message: error.to_string(),
+            })
+        })
+    }
+
+    async fn dispatch(&self, actor: &str, command: Command) -> Result<Reply, ControlError> {
+        match command {
+            Command::List { tag } => Ok(Reply::Processes(self.list(tag.as_deref()))),
+            Command::Status { target } => self.status(&target).map(Reply::Processes),
+            Command::Apply(apply) => self.apply(actor, apply).await.map(Reply::Started),
+            Command::Start { target, wait } => {
+                self.start(actor, &target, wait).await.map(Reply::Started)
+            }
+            Command::Stop {
+                target,
+                force,
+                signal,
+            } => self
+                .stop(actor, &target, force, signal)
+                .await
+                .map(Reply::Done),
+            Command::Restart {
+                target,
+                update_env,
+                reason,
+                force,
+            } => self
+                .restart(actor, &target, update_env, reason, force)
+                .await
+                .map(Reply::Done),
+            Command::Delete {
+                target,
+                force,
+                keep_logs,
+            } => self
+                .delete(actor, &target, force, keep_logs)
+                .await
+                .map(Reply::Done),
+            Command::Scale { target, change } => self.scale(actor, &target, change).await,
+            Command::Signal { target, signal } => {
+                self.signal(&target, signal).await.map(Reply::Done)
+            }
+            Command::Hold { target, reason } => {
+                self.hold(actor, &target, reason).await.map(Reply::Done)
+            }
+            Command::ClearError { target } => {
+                self.clear_error(actor, &target).await.map(Reply::Done)
+            }
+            Command::SetLimit { target, limit } => {
+                self.set_limit(actor, &target, limit).await.map(Reply::Done)
+            }
+            Command::Env { target, reveal } => self.env(&target, reveal).map(Reply::Env),
+            Command::History {
+                target,
+                since,
+                limit,
+            } => self
+                .history(target.as_ref(), since, limit)
+                .await
+                .map(Reply::Events),
+            Command::Health { target } => self.health(target.as_ref()).map(Reply::Health),
+            Command::Metrics { target } => self.metrics(target.as_ref()).map(Reply::Metrics),
+            Command::Cron => Ok(Reply::Cron(self.cron())),
+            Command::Limits { target } => self.limits(&target).map(Reply::Limits),
+            Command::Links => Ok(Reply::Links(self.links())),
+            Command::Logs(query) => self.logs(query).await.map(Reply::Logs),
+            Command::Flush { target } => self.flush(target.as_ref()).await.map(Reply::Done),
+            Command::Save => self.save().await,
+            Command::Resurrect => self.resurrect(actor).await.map(Reply::Started),
+            Command::Version => Ok(Reply::Version(self.version())),
+            Command::Reload { target, timeout } => {
+                self.reload(actor, &target, timeout).await.map(Reply::Done)
+            }
+            Command::Shutdown | Command::ReloadConfig | Command::Port(_) => {
+                Err(ControlError::Internal {
+                    message: format!("`{}` is not the registry's", command.name()),
+                })
+            }
+        }
+    }
+
+    /// What a command would do, without doing it.
+    ///
+    /// # Errors
+    /// As the command itself, as far as that can be known.
+    pub fn plan(&self, command: &Command) -> Result<Vec<PlannedChange>, ControlError> {
+        self.planned(command)
+    }
+
+    /// Stops everything in reverse order of dependency, for the end of the daemon.
+    /// What does not stop within `limit` is named.
+    pub async fn close(&self, stop_children: bool, limit: Duration) -> Vec<ProcessName> {
+        self.inner().closing = true;
+        let keepers: Vec<_> = self
+            .inner()
+            .processes
+            .iter_mut()
+            .filter_map(|entry| entry.keeper.take())
+            .collect();
+        drop(keepers);
+        if stop_children {
+            self.stop_everything(limit).await
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Counts changes of the set of processes and their definitions.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    async fn journal(&self, batch: Batch) -> Result<(), ControlError> {
+        let events = self
+            .context()
+            .journal
+            .commit(batch)
+            .await
+            .map_err(|message| ControlError::Store { message })?;
+        for event in events {
+            self.context().bus.publish(event);
+        }
+        Ok(())
+    }
+
+    fn bump(&self) {
+        self.shared.changed.send_modify(|count| *count += 1);
+    }
+}

@@ -1,0 +1,167 @@
+//! Brings the registry up from what a former daemon recorded.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::{Entry, Inner, RegistryHandle, Shared, keeper};
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::ids::InstanceId;
+use crate::instance::{Board, Context, InstanceHandle};
+use crate::launch::Launcher;
+use crate::logs::Ingest;
+use crate::paths::Paths;
+use crate::sampler::Sampler;
+use crate::state::{Saved, State};
+use crate::store::{Loaded, ProcessRow, StoreHandle};
+use crate::tasks::Tasks;
+
+/// The parts a registry stands on.
+#[derive(Debug, Clone)]
+pub struct Foundation {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Reaches the operating system.
+    pub launcher: Arc<dyn Launcher>,
+    /// Records states and events.
+    pub store: StoreHandle,
+    /// Keeps what programs print.
+    pub ingest: Ingest,
+    /// Measures trees.
+    pub sampler: Sampler,
+    /// Tells what was recorded.
+    pub bus: Bus,
+    /// Where everything lies.
+    pub paths: Paths,
+    /// Where tasks run.
+    pub tasks: Tasks,
+    /// The version to report.
+    pub version: String,
+}
+
+impl RegistryHandle {
+    /// Starts a task for every recorded instance; each takes over what it finds before it
+    /// listens to anybody, so that no instance is ever doubled.
+    pub fn open(foundation: Foundation, loaded: Loaded) -> Self {
+        let Foundation {
+            clock,
+            launcher,
+            store,
+            ingest,
+            sampler,
+            bus,
+            paths,
+            tasks,
+            version,
+        } = foundation;
+        let started_at = clock.now();
+        let context = Context {
+            clock,
+            launcher,
+            journal: Arc::new(store.clone()),
+            capture: Arc::new(ingest.clone()),
+            sampler,
+            bus,
+            board: Board::default(),
+            paths,
+            tasks,
+        };
+        let shared = Shared {
+            inner: Mutex::new(Inner::default()),
+            context,
+            store,
+            ingest,
+            changed: watch::Sender::new(0),
+            registering: tokio::sync::Mutex::new(()),
+            started_at,
+            version,
+        };
+        let registry = Self {
+            shared: Arc::new(shared),
+        };
+        registry.load(loaded);
+        registry
+    }
+
+    fn load(&self, loaded: Loaded) {
+        let mut saved: BTreeMap<InstanceId, Saved> = loaded.instances.into_iter().collect();
+        let mut rows = loaded.processes;
+        rows.sort_by_key(|row| row.position);
+        let count = rows.len();
+        let mut inner = self.inner();
+        inner.groups = loaded
+            .groups
+            .into_iter()
+            .map(|group| (group.name.clone(), group))
+            .collect();
+        for row in rows {
+            let mut entry = self.entry_of(row);
+            let name = entry.name().clone();
+            // What runs is taken over, also beyond the wanted number: it must not be lost.
+            let last = saved
+                .keys()
+                .filter(|id| id.process == name)
+                .map(|id| id.index + 1)
+                .max()
+                .unwrap_or(0);
+            for index in 0..entry.count().max(last) {
+                let id = InstanceId::new(name.clone(), index);
+                let saved = saved.remove(&id).unwrap_or_default();
+                entry.handles.push(InstanceHandle::start(
+                    id,
+                    Arc::clone(&entry.spec),
+                    saved,
+                    self.context().clone(),
+                ));
+            }
+            inner.processes.push(entry);
+        }
+        drop(inner);
+        self.refresh_order();
+        for (id, saved) in saved {
+            if !matches!(saved.state, State::Stopped) {
+                error!(process = %id.process, instance = id.index, "A recorded instance belongs to no process.");
+            }
+        }
+        info!(processes = count, "The registry is up.");
+        self.bump();
+    }
+
+    /// An entry without instances.
+    pub(super) fn entry_of(&self, row: ProcessRow) -> Entry {
+        let spec = Arc::new(row.spec.clone());
+        let keeper = keeper::Keeper::start(self, &spec);
+        Entry {
+            row,
+            spec,
+            handles: Vec::new(),
+            keeper,
+            lock: Arc::default(),
+        }
+    }
+
+    /// Tells the board who depends on whom, after the set of processes or groups has changed.
+    pub(super) fn refresh_order(&self) {
+        let inner = self.inner();
+        let order = inner.order();
+        for entry in &inner.processes {
+            let name = entry.name();
+            self.context()
+                .board
+                .depends(name, order.before(name).cloned().collect());
+        }
+    }
+}
+
+impl Inner {
+    /// The order of everything that is registered.
+    pub(super) fn order(&self) -> super::graph::Order {
+        super::graph::Order::of(
+            self.processes.iter().map(|entry| &*entry.spec),
+            self.groups.values(),
+        )
+    }
+}

@@ -1,0 +1,395 @@
+//! Changes of what is registered: definitions, numbers of copies, limits, removal.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::target::Pick;
+use super::{Entry, RegistryHandle, keeper};
+use crate::command::{Done, Limit, Reply, ScaleChange, Target};
+use crate::control::ControlError;
+use crate::event::{EventKind, NewEvent};
+use crate::ids::{InstanceId, ProcessName};
+use crate::instance::InstanceHandle;
+use crate::machine::Input;
+use crate::spec::{MAX_INSTANCES, ProcessSpec};
+use crate::state::{Reason, Saved};
+use crate::store::{Batch, Desired};
+use crate::units::ByteSize;
+
+impl RegistryHandle {
+    pub(super) fn new_event(
+        &self,
+        process: &ProcessName,
+        kind: EventKind,
+        data: serde_json::Value,
+        actor: &str,
+    ) -> NewEvent {
+        let at = self.context().clock.now();
+        NewEvent {
+            at,
+            process: process.clone(),
+            instance: None,
+            kind,
+            data,
+            actor: actor.to_owned(),
+        }
+    }
+
+    /// Starts a task for a new instance.
+    pub(super) fn new_instance(
+        &self,
+        name: &ProcessName,
+        index: u16,
+        spec: &Arc<ProcessSpec>,
+    ) -> InstanceHandle {
+        let id = InstanceId::new(name.clone(), index);
+        InstanceHandle::start(
+            id,
+            Arc::clone(spec),
+            Saved::default(),
+            self.context().clone(),
+        )
+    }
+
+    /// Changes a definition in place. Instances take it with their next run.
+    pub(super) async fn redefine(
+        &self,
+        name: &ProcessName,
+        change: impl FnOnce(&mut ProcessSpec),
+    ) -> Result<(), ControlError> {
+        let (row, spec, handles) = {
+            let mut inner = self.inner();
+            let Some(entry) = inner.entry_mut(name) else {
+                return Err(ControlError::NotFound {
+                    target: name.to_string(),
+                    near: Vec::new(),
+                });
+            };
+            change(&mut entry.row.spec);
+            entry.spec = Arc::new(entry.row.spec.clone());
+            entry.keeper = keeper::Keeper::start(self, &entry.spec);
+            (
+                entry.row.clone(),
+                Arc::clone(&entry.spec),
+                entry.handles.clone(),
+            )
+        };
+        for handle in handles {
+            // A task that has ended needs no definition.
+            let _ = handle.define(Arc::clone(&spec)).await;
+        }
+        self.bump();
+        self.journal(Batch {
+            processes: vec![row],
+            ..Batch::default()
+        })
+        .await
+    }
+
+    /// Changes one limit.
+    pub(super) async fn set_limit(
+        &self,
+        actor: &str,
+        target: &Target,
+        limit: Limit,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let mut done = Vec::new();
+        for pick in picked.items {
+            let mut old = String::new();
+            let key = match limit {
+                Limit::MaxMemory(_) => "max_memory",
+                Limit::MaxRestarts(_) => "max_restarts",
+                Limit::GracePeriodMs(_) => "grace_period",
+            };
+            self.redefine(&pick.name, |spec| {
+                let config = &mut spec.config;
+                match limit {
+                    Limit::MaxMemory(bytes) => {
+                        old = config
+                            .max_memory
+                            .map_or_else(|| "none".into(), |limit| limit.to_string());
+                        config.max_memory = Some(ByteSize(bytes));
+                    }
+                    Limit::MaxRestarts(count) => {
+                        old = config.max_restarts.to_string();
+                        config.max_restarts = count;
+                    }
+                    Limit::GracePeriodMs(millis) => {
+                        old = crate::units::format_duration(config.grace_period);
+                        config.grace_period = std::time::Duration::from_millis(millis);
+                    }
+                }
+            })
+            .await?;
+            let event = self.new_event(
+                &pick.name,
+                EventKind::ConfigChanged,
+                json!({ "keys": [key], "before": old }),
+                actor,
+            );
+            self.journal(Batch {
+                events: vec![event],
+                ..Batch::default()
+            })
+            .await?;
+            done.push(Done {
+                target: pick.text(),
+                changed: true,
+                note: Some(format!("{key} was {old}")),
+                error: None,
+            });
+        }
+        Ok(done)
+    }
+
+    /// Changes the number of copies; those that stay are not touched.
+    pub(super) async fn scale(
+        &self,
+        actor: &str,
+        target: &Target,
+        change: ScaleChange,
+    ) -> Result<Reply, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let [Pick { name, index: None }] = picked.items.as_slice() else {
+            let message = format!(
+                "`{}` is not one process; scale one process at a time",
+                target.0
+            );
+            return Err(ControlError::Conflict { message });
+        };
+        let (lock, from) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| gone(name))?;
+            (Arc::clone(&entry.lock), entry.count())
+        };
+        let _changing = lock.lock().await;
+        let to = match change {
+            ScaleChange::To(count) => i64::from(count),
+            ScaleChange::By(step) => i64::from(from) + i64::from(step),
+        };
+        let to = u16::try_from(to)
+            .ok()
+            .filter(|to| *to <= MAX_INSTANCES)
+            .ok_or_else(|| ControlError::Conflict {
+                message: format!(
+                    "`{name}` cannot have {to} instances; the range is 0 to {MAX_INSTANCES}"
+                ),
+            })?;
+        self.resize(name, to, actor, true).await?;
+        Ok(Reply::Scaled {
+            process: name.clone(),
+            from,
+            to,
+        })
+    }
+
+    /// Brings the number of copies to `to`. Held: the process's lock.
+    pub(super) async fn resize(
+        &self,
+        name: &ProcessName,
+        to: u16,
+        actor: &str,
+        scaled: bool,
+    ) -> Result<(), ControlError> {
+        let (new, surplus, row, from, wanted) = {
+            let mut inner = self.inner();
+            let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
+            let from = entry.handles.len() as u16;
+            entry.row.scaled = (scaled && to != entry.row.spec.instances).then_some(to);
+            let spec = Arc::clone(&entry.spec);
+            let new: Vec<InstanceHandle> = (from..to)
+                .map(|index| self.new_instance(name, index, &spec))
+                .collect();
+            entry.handles.extend(new.iter().cloned());
+            let surplus: Vec<InstanceHandle> = entry
+                .handles
+                .iter()
+                .skip(usize::from(to))
+                .cloned()
+                .collect();
+            (
+                new,
+                surplus,
+                entry.row.clone(),
+                from,
+                entry.row.desired == Desired::Online,
+            )
+        };
+        let mut batch = Batch {
+            processes: vec![row],
+            ..Batch::default()
+        };
+        if from != to {
+            batch.events.push(self.new_event(
+                name,
+                EventKind::Scaled,
+                json!({ "from": from, "to": to }),
+                actor,
+            ));
+        }
+        self.journal(batch).await?;
+        if wanted {
+            for handle in &new {
+                // Whether it comes up is its own affair: the count has changed either way.
+                let _ = handle.order(Input::Start, actor).await;
+            }
+        }
+        let stop = Input::Stop {
+            reason: Reason::Scale,
+            force: false,
+            signal: None,
+        };
+        for handle in surplus.iter().rev() {
+            let _ = handle.order(stop.clone(), actor).await;
+            handle
+                .until(None, |snapshot| {
+                    snapshot.is_down()
+                        || snapshot
+                            .saved
+                            .state
+                            .run()
+                            .is_some_and(|_| is_stuck(snapshot))
+                })
+                .await;
+        }
+        if !surplus.is_empty() {
+            if let Some(entry) = self.inner().entry_mut(name) {
+                entry.handles.truncate(usize::from(to));
+            }
+            let removed: Vec<InstanceId> =
+                surplus.iter().map(|handle| handle.id().clone()).collect();
+            removed
+                .iter()
+                .for_each(|id| self.context().board.remove(id));
+            self.journal(Batch {
+                removed_instances: removed,
+                ..Batch::default()
+            })
+            .await?;
+        }
+        self.bump();
+        Ok(())
+    }
+
+    /// Stops processes and forgets them.
+    pub(super) async fn delete(
+        &self,
+        actor: &str,
+        target: &Target,
+        force: bool,
+        keep_logs: bool,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        if let Some(pick) = picked.items.iter().find(|pick| pick.index.is_some()) {
+            let message = format!(
+                "`{}` is one instance; use `mhost scale {} -1` to have one fewer",
+                pick.text(),
+                pick.name
+            );
+            return Err(ControlError::Conflict { message });
+        }
+        let input = Input::Stop {
+            reason: Reason::Manual,
+            force,
+            signal: None,
+        };
+        let mut done = self.take_down(&picked.items, input, actor).await;
+        for (pick, done) in picked.items.iter().zip(&mut done) {
+            done.changed = true;
+            done.note = None;
+            if done.error.is_none() {
+                self.forget(&pick.name, keep_logs, actor).await?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Removes a process that is down.
+    pub(super) async fn forget(
+        &self,
+        name: &ProcessName,
+        keep_logs: bool,
+        actor: &str,
+    ) -> Result<(), ControlError> {
+        let (entry, rows) = {
+            let mut inner = self.inner();
+            let Some(place) = inner
+                .processes
+                .iter()
+                .position(|entry| entry.name() == name)
+            else {
+                return Ok(());
+            };
+            let entry = inner.processes.remove(place);
+            for (position, entry) in inner.processes.iter_mut().enumerate() {
+                entry.row.position = position as u32;
+            }
+            let rows = inner
+                .processes
+                .iter()
+                .skip(place)
+                .map(|entry| entry.row.clone())
+                .collect();
+            (entry, rows)
+        };
+        let Entry { handles, .. } = entry;
+        for handle in &handles {
+            self.context().board.remove(handle.id());
+        }
+        self.refresh_order();
+        self.bump();
+        let event = self.new_event(name, EventKind::Deleted, json!({}), actor);
+        let batch = Batch {
+            processes: rows,
+            removed: vec![name.clone()],
+            events: vec![event],
+            ..Batch::default()
+        };
+        self.journal(batch).await?;
+        if !keep_logs {
+            for handle in &handles {
+                let removed = self.shared.ingest.remove(handle.id()).await;
+                removed.map_err(|error| ControlError::Internal {
+                    message: format!("log files remain: {error}"),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties stored logs.
+    pub(super) async fn flush(&self, target: Option<&Target>) -> Result<Vec<Done>, ControlError> {
+        let all = Target("all".into());
+        let picked = self.inner().pick(target.unwrap_or(&all))?;
+        let mut done = Vec::new();
+        for pick in picked.items {
+            let mut error = None;
+            let handles = self.inner().handles(&pick);
+            for handle in handles {
+                if let Err(refused) = self.shared.ingest.flush(handle.id()).await {
+                    error = Some(refused.to_string());
+                }
+            }
+            done.push(Done {
+                target: pick.text(),
+                changed: true,
+                note: None,
+                error,
+            });
+        }
+        Ok(done)
+    }
+}
+
+fn is_stuck(snapshot: &crate::instance::Snapshot) -> bool {
+    matches!(snapshot.saved.state, crate::state::State::Errored { .. })
+}
+
+pub(super) fn gone(name: &ProcessName) -> ControlError {
+    ControlError::NotFound {
+        target: name.to_string(),
+        near: Vec::new(),
+    }
+}

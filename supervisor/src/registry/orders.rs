@@ -1,0 +1,583 @@
+//! Start, stop and restart, in the order of the graph.
+//!
+//! Each process gets a future that first waits for those it must come after. All run at
+//! once, so independent branches go in parallel and a failure stops only what depends on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, join_all};
+use serde_json::json;
+
+use super::RegistryHandle;
+use super::target::{Pick, Picked};
+use crate::command::view::{StartChange, StartOutcome, Started};
+use crate::command::{Done, Target};
+use crate::control::ControlError;
+use crate::event::{EventKind, NewEvent};
+use crate::ids::ProcessName;
+use crate::instance::{InstanceHandle, Snapshot};
+use crate::machine::Input;
+use crate::os_text::OsText;
+use crate::spec::{ProcessSpec, Signal};
+use crate::state::{ExitStatus, Hold, Reason, State};
+use crate::store::{Batch, Desired};
+
+/// Crashes in a row after which a start is not waited for any longer.
+const HOPELESS_CRASHES: u32 = 2;
+/// What a dependent waits for its dependency beyond that one's own `start_timeout`.
+const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
+
+type Outcome = Shared<BoxFuture<'static, Result<(), String>>>;
+
+/// How an instance looks to somebody who waits for it to come up.
+fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
+    if let Some(error) = &snapshot.spawn_error {
+        return Some(Err(error.clone()));
+    }
+    match &snapshot.saved.state {
+        State::Online { .. } => Some(Ok(())),
+        // A job that has done its work.
+        State::Stopped if snapshot.saved.last_exit == Some(ExitStatus::Code(0)) => Some(Ok(())),
+        State::Stopped => Some(Err("it was stopped".into())),
+        State::Errored {
+            hold: Hold::Retrying { attempt, .. },
+        } => (*attempt >= HOPELESS_CRASHES)
+            .then(|| Err(format!("{}; it is being retried", ending(snapshot)))),
+        State::Errored {
+            hold: Hold::Breaker,
+        } => Some(Err(format!("{}; the breaker is open", ending(snapshot)))),
+        State::Errored {
+            hold: Hold::Held { by, reason },
+        } => Some(Err(format!("held by {by}: {reason}"))),
+        State::Errored {
+            hold: Hold::NoAutorestart,
+        } => Some(Err(ending(snapshot))),
+        State::Errored {
+            hold: Hold::Unkillable { run },
+        } => Some(Err(format!(
+            "pid {} does not die of SIGKILL",
+            run.process.pid
+        ))),
+        State::Spawning { .. } | State::Starting { .. } | State::Stopping { .. } => None,
+    }
+}
+
+fn ending(snapshot: &Snapshot) -> String {
+    match snapshot.saved.last_exit {
+        Some(ExitStatus::Code(code)) => format!("it exited with code {code}"),
+        Some(ExitStatus::Signal(signal)) => format!("{} ended it", Signal(signal)),
+        Some(ExitStatus::Unknown) | None => "it ended".into(),
+    }
+}
+
+impl RegistryHandle {
+    /// Starts registered processes, and first what they depend on.
+    pub(super) async fn start(
+        &self,
+        actor: &str,
+        target: &Target,
+        wait: Option<Duration>,
+    ) -> Result<StartOutcome, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let mut outcome = StartOutcome {
+            processes: Vec::new(),
+            left_over: Vec::new(),
+            pruned: Vec::new(),
+        };
+        if let [
+            Pick {
+                name,
+                index: Some(_),
+            },
+        ] = picked.items.as_slice()
+        {
+            self.want(std::slice::from_ref(name), Desired::Online)
+                .await?;
+            let handles = self.inner().handles(&picked.items[0]);
+            let result = self.start_instances(&handles, actor, wait).await;
+            outcome
+                .processes
+                .push(started(name.clone(), StartChange::Started, result));
+            return Ok(outcome);
+        }
+        let names: Vec<ProcessName> = picked.items.into_iter().map(|pick| pick.name).collect();
+        let running: Vec<bool> = names.iter().map(|name| self.is_up(name)).collect();
+        let results = self.bring_up(&names, actor, wait).await?;
+        for (name, was_running) in names.iter().zip(running) {
+            let change = if was_running {
+                StartChange::Unchanged
+            } else {
+                StartChange::Started
+            };
+            let result = results.get(name).cloned().unwrap_or(Ok(()));
+            outcome
+                .processes
+                .push(started(name.clone(), change, result));
+        }
+        Ok(outcome)
+    }
+
+    /// Do all its instances have a process already?
+    pub(super) fn is_up(&self, name: &ProcessName) -> bool {
+        let inner = self.inner();
+        inner.entry(name).is_some_and(|entry| {
+            !entry.handles.is_empty()
+                && entry
+                    .handles
+                    .iter()
+                    .all(|handle| handle.snapshot().saved.state.has_process())
+        })
+    }
+
+    /// Starts these and everything they depend on. Without `wait` it answers at once and the
+    /// starts go on by themselves.
+    pub(super) async fn bring_up(
+        &self,
+        names: &[ProcessName],
+        actor: &str,
+        wait: Option<Duration>,
+    ) -> Result<BTreeMap<ProcessName, Result<(), String>>, ControlError> {
+        let order = self.inner().order();
+        let all = order.with_dependencies(names);
+        self.want(&all, Desired::Online).await?;
+        let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
+            message: format!("the dependencies form a cycle: {cycle}"),
+        })?;
+        let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
+        for name in sorted.into_iter().filter(|name| all.contains(name)) {
+            let first: Vec<(ProcessName, Outcome)> = order
+                .before(&name)
+                .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
+                .collect();
+            let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
+            let future = async move { registry.start_after(first, &name, &actor).await }
+                .boxed()
+                .shared();
+            outcomes.insert(key, future);
+        }
+        let work = self
+            .context()
+            .tasks
+            .spawn("bring up", join_all(outcomes.values().cloned()));
+        let Some(limit) = wait else {
+            return Ok(BTreeMap::new());
+        };
+        let _ = tokio::time::timeout(limit, work).await;
+        let late = || {
+            Err(format!(
+                "not online after {}",
+                crate::units::format_duration(limit)
+            ))
+        };
+        Ok(outcomes
+            .into_iter()
+            .map(|(name, outcome)| (name, outcome.peek().cloned().unwrap_or_else(late)))
+            .collect())
+    }
+
+    async fn start_after(
+        &self,
+        first: Vec<(ProcessName, Outcome)>,
+        name: &ProcessName,
+        actor: &str,
+    ) -> Result<(), String> {
+        for (dependency, outcome) in first {
+            if let Err(error) = outcome.await {
+                self.note_failed_dependency(name, &dependency).await;
+                return Err(format!(
+                    "its dependency `{dependency}` did not come up: {error}"
+                ));
+            }
+        }
+        let (handles, limit) = {
+            let inner = self.inner();
+            let Some(entry) = inner.entry(name) else {
+                return Err("it was deleted".into());
+            };
+            (
+                entry.handles.clone(),
+                entry.spec.config.start_timeout + DEPENDENCY_SLACK,
+            )
+        };
+        self.start_instances(&handles, actor, Some(limit)).await
+    }
+
+    async fn note_failed_dependency(&self, name: &ProcessName, dependency: &ProcessName) {
+        let event = NewEvent {
+            at: self.context().clock.now(),
+            process: name.clone(),
+            instance: None,
+            kind: EventKind::DependencyFailed,
+            data: json!({ "dependency": dependency }),
+            actor: "system".into(),
+        };
+        // The start fails with the same words, so a journal that cannot write hides nothing.
+        let _ = self
+            .journal(Batch {
+                events: vec![event],
+                ..Batch::default()
+            })
+            .await;
+    }
+
+    /// Starts instances and waits until they are up.
+    async fn start_instances(
+        &self,
+        handles: &[InstanceHandle],
+        actor: &str,
+        wait: Option<Duration>,
+    ) -> Result<(), String> {
+        let starts = handles.iter().map(|handle| async move {
+            handle
+                .order(Input::Start, actor)
+                .await
+                .map_err(|error| error.to_string())?;
+            wait_up(handle, wait).await
+        });
+        join_all(starts).await.into_iter().collect()
+    }
+
+    /// Writes down what is wanted of these processes.
+    pub(super) async fn want(
+        &self,
+        names: &[ProcessName],
+        desired: Desired,
+    ) -> Result<(), ControlError> {
+        let rows = {
+            let mut inner = self.inner();
+            let mut rows = Vec::new();
+            for name in names {
+                if let Some(entry) = inner.entry_mut(name)
+                    && entry.row.desired != desired
+                {
+                    entry.row.desired = desired;
+                    rows.push(entry.row.clone());
+                }
+            }
+            rows
+        };
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.journal(Batch {
+            processes: rows,
+            ..Batch::default()
+        })
+        .await
+    }
+
+    /// Stops processes, dependents before what they depend on.
+    pub(super) async fn stop(
+        &self,
+        actor: &str,
+        target: &Target,
+        force: bool,
+        signal: Option<Signal>,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let whole: Vec<ProcessName> = picked
+            .items
+            .iter()
+            .filter(|pick| pick.index.is_none())
+            .map(|pick| pick.name.clone())
+            .collect();
+        self.want(&whole, Desired::Stopped).await?;
+        let input = Input::Stop {
+            reason: Reason::Manual,
+            force,
+            signal,
+        };
+        Ok(self.take_down(&picked.items, input, actor).await)
+    }
+
+    /// Gives each pick a stopping input, in reverse order of the graph, and waits until it is
+    /// down.
+    pub(super) async fn take_down(&self, picks: &[Pick], input: Input, actor: &str) -> Vec<Done> {
+        let order = self.inner().order();
+        let sorted = order.sorted().unwrap_or_default();
+        let mut outcomes: BTreeMap<ProcessName, Shared<BoxFuture<'static, Vec<Done>>>> =
+            BTreeMap::new();
+        for name in sorted.iter().rev() {
+            let mine: Vec<Pick> = picks
+                .iter()
+                .filter(|pick| pick.name == *name)
+                .cloned()
+                .collect();
+            if mine.is_empty() {
+                continue;
+            }
+            let after: Vec<_> = order
+                .after(name)
+                .filter_map(|after| outcomes.get(after).cloned())
+                .collect();
+            let (registry, actor, input) = (self.clone(), actor.to_owned(), input.clone());
+            let future = async move {
+                join_all(after).await;
+                let stops = mine
+                    .iter()
+                    .map(|pick| registry.stop_pick(pick, input.clone(), &actor));
+                join_all(stops).await
+            };
+            outcomes.insert(name.clone(), future.boxed().shared());
+        }
+        let done = join_all(outcomes.into_values()).await.concat();
+        let place = |done: &Done| picks.iter().position(|pick| pick.text() == done.target);
+        let mut done = done;
+        done.sort_by_key(place);
+        done
+    }
+
+    async fn stop_pick(&self, pick: &Pick, input: Input, actor: &str) -> Done {
+        let handles = self.inner().handles(pick);
+        let was_down = handles
+            .iter()
+            .all(|handle| matches!(handle.snapshot().saved.state, State::Stopped));
+        let stops = handles.iter().map(|handle| async {
+            handle
+                .order(input.clone(), actor)
+                .await
+                .map_err(|error| error.to_string())?;
+            handle
+                .until(None, |snapshot| {
+                    snapshot.is_down() || is_unkillable(snapshot)
+                })
+                .await;
+            if is_unkillable(&handle.snapshot()) {
+                Err("it does not die of SIGKILL".to_owned())
+            } else {
+                Ok(())
+            }
+        });
+        let result: Result<Vec<()>, String> = join_all(stops).await.into_iter().collect();
+        Done {
+            target: pick.text(),
+            changed: !was_down,
+            note: was_down.then(|| "was already stopped".to_owned()),
+            error: result.err(),
+        }
+    }
+
+    /// Stops and starts again. A group rolls over its members, each online before the next.
+    pub(super) async fn restart(
+        &self,
+        actor: &str,
+        target: &Target,
+        update_env: Option<BTreeMap<String, OsText>>,
+        reason: Reason,
+        force: bool,
+    ) -> Result<Vec<Done>, ControlError> {
+        let Picked { items, rolling } = self.inner().pick(target)?;
+        let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
+        self.want(&names, Desired::Online).await?;
+        if let Some(os) = update_env {
+            for name in &names {
+                self.redefine(name, |spec: &mut ProcessSpec| spec.env.os = os.clone())
+                    .await?;
+            }
+        }
+        if !rolling {
+            let restarts = items
+                .iter()
+                .map(|pick| self.restart_pick(pick, reason, force, actor));
+            return Ok(join_all(restarts).await);
+        }
+        let mut done = Vec::with_capacity(items.len());
+        for pick in &items {
+            let one = self.restart_pick(pick, reason, force, actor).await;
+            let failed = one.error.is_some();
+            done.push(one);
+            if failed {
+                let rest = items.iter().skip(done.len()).map(|pick| Done {
+                    target: pick.text(),
+                    changed: false,
+                    note: Some("left as it is, because a member before it did not come up".into()),
+                    error: None,
+                });
+                done.extend(rest.collect::<Vec<_>>());
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    async fn restart_pick(&self, pick: &Pick, reason: Reason, force: bool, actor: &str) -> Done {
+        let (handles, limit) = {
+            let inner = self.inner();
+            let limit = inner
+                .entry(&pick.name)
+                .map(|entry| entry.spec.config.start_timeout)
+                .unwrap_or_default();
+            (inner.handles(pick), limit + DEPENDENCY_SLACK)
+        };
+        let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
+        let restarts = handles.iter().map(|handle| async {
+            let before = handle.snapshot().saved.counters.generation;
+            handle
+                .order(Input::Restart { reason, force }, actor)
+                .await
+                .map_err(|error| error.to_string())?;
+            // The old run has its grace period; the limit begins with the new one.
+            handle
+                .until(None, |snapshot| {
+                    snapshot.saved.counters.generation > before
+                        || !matches!(snapshot.saved.state, State::Stopping { .. })
+                })
+                .await;
+            wait_up(handle, Some(limit)).await
+        });
+        let result: Result<Vec<()>, String> = join_all(restarts).await.into_iter().collect();
+        Done {
+            target: pick.text(),
+            changed: true,
+            note: was_down.then(|| "was not running and has been started".to_owned()),
+            error: result.err(),
+        }
+    }
+
+    /// Holds processes: no retry until somebody asks.
+    pub(super) async fn hold(
+        &self,
+        actor: &str,
+        target: &Target,
+        reason: String,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let input = Input::Hold {
+            by: actor.to_owned(),
+            reason,
+        };
+        Ok(self.take_down(&picked.items, input, actor).await)
+    }
+
+    /// Leaves the error state.
+    pub(super) async fn clear_error(
+        &self,
+        actor: &str,
+        target: &Target,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let mut done = Vec::new();
+        for pick in picked.items {
+            let handles = self.inner().handles(&pick);
+            let orders = handles
+                .iter()
+                .map(|handle| handle.order(Input::ClearError, actor));
+            let result: Result<Vec<()>, _> = join_all(orders).await.into_iter().collect();
+            let error = result.err().map(|error| error.to_string());
+            done.push(Done {
+                target: pick.text(),
+                changed: true,
+                note: None,
+                error,
+            });
+        }
+        Ok(done)
+    }
+
+    /// Sends a signal to the process group of each.
+    pub(super) async fn signal(
+        &self,
+        target: &Target,
+        signal: Signal,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let launcher = Arc::clone(&self.context().launcher);
+        let mut done = Vec::new();
+        for pick in picked.items {
+            let mut reached = false;
+            let handles = self.inner().handles(&pick);
+            for handle in handles {
+                if let Some(run) = handle.snapshot().saved.state.run() {
+                    let scope = crate::launch::Scope::Group;
+                    reached |= launcher
+                        .signal(handle.id(), &run.process, signal, scope)
+                        .await;
+                }
+            }
+            let note = (!reached).then(|| "is not running".to_owned());
+            done.push(Done {
+                target: pick.text(),
+                changed: reached,
+                note,
+                error: None,
+            });
+        }
+        Ok(done)
+    }
+
+    /// For the end of the daemon. Names what was still there at the limit.
+    pub(super) async fn stop_everything(&self, limit: Duration) -> Vec<ProcessName> {
+        let picks: Vec<Pick> = self
+            .inner()
+            .processes
+            .iter()
+            .map(|entry| Pick {
+                name: entry.name().clone(),
+                index: None,
+            })
+            .collect();
+        let input = Input::Stop {
+            reason: Reason::Shutdown,
+            force: false,
+            signal: None,
+        };
+        let _ = tokio::time::timeout(limit, self.take_down(&picks, input, "system")).await;
+        let inner = self.inner();
+        let alive = |entry: &&super::Entry| {
+            entry
+                .handles
+                .iter()
+                .any(|handle| !handle.snapshot().is_down())
+        };
+        inner
+            .processes
+            .iter()
+            .filter(alive)
+            .map(|entry| entry.name().clone())
+            .collect()
+    }
+}
+
+fn is_unkillable(snapshot: &Snapshot) -> bool {
+    matches!(
+        snapshot.saved.state,
+        State::Errored {
+            hold: Hold::Unkillable { .. }
+        }
+    )
+}
+
+pub(super) async fn wait_up(
+    handle: &InstanceHandle,
+    limit: Option<Duration>,
+) -> Result<(), String> {
+    let decided = handle
+        .until(limit, |snapshot| came_up(snapshot).is_some())
+        .await;
+    match came_up(&handle.snapshot()) {
+        Some(result) => result,
+        None if decided => Ok(()),
+        None => Err(match limit {
+            Some(limit) => format!("not online after {}", crate::units::format_duration(limit)),
+            None => "it is gone".into(),
+        }),
+    }
+}
+
+pub(super) fn started(
+    name: ProcessName,
+    change: StartChange,
+    result: Result<(), String>,
+) -> Started {
+    let online = result.is_ok();
+    Started {
+        name,
+        change,
+        online,
+        error: result.err(),
+        note: None,
+    }
+}

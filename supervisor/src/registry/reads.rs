@@ -1,0 +1,330 @@
+//! Questions. None of them asks an instance: snapshots, rows and files answer.
+
+use jiff::Timestamp;
+
+use super::view::{limits_view, metrics_view};
+use super::{Inner, RegistryHandle};
+use crate::command::Target;
+use crate::command::view::{
+    CronView, EnvEntry, EnvView, HealthStatus, HealthView, LimitsView, LinkGroup, LinkView,
+    MetricsView, ProcessView, VersionView,
+};
+use crate::control::ControlError;
+use crate::event::{Event, EventKind};
+use crate::ids::ProcessName;
+use crate::instance::InstanceHandle;
+use crate::logs::{self, LogPage, LogQuery, Source};
+use crate::paths::Stream;
+use crate::schedule::Schedule;
+use crate::store::EventFilter;
+
+/// Parts of a variable's name that make its value a secret (`spec/cli.md` §4.1).
+const SECRET_WORDS: [&str; 6] = ["secret", "token", "passw", "key", "credential", "dsn"];
+
+/// Version of the protocol on the socket.
+const PROTOCOL: u32 = 1;
+
+/// Should the value of this variable be masked?
+pub fn is_secret_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| lower.contains(word))
+}
+
+impl Inner {
+    pub(super) fn groups_of(&self, name: &ProcessName) -> Vec<String> {
+        self.groups
+            .values()
+            .filter(|group| group.members.contains(name))
+            .map(|group| group.name.clone())
+            .collect()
+    }
+
+    fn picked_handles(&self, target: Option<&Target>) -> Result<Vec<InstanceHandle>, ControlError> {
+        match target {
+            Some(target) => Ok(self
+                .pick(target)?
+                .items
+                .iter()
+                .flat_map(|pick| self.handles(pick))
+                .collect()),
+            None => Ok(self
+                .processes
+                .iter()
+                .flat_map(|entry| entry.handles.clone())
+                .collect()),
+        }
+    }
+}
+
+impl RegistryHandle {
+    pub(super) fn list(&self, tag: Option<&str>) -> Vec<ProcessView> {
+        let inner = self.inner();
+        let with_tag = |entry: &super::Entry| {
+            tag.is_none_or(|tag| entry.row.spec.config.tags.iter().any(|own| own == tag))
+        };
+        inner
+            .processes
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| with_tag(entry))
+            .map(|(index, entry)| self.view(entry, index, inner.groups_of(entry.name())))
+            .collect()
+    }
+
+    /// The names of all processes, in registration order.
+    pub fn names(&self) -> Vec<ProcessName> {
+        self.inner()
+            .processes
+            .iter()
+            .map(|entry| entry.name().clone())
+            .collect()
+    }
+
+    pub(super) fn status(&self, target: &Target) -> Result<Vec<ProcessView>, ControlError> {
+        let inner = self.inner();
+        let picked = inner.pick(target)?;
+        let mut views = Vec::new();
+        for pick in &picked.items {
+            let Some(index) = inner
+                .processes
+                .iter()
+                .position(|entry| *entry.name() == pick.name)
+            else {
+                continue;
+            };
+            let mut view = self.view(&inner.processes[index], index, inner.groups_of(&pick.name));
+            if let Some(only) = pick.index {
+                view.instances.retain(|instance| instance.index == only);
+            }
+            views.push(view);
+        }
+        Ok(views)
+    }
+
+    pub(super) fn env(&self, target: &Target, reveal: bool) -> Result<Vec<EnvView>, ControlError> {
+        let inner = self.inner();
+        let picked = inner.pick(target)?;
+        let mut views = Vec::new();
+        for pick in &picked.items {
+            let Some(entry) = inner.entry(&pick.name) else {
+                continue;
+            };
+            for handle in inner.handles(pick) {
+                let generation = handle.snapshot().saved.counters.generation;
+                let env = entry
+                    .spec
+                    .environment(handle.id(), generation, &self.context().paths);
+                let shown = |(key, value): (String, crate::os_text::OsText)| {
+                    let hidden = !reveal && is_secret_name(&key);
+                    let value = if hidden {
+                        "***".into()
+                    } else {
+                        value.0.to_string_lossy().into_owned()
+                    };
+                    EnvEntry { key, value }
+                };
+                views.push(EnvView {
+                    name: pick.name.clone(),
+                    instance: handle.id().index,
+                    env: env.into_iter().map(shown).collect(),
+                });
+            }
+        }
+        Ok(views)
+    }
+
+    pub(super) async fn history(
+        &self,
+        target: Option<&Target>,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Event>, ControlError> {
+        let mut filter = EventFilter {
+            since,
+            limit,
+            ..EventFilter::default()
+        };
+        if let Some(target) = target {
+            let picked = self.inner().pick(target)?;
+            filter.processes = picked.items.iter().map(|pick| pick.name.clone()).collect();
+            if let [only] = picked.items.as_slice() {
+                filter.instance = only.index;
+            }
+        }
+        self.shared
+            .store
+            .events(filter)
+            .await
+            .map_err(|error| ControlError::Store {
+                message: error.to_string(),
+            })
+    }
+
+    pub(super) fn health(&self, target: Option<&Target>) -> Result<Vec<HealthView>, ControlError> {
+        let inner = self.inner();
+        let mut rows = Vec::new();
+        for handle in inner.picked_handles(target)? {
+            let snapshot = handle.snapshot();
+            if snapshot.probes.is_empty() {
+                rows.push(HealthView {
+                    name: handle.id().process.clone(),
+                    instance: handle.id().index,
+                    probe: "none".into(),
+                    status: if snapshot.health == HealthStatus::Pending {
+                        HealthStatus::Pending
+                    } else {
+                        HealthStatus::Off
+                    },
+                    last_check: None,
+                    latency_ms: None,
+                    error: None,
+                    failures: 0,
+                    attempts: Vec::new(),
+                });
+            }
+            rows.extend(snapshot.probes.iter().cloned());
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn metrics(
+        &self,
+        target: Option<&Target>,
+    ) -> Result<Vec<MetricsView>, ControlError> {
+        let now = self.context().clock.now();
+        let sampler = &self.context().sampler;
+        let handles = self.inner().picked_handles(target)?;
+        Ok(handles
+            .iter()
+            .map(|handle| metrics_view(handle, sampler, now))
+            .collect())
+    }
+
+    pub(super) fn limits(&self, target: &Target) -> Result<Vec<LimitsView>, ControlError> {
+        let inner = self.inner();
+        let picked = inner.pick(target)?;
+        let mut rows = Vec::new();
+        for pick in &picked.items {
+            let Some(entry) = inner.entry(&pick.name) else {
+                continue;
+            };
+            let handles = inner.handles(pick);
+            rows.extend(
+                handles
+                    .iter()
+                    .map(|handle| limits_view(handle, &entry.spec, &self.context().sampler)),
+            );
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn cron(&self) -> Vec<CronView> {
+        let now = self.context().clock.now();
+        let schedules: Vec<(ProcessName, String, String)> = self
+            .inner()
+            .processes
+            .iter()
+            .filter_map(|entry| {
+                let config = &entry.row.spec.config;
+                Some((
+                    entry.name().clone(),
+                    config.cron_restart.clone()?,
+                    config.timezone.clone(),
+                ))
+            })
+            .collect();
+        let view = |(name, schedule, timezone): (ProcessName, String, String)| {
+            let next = Schedule::parse(&schedule, &timezone)
+                .ok()
+                .and_then(|schedule| schedule.next_after(now));
+            let filter = EventFilter {
+                processes: vec![name.clone()],
+                kinds: vec![EventKind::Restart],
+                limit: 100,
+                ..EventFilter::default()
+            };
+            let events = self.shared.store.events_now(&filter).unwrap_or_default();
+            let last = events
+                .iter()
+                .find(|event| event.data["reason"] == "cron")
+                .map(|event| event.at);
+            CronView {
+                name,
+                schedule,
+                timezone,
+                next,
+                last,
+            }
+        };
+        schedules.into_iter().map(view).collect()
+    }
+
+    pub(super) fn links(&self) -> LinkView {
+        let inner = self.inner();
+        LinkView {
+            processes: inner
+                .processes
+                .iter()
+                .map(|entry| entry.name().clone())
+                .collect(),
+            edges: inner.order().edges(),
+            groups: inner
+                .groups
+                .values()
+                .map(|group| LinkGroup {
+                    name: group.name.clone(),
+                    members: group.members.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The streams a log query is over.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`].
+    pub fn log_sources(&self, query: &LogQuery) -> Result<Vec<Source>, ControlError> {
+        let streams = query
+            .stream
+            .map_or_else(|| Stream::BOTH.to_vec(), |stream| vec![stream]);
+        let handles = self.inner().picked_handles(query.target.as_ref())?;
+        let folder = self.context().paths.logs();
+        let source = |handle: &InstanceHandle| Source {
+            instance: handle.id().clone(),
+            streams: streams.clone(),
+            folder: folder.clone(),
+        };
+        Ok(handles.iter().map(source).collect())
+    }
+
+    pub(super) async fn logs(&self, query: LogQuery) -> Result<LogPage, ControlError> {
+        let sources = self.log_sources(&query)?;
+        let paths = self.context().paths.clone();
+        let read = move || logs::query(&paths, &sources, &query);
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(page)) => Ok(page),
+            Ok(Err(error)) => Err(ControlError::Invalid {
+                message: error.to_string(),
+                details: Vec::new(),
+            }),
+            Err(error) => Err(ControlError::Internal {
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    pub(super) fn version(&self) -> VersionView {
+        let uptime = crate::clock::until(self.shared.started_at, self.context().clock.now());
+        let degraded = [self.shared.store.degraded(), self.shared.ingest.degraded()];
+        VersionView {
+            version: self.shared.version.clone(),
+            os: std::env::consts::OS.into(),
+            arch: std::env::consts::ARCH.into(),
+            pid: std::process::id(),
+            uptime_ms: uptime.as_millis() as u64,
+            protocol: PROTOCOL,
+            home: self.context().paths.home().display().to_string(),
+            degraded: degraded.into_iter().flatten().collect(),
+        }
+    }
+}

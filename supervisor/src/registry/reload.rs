@@ -1,0 +1,266 @@
+//! Replace without a gap: the new set comes up beside the old one and only then takes over.
+//!
+//! Any new instance that fails ends the reload: all new ones are killed and the old set has
+//! not been touched. The new set proves itself by its probes; without probes there is nothing
+//! to prove it by, so the reload is an ordinary restart and says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::RegistryHandle;
+use super::orders::wait_up;
+use super::target::Pick;
+use crate::command::{Done, Target};
+use crate::control::ControlError;
+use crate::event::EventKind;
+use crate::ids::ProcessName;
+use crate::instance::{InstanceHandle, Standing};
+use crate::machine::Input;
+use crate::spec::ProcessSpec;
+use crate::state::{Counters, Reason, Saved, State};
+use crate::store::{Batch, Desired};
+
+/// How long the new set may take: the figure of the peer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a new instance has to stay online. On a shared port its probe may be answered by
+/// the old one while it is about to die of `EADDRINUSE`.
+const PROOF: Duration = Duration::from_secs(1);
+
+/// Tells a program that another copy may hold its port.
+const REUSEPORT: &str = "MHOST_REUSEPORT";
+
+impl RegistryHandle {
+    /// Reloads each process.
+    pub(super) async fn reload(
+        &self,
+        actor: &str,
+        target: &Target,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<Done>, ControlError> {
+        let picked = self.inner().pick(target)?;
+        let mut done = Vec::new();
+        for pick in picked.items {
+            if pick.index.is_some() {
+                let message = format!(
+                    "`{}` is one instance; a reload replaces a whole process",
+                    pick.text()
+                );
+                return Err(ControlError::Conflict { message });
+            }
+            done.push(
+                self.reload_process(actor, &pick, timeout.unwrap_or(TIMEOUT))
+                    .await?,
+            );
+        }
+        Ok(done)
+    }
+
+    async fn reload_process(
+        &self,
+        actor: &str,
+        pick: &Pick,
+        timeout: Duration,
+    ) -> Result<Done, ControlError> {
+        let name = &pick.name;
+        let (lock, spec, old) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+            (
+                Arc::clone(&entry.lock),
+                Arc::clone(&entry.spec),
+                entry.handles.clone(),
+            )
+        };
+        let health = &spec.config.health;
+        let probed = health.http.is_some() || health.tcp.is_some() || health.script.is_some();
+        let all_online = old
+            .iter()
+            .all(|handle| matches!(handle.snapshot().saved.state, State::Online { .. }));
+        if !probed || !all_online || old.is_empty() {
+            let why = if probed {
+                "was not online"
+            } else {
+                "has no health probe to prove a new set by"
+            };
+            let mut done = self
+                .restart(actor, &Target::process(name), None, Reason::Manual, false)
+                .await?;
+            let mut done = done.pop().ok_or_else(|| super::change::gone(name))?;
+            done.note = Some(format!("{why}, so this was an ordinary restart"));
+            return Ok(done);
+        }
+        let _changing = lock.lock().await;
+        self.want(std::slice::from_ref(name), Desired::Online)
+            .await?;
+        self.tell(
+            name,
+            EventKind::ReloadStarted,
+            json!({ "mode": "replace" }),
+            actor,
+        )
+        .await?;
+        let new = self.shadows(name, &spec, &old);
+        if let Err(error) = self.prove(&new, actor, timeout).await {
+            self.abandon(&new, actor).await;
+            self.tell(
+                name,
+                EventKind::ReloadFailed,
+                json!({ "error": error }),
+                actor,
+            )
+            .await?;
+            return Err(ControlError::ReloadFailed {
+                process: name.to_string(),
+                error,
+            });
+        }
+        self.take_over(name, &spec, &old, &new).await;
+        for handle in &old {
+            let stop = Input::Stop {
+                reason: Reason::Reload,
+                force: false,
+                signal: None,
+            };
+            // A task that has ended has nothing left to stop.
+            let _ = handle.order(stop, actor).await;
+            handle
+                .until(None, |snapshot| {
+                    snapshot.is_down() || matches!(snapshot.saved.state, State::Errored { .. })
+                })
+                .await;
+        }
+        let generation = new
+            .iter()
+            .map(|handle| handle.snapshot().saved.counters.generation)
+            .max();
+        self.tell(
+            name,
+            EventKind::ReloadDone,
+            json!({ "generation": generation }),
+            actor,
+        )
+        .await?;
+        Ok(Done {
+            target: pick.text(),
+            changed: true,
+            note: None,
+            error: None,
+        })
+    }
+
+    async fn tell(
+        &self,
+        name: &ProcessName,
+        kind: EventKind,
+        data: serde_json::Value,
+        actor: &str,
+    ) -> Result<(), ControlError> {
+        let event = self.new_event(name, kind, data, actor);
+        self.journal(Batch {
+            events: vec![event],
+            ..Batch::default()
+        })
+        .await
+    }
+
+    /// One new task beside each old one, with its counters.
+    fn shadows(
+        &self,
+        name: &ProcessName,
+        spec: &ProcessSpec,
+        old: &[InstanceHandle],
+    ) -> Vec<InstanceHandle> {
+        let mut spec = spec.clone();
+        spec.env.flags.insert(REUSEPORT.into(), "1".into());
+        let spec = Arc::new(spec);
+        debug_assert!(
+            old.iter().all(|handle| handle.id().process == *name),
+            "handles of one process"
+        );
+        old.iter()
+            .map(|handle| {
+                let counters = Counters {
+                    backoff: 0,
+                    breaker: 0,
+                    ..handle.snapshot().saved.counters
+                };
+                let saved = Saved {
+                    counters,
+                    ..Saved::default()
+                };
+                let (id, context) = (handle.id().clone(), self.context().clone());
+                InstanceHandle::start_as(Standing::Shadow, id, Arc::clone(&spec), saved, context)
+            })
+            .collect()
+    }
+
+    /// Starts the new set and waits until all of it is online and stays so.
+    async fn prove(
+        &self,
+        new: &[InstanceHandle],
+        actor: &str,
+        timeout: Duration,
+    ) -> Result<(), String> {
+        let starts = new.iter().map(|handle| async move {
+            let restart = Input::Restart { reason: Reason::Reload, force: false };
+            handle.order(restart, actor).await.map_err(|error| error.to_string())?;
+            wait_up(handle, Some(timeout)).await?;
+            let fell = handle.until(Some(PROOF), |snapshot| !matches!(snapshot.saved.state, State::Online { .. })).await;
+            if fell {
+                let lines = self.context().capture.last_words(handle.id(), handle.snapshot().saved.counters.generation).await;
+                let taken = lines.iter().any(|line| line.contains("EADDRINUSE") || line.contains("ddress already in use"));
+                return Err(if taken {
+                    "a new instance found its port taken by the old one; bind with SO_REUSEPORT when MHOST_REUSEPORT is set, or use `mhost restart`".to_owned()
+                } else {
+                    "a new instance came up and fell at once".to_owned()
+                });
+            }
+            Ok(())
+        });
+        join_all(starts).await.into_iter().collect()
+    }
+
+    /// Kills the new set; the old one has not been touched.
+    async fn abandon(&self, new: &[InstanceHandle], actor: &str) {
+        let stops = new.iter().map(|handle| async move {
+            let kill = Input::Stop {
+                reason: Reason::Reload,
+                force: true,
+                signal: None,
+            };
+            // A task that has ended has nothing left to stop.
+            let _ = handle.order(kill, actor).await;
+            handle
+                .until(None, |snapshot| {
+                    snapshot.is_down() || matches!(snapshot.saved.state, State::Errored { .. })
+                })
+                .await;
+        });
+        join_all(stops).await;
+    }
+
+    /// The new set becomes the recorded one.
+    async fn take_over(
+        &self,
+        name: &ProcessName,
+        spec: &Arc<ProcessSpec>,
+        old: &[InstanceHandle],
+        new: &[InstanceHandle],
+    ) {
+        for (old, new) in old.iter().zip(new) {
+            // Both live in this process, and a task ends only after its handles.
+            let _ = old.stand(Standing::Retired).await;
+            let _ = new.stand(Standing::Owner).await;
+            let _ = new.define(Arc::clone(spec)).await;
+            new.show_on(&self.context().board);
+        }
+        if let Some(entry) = self.inner().entry_mut(name) {
+            entry.handles = new.to_vec();
+        }
+        self.bump();
+    }
+}

@@ -1,0 +1,210 @@
+//! From entries and snapshots to what people and programs see.
+
+use jiff::Timestamp;
+
+use super::{Entry, RegistryHandle};
+use crate::clock::until;
+use crate::command::view::{
+    HealthStatus, HealthView, InstanceView, LimitsView, MetricsView, ProcessView,
+};
+use crate::ids::ProcessName;
+use crate::instance::{InstanceHandle, Snapshot, detail};
+use crate::sampler::Sampler;
+use crate::spec::ProcessSpec;
+use crate::state::{ExitStatus, Hold, State, Status};
+use crate::store::Desired;
+
+/// What the brain asks of a process beyond its view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glance {
+    /// Its view.
+    pub view: ProcessView,
+    /// Its definition.
+    pub spec: ProcessSpec,
+    /// Should it run?
+    pub wanted: bool,
+    /// Copies wanted.
+    pub desired: u16,
+    /// Is there a definition to go back to?
+    pub has_previous: bool,
+    /// When the definition last changed.
+    pub changed_at: Option<Timestamp>,
+    /// Since when each instance's probe has been failing, by index.
+    pub failing_since: Vec<Option<Timestamp>>,
+    /// Probe rows.
+    pub health: Vec<HealthView>,
+}
+
+impl RegistryHandle {
+    /// One process, as the brain wants to see it.
+    pub fn glance(&self, name: &ProcessName) -> Option<Glance> {
+        let inner = self.inner();
+        let index = inner
+            .processes
+            .iter()
+            .position(|entry| entry.name() == name)?;
+        let entry = &inner.processes[index];
+        let groups = inner.groups_of(name);
+        Some(Glance {
+            view: self.view(entry, index, groups),
+            spec: entry.row.spec.clone(),
+            wanted: entry.row.desired == Desired::Online,
+            desired: entry.count(),
+            has_previous: entry.row.previous.is_some(),
+            changed_at: entry.row.changed_at,
+            failing_since: entry
+                .handles
+                .iter()
+                .map(|handle| handle.snapshot().failing_since)
+                .collect(),
+            health: entry
+                .handles
+                .iter()
+                .flat_map(|handle| handle.snapshot().probes.to_vec())
+                .collect(),
+        })
+    }
+
+    pub(super) fn view(&self, entry: &Entry, index: usize, group: Vec<String>) -> ProcessView {
+        let now = self.context().clock.now();
+        let sampler = &self.context().sampler;
+        let instances: Vec<InstanceView> = entry
+            .handles
+            .iter()
+            .map(|handle| instance_view(handle, sampler, now))
+            .collect();
+        let worst = instances
+            .iter()
+            .max_by_key(|instance| instance.state.severity());
+        let spec = &entry.row.spec;
+        ProcessView {
+            index,
+            name: spec.name.clone(),
+            state: worst.map_or(Status::Stopped, |instance| instance.state),
+            detail: worst.map_or_else(|| "stopped".to_owned(), |instance| instance.detail.clone()),
+            restarts: instances.iter().map(|instance| instance.restarts).sum(),
+            restarts_total: instances
+                .iter()
+                .map(|instance| instance.restarts_total)
+                .sum(),
+            health: instances
+                .iter()
+                .map(|instance| instance.health)
+                .fold(HealthStatus::Off, worse),
+            instances,
+            group,
+            tags: spec.config.tags.clone(),
+            project: spec
+                .project
+                .as_ref()
+                .map(|project| project.file.display().to_string()),
+            argv: std::iter::once(&spec.argv.program)
+                .chain(&spec.argv.args)
+                .cloned()
+                .collect(),
+            cwd: spec.cwd.display().to_string(),
+            config: spec.config.clone(),
+        }
+    }
+}
+
+fn worse(a: HealthStatus, b: HealthStatus) -> HealthStatus {
+    let rank = |status| match status {
+        HealthStatus::Off => 0,
+        HealthStatus::Pass => 1,
+        HealthStatus::Pending => 2,
+        HealthStatus::Fail => 3,
+    };
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+fn uptime_ms(snapshot: &Snapshot, now: Timestamp) -> Option<u64> {
+    snapshot
+        .saved
+        .state
+        .run()
+        .map(|run| until(run.started_at, now).as_millis() as u64)
+}
+
+fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> InstanceView {
+    let snapshot = handle.snapshot();
+    let saved = &snapshot.saved;
+    let run = saved.state.run();
+    let sample = run.and_then(|_| sampler.latest(handle.id()));
+    let (exit_code, exit_signal) = match saved.last_exit {
+        Some(ExitStatus::Code(code)) => (Some(code), None),
+        Some(ExitStatus::Signal(signal)) => (None, Some(signal)),
+        Some(ExitStatus::Unknown) | None => (None, None),
+    };
+    let (next_retry_at, held_by) = match &saved.state {
+        State::Errored {
+            hold: Hold::Retrying { next_at, .. },
+        } => (Some(*next_at), None),
+        State::Errored {
+            hold: Hold::Held { by, .. },
+        } => (None, Some(by.clone())),
+        _ => (None, None),
+    };
+    InstanceView {
+        index: handle.id().index,
+        pid: run.map(|run| run.process.pid),
+        state: saved.state.status(),
+        detail: detail(&saved.state, now),
+        started_at: run.map(|run| run.started_at),
+        uptime_ms: uptime_ms(&snapshot, now),
+        restarts: saved.counters.restarts,
+        restarts_total: saved.counters.restarts_total,
+        exit_code,
+        exit_signal,
+        last_exit: saved.last_exit,
+        cpu_percent: sample.as_ref().map(|sample| sample.cpu_percent),
+        memory_bytes: sample.as_ref().map(|sample| sample.rss_bytes),
+        health: snapshot.health,
+        generation: saved.counters.generation,
+        next_retry_at,
+        held_by,
+    }
+}
+
+pub(super) fn metrics_view(
+    handle: &InstanceHandle,
+    sampler: &Sampler,
+    now: Timestamp,
+) -> MetricsView {
+    let snapshot = handle.snapshot();
+    let sample = sampler
+        .latest(handle.id())
+        .filter(|_| snapshot.saved.state.run().is_some());
+    MetricsView {
+        name: handle.id().process.clone(),
+        instance: handle.id().index,
+        cpu_percent: sample.as_ref().map(|sample| sample.cpu_percent),
+        memory_bytes: sample.as_ref().map(|sample| sample.rss_bytes),
+        fds: sample.as_ref().map(|sample| sample.fds),
+        threads: sample.as_ref().map(|sample| sample.threads),
+        uptime_ms: uptime_ms(&snapshot, now),
+        restarts: snapshot.saved.counters.restarts,
+    }
+}
+
+pub(super) fn limits_view(
+    handle: &InstanceHandle,
+    spec: &ProcessSpec,
+    sampler: &Sampler,
+) -> LimitsView {
+    let snapshot = handle.snapshot();
+    let sample = sampler
+        .latest(handle.id())
+        .filter(|_| snapshot.saved.state.run().is_some());
+    let max = spec.config.max_restarts;
+    LimitsView {
+        name: handle.id().process.clone(),
+        instance: handle.id().index,
+        memory_bytes: sample.as_ref().map(|sample| sample.rss_bytes),
+        max_memory: spec.config.max_memory.map(|limit| limit.0),
+        restarts_left: (max > 0).then(|| max.saturating_sub(snapshot.saved.counters.breaker)),
+        fds: sample.as_ref().map(|sample| sample.fds),
+        nofile: spec.config.limits.nofile,
+        cpu_seconds: spec.config.limits.cpu,
+    }
+}

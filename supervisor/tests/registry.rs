@@ -1,0 +1,416 @@
+//! The registry with real processes, a real store and real logs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use supervisor::Sampler;
+use supervisor::command::view::ProcessView;
+use supervisor::command::{Apply, Command, Reply, ScaleChange, Target};
+use supervisor::launch::Launcher;
+use supervisor::logs::{Ingest, LogQuery};
+use supervisor::spec::{Argv, EnvLayers, ProcessConfig, ProcessSpec};
+use supervisor::state::Reason;
+use supervisor::store::StoreHandle;
+use supervisor::sys::OsLauncher;
+use supervisor::{
+    Bus, Caller, Clock, ControlError, Foundation, OsText, Paths, RegistryHandle, Status, Tasks,
+};
+
+/// Longest any of these tests waits for something that should take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A registry in a home of its own, as a daemon would build it.
+struct Rig {
+    registry: RegistryHandle,
+    tasks: Tasks,
+    home: Arc<tempfile::TempDir>,
+    ingest: Ingest,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::at(Arc::new(tempfile::tempdir().expect("a folder"))).await
+    }
+
+    async fn at(home: Arc<tempfile::TempDir>) -> Self {
+        let paths = Paths::new(home.path()).expect("paths");
+        paths.create().expect("folders");
+        let (clock, tasks) = (Clock::system(), Tasks::new());
+        let (store, _thread) =
+            StoreHandle::open(&paths.database(), clock.clone()).expect("a store");
+        let loaded = store.load().await.expect("rows");
+        let ingest = Ingest::start(&paths, &clock).expect("capture");
+        let launcher: Arc<dyn Launcher> = Arc::new(OsLauncher::new(paths.clone(), clock.clone()));
+        let sampler = Sampler::start(&tasks, &clock);
+        let foundation = Foundation {
+            clock,
+            launcher,
+            store,
+            ingest: ingest.clone(),
+            sampler,
+            bus: Bus::new(),
+            paths,
+            tasks: tasks.clone(),
+            version: "test".into(),
+        };
+        std::mem::forget(_thread);
+        Self {
+            registry: RegistryHandle::open(foundation, loaded),
+            tasks,
+            home,
+            ingest,
+        }
+    }
+
+    /// The daemon dies: its tasks end where they are, the children live on.
+    async fn crash(self) -> Arc<tempfile::TempDir> {
+        self.tasks.shutdown(PATIENCE).await;
+        self.ingest.stop();
+        self.home
+    }
+
+    async fn call(&self, command: Command) -> Result<Reply, ControlError> {
+        self.registry.call(&Caller::system(), command).await
+    }
+
+    async fn apply(&self, specs: Vec<ProcessSpec>) -> Result<Reply, ControlError> {
+        let apply = Apply {
+            processes: specs,
+            groups: Vec::new(),
+            prune: false,
+            force: false,
+            reset_scale: false,
+            wait: Some(PATIENCE),
+        };
+        self.call(Command::Apply(apply)).await
+    }
+
+    async fn view(&self, name: &str) -> ProcessView {
+        match self
+            .call(Command::Status {
+                target: Target(name.into()),
+            })
+            .await
+        {
+            Ok(Reply::Processes(mut views)) => views.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Polls until the view satisfies the condition.
+    async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&ProcessView) -> bool,
+    ) -> ProcessView {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let view = self.view(name).await;
+            if condition(&view) {
+                return view;
+            }
+            assert!(tokio::time::Instant::now() < end, "never {what}: {view:#?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn finish(self) {
+        let left = self.registry.close(true, PATIENCE).await;
+        assert!(left.is_empty(), "{left:?}");
+        self.crash().await;
+    }
+}
+
+fn spec(name: &str, script: &str, extra: &str) -> ProcessSpec {
+    let config: ProcessConfig = toml::from_str(&format!(
+        "command = \"sh\"\nrestart_delay = \"10ms\"\n{extra}"
+    ))
+    .expect("a config");
+    let instances = match config.instances {
+        supervisor::spec::Instances::Count(count) => count,
+        supervisor::spec::Instances::Max => 2,
+    };
+    let path = std::env::var_os("PATH").map(|path| ("PATH".to_owned(), OsText(path)));
+    ProcessSpec {
+        name: name.parse().expect("a name"),
+        config,
+        instances,
+        project: None,
+        cwd: std::env::temp_dir(),
+        argv: Argv {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            interpreter: None,
+        },
+        env: EnvLayers {
+            os: path.into_iter().collect::<BTreeMap<_, _>>(),
+            ..EnvLayers::default()
+        },
+    }
+}
+
+fn pid(view: &ProcessView) -> i32 {
+    view.instances[0].pid.expect("it runs")
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
+}
+
+/// A process that is killed is started again, with a new pid, and the history says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_comes_back() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "")])
+        .await
+        .expect("starts");
+    let before = rig
+        .until("web", "online", |view| view.state == Status::Online)
+        .await;
+    kill(pid(&before));
+    let after = rig
+        .until("web", "online again", |view| {
+            view.state == Status::Online && view.restarts == 1
+        })
+        .await;
+    assert_ne!(pid(&before), pid(&after));
+    let history = Command::History {
+        target: Some(Target("web".into())),
+        since: None,
+        limit: 50,
+    };
+    let Ok(Reply::Events(events)) = rig.call(history).await else {
+        panic!("no history")
+    };
+    let kinds: Vec<String> = events
+        .iter()
+        .rev()
+        .map(|event| event.kind.to_string())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["start", "online", "crash", "restart", "start", "online"]
+    );
+    rig.finish().await;
+}
+
+/// Children outlive the daemon and are adopted with pid, counters and log stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_daemon_adopts_what_runs() {
+    let rig = Rig::new().await;
+    let script = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done";
+    rig.apply(vec![spec("writer", script, "")])
+        .await
+        .expect("starts");
+    let before = rig
+        .until("writer", "online", |view| view.state == Status::Online)
+        .await;
+    let home = rig.crash().await;
+    let rig = Rig::at(home).await;
+    let after = rig
+        .until("writer", "online", |view| view.state == Status::Online)
+        .await;
+    assert_eq!(pid(&before), pid(&after));
+    assert_eq!(
+        before.instances[0].generation,
+        after.instances[0].generation
+    );
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let query = LogQuery {
+            target: Some(Target("writer".into())),
+            lines: 10_000,
+            ..LogQuery::default()
+        };
+        let Ok(Reply::Logs(page)) = rig.call(Command::Logs(query)).await else {
+            panic!("no logs")
+        };
+        let numbers: Vec<usize> = page
+            .lines
+            .iter()
+            .filter_map(|line| line.message.strip_prefix("line ")?.parse().ok())
+            .collect();
+        assert_eq!(
+            numbers,
+            (1..=numbers.len()).collect::<Vec<_>>(),
+            "a line is lost, doubled or out of order"
+        );
+        if numbers.len() > 100 {
+            break;
+        }
+        assert!(
+            tokio::time::Instant::now() < end,
+            "the stream is not read: {} lines",
+            numbers.len()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    rig.finish().await;
+}
+
+/// What exited while nobody looked is known as ended, and is started again by its rule.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_died_meanwhile_is_started_again() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "")])
+        .await
+        .expect("starts");
+    let before = rig
+        .until("web", "online", |view| view.state == Status::Online)
+        .await;
+    let home = rig.crash().await;
+    kill(pid(&before));
+    let rig = Rig::at(home).await;
+    let after = rig
+        .until("web", "online again", |view| {
+            view.state == Status::Online && view.instances[0].generation == 2
+        })
+        .await;
+    assert_ne!(pid(&before), pid(&after));
+    rig.finish().await;
+}
+
+/// Scaling touches only what is added or taken away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scaling_leaves_the_others_alone() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "instances = 2")])
+        .await
+        .expect("starts");
+    let before = rig
+        .until("web", "online", |view| view.state == Status::Online)
+        .await;
+    let up = Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::By(2),
+    };
+    rig.call(up).await.expect("scales up");
+    rig.until("web", "four online", |view| {
+        view.instances.len() == 4 && view.instances.iter().all(|one| one.state == Status::Online)
+    })
+    .await;
+    let down = Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::To(2),
+    };
+    rig.call(down).await.expect("scales down");
+    let after = rig.view("web").await;
+    let pids = |view: &ProcessView| view.instances.iter().map(|one| one.pid).collect::<Vec<_>>();
+    assert_eq!(pids(&before), pids(&after));
+    rig.finish().await;
+}
+
+/// A dependency comes first; what depends on a failed one stays down and says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_dependency_stops_its_dependents() {
+    let rig = Rig::new().await;
+    let mut missing = spec("db", "exit 0", "");
+    missing.argv.program = "/no/such/program".into();
+    let api = spec("api", "exec sleep 600", "depends_on = [\"db\"]");
+    let Ok(Reply::Started(outcome)) = rig.apply(vec![api, missing]).await else {
+        panic!("no outcome")
+    };
+    let error = |name: &str| {
+        let started = outcome
+            .processes
+            .iter()
+            .find(|one| one.name.as_str() == name)
+            .expect("named");
+        started.error.clone().unwrap_or_default()
+    };
+    assert!(error("db").contains("not found"), "{}", error("db"));
+    assert!(error("api").contains("dependency `db`"), "{}", error("api"));
+    assert_eq!(rig.view("api").await.state, Status::Stopped);
+    rig.finish().await;
+}
+
+/// A held process is not restarted before somebody asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_process_stays_down() {
+    let rig = Rig::new().await;
+    let _ = rig
+        .apply(vec![spec("bad", "exit 3", "max_restart_delay = \"50ms\"")])
+        .await;
+    rig.until("bad", "crashing", |view| view.restarts >= 2)
+        .await;
+    let hold = Command::Hold {
+        target: Target("bad".into()),
+        reason: "for the test".into(),
+    };
+    rig.call(hold).await.expect("holds");
+    let held = rig
+        .until("bad", "held", |view| view.detail.contains("held"))
+        .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(rig.view("bad").await.restarts, held.restarts);
+    let restart = Command::Restart {
+        target: Target("bad".into()),
+        update_env: None,
+        reason: Reason::Manual,
+        force: false,
+    };
+    rig.call(restart).await.expect("restarts");
+    rig.until("bad", "tried again", |view| view.restarts > held.restarts)
+        .await;
+    rig.finish().await;
+}
+
+/// A reload brings the new set up before the old one goes; one that fails leaves the old alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_never_leaves_a_gap() {
+    let rig = Rig::new().await;
+    let flag = rig.home.path().join("broken");
+    let script = format!("test -e {} && exit 1; exec sleep 600", flag.display());
+    let probe = "[health.script]\ncommand = \"true\"\ninterval = \"1s\"\ntimeout = \"1s\"";
+    rig.apply(vec![spec("web", &script, probe)])
+        .await
+        .expect("starts");
+    let first = rig
+        .until("web", "online", |view| view.state == Status::Online)
+        .await;
+    let reload = || Command::Reload {
+        target: Target("web".into()),
+        timeout: Some(Duration::from_secs(5)),
+    };
+    rig.call(reload()).await.expect("reloads");
+    let second = rig.view("web").await;
+    assert_ne!(pid(&first), pid(&second));
+    assert_eq!(second.instances[0].generation, 2);
+    std::fs::write(&flag, "").expect("a flag");
+    let failed = rig.call(reload()).await;
+    assert!(
+        matches!(failed, Err(ControlError::ReloadFailed { .. })),
+        "{failed:?}"
+    );
+    let kept = rig.view("web").await;
+    assert_eq!(pid(&second), pid(&kept));
+    assert_eq!(kept.state, Status::Online);
+    rig.finish().await;
+}
+
+/// What a file says twice is done once; what changed is restarted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applying_twice_changes_nothing() {
+    use supervisor::command::view::StartChange;
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "")])
+        .await
+        .expect("starts");
+    let before = rig
+        .until("web", "online", |view| view.state == Status::Online)
+        .await;
+    let change = |reply: Result<Reply, ControlError>| match reply {
+        Ok(Reply::Started(outcome)) => outcome.processes[0].change,
+        other => panic!("{other:?}"),
+    };
+    let again = rig.apply(vec![spec("web", "exec sleep 600", "")]).await;
+    assert_eq!(change(again), StartChange::Unchanged);
+    assert_eq!(pid(&rig.view("web").await), pid(&before));
+    let changed = rig.apply(vec![spec("web", "exec sleep 601", "")]).await;
+    assert_eq!(change(changed), StartChange::Updated);
+    assert_ne!(pid(&rig.view("web").await), pid(&before));
+    rig.finish().await;
+}
