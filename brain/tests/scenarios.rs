@@ -579,3 +579,86 @@ fn a_replay_that_asks_something_new_diverges() {
     assert_eq!(found.diverged.as_deref(), Some("deaths"));
     assert_eq!(found.proposal, None);
 }
+
+fn storm() -> (Arc<dyn Facts>, ProcessName) {
+    let case: Case = toml::from_str(
+        r#"
+        name = "storm"
+        on = "tick"
+        log = [{ text = "TypeError: x", ago = "100ms", times = 30, every = "150ms" }]
+        "#,
+    )
+    .unwrap();
+    (Arc::new(World::of(&case)), "api".parse().unwrap())
+}
+
+/// A playbook that ran not long ago is passed over, and the trail says so.
+#[test]
+fn a_playbook_rests_after_a_run() {
+    let playbooks = Playbooks::load(None, BTreeMap::new());
+    let (facts, api) = storm();
+    let run = |ago, last_hour| DiagnoseContext {
+        autonomous: false,
+        runs: vec![brain::PlaybookRun {
+            playbook: PlaybookId("error-storm".into()),
+            last: before(Duration::from_secs(ago)),
+            last_hour,
+        }],
+    };
+    let winner = |ctx: &DiagnoseContext| {
+        let found = look(&api, &facts, &playbooks, ctx);
+        let asked = found
+            .trail
+            .into_iter()
+            .find(|entry| entry.playbook.0 == "error-storm")
+            .map(|entry| entry.asked);
+        (found.proposal.is_some(), asked.unwrap())
+    };
+    assert_eq!(winner(&DiagnoseContext::default()), (true, Asked::Won));
+    let (won, asked) = winner(&run(60, 1));
+    assert!(!won && matches!(asked, Asked::Resting { .. }), "{asked:?}");
+    assert_eq!(winner(&run(1200, 2)), (false, Asked::Spent { runs: 2 }));
+    assert_eq!(winner(&run(1200, 1)), (true, Asked::Won));
+}
+
+/// A playbook that fails three times is off until its file changes; the others go on.
+#[test]
+fn a_playbook_that_fails_is_turned_off() {
+    let home = tempfile::tempdir().unwrap();
+    for (name, body) in [
+        ("typo", "c.nothing"),
+        ("bomb", "loop { }"),
+        ("odd", "\"yes\""),
+        ("wild", "true"),
+    ] {
+        let text = format!(
+            "const META = #{{ name: \"{name}\", version: 1, description: \"x\", on: [\"tick\"] }};\n\
+             fn matches(c) {{ {body} }}\nfn plan(c) {{ [ #{{ action: \"exec\" }} ] }}"
+        );
+        fs::write(home.path().join(format!("{name}.rhai")), text).unwrap();
+    }
+    let playbooks = Playbooks::load(Some(home.path().to_owned()), BTreeMap::new());
+    let (facts, api) = storm();
+    for _ in 0..3 {
+        let found = look(&api, &facts, &playbooks, &DiagnoseContext::default());
+        let failed = found.trail.iter();
+        let failed = failed.filter(|entry| matches!(entry.asked, Asked::Failed { .. }));
+        assert_eq!(failed.count(), 4);
+        assert_eq!(found.proposal.unwrap().playbook.0, "error-storm");
+    }
+    let list = playbooks.list();
+    for (name, said) in [
+        ("typo", "no field `nothing`"),
+        ("bomb", "200 ms"),
+        ("odd", "matches(c) returned string"),
+        ("wild", "no action constructor made"),
+    ] {
+        let info = list.iter().find(|info| info.name == name).unwrap();
+        let text = format!("{:?}", info.state);
+        let operations = name == "bomb" && text.contains("Too many operations");
+        assert!(text.contains(said) || operations, "{text}");
+        assert!(text.contains("off after 3 errors"), "{text}");
+    }
+    let found = look(&api, &facts, &playbooks, &DiagnoseContext::default());
+    assert!(found.trail.iter().all(|entry| entry.playbook.0 != "typo"));
+}
