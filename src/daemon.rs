@@ -1,7 +1,77 @@
 //! The daemon: everything that runs when nobody is looking.
+//!
+//! `mhost daemon run` is the guard ([`run_guard`]), which starts the daemon proper
+//! ([`run_core`]) and starts it again when it dies. Only this module knows how the two find
+//! each other.
 
 pub(crate) mod audit_port;
 pub(crate) mod dispatch;
 pub(crate) mod gate;
+mod guarded;
 pub(crate) mod port;
 pub(crate) mod rpc;
+mod run;
+mod settings;
+mod systemd;
+mod upgrade;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use supervisor::Paths;
+use supervisor::sys::{GuardLink, guard};
+
+/// Runs the guard of a home's daemon until the daemon ends of its own will. With `resurrect`
+/// the daemon starts what `mhost save` wrote down.
+pub(crate) fn run_guard(paths: &Paths, resurrect: bool) -> u8 {
+    guard::run(&own_path(), &arguments(paths, Part::Core { resurrect }))
+}
+
+/// Runs the guard of a daemon that runs already and has lost its former one.
+pub(crate) fn run_new_guard(paths: &Paths, daemon: i32) -> u8 {
+    let arguments = arguments(paths, Part::Core { resurrect: false });
+    guard::watch(&own_path(), &arguments, daemon)
+}
+
+/// Runs the daemon proper.
+pub(crate) fn run_core(paths: &Paths, resurrect: bool) -> u8 {
+    run::run(paths, resurrect)
+}
+
+/// Starts a guard for this process, in the place of one that died.
+fn new_guard(paths: &Paths) -> io::Result<Arc<GuardLink>> {
+    let daemon = std::process::id();
+    GuardLink::start_another(&own_path(), &arguments(paths, Part::NewGuard { daemon }))
+}
+
+enum Part {
+    Core { resurrect: bool },
+    NewGuard { daemon: u32 },
+}
+
+/// The command line of one of the parts.
+fn arguments(paths: &Paths, part: Part) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--home".into(), paths.home().into()];
+    arguments.extend(["daemon", "run"].map(Into::into));
+    match part {
+        Part::Core { resurrect } => {
+            arguments.push("--core".into());
+            arguments.extend(resurrect.then(|| "--resurrect".into()));
+        }
+        Part::NewGuard { daemon } => {
+            arguments.extend(["--guard-of".into(), daemon.to_string().into()]);
+        }
+    }
+    arguments
+}
+
+/// The path of this program. A file that was replaced meanwhile has the same name.
+fn own_path() -> PathBuf {
+    let path = std::env::current_exe().unwrap_or_else(|_| Path::new("mhost").to_owned());
+    match path.to_string_lossy().strip_suffix(" (deleted)") {
+        Some(path) => PathBuf::from(path),
+        None => path,
+    }
+}

@@ -1,7 +1,9 @@
 //! `mhost daemon`: the daemon itself. And `mhost kill`, an old name for `daemon stop`.
 
+mod run;
+mod upgrade;
+
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -17,9 +19,6 @@ use crate::output::text;
 
 /// How often the end of the daemon is looked for.
 const POLL: Duration = Duration::from_millis(100);
-/// How many times for the one that follows it: twice the 5 s that the guard gives each binary,
-/// and the stop before.
-const UPGRADE_POLLS: u32 = 200;
 /// How much of the daemon's log is looked at for its last lines.
 const TAIL_BYTES: u64 = 1 << 20;
 
@@ -36,14 +35,11 @@ enum DaemonCommand {
     Start,
     /// Stop all processes and the daemon
     Stop,
+    Upgrade(upgrade::Upgrade),
+    #[command(hide = true)]
+    Run(run::Run),
     /// Show whether it runs, since when, and what is wrong with it
     Status,
-    /// Put another binary in the daemon's place; no process is restarted
-    Upgrade {
-        /// The new binary [default: the file the daemon was started from]
-        #[arg(long, value_name = "PATH")]
-        binary: Option<PathBuf>,
-    },
     /// Show what the daemon itself says
     Logs {
         /// The last so many lines
@@ -74,8 +70,9 @@ impl Daemon {
         match self.command {
             DaemonCommand::Start => start(ctx),
             DaemonCommand::Stop => stop(ctx),
+            DaemonCommand::Upgrade(upgrade) => upgrade.run(ctx),
+            DaemonCommand::Run(run) => match run.run(ctx)? {},
             DaemonCommand::Status => status(ctx),
-            DaemonCommand::Upgrade { binary } => upgrade(ctx, binary.as_deref()),
             DaemonCommand::Logs { lines, follow } => logs(ctx, lines, follow),
         }
     }
@@ -115,39 +112,6 @@ fn stop(ctx: &Context) -> Result<Exit, CliError> {
     ctx.output
         .done("daemon stopped, and all processes with it")?;
     Ok(Exit::Success)
-}
-
-fn upgrade(ctx: &Context, binary: Option<&Path>) -> Result<Exit, CliError> {
-    let before: VersionView = ctx.ask_any("daemon.version", json!({}))?;
-    let params = match binary {
-        None => json!({}),
-        Some(binary) => {
-            let absolute = std::path::absolute(binary).unwrap_or_else(|_| binary.to_owned());
-            json!({ "binary": absolute })
-        }
-    };
-    let _: Value = ctx.ask_any("daemon.upgrade", params)?;
-    for _ in 0..UPGRADE_POLLS {
-        let now = ctx.ask_any::<VersionView>("daemon.version", json!({}));
-        if let Ok(now) = now.as_ref()
-            && now.pid != before.pid
-        {
-            if ctx.output.is_json() {
-                ctx.output
-                    .json(&json!({ "from": before.version, "to": now.version, "pid": now.pid }))?;
-            }
-            ctx.output.done(&format!(
-                "daemon {} took over from {} (pid {}); no process was restarted",
-                now.version, before.version, now.pid
-            ))?;
-            return Ok(Exit::Success);
-        }
-        pause(POLL);
-    }
-    Err(
-        CliError::new(Exit::NotRunning, "no daemon took over in time")
-            .with_help("see what it says: mhost daemon logs"),
-    )
 }
 
 fn status(ctx: &Context) -> Result<Exit, CliError> {

@@ -4,19 +4,16 @@
 //! `mhost.pid` is what makes it the only one. A pid file or a socket file proves nothing:
 //! only an answer does.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use supervisor::Paths;
+use supervisor::sys::{FileLock, daemonize_spawn};
 
 use super::{Client, ClientError};
 
-/// Set by the one who starts a daemon in the background: it makes a session of its own.
-pub(crate) const DETACHED: &str = "MHOST_DETACHED";
 /// How often the new daemon is asked whether it is up.
 const POLL: Duration = Duration::from_millis(20);
 /// How many times: 5 s.
@@ -41,7 +38,7 @@ pub(super) fn daemon(paths: &Paths) -> Result<Client, ClientError> {
         log: Vec::new(),
         log_path: paths.daemon_log(),
     };
-    let _lock = lock(paths)
+    let _lock = FileLock::acquire(&paths.start_lock())
         .map_err(|error| failed(format!("{}: {error}", paths.start_lock().display())))?;
     // Whoever held the lock before us may have started it.
     match Client::connect_any(paths) {
@@ -50,14 +47,14 @@ pub(super) fn daemon(paths: &Paths) -> Result<Client, ClientError> {
     }
     // A socket file that nobody answers on is removed by the daemon, under its own lock.
     let log_start = log_length(paths);
-    let mut guard = spawn(paths).map_err(|error| failed(error.to_string()))?;
+    let guard = spawn(paths).map_err(|error| failed(error.to_string()))?;
     for _ in 0..POLLS {
         match Client::connect_any(paths) {
             Err(ClientError::NotRunning { .. }) => {}
             connected => return greeted(connected?),
         }
-        if let Ok(Some(status)) = guard.try_wait() {
-            return Err(not_up(paths, log_start, &format!("it ended with {status}")));
+        if let Some(how) = ended(guard) {
+            return Err(not_up(paths, log_start, &how));
         }
         wait(POLL);
     }
@@ -69,43 +66,25 @@ fn greeted(mut client: Client) -> Result<Client, ClientError> {
     Ok(client)
 }
 
-/// The lock of those who start a daemon, until it is dropped.
-fn lock(paths: &Paths) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(paths.start_lock())?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-    Ok(file)
-}
-
-/// Starts the guard: this program in its other role.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line has no launcher; this is no supervised process"
-)]
-fn spawn(paths: &Paths) -> io::Result<Child> {
+/// Starts the guard: this program in its other role. Returns its pid.
+fn spawn(paths: &Paths) -> io::Result<i32> {
     let path = paths.daemon_log();
     if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT) {
         fs::rename(&path, path.with_extension("log.1"))?;
     }
-    let log = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(&path)?;
-    std::process::Command::new(std::env::current_exe()?)
-        .args(["daemon", "run"])
-        .env("MHOST_HOME", paths.home())
-        .env(DETACHED, "1")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
+    let args = ["daemon", "run"].map(Into::into);
+    let env = [("MHOST_HOME", paths.home().as_os_str())];
+    daemonize_spawn(&std::env::current_exe()?, &args, &path, &env)
+}
+
+/// How our child ended, if it has.
+fn ended(child: i32) -> Option<String> {
+    let pid = Pid::from_raw(child)?;
+    let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+    Some(match status.exit_status() {
+        Some(code) => format!("it ended with exit code {code}"),
+        None => "it was killed".to_owned(),
+    })
 }
 
 fn log_length(paths: &Paths) -> u64 {

@@ -64,7 +64,7 @@ impl Gate {
         self.dispatch.resolve(target).await
     }
 
-    /// Refuses everything from now on: the daemon ends.
+    /// Refuses all but the version from now on: the daemon ends.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
@@ -162,7 +162,8 @@ impl Control for Gate {
             dry_run,
             incident,
         } = request;
-        if self.closed.load(Ordering::Acquire) {
+        // Whoever waits for the end may ask whether it is still there.
+        if self.closed.load(Ordering::Acquire) && command != Command::Version {
             return Err(ControlError::ShuttingDown);
         }
         let attempt = || Attempt {
@@ -440,11 +441,13 @@ mod tests {
         );
         assert!(audit.query(1, None).unwrap()[0].dry_run);
         gate.close();
-        assert_eq!(
-            gate.call(&caller(Role::Operator), Command::Version.into())
-                .await,
-            Err(ControlError::ShuttingDown)
-        );
+        for (command, answer) in [
+            (Command::Version, Ok(Reply::Ok)),
+            (Command::Cron, Err(ControlError::ShuttingDown)),
+        ] {
+            let asked = gate.call(&caller(Role::Operator), command.into()).await;
+            assert_eq!(asked, answer);
+        }
         assert!(gate.watch(&caller(Role::Viewer)).is_err());
     }
 }

@@ -14,12 +14,10 @@ mod follow;
 mod index;
 mod ingest;
 mod line;
-mod names;
 mod query;
 mod reader;
 mod scan;
 mod segment;
-mod stream;
 mod worker;
 
 use std::path::PathBuf;
@@ -35,7 +33,6 @@ pub use follow::Follower;
 pub use ingest::Ingest;
 pub use query::query;
 pub use segment::Limits;
-pub use stream::{HeldFifos, hold_fifos};
 
 /// Why kept lines cannot be shown.
 #[derive(Debug, thiserror::Error)]

@@ -173,6 +173,11 @@ impl Paths {
         ))
     }
 
+    /// Names the guard whose daemon has started the saved processes.
+    pub fn resurrected(&self) -> PathBuf {
+        self.run().join("resurrected")
+    }
+
     /// Log segments.
     pub fn logs(&self) -> PathBuf {
         self.home.join("logs")

@@ -35,6 +35,7 @@ pub use daemonize::daemonize_spawn;
 pub use guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, GuardLink, REAP_FD};
 pub use launcher::OsLauncher;
 pub use limits::raise_nofile;
+pub use process::boot_id;
 pub use lock::{FileLock, Peer, peer};
 pub use ports::port_holder;
 pub(crate) use reap::collect_strays;

@@ -12,7 +12,7 @@ use super::{kernel, proc_scan};
 use crate::state::ProcessRef;
 
 /// The kernel's id of this boot.
-pub(crate) fn boot_id() -> &'static str {
+pub fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
         std::fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -1,0 +1,435 @@
+//! The daemon proper, from its first line to its last.
+//!
+//! ```text
+//!   lock ──► store ──► ingest, sampler ──► registry (adopts) ──► gate ──► socket ──► ready
+//!   end:  gate closes ──► processes stop ──► tasks ──► logs ──► store ──► socket, pid file
+//! ```
+//!
+//! This file only puts parts together and takes them apart again in the right order.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use supervisor::audit::Audit;
+use supervisor::logs::Ingest;
+use supervisor::store::{StoreHandle, StoreThread};
+use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, OsLauncher};
+use supervisor::{
+    Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tracing::{error, info, warn};
+
+use super::audit_port::AuditPort;
+use super::dispatch::{Dispatcher, End};
+use super::gate::Gate;
+use super::guarded::Guarded;
+use super::rpc::{Server, Socket};
+use super::settings::{Settings, log_to_stderr};
+use super::systemd::Systemd;
+use super::upgrade::UpgradePort;
+
+/// How long a former daemon may take to let go of the pid file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const LOCK_POLL: Duration = Duration::from_millis(20);
+/// How long tasks may take to end once their work is done.
+const TASK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait at least between two new guards.
+const GUARD_PAUSE: Duration = Duration::from_secs(1);
+/// How often the clock is set anew.
+const REANCHOR: Duration = Duration::from_secs(60);
+/// Worker threads. The work is small; two keep a long answer from delaying a restart.
+const WORKERS: usize = 2;
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("{}", with_source(.0))]
+    Home(#[from] supervisor::HomeError),
+    #[error("another daemon runs for this home (pid {pid}); ask it with: mhost daemon status")]
+    Running { pid: String },
+    #[error("cannot {what}: {source}")]
+    System {
+        what: String,
+        source: std::io::Error,
+    },
+    #[error("{}", with_source(.0))]
+    Store(#[from] supervisor::store::StoreError),
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+fn cannot(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
+    let what = what.into();
+    move |source| StartError::System { what, source }
+}
+
+/// Runs the daemon proper. Returns the exit code of the process.
+pub(crate) fn run(paths: &Paths, resurrect: bool) -> u8 {
+    // Before anything else is opened: it takes a descriptor by its number.
+    let guard = Guarded::from_env();
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let level = log_to_stderr();
+    let code = match start(paths, &guard, level, resurrect) {
+        Ok(End::Stop) => 0,
+        Ok(End::Upgrade) => u8::try_from(EXIT_FOR_UPGRADE).unwrap_or(u8::MAX),
+        Err(error) => {
+            error!(%error, "The daemon could not start.");
+            1
+        }
+    };
+    if let Some(guard) = guard.link() {
+        guard.bye(i32::from(code));
+    }
+    code
+}
+
+fn start(
+    paths: &Paths,
+    guard: &Guarded,
+    level: super::settings::Level,
+    resurrect: bool,
+) -> Result<End, StartError> {
+    paths.create()?;
+    if let Err(error) = sys::set_subreaper() {
+        warn!(%error, "Orphans of processes cannot be collected on this system.");
+    }
+    sys::raise_nofile();
+    // Fails only when one is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(16)
+        .thread_keep_alive(Duration::from_secs(2))
+        .thread_stack_size(1024 * 1024)
+        .thread_name("mhost")
+        .enable_all()
+        .build()
+        .map_err(cannot("start the runtime"))?;
+    runtime.block_on(async {
+        let lock = PidFile::take(paths).await?;
+        let settings = Settings::load(paths, level);
+        let mut daemon = Daemon::open(paths, guard.clone(), settings).await?;
+        let end = daemon.live(resurrect).await;
+        let code = daemon.close(end).await;
+        drop(lock);
+        Ok(code)
+    })
+}
+
+/// The pid file: locked while we live, gone afterwards.
+struct PidFile {
+    path: std::path::PathBuf,
+    _lock: FileLock,
+}
+
+impl PidFile {
+    /// Takes the lock, waiting a while for a former daemon that is about to end.
+    async fn take(paths: &Paths) -> Result<Self, StartError> {
+        let path = paths.pid_file();
+        let own = format!("{}\n", std::process::id());
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            let what = || format!("use the pid file {}", path.display());
+            if let Some(mut lock) = FileLock::try_acquire(&path).map_err(cannot(what()))? {
+                lock.write(&own).map_err(cannot(what()))?;
+                // A former daemon may have removed the file that we had opened already.
+                if std::fs::read_to_string(&path).is_ok_and(|text| text == own) {
+                    return Ok(Self { path, _lock: lock });
+                }
+            } else if Instant::now() >= deadline {
+                let pid = std::fs::read_to_string(&path).unwrap_or_default();
+                return Err(StartError::Running {
+                    pid: pid.trim().to_owned(),
+                });
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // It may have been removed by hand.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// All parts, put together.
+struct Daemon {
+    paths: Paths,
+    clock: Clock,
+    guard: Guarded,
+    /// Not before this time is another guard started.
+    next_guard: Instant,
+    settings: Settings,
+    store_thread: StoreThread,
+    ingest: Ingest,
+    /// Of the supervisor: instances, probes, sampler.
+    tasks: Tasks,
+    registry: RegistryHandle,
+    gate: Arc<Gate>,
+    /// Of the socket: ends last, so that a client sees the daemon until it is gone.
+    rpc_tasks: Tasks,
+    ends: mpsc::Receiver<End>,
+    signals: Signals,
+    systemd: Systemd,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+impl Daemon {
+    async fn open(paths: &Paths, guard: Guarded, settings: Settings) -> Result<Self, StartError> {
+        let signals = Signals::listen().map_err(cannot("listen to signals"))?;
+        let clock = Clock::system();
+        let (tasks, rpc_tasks) = (Tasks::new(), Tasks::new());
+        let (store, store_thread) = open_store(paths, &clock).await?;
+        let loaded = store.load().await?;
+        let ingest = Ingest::start(paths, &clock).map_err(cannot("start to read logs"))?;
+        let bus = Bus::new();
+        let registry = RegistryHandle::open(
+            Foundation {
+                clock: clock.clone(),
+                launcher: Arc::new(OsLauncher::new(paths.clone(), clock.clone())),
+                store: store.clone(),
+                ingest: ingest.clone(),
+                sampler: Sampler::start(&tasks, &clock),
+                bus: bus.clone(),
+                paths: paths.clone(),
+                tasks: tasks.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            loaded,
+        );
+        let (end, ends) = mpsc::channel(1);
+        let audit = Audit::new(paths, clock.clone());
+        let dispatch = Dispatcher {
+            registry: registry.clone(),
+            settings: settings.clone(),
+            end: end.clone(),
+        };
+        let gate = Arc::new(Gate::new(Arc::new(dispatch), audit.clone(), bus));
+        gate.register(Arc::new(AuditPort::new(audit)));
+        gate.register(Arc::new(UpgradePort {
+            guard: guard.clone(),
+            end,
+        }));
+        let socket = Socket::open(paths.socket())
+            .await
+            .map_err(cannot(format!("open {}", paths.socket().display())))?;
+        let server = Server::new(gate.clone(), rpc_tasks.clone(), ingest.grew());
+        rpc_tasks.spawn("rpc server", server.serve(socket));
+        Ok(Self {
+            paths: paths.clone(),
+            clock,
+            guard,
+            next_guard: Instant::now(),
+            settings,
+            store_thread,
+            ingest,
+            tasks,
+            registry,
+            gate,
+            rpc_tasks,
+            ends,
+            signals,
+            systemd: Systemd::from_env(),
+        })
+    }
+
+    /// Works until somebody asks for the end.
+    async fn live(&mut self, resurrect: bool) -> End {
+        if let Some(guard) = self.guard.link() {
+            guard.up();
+        }
+        self.systemd.ready("Ready.");
+        info!(
+            pid = std::process::id(),
+            version = env!("CARGO_PKG_VERSION"),
+            home = %self.paths.home().display(),
+            "The daemon is up."
+        );
+        if resurrect {
+            self.resurrect();
+        }
+        let mut reanchor = every(REANCHOR);
+        let mut watchdog = self.systemd.watchdog_interval().map(every);
+        loop {
+            tokio::select! {
+                Some(end) = self.ends.recv() => return end,
+                _ = self.signals.terminate.recv() => return End::Stop,
+                _ = self.signals.interrupt.recv() => return End::Stop,
+                _ = self.signals.hangup.recv() => self.reload_settings().await,
+                _ = self.signals.reopen.recv() => self.reopen_log(),
+                _ = reanchor.tick() => self.each_minute(),
+                () = tick(&mut watchdog) => self.systemd.watchdog(),
+                () = guard_gone(&self.guard, self.next_guard) => self.replace_guard(),
+            }
+        }
+    }
+
+    /// Takes everything apart, the socket and the pid file last.
+    async fn close(self, end: End) -> End {
+        info!(?end, "The daemon ends.");
+        self.systemd.stopping();
+        self.gate.close();
+        let daemon = self.settings.current().daemon.clone();
+        let stop_children = end == End::Stop && daemon.stop_children_on_exit;
+        let left = self
+            .registry
+            .close(stop_children, daemon.shutdown_timeout)
+            .await;
+        for process in left {
+            error!(%process, "It did not stop in time and is left running.");
+        }
+        for task in self.tasks.shutdown(TASK_PATIENCE).await {
+            warn!(task, "A task did not end in time.");
+        }
+        let (ingest, store) = (self.ingest, self.store_thread);
+        let flushed = tokio::task::spawn_blocking(move || {
+            ingest.stop();
+            store.close();
+        });
+        if flushed.await.is_err() {
+            error!("The logs or the store could not be closed.");
+        }
+        for task in self.rpc_tasks.shutdown(TASK_PATIENCE).await {
+            warn!(task, "A task did not end in time.");
+        }
+        info!("The daemon has ended.");
+        end
+    }
+
+    /// Starts what was saved, once per guard: a daemon that follows a dead one adopts instead.
+    fn resurrect(&self) {
+        let marker = self.paths.resurrected();
+        let guard = self
+            .guard
+            .link()
+            .map_or_else(std::process::id, |guard| guard.pid().unsigned_abs());
+        let own = format!("{guard} {}\n", sys::boot_id());
+        if std::fs::read_to_string(&marker).is_ok_and(|text| text == own) {
+            return;
+        }
+        if let Err(error) = std::fs::write(&marker, own) {
+            warn!(%error, "It cannot be noted that the saved processes were started.");
+        }
+        let gate = self.gate.clone();
+        self.tasks.spawn("resurrect", async move {
+            match gate
+                .call(&Caller::system(), Command::Resurrect.into())
+                .await
+            {
+                Ok(Reply::Started(outcome)) => {
+                    for failed in outcome.processes.iter().filter(|one| one.error.is_some()) {
+                        error!(process = %failed.name, error = failed.error, "It could not be started again.");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => error!(%error, "The saved processes could not be started."),
+            }
+        });
+    }
+
+    async fn reload_settings(&self) {
+        let settings = self.settings.clone();
+        let result = tokio::task::spawn_blocking(move || settings.reload()).await;
+        if let Ok(Err(error)) = result {
+            error!(%error, "config.toml is wrong; the former settings stay.");
+        }
+    }
+
+    /// Goes on in a new file after `daemon.log` was moved away.
+    fn reopen_log(&self) {
+        let path = self.paths.daemon_log();
+        let reopened = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|file| rustix::stdio::dup2_stderr(&file).map_err(Into::into));
+        match reopened {
+            Ok(()) => info!("The log was opened anew."),
+            Err(error) => error!(%error, "The log could not be opened anew."),
+        }
+    }
+
+    fn each_minute(&self) {
+        self.clock.reanchor();
+        self.systemd
+            .status(&format!("{} processes.", self.registry.names().len()));
+    }
+
+    /// Starts a guard in the place of one that died.
+    fn replace_guard(&mut self) {
+        self.next_guard = Instant::now() + GUARD_PAUSE;
+        warn!("The guard is gone; a new one is started.");
+        match super::new_guard(&self.paths) {
+            Ok(guard) => self.guard.replace(guard),
+            Err(error) => {
+                error!(%error, "No new guard could be started; it is tried again.");
+            }
+        }
+    }
+}
+
+async fn open_store(
+    paths: &Paths,
+    clock: &Clock,
+) -> Result<(StoreHandle, StoreThread), StartError> {
+    let (path, clock) = (paths.database(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || StoreHandle::open(&path, clock)).await;
+    match opened {
+        Ok(opened) => Ok(opened?),
+        Err(error) => Err(cannot("open the state database")(std::io::Error::other(
+            error,
+        ))),
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let start = Instant::now() + period;
+    let mut interval = tokio::time::interval_at(start, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn guard_gone(guard: &Guarded, not_before: Instant) {
+    guard.gone().await;
+    tokio::time::sleep_until(not_before).await;
+}

@@ -1,0 +1,133 @@
+//! The daemon's settings: `config.toml`, read at the start and again when asked.
+//!
+//! A wrong file changes nothing: at the start the defaults count, since supervision must not
+//! wait for a file; later the former settings stay. Either way every problem is told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use supervisor::config::{DaemonConfig, LoadError, LogLevel, Problem};
+use supervisor::{ControlError, Paths};
+use tokio::sync::watch;
+use tracing::level_filters::LevelFilter;
+use tracing::{error, info, warn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
+
+/// Changes the level of `daemon.log` while it runs.
+pub(crate) type Level = reload::Handle<LevelFilter, Registry>;
+
+/// Sends what the daemon says to standard error, which the guard appended to `daemon.log`.
+pub(crate) fn log_to_stderr() -> Level {
+    let (filter, level) = reload::Layer::new(LevelFilter::INFO);
+    let text = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    // Fails only when a subscriber is there already, and then that one counts.
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(text)
+        .try_init();
+    level
+}
+
+/// The settings, and who hears of their changes. Clones are the same settings.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    paths: Paths,
+    level: Level,
+    current: watch::Sender<Arc<DaemonConfig>>,
+    problem: Arc<Mutex<Option<String>>>,
+}
+
+impl Settings {
+    /// Reads the file. A wrong one is told loudly, and the defaults count.
+    pub(crate) fn load(paths: &Paths, level: Level) -> Self {
+        let settings = Self {
+            paths: paths.clone(),
+            level,
+            current: watch::Sender::new(Arc::default()),
+            problem: Arc::default(),
+        };
+        if let Err(error) = settings.reload() {
+            error!(%error, "config.toml is wrong; the defaults count until it is mended.");
+        }
+        settings
+    }
+
+    /// Reads the file again. Blocks.
+    pub(crate) fn reload(&self) -> Result<(), ControlError> {
+        let result = DaemonConfig::load(&self.paths);
+        *self.lock_problem() = result.as_ref().err().map(|error| {
+            format!(
+                "config.toml is wrong and not in force: {}",
+                first_line(error)
+            )
+        });
+        let (config, warnings) = result.map_err(invalid)?;
+        for warning in &warnings {
+            warn!(problem = text(warning), "config.toml has a problem.");
+        }
+        let filter = filter(config.daemon.log_level);
+        if let Err(error) = self.level.reload(filter) {
+            warn!(%error, "The log level could not be changed.");
+        }
+        self.current.send_replace(Arc::new(config));
+        info!("The settings are in force.");
+        Ok(())
+    }
+
+    /// The settings in force.
+    pub(crate) fn current(&self) -> Arc<DaemonConfig> {
+        self.current.borrow().clone()
+    }
+
+    /// Hears of changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<DaemonConfig>> {
+        self.current.subscribe()
+    }
+
+    /// What is wrong with the file, for people.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.lock_problem().clone()
+    }
+
+    fn lock_problem(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn first_line(error: &LoadError) -> String {
+    let problems = error.problems();
+    problems.first().map_or_else(|| error.to_string(), text)
+}
+
+/// A problem in one line.
+fn text(problem: &Problem) -> String {
+    let Problem {
+        source,
+        line,
+        column,
+        message,
+        ..
+    } = problem;
+    format!("{}:{line}:{column}: {message}", source.path.display())
+}
+
+fn invalid(error: LoadError) -> ControlError {
+    ControlError::Invalid {
+        message: first_line(&error),
+        details: error.problems().iter().map(text).collect(),
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}

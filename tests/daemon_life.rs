@@ -1,0 +1,135 @@
+//! The daemon dies, is stopped, or is replaced: what its processes notice.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/home.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod home;
+
+use home::{Home, exists, kill, lives, until};
+
+fn started() -> (Home, i32) {
+    let home = Home::new();
+    let output = home.run(&["start", "sleep 1000", "--name", "api"]);
+    assert!(output.status.success(), "{output:?}");
+    let pid = home.pid("api").unwrap();
+    assert!(lives(pid));
+    (home, pid)
+}
+
+#[test]
+fn stopping_it_stops_the_processes_and_leaves_nothing() {
+    let (home, pid) = started();
+    let output = home.run(&["daemon", "stop"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(!lives(pid));
+    until("all has ended", || home.strays().is_empty());
+    assert!(!exists(&home.file("mhost.sock")));
+    assert!(!exists(&home.file("mhost.pid")));
+    let audit = std::fs::read_to_string(home.file("audit.jsonl")).unwrap();
+    assert!(audit.contains("daemon.stop"), "{audit}");
+}
+
+#[test]
+fn a_signal_ends_it_in_order_too() {
+    let (home, pid) = started();
+    kill(home.guard().unwrap(), "TERM");
+    until("all has ended", || home.strays().is_empty());
+    assert!(!lives(pid));
+    assert!(!exists(&home.file("mhost.sock")));
+}
+
+#[test]
+fn a_daemon_that_is_killed_comes_back_and_adopts() {
+    let (home, pid) = started();
+    let former = home.daemon().unwrap();
+    kill(former, "KILL");
+    until("a new daemon answers", || {
+        home.daemon().is_some_and(|now| now != former)
+    });
+    until("it has adopted", || home.pid("api") == Some(pid));
+    assert!(lives(pid));
+}
+
+#[test]
+fn a_guard_that_is_killed_is_replaced() {
+    let (home, pid) = started();
+    let (daemon, guard) = (home.daemon().unwrap(), home.guard().unwrap());
+    kill(guard, "KILL");
+    until("a new guard is there", || {
+        home.strays().iter().any(|one| ![daemon, pid].contains(one))
+    });
+    assert_eq!(home.daemon(), Some(daemon));
+    kill(daemon, "KILL");
+    until("a new daemon answers", || {
+        home.daemon().is_some_and(|now| now != daemon)
+    });
+    until("it has adopted", || home.pid("api") == Some(pid));
+}
+
+#[test]
+fn an_upgrade_in_place_keeps_the_processes() {
+    let (home, pid) = started();
+    let (daemon, guard) = (home.daemon().unwrap(), home.guard().unwrap());
+    let output = home.run(&["daemon", "upgrade"]);
+    assert!(output.status.success(), "{output:?}");
+    until("a new daemon answers", || {
+        home.daemon().is_some_and(|now| now != daemon)
+    });
+    until("it has adopted", || home.pid("api") == Some(pid));
+    assert_eq!(home.guard(), Some(guard));
+}
+
+#[test]
+fn an_upgrade_to_something_else_is_undone() {
+    let (home, pid) = started();
+    let daemon = home.daemon().unwrap();
+    let output = home.run(&["daemon", "upgrade", "--binary", "/bin/false"]);
+    assert!(!output.status.success(), "{output:?}");
+    until("the former one answers again", || {
+        home.daemon().is_some_and(|now| now != daemon)
+    });
+    until("it has adopted", || home.pid("api") == Some(pid));
+}
+
+#[test]
+fn children_stay_when_the_settings_say_so() {
+    let (home, pid) = started();
+    let config = "[daemon]\nstop_children_on_exit = false\n";
+    std::fs::write(home.file("config.toml"), config).unwrap();
+    kill(home.daemon().unwrap(), "HUP");
+    let log = || std::fs::read_to_string(home.file("logs/daemon.log")).unwrap();
+    let count = |text: String| text.matches("The settings are in force").count();
+    until("the settings are read again", || count(log()) >= 2);
+    assert!(home.run(&["daemon", "stop"]).status.success());
+    assert!(lives(pid));
+    assert_eq!(home.daemon(), None);
+    assert!(home.run(&["daemon", "start"]).status.success());
+    until("it is adopted", || home.pid("api") == Some(pid));
+}
+
+#[test]
+fn saved_processes_come_back_once() {
+    let (home, _) = started();
+    assert!(home.run(&["save"]).status.success());
+    assert!(home.run(&["daemon", "stop"]).status.success());
+    until("all has ended", || home.strays().is_empty());
+    let run = home
+        .mhost(&["daemon", "run", "--resurrect"])
+        .spawn()
+        .unwrap();
+    until("it is started again", || home.pid("api").is_some());
+    let guard = i32::try_from(run.id()).unwrap();
+    assert_eq!(home.guard(), Some(guard));
+    // A daemon that follows a dead one does not start what was stopped meanwhile.
+    assert!(home.run(&["stop", "api"]).status.success());
+    let former = home.daemon().unwrap();
+    kill(former, "KILL");
+    until("a new daemon answers", || {
+        home.daemon().is_some_and(|now| now != former)
+    });
+    assert_eq!(home.pid("api"), None);
+    assert!(home.run(&["daemon", "stop"]).status.success());
+    let output = run.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
