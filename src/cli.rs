@@ -74,6 +74,10 @@ struct Cli {
 
 /// All commands, in the order of the help.
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and it lives as long as the program"
+)]
 enum Command {
     Start(start::Start),
     Stop(stop::Stop),

@@ -178,7 +178,10 @@ fn logs(ctx: &Context, lines: usize, follow: bool) -> Result<Exit, CliError> {
             .map(|line| printable(ctx, line))
             .collect::<String>(),
     )?;
-    while follow {
+    if !follow {
+        return Ok(Exit::Success);
+    }
+    loop {
         pause(POLL);
         bytes.clear();
         file.read_to_end(&mut bytes).map_err(cannot)?;
@@ -189,7 +192,6 @@ fn logs(ctx: &Context, lines: usize, follow: bool) -> Result<Exit, CliError> {
                 .collect::<String>(),
         )?;
     }
-    Ok(Exit::Success)
 }
 
 fn printable(ctx: &Context, line: &str) -> String {

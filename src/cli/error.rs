@@ -12,9 +12,6 @@ pub(crate) enum CliError {
     /// Something to tell.
     #[error("{}", .0.message)]
     Failed(Box<Failure>),
-    /// Everything has been told; only the exit code is left.
-    #[error("failed")]
-    Told(Exit),
     /// The answer could not be written.
     #[error("could not write the answer")]
     Output(#[from] io::Error),
@@ -105,7 +102,6 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Failed(failure) => failure.exit,
-            Self::Told(exit) => *exit,
             Self::Output(_) if self.is_broken_pipe() => Exit::Success,
             Self::Output(_) => Exit::Failure,
         }
@@ -118,7 +114,7 @@ impl CliError {
 
     /// Is there nothing left to tell?
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self, Self::Told(_)) || self.is_broken_pipe()
+        self.is_broken_pipe()
     }
 
     /// What to type next.

@@ -66,10 +66,12 @@ pub(crate) fn print_json(ctx: &Context, mut reply: Value) -> Result<Exit, CliErr
 
 /// The table of `mhost list`.
 pub(crate) fn table(processes: &[ProcessView]) -> Table {
+    let several = processes.iter().any(|process| process.instances.len() > 1);
     let mut table = Table::new([
         Column::new("ID", 2),
         Column::name("NAME"),
-        Column::new("INST", 6),
+        // Without it, copies of one process look the same.
+        Column::new("INST", if several { 1 } else { 6 }),
         Column::new("PID", 5),
         Column::new("STATUS", 0).at_least(10),
         Column::new("HEALTH", 3),
@@ -207,22 +209,22 @@ pub(crate) mod tests {
     #[test]
     fn eighty_columns_lose_what_matters_least() {
         insta::assert_snapshot!(shown(80), @r"
-        ID  NAME           INST  PID   STATUS      HEALTH  CPU    MEM   RESTARTS  UPTIME
-        0   api            0     4711  ● online    pass    12.3%  48MB  2         2d 14h
-        0   api            1     4712  ◐ starting  pass    12.3%  48MB  2         2d 14h
-        1   a-worker-wit…  0     —     ✗ errored…  pass    —      —     2         —
-        2   report         —     —     ○ stopped   —       —      —     —         —
+        ID  NAME                      INST  STATUS                        HEALTH  MEM
+        0   api                       0     ● online                      pass    48MB
+        0   api                       1     ◐ starting                    pass    48MB
+        1   a-worker-with-a-very-lo…  0     ✗ errored (retry in 3.2s, 4)  pass    —
+        2   report                    —     ○ stopped                     —       —
         ");
     }
 
     #[test]
     fn forty_columns_still_say_who_and_how() {
         insta::assert_snapshot!(shown(40), @r"
-        ID  NAME        STATUS      HEALTH  MEM
-        0   api         ● online    pass    48MB
-        0   api         ◐ starting  pass    48MB
-        1   a-worker-…  ✗ errored…  pass    —
-        2   report      ○ stopped   —       —
+        NAME                      STATUS
+        api                       ● online
+        api                       ◐ starting
+        a-worker-with-a-very-lo…  ✗ errored (re…
+        report                    ○ stopped
         ");
     }
 }

@@ -109,11 +109,11 @@ mod tests {
     fn the_short_table_has_the_documented_columns() {
         let shown = table(&list::tests::sample()).render(Some(80), Painter::PLAIN);
         insta::assert_snapshot!(shown, @r"
-        NAME                      PID   STATUS                     CPU    MEM   RESTARTS
-        api:0                     4711  ● online                   12.3%  48MB  2
-        api:1                     4712  ◐ starting                 12.3%  48MB  2
-        a-worker-with-a-very-lo…  —     ✗ errored (retry in 3.2s…  —      —     2
-        report                    —     ○ stopped                  —      —     —
+        NAME                      STATUS                        CPU    MEM   RESTARTS
+        api:0                     ● online                      12.3%  48MB  2
+        api:1                     ◐ starting                    12.3%  48MB  2
+        a-worker-with-a-very-lo…  ✗ errored (retry in 3.2s, 4)  —      —     2
+        report                    ○ stopped                     —      —     —
         ");
     }
 }

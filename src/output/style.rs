@@ -38,6 +38,7 @@ pub(crate) struct Painter {
 
 impl Painter {
     /// Never any colour.
+    #[cfg(test)]
     pub(crate) const PLAIN: Painter = Painter { on: false };
 
     /// The text in the colour of its meaning.

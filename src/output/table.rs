@@ -146,47 +146,50 @@ impl Table {
             .map(|index| (index, natural(index)))
             .collect();
         loop {
-            let least = |&(index, width): &(usize, usize)| self.columns[index].least.min(width);
-            let gaps = GAP * shown.len().saturating_sub(1);
-            let needed: usize = shown.iter().map(least).sum::<usize>() + gaps;
-            let droppable = shown.iter().rposition(|(index, _)| {
-                self.columns[*index].rank > 0
-                    && self.columns[*index].rank
-                        == shown
-                            .iter()
-                            .map(|(index, _)| self.columns[*index].rank)
-                            .max()
-                            .unwrap_or(0)
-            });
-            match droppable {
-                Some(position) if needed > limit => {
-                    shown.remove(position);
-                }
-                _ => {
-                    self.shrink(&mut shown, limit.saturating_sub(gaps));
-                    return shown;
-                }
+            let room = limit.saturating_sub(GAP * shown.len().saturating_sub(1));
+            let Some(position) = self.least_important(&shown) else {
+                return shown;
+            };
+            let column = &self.columns[shown[position].0];
+            if column.rank == 0 {
+                self.shrink(&mut shown, room);
+                return shown;
             }
+            take(&mut shown, position, room, column.least);
+            if total(&shown) <= room {
+                return shown;
+            }
+            shown.remove(position);
         }
     }
 
-    /// Takes away width, least important column first, until `limit` is kept.
-    fn shrink(&self, shown: &mut [(usize, usize)], limit: usize) {
-        let mut order: Vec<usize> = (0..shown.len()).collect();
-        // Of equals the last one goes first, so that a name is kept longer than what is said of it.
-        order.sort_by_key(|&position| {
-            std::cmp::Reverse((self.columns[shown[position].0].rank, position))
-        });
-        for floor in [None, Some(NARROWEST)] {
-            for &position in &order {
-                let total: usize = shown.iter().map(|(_, width)| width).sum();
-                let excess = total.saturating_sub(limit);
-                let (index, width) = shown[position];
-                let floor = floor.unwrap_or(self.columns[index].least).min(width);
-                shown[position].1 = width.saturating_sub(excess).max(floor);
-            }
+    /// Of columns that matter equally little, the last.
+    fn least_important(&self, shown: &[(usize, usize)]) -> Option<usize> {
+        (0..shown.len()).max_by_key(|&position| self.columns[shown[position].0].rank)
+    }
+
+    /// Makes the columns that stay narrower: the last ones first, so that a name is kept
+    /// longer than what is said of it.
+    fn shrink(&self, shown: &mut [(usize, usize)], room: usize) {
+        for position in (0..shown.len()).rev() {
+            let least = self.columns[shown[position].0].least;
+            take(shown, position, room, least);
+        }
+        for position in (0..shown.len()).rev() {
+            take(shown, position, room, NARROWEST);
         }
     }
+}
+
+fn total(shown: &[(usize, usize)]) -> usize {
+    shown.iter().map(|(_, width)| width).sum()
+}
+
+/// Takes from one column what is too much for `room`, down to `least`.
+fn take(shown: &mut [(usize, usize)], position: usize, room: usize, least: usize) {
+    let excess = total(shown).saturating_sub(room);
+    let width = shown[position].1;
+    shown[position].1 = width.saturating_sub(excess).max(least.min(width));
 }
 
 #[cfg(test)]
@@ -227,9 +230,9 @@ mod tests {
     #[test]
     fn less_of_it_where_there_is_not() {
         insta::assert_snapshot!(sample().render(Some(40), Painter::PLAIN), @r"
-        ID  NAME               STATUS      MEM
-        0   a-process-with-a…  ✗ errored…  48MB
-        1   日本語             ● online    1.2GB
+        NAME                      STATUS
+        a-process-with-a-rather…  ✗ errored (re…
+        日本語                    ● online
         ");
     }
 
