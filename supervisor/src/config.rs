@@ -18,6 +18,7 @@ mod check;
 mod command_line;
 mod daemon;
 mod deserialize;
+mod discover;
 mod envfile;
 mod expand;
 mod forms;
@@ -26,6 +27,8 @@ mod order;
 mod problem;
 mod project;
 mod schema;
+mod select;
+mod shell;
 mod suggest;
 mod toml_text;
 mod tree;
@@ -41,11 +44,12 @@ pub use daemon::{
     AgentConfig, BoundsConfig, BrainConfig, DaemonConfig, DaemonTable, LogLevel, LogsConfig,
     PlaybookConfig,
 };
+pub use discover::{Discovery, PROJECT_FILES, discover, is_project_file};
 pub use envfile::read_env_files;
 pub use expand::expand_for_instance;
 pub use problem::{LoadError, Problem, Severity, Source};
 pub use project::{
-    Discovery, GroupConfig, LoadContext, LoadedProject, PROJECT_FILES, ProjectFile, SelectError,
-    Selection, discover, is_project_file, load_project, to_json, to_toml,
+    GroupConfig, LoadContext, LoadedProject, ProjectFile, load_project, to_json, to_toml,
 };
 pub use schema::{project_reference, project_schema};
+pub use select::{SelectError, Selection};

@@ -14,16 +14,12 @@ use super::envfile::{self, Files};
 use super::expand::{Scope, Which, expand_tree};
 use super::problem::{LoadError, Problem, Problems, Source};
 use super::schema;
-use super::suggest::{listed, nearest};
 use super::tree::{Entry, Format, Node, Value, is_extension};
 use super::validate::{self, Around};
 use crate::command::Apply;
 use crate::ids::ProcessName;
 use crate::os_text::OsText;
 use crate::spec::{EnvFile, EnvLayers, GroupSpec, Instances, ProcessConfig, ProcessSpec, Project};
-
-/// Names of a project file, in the order they are looked for.
-pub const PROJECT_FILES: [&str; 4] = ["mhost.toml", "mhost.yaml", "mhost.yml", "mhost.json"];
 
 /// A project file: what mhost should run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -95,68 +91,6 @@ pub struct LoadedProject {
     pub notes: Vec<String>,
     /// Canonical path of the file.
     pub file: PathBuf,
-}
-
-/// Where [`discover`] looked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Discovery {
-    /// This file.
-    Found(PathBuf),
-    /// None; these folders were looked at.
-    Nothing(Vec<PathBuf>),
-}
-
-/// Looks for a project file in `cwd`, then in its parents up to the root of the git
-/// repository. Outside of a repository only `cwd` counts.
-pub fn discover(cwd: &Path) -> Discovery {
-    let root = cwd.ancestors().find(|folder| folder.join(".git").exists());
-    let last = root.unwrap_or(cwd);
-    let mut seen = Vec::new();
-    for folder in cwd.ancestors() {
-        let found = PROJECT_FILES
-            .iter()
-            .map(|name| folder.join(name))
-            .find(|file| file.is_file());
-        if let Some(file) = found {
-            return Discovery::Found(file);
-        }
-        seen.push(folder.to_owned());
-        if folder == last {
-            break;
-        }
-    }
-    Discovery::Nothing(seen)
-}
-
-/// Does the name end as a config file's, and does the file hold a table `process` or
-/// `groups`? A file that cannot be parsed counts when it bears one of the usual names or
-/// mentions such a table, so that its errors are shown.
-pub fn is_project_file(path: &Path) -> bool {
-    let Some(format) = Format::of(path) else {
-        return false;
-    };
-    let usual = path
-        .file_name()
-        .is_some_and(|name| PROJECT_FILES.iter().any(|known| name == *known));
-    let Ok(source) = Source::read(path) else {
-        return usual && path.is_file();
-    };
-    let mut problems = Problems::new(source);
-    match format.parse(&mut problems) {
-        Some(root) => {
-            usual
-                || ["process", "groups"]
-                    .iter()
-                    .any(|key| root.entry(key).is_some())
-        }
-        None => {
-            let mentions = |line: &str| {
-                let line = line.trim_start_matches(['[', ' ', '\t', '"', '{']);
-                line.starts_with("process") || line.starts_with("groups")
-            };
-            usual || problems.source.text.lines().any(mentions)
-        }
-    }
 }
 
 /// Loads a project file.
@@ -524,98 +458,6 @@ fn explain(table: &str, key: &str) -> Option<String> {
         )),
         _ if is_process && LATER_KEYS.contains(&key) => Some(unknown("key")),
         _ => None,
-    }
-}
-
-/// Which processes of a file to start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// `--only`: these processes.
-    pub only: Vec<String>,
-    /// `--group`: members of these groups.
-    pub groups: Vec<String>,
-    /// `--tag`: processes with one of these tags.
-    pub tags: Vec<String>,
-}
-
-/// A name that selects nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {what} `{name}` in {}; {help}", file.display())]
-pub struct SelectError {
-    /// `process`, `group` or `tag`.
-    pub what: &'static str,
-    /// The name.
-    pub name: String,
-    /// The file.
-    pub file: PathBuf,
-    /// What there is.
-    pub help: String,
-}
-
-impl LoadedProject {
-    /// Keeps the processes that all given kinds of selection take, and the groups that still
-    /// have members.
-    ///
-    /// # Errors
-    /// A name that the file does not have.
-    pub fn select(&mut self, selection: &Selection) -> Result<(), SelectError> {
-        let specs = &self.apply.processes;
-        let processes: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        let groups: Vec<&str> = self.apply.groups.iter().map(|g| g.name.as_str()).collect();
-        let tags: BTreeSet<&str> = specs
-            .iter()
-            .flat_map(|spec| spec.config.tags.iter().map(String::as_str))
-            .collect();
-        self.known("process", &selection.only, &processes)?;
-        self.known("group", &selection.groups, &groups)?;
-        self.known(
-            "tag",
-            &selection.tags,
-            &tags.into_iter().collect::<Vec<_>>(),
-        )?;
-        let Selection { only, groups, tags } = selection;
-        let wanted = |spec: &ProcessSpec| {
-            let of = |list: &[String], found: &[String]| {
-                list.is_empty() || list.iter().any(|name| found.contains(name))
-            };
-            let member = spec.project.as_ref().map(|p| p.groups.as_slice());
-            of(only, &[spec.name.to_string()])
-                && of(groups, member.unwrap_or_default())
-                && of(tags, &spec.config.tags)
-        };
-        self.apply.processes.retain(wanted);
-        let kept: Vec<ProcessName> = self
-            .apply
-            .processes
-            .iter()
-            .map(|s| s.name.clone())
-            .collect();
-        self.apply
-            .groups
-            .retain(|group| group.members.iter().any(|member| kept.contains(member)));
-        Ok(())
-    }
-
-    fn known(
-        &self,
-        what: &'static str,
-        names: &[String],
-        known: &[&str],
-    ) -> Result<(), SelectError> {
-        let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) else {
-            return Ok(());
-        };
-        let help = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => "it has none".to_owned(),
-            None => format!("it has {}", listed(known.iter().copied())),
-        };
-        Err(SelectError {
-            what,
-            name: name.clone(),
-            file: self.file.clone(),
-            help,
-        })
     }
 }
 

@@ -141,7 +141,7 @@ impl Node {
     }
 }
 
-/// Ends in `x-`: extensions, which are kept out of everything.
+/// Begins with `x-`: an extension, which is kept out of everything.
 pub(crate) fn is_extension(key: &str) -> bool {
     key.starts_with("x-")
 }
