@@ -32,6 +32,7 @@ pub(crate) mod tree;
 mod users;
 
 pub use daemonize::daemonize_spawn;
+pub(crate) use guard_link::release_output;
 pub use guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, GuardLink, REAP_FD};
 pub use launcher::OsLauncher;
 pub use limits::raise_nofile;

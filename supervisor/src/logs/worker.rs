@@ -357,6 +357,7 @@ impl Worker {
         // The kernel forgets a closed descriptor by itself; an error here changes nothing.
         let _ = epoll::delete(&self.epoll, &capture.fifo);
         let _ = std::fs::remove_file(&capture.path);
+        crate::sys::release_output(&capture.path);
         if let Some(target) = self.targets.get_mut(&capture.key) {
             target.captures -= 1;
             if target.backlog.is_none() {
@@ -623,6 +624,7 @@ impl Worker {
                 // Closing it takes it off the list in any case.
                 let _ = epoll::delete(epoll, &capture.fifo);
                 let _ = std::fs::remove_file(&capture.path);
+                crate::sys::release_output(&capture.path);
             }
             keep
         });

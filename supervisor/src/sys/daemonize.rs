@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::Mode;
 
 use super::guard_link::{GUARD_FD, REAP_FD};
-use super::kernel;
+use super::{kernel, limits};
 
 /// Starts `exe args…` detached from the terminal: own session, standard input empty, output
 /// appended to `log_file`, in `/`, files readable by nobody else. `env` is added to the
@@ -60,6 +60,7 @@ pub(super) fn spawn_with(
     passed: BorrowedFd<'_>,
 ) -> io::Result<i32> {
     let number = passed.as_raw_fd();
+    let nofile = limits::original_nofile();
     let mut command = command(exe, args);
     command.env(name, number.to_string()).stdin(Stdio::null());
     // SAFETY: plain system calls only, without allocation or locks; the descriptor is open
@@ -67,6 +68,9 @@ pub(super) fn spawn_with(
     unsafe {
         command.pre_exec(move || {
             rustix::process::setpgid(None, None)?;
+            if let Some(limit) = nofile {
+                rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
+            }
             kernel::reset_signals();
             kernel::close_rest_on_exec();
             rustix::io::fcntl_setfd(BorrowedFd::borrow_raw(number), rustix::io::FdFlags::empty())?;

@@ -43,6 +43,12 @@ pub(super) fn open_for_child(path: &Path, owner: Option<u32>) -> io::Result<Owne
     Ok(fifo)
 }
 
+/// Opens a FIFO for reading without waiting for anybody, only to keep it open.
+pub(super) fn open_to_hold(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

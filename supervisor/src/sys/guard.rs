@@ -3,13 +3,15 @@
 //! ```text
 //!   guard ──starts, watches by pidfd──► daemon
 //!     ▲ └──SIGTERM, SIGINT, SIGHUP, …────►  │
-//!     └──────reap, exec, up, bye (pipe)─────┘
+//!     └──reap, exec, up, bye, hold, drop────┘
 //! ```
 //!
-//! It keeps no state, opens no socket, and runs no async runtime. What the daemon leaves when
+//! It opens no socket, runs no async runtime, and keeps nothing but the FIFOs of running
+//! programs open, so that what they print outlives the daemon. What the daemon leaves when
 //! it dies moves up to the guard, so that exits can still be read by the next daemon: the
 //! guard collects only what the daemon names. See [`super::GuardLink`] for the messages.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -21,7 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, REAP_FD};
-use super::{daemonize, kernel, process, reap};
+use super::{daemonize, fifo, kernel, limits, process, reap};
 use crate::state::ExitStatus;
 
 /// A daemon that lives shorter than this died at its start.
@@ -82,7 +84,11 @@ struct Guard {
     /// The binary to go back to while an upgraded daemon is not up yet.
     former: Option<PathBuf>,
     quick_deaths: u32,
+    held: Held,
 }
+
+/// FIFOs that are kept open for reading and never read.
+type Held = BTreeMap<PathBuf, OwnedFd>;
 
 /// A daemon, and what it has said.
 struct Watched {
@@ -105,6 +111,8 @@ enum After {
 
 impl Guard {
     fn new(exe: &Path, args: &[OsString]) -> Option<Self> {
+        // Two descriptors for each running instance.
+        limits::raise_nofile();
         let ready = reap::set_subreaper().and_then(|()| kernel::take_signals());
         match ready {
             Ok(signals) => Some(Self {
@@ -113,6 +121,7 @@ impl Guard {
                 signals,
                 former: None,
                 quick_deaths: 0,
+                held: Held::new(),
             }),
             Err(error) => {
                 say(&format!("The guard cannot start: {error}"));
@@ -160,7 +169,7 @@ impl Guard {
     }
 
     /// Until the daemon has ended: does what it asks for and passes signals on.
-    fn follow(&self, daemon: &mut Watched) {
+    fn follow(&mut self, daemon: &mut Watched) {
         while !kernel::has_exited(&daemon.pidfd) {
             let patience = (self.former.is_some() && !daemon.up)
                 .then(|| UPGRADE_PATIENCE.saturating_sub(passed(daemon.since)));
@@ -172,13 +181,13 @@ impl Guard {
             let mut awaited = vec![&daemon.pidfd, &self.signals];
             awaited.extend(&daemon.messages);
             wait_for(&awaited, patience);
-            daemon.listen();
+            daemon.listen(&mut self.held);
             while let Some(signal) = kernel::read_signal(&self.signals) {
                 daemon.told_to_end |= ends(signal);
                 let _ = kernel::signal(daemon.pidfd.as_fd(), signal);
             }
         }
-        daemon.listen();
+        daemon.listen(&mut self.held);
     }
 
     /// What to do now that the daemon has ended.
@@ -250,7 +259,7 @@ impl Watched {
         }
     }
 
-    fn listen(&mut self) {
+    fn listen(&mut self, held: &mut Held) {
         let mut chunk = [0; 4096];
         while let Some(messages) = &self.messages
             && let Ok(count) = rustix::io::read(messages, &mut chunk)
@@ -263,11 +272,11 @@ impl Watched {
         }
         while let Some(end) = memchr::memchr(b'\n', &self.unread) {
             let line: Vec<u8> = self.unread.drain(..=end).collect();
-            self.obey(&line[..end]);
+            self.obey(&line[..end], held);
         }
     }
 
-    fn obey(&mut self, line: &[u8]) {
+    fn obey(&mut self, line: &[u8], held: &mut Held) {
         let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
         if let Some(pid) = line.strip_prefix(b"reap ").and_then(number) {
             if let Some(pid) = Pid::from_raw(pid).filter(|_| pid != self.pid) {
@@ -276,8 +285,14 @@ impl Watched {
                     WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
                 );
             }
+        } else if let Some(path) = line.strip_prefix(b"hold ").map(path_of) {
+            if let Ok(fifo) = fifo::open_to_hold(&path) {
+                held.insert(path, fifo);
+            }
+        } else if let Some(path) = line.strip_prefix(b"drop ").map(path_of) {
+            held.remove(&path);
         } else if let Some(path) = line.strip_prefix(b"exec ") {
-            self.next = Some(PathBuf::from(OsString::from_vec(path.to_vec())));
+            self.next = Some(path_of(path));
         } else if line == b"up" {
             self.up = true;
         } else if let Some(code) = line.strip_prefix(b"bye ") {
@@ -292,6 +307,10 @@ impl Watched {
             .or_else(|| kernel::exit_info(pidfd))
             .unwrap_or(ExitStatus::Unknown)
     }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes.to_vec()))
 }
 
 fn ends(signal: i32) -> bool {
@@ -337,18 +356,28 @@ mod tests {
         let own = i32::try_from(std::process::id()).expect("pids are small");
         let mut daemon = Watched::new(own, process::open(own).expect("lives"), reader);
         let tell = |text: &[u8]| rustix::io::write(&writer, text).expect("writes");
+        let mut held = Held::new();
         tell(b"exec /opt/new bin");
-        daemon.listen();
+        daemon.listen(&mut held);
         assert_eq!(daemon.next, None);
         tell(b"ary\nup\nwhat is this\nreap x\nbye 3");
-        daemon.listen();
+        daemon.listen(&mut held);
         assert_eq!(daemon.next, Some(PathBuf::from("/opt/new binary")));
         assert_eq!((daemon.up, daemon.bye), (true, None));
         tell(b"\n");
-        daemon.listen();
+        daemon.listen(&mut held);
         assert_eq!(daemon.bye, Some(3));
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("a b");
+        fifo::make(&fifo).expect("a fifo");
+        tell(format!("hold {}\n", fifo.display()).as_bytes());
+        daemon.listen(&mut held);
+        assert!(held.contains_key(&fifo));
+        tell(format!("drop {}\n", fifo.display()).as_bytes());
+        daemon.listen(&mut held);
+        assert!(held.is_empty());
         drop(writer);
-        daemon.listen();
+        daemon.listen(&mut held);
         assert!(daemon.messages.is_none());
     }
 }

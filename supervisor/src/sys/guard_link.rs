@@ -7,6 +7,8 @@
 //! exec <path>    start this binary at the next exit with code 85
 //! up             the daemon answers: an upgrade has worked
 //! bye <code>     an orderly exit with this code follows
+//! hold <path>    keep this FIFO open for reading: what is in it must outlive the daemon
+//! drop <path>    it has been read to its end
 //! ```
 //!
 //! The guard gives the writing end to the daemon by number in `MHOST_REAP_FD`. A daemon whose
@@ -124,6 +126,14 @@ impl GuardLink {
         let _ = self.tell(format!("bye {code}\n").as_bytes());
     }
 
+    fn tell_of(&self, verb: &[u8], path: &Path) {
+        let path = path.as_os_str().as_bytes();
+        if !path.contains(&b'\n') {
+            // A guard that is gone holds nothing; the next one is told of the next run.
+            let _ = self.tell(&[verb, path, b"\n"].concat());
+        }
+    }
+
     fn tell(&self, line: &[u8]) -> io::Result<()> {
         rustix::io::write(&self.pipe, line)
             .map(|_| ())
@@ -157,6 +167,22 @@ impl Drop for GuardLink {
             reap::collect(self.pidfd.as_fd());
             reap::disown(self.pid);
         }
+    }
+}
+
+/// Asks the guard to keep a run's FIFO open. The kernel throws a pipe's content away with its
+/// last descriptor, so a program that ends while no daemon lives would take its last lines
+/// with it.
+pub(crate) fn hold_output(path: &Path) {
+    if let Some(guard) = &*CURRENT.lock().unwrap_or_else(PoisonError::into_inner) {
+        guard.tell_of(b"hold ", path);
+    }
+}
+
+/// Tells the guard that a FIFO has been read to its end.
+pub(crate) fn release_output(path: &Path) {
+    if let Some(guard) = &*CURRENT.lock().unwrap_or_else(PoisonError::into_inner) {
+        guard.tell_of(b"drop ", path);
     }
 }
 

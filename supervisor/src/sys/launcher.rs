@@ -234,7 +234,9 @@ impl OsLauncher {
         let identity = users::identity(user.as_deref(), group.as_deref())?;
         let owner = identity.as_ref().and_then(|identity| identity.uid);
         let open = |path: &std::path::PathBuf| {
-            fifo::open_for_child(path, owner).map_err(|error| SpawnError::Output {
+            let opened = fifo::open_for_child(path, owner);
+            guard_link::hold_output(path);
+            opened.map_err(|error| SpawnError::Output {
                 path: path.clone(),
                 error: spawn::plain(&error),
             })
