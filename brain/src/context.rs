@@ -252,6 +252,15 @@ impl Context {
         if key == "p" {
             return Ok(Dynamic::from_map(self.params.as_ref().clone()));
         }
+        if key == "score" {
+            let score = self.situation.ask("score", |facts| {
+                crate::score::score(facts, &self.situation.process)
+            })?;
+            return match score {
+                Some(score) => rhai::serde::to_dynamic(score),
+                None => Ok(Dynamic::UNIT),
+            };
+        }
         self.situation
             .plain()?
             .get(key)

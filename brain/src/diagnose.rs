@@ -15,7 +15,8 @@ use supervisor::{ProcessName, after};
 
 use crate::context::{Context, Recording, Situation, to_plan};
 use crate::facts::Facts;
-use crate::incident::{Evidence, Incident, Symptom, SymptomKind};
+use crate::incident::fingerprint::fingerprint;
+use crate::incident::{Evidence, Fingerprint, Incident, Symptom, SymptomKind};
 use crate::playbook::{PlaybookSource, Playbooks, Script};
 use crate::proposal::{Plan, PlaybookId, Proposal};
 use crate::store::PlaybookRun;
@@ -76,6 +77,8 @@ pub struct TrailEntry {
 pub struct Diagnosis {
     /// The proposal, if a playbook has one.
     pub proposal: Option<Proposal>,
+    /// What illness it is, as far as the questions showed it.
+    pub fingerprint: Option<Fingerprint>,
     /// Which playbooks were asked, and why they did or did not win.
     pub trail: Vec<TrailEntry>,
     /// What was asked and answered; kept for replay.
@@ -258,12 +261,31 @@ fn ask_all(
             break;
         }
     }
+    let recording = situation.recording();
     Diagnosis {
+        fingerprint: illness(&recording, kind),
         proposal,
         trail,
-        recording: situation.recording(),
+        recording,
         diverged: situation.diverged(),
     }
+}
+
+/// The illness of the newest death, or else of the most telling complaint.
+fn illness(recording: &Recording, kind: SymptomKind) -> Option<Fingerprint> {
+    if matches!(kind, SymptomKind::Crash | SymptomKind::SpawnFailed) {
+        let last = recording.answer("deaths")?.as_array()?.last()?;
+        return Some(Fingerprint {
+            hash: last["print"].as_str()?.to_owned(),
+            readable: last["readable"].as_str()?.to_owned(),
+        });
+    }
+    let complaint = recording
+        .answers
+        .iter()
+        .filter(|(question, _)| question.starts_with("errors("))
+        .find_map(|(_, answer)| answer.as_array()?.first()?["template"].as_str())?;
+    Some(fingerprint(kind, "", Some(complaint)))
 }
 
 fn resting(script: &Script, ctx: &DiagnoseContext, now: Timestamp) -> Option<Asked> {

@@ -150,4 +150,16 @@ pub trait Facts: Send + Sync {
         self.process(name)
             .map_or(1, |process| process.configured_instances.max(1))
     }
+    /// The processes that depend on this one. Worth answering from an index: it is asked for
+    /// every process on each slow look.
+    fn dependents(&self, name: &ProcessName) -> Vec<ProcessName> {
+        let mut all = self.processes();
+        all.retain(|other| {
+            other != name
+                && self
+                    .process(other)
+                    .is_some_and(|process| process.depends_on.contains(name))
+        });
+        all
+    }
 }

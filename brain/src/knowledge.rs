@@ -113,22 +113,22 @@ const TABLE: &[(&str, &str, bool, &str)] = &[
         "the connection pool is exhausted: connections are never handed back",
     ),
     (
-        r"(?i)\bfork\b|child(?:ren| process)|resource temporarily unavailable|EAGAIN",
-        "children",
-        false,
-        "child processes pile up (a leak of children)",
-    ),
-    (
         r"(?i)\bdefunct\b|\bzombies?\b|not reaped",
         "zombies",
         false,
         "finished children are never reaped (zombie processes)",
     ),
     (
+        r"(?i)\bfork\b|child(?:ren| process)|resource temporarily unavailable|EAGAIN",
+        "children",
+        false,
+        "child processes pile up (a leak of children)",
+    ),
+    (
         r"[\w.$]*[A-Za-z](?:Error|Exception)\b|Traceback \(most recent|panicked at|\bError: ",
         "exception",
         false,
-        "an exception that nobody catches: the same code fails on the same input",
+        "an exception in its own code (a bug): the same code fails on the same input",
     ),
 ];
 

@@ -14,6 +14,7 @@ mod knowledge;
 mod playbook;
 mod proposal;
 pub mod sandbox;
+mod score;
 mod store;
 
 pub use action::{Action, Severity};
@@ -29,6 +30,7 @@ pub use incident::{
 };
 pub use playbook::{PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks};
 pub use proposal::{Plan, PlaybookId, Proposal, Step};
+pub use score::{Score, score};
 pub use store::{
     ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError, BrainStoreThread,
     BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction, NewIncident,

@@ -228,7 +228,11 @@ fn sentence(death: &Death) -> String {
         }
         text.push(')');
     }
-    text.push_str(&format!(". That means: {}", death.words));
+    text.push_str(&if death.kind == "unknown" {
+        format!(". In short: {}", death.words)
+    } else {
+        format!(". That means: {}", death.words)
+    });
     if !death.output.is_empty() && template(&death.output) != template(&death.error) {
         text.push_str(&format!(
             ". Its last output before that: `{}`",

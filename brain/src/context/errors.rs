@@ -1,8 +1,10 @@
 //! What a process complains about while it lives, and who complains about it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use supervisor::{HealthStatus, ProcessName, Status, until};
 
@@ -12,6 +14,13 @@ use crate::knowledge;
 
 /// Finds the lines worth a closer look; [`trouble`] then grades them.
 const TROUBLE: &str = r"(?i)error|exception|panic|fatal|critical|fail|cannot|can't|refus|denied|unable|unavailable|unreachable|not found|no such|timed? ?out|exhausted|expired|overdue|misfire|rejected|shedding|violation|defunct|too many|out of memory|abort|killed|corrupt|invalid|warn";
+/// What callers say of one that does not answer, or too late.
+static UNREACHED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)timed? ?-?out|refused|unreachable|ECONN|ETIMEDOUT|EPIPE|reset by peer|hang ?up|no (?:answer|response)|not respond|unavailable|too slow|broken pipe",
+    )
+    .expect("a constant")
+});
 /// Lines looked through in one question.
 const LINES: usize = 200;
 /// A log that is flooded is not searched: that is an illness of its own.
@@ -121,15 +130,11 @@ pub(crate) fn newest_line(
 /// What others that depend on `name` say about it in the last `window`.
 pub(crate) fn blamed(facts: &dyn Facts, name: &ProcessName, window: Duration) -> Vec<Blame> {
     facts
-        .processes()
+        .dependents(name)
         .into_iter()
-        .filter(|other| {
-            other != name
-                && facts
-                    .process(other)
-                    .is_some_and(|process| process.depends_on.contains(name))
-        })
         .flat_map(|other| complaints(facts, &other, name, window))
+        // "db query failed: no such column" names the database, and is no fault of it.
+        .filter(|blame| UNREACHED.is_match(&blame.text))
         .collect()
 }
 

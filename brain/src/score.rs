@@ -1,0 +1,185 @@
+//! How well a process does: 0 to 100, with its parts shown.
+//!
+//! `100 − crashes (≤ 40) − probe (≤ 30) − memory (≤ 15) − CPU (≤ 15)`, then caps by state.
+//! Pure figures from facts; nothing is kept here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use supervisor::{EventKind, HealthStatus, ProcessName, Status, until};
+
+use crate::facts::{Facts, Sample};
+
+/// The score and what was taken off for what.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// 0 to 100.
+    pub value: f64,
+    /// Taken off for crashes of the last hour, newer ones more: up to 40.
+    pub crash: f64,
+    /// Taken off for failed probes: up to 30.
+    pub probe: f64,
+    /// Taken off for memory that grows or nears its limit: up to 15.
+    pub memory: f64,
+    /// Taken off for a CPU that is full or jumps: up to 15.
+    pub cpu: f64,
+}
+
+/// The score of a process now; none if it is stopped on purpose or not there.
+pub fn score(facts: &dyn Facts, name: &ProcessName) -> Option<Score> {
+    let process = facts.process(name)?;
+    if process.state == Status::Stopped || (!process.wanted && !process.held) {
+        return None;
+    }
+    let now = facts.now();
+    let crashes: f64 = facts
+        .events(name, Some(EventKind::Crash), Duration::from_secs(3600))
+        .iter()
+        .map(|event| (-until(event.at, now).as_secs_f64() / 60.0 / 20.0).exp())
+        .sum();
+    let samples = facts.samples(name, Duration::from_secs(1800));
+    let (passed, total) = facts
+        .probe_attempts(name, Duration::from_secs(60))
+        .unwrap_or((0, 0));
+    let failing = process
+        .instances
+        .iter()
+        .any(|instance| instance.health == HealthStatus::Fail && instance.state == Status::Online);
+    let mut score = Score {
+        value: 0.0,
+        crash: (13.0 * crashes).min(40.0),
+        probe: if total == 0 {
+            0.0
+        } else {
+            30.0 * (1.0 - passed as f64 / total as f64)
+        },
+        memory: memory(&samples, process.max_memory),
+        cpu: cpu(&samples),
+    };
+    let cap = if process.held || process.state == Status::Errored {
+        15.0
+    } else if failing {
+        35.0
+    } else if process.state == Status::Starting {
+        90.0
+    } else {
+        100.0
+    };
+    score.value = (100.0 - score.crash - score.probe - score.memory - score.cpu).clamp(0.0, cap);
+    Some(score)
+}
+
+/// Growth over the window by least squares, and nearness to the limit.
+fn memory(samples: &[Sample], limit: Option<u64>) -> f64 {
+    let near = match (samples.last(), limit) {
+        (Some(last), Some(limit)) if limit > 0 => {
+            ((last.rss_bytes as f64 / limit as f64 - 0.85) / 0.15).clamp(0.0, 1.0)
+        }
+        _ => 0.0,
+    };
+    let first = samples.iter().filter(|sample| sample.instance == 0);
+    let points: Vec<(f64, f64)> = first
+        .map(|sample| {
+            (
+                sample.at.as_millisecond() as f64 / 1000.0,
+                sample.rss_bytes as f64,
+            )
+        })
+        .collect();
+    let growing = growth(&points).map_or(0.0, |growth| ((growth - 0.10) / 0.40).clamp(0.0, 1.0));
+    15.0 * near.max(growing)
+}
+
+/// Relative growth from the first to the last point of the fitted line; none if there are
+/// under 10 points or they do not lie on a line.
+fn growth(points: &[(f64, f64)]) -> Option<f64> {
+    let n = points.len() as f64;
+    if points.len() < 10 {
+        return None;
+    }
+    let mean_t = points.iter().map(|point| point.0).sum::<f64>() / n;
+    let mean_v = points.iter().map(|point| point.1).sum::<f64>() / n;
+    let (mut tt, mut tv, mut vv) = (0.0, 0.0, 0.0);
+    for (t, v) in points {
+        tt += (t - mean_t).powi(2);
+        tv += (t - mean_t) * (v - mean_v);
+        vv += (v - mean_v).powi(2);
+    }
+    if tt <= 0.0 || vv <= 0.0 || tv * tv / (tt * vv) < 0.5 {
+        return None;
+    }
+    let span = points.last()?.0 - points.first()?.0;
+    let start = mean_v + tv / tt * (points.first()?.0 - mean_t);
+    (start > 0.0).then(|| tv / tt * span / start)
+}
+
+/// A CPU that is full, or that jumps up and down.
+fn cpu(samples: &[Sample]) -> f64 {
+    let Some(newest) = samples.last().map(|sample| sample.at) else {
+        return 0.0;
+    };
+    let recent: Vec<f64> = samples
+        .iter()
+        .filter(|sample| until(sample.at, newest) <= Duration::from_secs(300))
+        .map(|sample| sample.cpu_percent / 100.0)
+        .collect();
+    let n = recent.len() as f64;
+    // A sample is of one copy, and one core is what a copy is allotted.
+    let mean = recent.iter().sum::<f64>() / n;
+    let spread = (recent
+        .iter()
+        .map(|share| (share - mean).powi(2))
+        .sum::<f64>()
+        / n)
+        .sqrt();
+    let full = ((mean - 0.8) / 0.2).clamp(0.0, 1.0);
+    let jumps = if mean > 0.2 {
+        ((spread / mean - 1.0) / 2.0).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    15.0 * full.max(jumps)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn samples(count: i64, figure: impl Fn(i64) -> (f64, u64)) -> Vec<Sample> {
+        (0..count)
+            .map(|index| {
+                let (cpu_percent, rss_bytes) = figure(index);
+                Sample {
+                    at: Timestamp::from_second(1_000 + index * 5).unwrap(),
+                    instance: 0,
+                    cpu_percent,
+                    rss_bytes,
+                    fds: 1,
+                    threads: 1,
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn memory_that_grows_costs_and_memory_that_swings_does_not() {
+        let leak = samples(60, |index| (1.0, 50_000_000 + index as u64 * 1_000_000));
+        assert_eq!(memory(&leak, None), 15.0);
+        let saw = samples(60, |index| {
+            (1.0, 50_000_000 + (index as u64 % 5) * 15_000_000)
+        });
+        assert_eq!(memory(&saw, None), 0.0);
+        assert_eq!(memory(&saw[..5], Some(110_000_000)), 15.0, "at its limit");
+        assert_eq!(memory(&saw, Some(1 << 30)), 0.0);
+    }
+
+    #[test]
+    fn a_full_cpu_costs_and_a_quiet_one_does_not() {
+        assert!(cpu(&samples(60, |_| (100.0, 1))) > 14.99);
+        assert_eq!(cpu(&samples(60, |_| (5.0, 1))), 0.0);
+        assert_eq!(cpu(&samples(60, |_| (60.0, 1))), 0.0);
+        assert_eq!(cpu(&[]), 0.0);
+    }
+}
