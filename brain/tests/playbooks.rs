@@ -1,7 +1,5 @@
 //! Loading of playbooks: built-in ones, files, mistakes, changes.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail like the test")]
-
 use std::collections::BTreeMap;
 use std::fs;
 

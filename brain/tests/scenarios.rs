@@ -4,7 +4,10 @@
 //! playbooks are asked, so a case also says who wins. Each case is replayed from its
 //! recording: the answer must be the same without the world.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail like the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail like the test"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,9 @@
 //! The history of the brain: what is written comes back, and decisions are taken once.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail like the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail like the test"
+)]
 
 use std::time::Duration;
 
