@@ -12,7 +12,9 @@ mod target;
 mod watch;
 mod when;
 
+mod agent;
 mod audit;
+mod brain;
 mod check;
 mod completion;
 mod config;
@@ -110,6 +112,8 @@ enum Command {
     Init(init::Init),
     Check(check::Check),
     Completion(completion::Completion),
+    Brain(brain::Brain),
+    Agent(agent::Agent),
     Daemon(daemon::Daemon),
     Ping(ping::Ping),
     Kill(daemon::Kill),
@@ -145,6 +149,8 @@ impl Command {
             Command::Unstartup(command) => command.run(ctx),
             Command::Init(command) => command.run(ctx),
             Command::Completion(command) => command.run(ctx),
+            Command::Brain(command) => command.run(ctx),
+            Command::Agent(command) => command.run(ctx),
             Command::Daemon(command) => command.run(ctx),
             Command::Ping(command) => command.run(ctx),
             Command::Kill(command) => command.run(ctx),

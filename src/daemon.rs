@@ -14,6 +14,7 @@ mod run;
 mod settings;
 mod systemd;
 mod upgrade;
+mod wiring;
 
 use std::ffi::OsString;
 use std::io;

@@ -140,7 +140,11 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
         return Ok(());
     };
     let digest = digest(&proposal.playbook.0, &proposal.plan);
-    if proposal.plan.steps.is_empty() || shared.was_tried(incident.id, &digest) {
+    // A loop that begins again after a person started the process is stopped again; rest and
+    // budget say how often.
+    let containing = incident.state == IncidentState::Escalated && contains(&proposal.plan);
+    let tried = !containing && shared.was_tried(incident.id, &digest);
+    if proposal.plan.steps.is_empty() || tried {
         return Ok(());
     }
     let switch = shared.switch();
@@ -164,8 +168,7 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
     match incident.state {
         // A person has it. What only keeps the damage from growing is still done.
         IncidentState::Escalated => {
-            if decision.runs() && contains(&proposal.plan) && shared.try_once(incident.id, &digest)
-            {
+            if decision.runs() && containing {
                 let authority = own(shared, &proposal);
                 carry_out(shared, &errand("run".into()), &authority).await?;
             }

@@ -24,6 +24,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Keep",
         &["save", "resurrect", "startup", "unstartup", "flush"],
     ),
+    ("Heal", &["brain", "agent"]),
     ("Set up", &["init", "check", "completion"]),
     ("Daemon", &["daemon", "ping", "kill"]),
 ];

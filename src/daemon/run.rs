@@ -33,6 +33,7 @@ use super::rpc::{Server, Socket};
 use super::settings::{Settings, log_to_stderr};
 use super::systemd::Systemd;
 use super::upgrade::UpgradePort;
+use super::wiring::{self, Wires};
 
 /// How long a former daemon may take to let go of the pid file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -213,13 +214,14 @@ impl Daemon {
         let loaded = store.load().await?;
         let ingest = Ingest::start(paths, &clock).map_err(cannot("start to read logs"))?;
         let bus = Bus::new();
+        let sampler = Sampler::start(&tasks, &clock);
         let registry = RegistryHandle::open(
             Foundation {
                 clock: clock.clone(),
                 launcher: Arc::new(OsLauncher::new(paths.clone(), clock.clone())),
                 store: store.clone(),
                 ingest: ingest.clone(),
-                sampler: Sampler::start(&tasks, &clock),
+                sampler: sampler.clone(),
                 bus: bus.clone(),
                 paths: paths.clone(),
                 tasks: tasks.clone(),
@@ -240,6 +242,18 @@ impl Daemon {
             guard: guard.clone(),
             end,
         }));
+        wiring::start(Wires {
+            gate: gate.clone(),
+            registry: registry.clone(),
+            store,
+            sampler,
+            ingest: ingest.clone(),
+            paths: paths.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            settings: settings.watch(),
+        })
+        .await;
         let socket = Socket::open(paths.socket())
             .await
             .map_err(cannot(format!("open {}", paths.socket().display())))?;

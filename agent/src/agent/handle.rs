@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Approval, ApprovalState, HistoryFilter, IncidentId};
+use brain::{Approval, ApprovalState, HistoryFilter, Incident, IncidentId};
 use supervisor::{Caller, ControlError, ProcessName, after};
 use tokio::sync::mpsc;
 
@@ -144,6 +144,11 @@ impl AgentHandle {
     /// A full queue means that the loop is about to look anyway.
     fn nudge(&self) {
         let _ = self.messages.try_send(Message::Look);
+    }
+
+    /// Incidents that are not over.
+    pub fn open_incidents(&self) -> Vec<Incident> {
+        self.shared.all_open()
     }
 
     /// Questions to people, newest first: the open ones, and what became of others.

@@ -150,6 +150,10 @@ pub struct AgentConfig {
     #[serde(with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub approval_timeout: Duration,
+    /// How long a process must stay well after an action before that counts as a success. Default `60s`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub verify_window: Duration,
     /// Span of the day, local time, in which high risk always asks: `22:00-07:00`. Default: none.
     #[schemars(extend("x-form" = "hours"))]
     pub quiet_hours: String,
@@ -211,6 +215,7 @@ impl Default for AgentConfig {
             max_actions_per_hour: 10,
             max_actions_per_process_per_hour: 3,
             approval_timeout: Duration::from_secs(600),
+            verify_window: Duration::from_secs(60),
             quiet_hours: String::new(),
             blocked_actions: ["delete", "daemon.kill"].map(str::to_owned).to_vec(),
             bounds: BoundsConfig::default(),

@@ -1,0 +1,200 @@
+//! `mhost agent`: let the on-call engineer act, hold it back, answer its questions.
+
+use std::time::Duration;
+
+use agent::{Question, Status};
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::context::{Context, duration};
+use super::error::CliError;
+use crate::exit::Exit;
+use crate::output::figures::{NONE, ago, ahead};
+use crate::output::style::Tone;
+use crate::output::table::{Cell, Column, Table};
+
+/// Let the agent act, hold it back, and answer its questions
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    #[command(subcommand)]
+    command: AgentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AgentCommand {
+    /// Let it act at the level of `[agent]` in config.toml
+    Start,
+    /// Pull the brake: incidents are recorded, nothing is done about them
+    Stop,
+    /// Show its level, its budget and its open questions
+    Status,
+    /// Show what it asked and what was answered
+    Actions,
+    /// Say yes to a question
+    Approve {
+        /// The id in `mhost agent actions`
+        id: String,
+    },
+    /// Say no to a question
+    Deny {
+        /// The id in `mhost agent actions`
+        id: String,
+    },
+    /// Make it ask before every action for a while
+    Pause {
+        /// How long: 30m, 2h
+        #[arg(value_name = "TIME", value_parser = duration)]
+        time: Duration,
+    },
+    /// End a pause
+    Resume,
+}
+
+#[derive(Debug, Deserialize)]
+struct ActionsReply {
+    actions: Vec<Question>,
+}
+
+impl Agent {
+    /// Runs the subcommand.
+    pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
+        match self.command {
+            AgentCommand::Start => turn(ctx, "agent.start", json!({}), "the agent acts"),
+            AgentCommand::Stop => turn(
+                ctx,
+                "agent.stop",
+                json!({}),
+                "the agent is stopped; `mhost agent start` lets it act again",
+            ),
+            AgentCommand::Resume => turn(ctx, "agent.resume", json!({}), "the pause is over"),
+            AgentCommand::Pause { time } => {
+                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                turn(
+                    ctx,
+                    "agent.pause",
+                    json!({ "duration_ms": ms }),
+                    "the agent asks before it acts; `mhost agent resume` ends that",
+                )
+            }
+            AgentCommand::Status => status(ctx),
+            AgentCommand::Actions => actions(ctx),
+            AgentCommand::Approve { id } => decide(ctx, "agent.approve", &id, "approved"),
+            AgentCommand::Deny { id } => decide(ctx, "agent.deny", &id, "denied"),
+        }
+    }
+}
+
+fn turn(ctx: &Context, method: &str, params: Value, done: &str) -> Result<Exit, CliError> {
+    let status: Value = ctx.call(method, params)?;
+    if ctx.output.is_json() {
+        ctx.output.json(&status)?;
+    }
+    ctx.output.done(done)?;
+    Ok(Exit::Success)
+}
+
+fn status(ctx: &Context) -> Result<Exit, CliError> {
+    let status: Status = ctx.call("agent.status", json!({}))?;
+    if ctx.output.is_json() {
+        ctx.output.json(&status)?;
+    } else {
+        tell_status(ctx, &status)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Where the agent stands, in a few lines.
+pub(super) fn tell_status(ctx: &Context, status: &Status) -> Result<(), CliError> {
+    let now = ctx.clock.now();
+    let output = &ctx.output;
+    let state = if status.stopped {
+        "stopped: nothing is done"
+    } else if status.enabled {
+        "enabled"
+    } else {
+        "not enabled: playbooks act at the level of [brain]"
+    };
+    let level = json!(status.level);
+    output.line(&format!("agent      {state}"))?;
+    output.line(&format!("level      {}", level.as_str().unwrap_or(NONE)))?;
+    output.line(&format!(
+        "budget     {} of {} actions in the last hour, {} per process",
+        status.budget.used, status.budget.max, status.budget.max_per_process
+    ))?;
+    if let Some(until) = status.paused_until {
+        let why = status.paused_why.as_deref().unwrap_or(NONE);
+        output.line(&format!("paused     ends {}: {why}", ahead(now, until)))?;
+    }
+    let looked = status
+        .last_round
+        .map_or_else(|| NONE.to_owned(), |at| ago(now, at));
+    output.line(&format!("last look  {looked}"))?;
+    output.line(&format!("incidents  {} open", status.open_incidents))?;
+    if status.pending.is_empty() {
+        output.line("questions  none")?;
+    } else {
+        output.line(&format!(
+            "questions  {} open: mhost agent actions",
+            status.pending.len()
+        ))?;
+    }
+    Ok(())
+}
+
+fn actions(ctx: &Context) -> Result<Exit, CliError> {
+    let answer: ActionsReply = ctx.call("agent.actions", json!({}))?;
+    if ctx.output.is_json() {
+        ctx.output.json(&json!({ "actions": answer.actions }))?;
+        return Ok(Exit::Success);
+    }
+    if answer.actions.is_empty() {
+        ctx.output.note("Nothing has been asked yet.");
+        return Ok(Exit::Success);
+    }
+    let now = ctx.clock.now();
+    let mut table = Table::new([
+        Column::new("ID", 0),
+        Column::name("PROCESS"),
+        Column::new("PLAN", 0).at_least(8),
+        Column::new("RISK", 2),
+        Column::new("STATE", 0).at_least(8),
+        Column::new("ASKED", 3),
+        Column::new("REASON", 1).at_least(12),
+    ]);
+    for row in &answer.actions {
+        let state = match (row.state.as_str(), &row.decided_by) {
+            ("pending", _) => {
+                let left = ahead(now, row.expires);
+                Cell::toned(format!("? pending, expires {left}"), Tone::Busy)
+            }
+            (state, Some(by)) => Cell::from(format!("{state} by {by}")),
+            (state, None) => Cell::from(state),
+        };
+        table.row([
+            Cell::from(&row.id),
+            Cell::from(row.process.as_str()),
+            Cell::from(row.plan.join(", ")),
+            Cell::from(&row.risk),
+            state,
+            Cell::from(ago(now, row.created)),
+            Cell::from(&row.reason),
+        ]);
+    }
+    ctx.output.table(&table)?;
+    Ok(Exit::Success)
+}
+
+fn decide(ctx: &Context, method: &str, id: &str, word: &str) -> Result<Exit, CliError> {
+    let row: Question = ctx.call(method, json!({ "id": id }))?;
+    if ctx.output.is_json() {
+        ctx.output.json(&row)?;
+    }
+    ctx.output.done(&format!(
+        "{word}: {} of {} ({})",
+        row.plan.join(", "),
+        row.process,
+        row.incident
+    ))?;
+    Ok(Exit::Success)
+}

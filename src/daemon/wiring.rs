@@ -1,0 +1,220 @@
+//! Joins the brain and the agent to the daemon.
+//!
+//! ```text
+//!   registry, store, sampler, logs ──facts──► agent (brain inside) ──Control──► gate
+//!   socket ──► gate ──port──► AgentHandle
+//! ```
+//!
+//! Only adapters stand here: nothing in this folder decides anything.
+
+mod facts;
+mod mind;
+mod port;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agent::{Agent, Parts, PlaybookSettings, Revisions, Settings, Visible};
+use async_trait::async_trait;
+use brain::{BrainStore, PlaybookOverride, Playbooks};
+use supervisor::config::DaemonConfig;
+use supervisor::logs::Ingest;
+use supervisor::store::StoreHandle;
+use supervisor::{Clock, Paths, ProcessName, ProcessSpec, RegistryHandle, Sampler, Tasks};
+use tokio::sync::watch;
+use tracing::{error, warn};
+
+use super::gate::Gate;
+use facts::LiveFacts;
+use mind::PlaybookMind;
+use port::{BrainPort, Off};
+
+/// What the brain is joined to.
+pub(crate) struct Wires {
+    /// The way to act, and where the methods are opened.
+    pub(crate) gate: Arc<Gate>,
+    /// Knows every process.
+    pub(crate) registry: RegistryHandle,
+    /// Past events.
+    pub(crate) store: StoreHandle,
+    /// What trees use.
+    pub(crate) sampler: Sampler,
+    /// What programs print.
+    pub(crate) ingest: Ingest,
+    /// Where everything lies.
+    pub(crate) paths: Paths,
+    /// The time.
+    pub(crate) clock: Clock,
+    /// Where tasks run.
+    pub(crate) tasks: Tasks,
+    /// The settings in force, and those that follow.
+    pub(crate) settings: watch::Receiver<Arc<DaemonConfig>>,
+}
+
+/// Starts the brain and the agent, and opens their methods. What fails here is told and
+/// leaves a supervisor without a brain: processes do not depend on it.
+pub(crate) async fn start(wires: Wires) {
+    let config = wires.settings.borrow().clone();
+    let gate = wires.gate.clone();
+    if !config.brain.enabled {
+        gate.register(Arc::new(Off::by_config()));
+        return;
+    }
+    if let Err(error) = join(wires, &config).await {
+        error!(%error, "The brain could not be started; processes are supervised without it.");
+        gate.register(Arc::new(Off::by_failure(&error.to_string())));
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
+    let Wires {
+        gate,
+        registry,
+        store,
+        sampler,
+        ingest,
+        paths,
+        clock,
+        tasks,
+        mut settings,
+    } = wires;
+    let told = settings_of(config, &paths);
+    let (history, folder) = (paths.brain_history(), paths.playbooks());
+    let overrides = overrides_of(config);
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&folder)?;
+        let (store, thread) = BrainStore::open(&history)?;
+        Ok::<_, Failure>((store, thread, Playbooks::load(Some(folder), overrides)))
+    });
+    // The thread ends with the last handle; there is nothing to wait for after that, since
+    // every answer was awaited by whoever asked.
+    let (memory, _thread, playbooks) = opened.await??;
+    let facts = Arc::new(LiveFacts {
+        registry: registry.clone(),
+        store: store.clone(),
+        sampler,
+        ingest,
+        paths: paths.clone(),
+        clock: clock.clone(),
+        bounds: told.bounds,
+    });
+    let handle = Agent::start(
+        Parts {
+            control: gate.clone(),
+            revisions: Arc::new(StoredRevisions(store)),
+            store: memory.clone(),
+            mind: Arc::new(PlaybookMind::new(playbooks.clone())),
+            facts: facts.clone(),
+            approver: Arc::new(Visible),
+            clock,
+            settings: told,
+        },
+        &tasks,
+    )
+    .await?;
+    gate.register(Arc::new(BrainPort::new(
+        handle.clone(),
+        playbooks,
+        memory,
+        facts,
+    )));
+    let token = tasks.token();
+    tasks.spawn("brain settings", async move {
+        loop {
+            tokio::select! {
+                () = token.cancelled() => return,
+                changed = settings.changed() => if changed.is_err() { return },
+            }
+            let config = settings.borrow_and_update().clone();
+            handle.reconfigure(settings_of(&config, &paths));
+        }
+    });
+    Ok(())
+}
+
+/// The agent's settings as `config.toml` says.
+fn settings_of(config: &DaemonConfig, paths: &Paths) -> Settings {
+    let (brain, agent) = (&config.brain, &config.agent);
+    let defaults = Settings::default();
+    let quiet = agent.quiet_hours.trim();
+    let quiet_hours = match quiet.parse() {
+        _ if quiet.is_empty() => None,
+        Ok(hours) => Some(hours),
+        Err(error) => {
+            let error: agent::policy::QuietHoursError = error;
+            warn!(%error, "The quiet hours are not in force.");
+            None
+        }
+    };
+    Settings {
+        enabled: agent.enabled,
+        autonomy: agent.autonomy,
+        brain_autonomy: brain.autonomy,
+        poll_interval: agent.poll_interval,
+        limits: agent::budget::Limits {
+            per_hour: agent.max_actions_per_hour,
+            per_process: agent.max_actions_per_process_per_hour,
+            cooldown: brain.cooldown,
+        },
+        approval_timeout: agent.approval_timeout,
+        blocked: agent.blocked_actions.clone(),
+        quiet_hours,
+        bounds: agent::policy::Bounds {
+            max_instances: agent.bounds.max_instances,
+            max_memory_factor: agent.bounds.max_memory_factor,
+            ..defaults.bounds
+        },
+        verify_window: agent.verify_window,
+        playbooks: brain
+            .playbooks
+            .iter()
+            .map(|(name, one)| {
+                let settings = PlaybookSettings {
+                    autonomy: one.autonomy,
+                    cooldown: one.cooldown,
+                };
+                (name.clone(), settings)
+            })
+            .collect(),
+        switch: Some(paths.brain().join("agent.json")),
+        ..defaults
+    }
+}
+
+fn overrides_of(config: &DaemonConfig) -> BTreeMap<String, PlaybookOverride> {
+    let playbooks = config.brain.playbooks.iter();
+    playbooks
+        .map(|(name, one)| {
+            let own = PlaybookOverride {
+                enabled: one.enabled,
+                cooldown: one.cooldown,
+                max_per_hour: None,
+                params: one.params.clone(),
+            };
+            (name.clone(), own)
+        })
+        .collect()
+}
+
+/// Definitions that were in force before, from the state database.
+struct StoredRevisions(StoreHandle);
+
+#[async_trait]
+impl Revisions for StoredRevisions {
+    async fn previous(&self, process: &ProcessName) -> Option<ProcessSpec> {
+        let loaded = match self.0.load().await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                warn!(%error, "The former definition could not be read.");
+                return None;
+            }
+        };
+        let row = loaded
+            .processes
+            .into_iter()
+            .find(|row| row.spec.name == *process)?;
+        row.previous
+    }
+}

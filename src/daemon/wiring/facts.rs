@@ -1,0 +1,301 @@
+//! The world as the brain sees it: registry, events, samples, logs.
+//!
+//! Calls may block and are made from blocking threads. A question that cannot be answered
+//! has an empty answer, and the reason goes to the log.
+
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use agent::policy::Bounds;
+use brain::{Facts, InstanceFacts, LogHit, ProcessFacts, Sample};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use supervisor::command::view::HealthView;
+use supervisor::logs::{self, Ingest, LogQuery};
+use supervisor::store::{EventFilter, StoreHandle};
+use supervisor::{
+    Clock, Event, EventKind, Glance, InstanceId, Paths, ProcessName, RegistryHandle, Sampler,
+    Target, sys, until,
+};
+use tracing::warn;
+
+/// Events in one answer.
+const EVENTS: usize = 100;
+/// Lines that are counted at most.
+const COUNTED: usize = 100_000;
+/// Largest source file that is looked into.
+const SOURCE_BYTES: u64 = 2 << 20;
+/// Longest source line that is shown, in characters.
+const SOURCE_LINE: usize = 200;
+
+/// Reads the live daemon.
+pub(super) struct LiveFacts {
+    pub(super) registry: RegistryHandle,
+    pub(super) store: StoreHandle,
+    pub(super) sampler: Sampler,
+    pub(super) ingest: Ingest,
+    pub(super) paths: Paths,
+    pub(super) clock: Clock,
+    pub(super) bounds: Bounds,
+}
+
+impl LiveFacts {
+    fn since(&self, window: Duration) -> Timestamp {
+        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
+        self.clock
+            .now()
+            .checked_sub(window)
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    fn instances(&self, name: &ProcessName) -> Vec<InstanceId> {
+        self.registry
+            .resolve(&Target::process(name))
+            .unwrap_or_default()
+    }
+
+    fn lines(
+        &self,
+        name: &ProcessName,
+        pattern: &str,
+        window: Duration,
+        limit: usize,
+    ) -> Vec<logs::LogLine> {
+        let query = LogQuery {
+            target: Some(Target::process(name)),
+            lines: limit,
+            since: Some(self.since(window)),
+            grep: Some(pattern.to_owned()),
+            ..LogQuery::default()
+        };
+        let sources = self.registry.log_sources(&query).unwrap_or_default();
+        match logs::query(&self.paths, &sources, &query) {
+            Ok(page) => page.lines,
+            Err(error) => {
+                warn!(process = %name, %error, "The brain could not read the logs.");
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl Facts for LiveFacts {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn process(&self, name: &ProcessName) -> Option<ProcessFacts> {
+        self.registry
+            .glance(name)
+            .map(|glance| process(glance, self.clock.now()))
+    }
+
+    fn processes(&self) -> Vec<ProcessName> {
+        self.registry.names()
+    }
+
+    fn events(&self, name: &ProcessName, kind: Option<EventKind>, window: Duration) -> Vec<Event> {
+        let filter = EventFilter {
+            processes: vec![name.clone()],
+            kinds: kind.into_iter().collect(),
+            since: Some(self.since(window)),
+            limit: EVENTS,
+            ..EventFilter::default()
+        };
+        match self.store.events_now(&filter) {
+            Ok(mut events) => {
+                events.reverse();
+                events
+            }
+            Err(error) => {
+                warn!(process = %name, %error, "The brain could not read events.");
+                Vec::new()
+            }
+        }
+    }
+
+    fn samples(&self, name: &ProcessName, window: Duration) -> Vec<Sample> {
+        let mut samples: Vec<Sample> = Vec::new();
+        for instance in self.instances(name) {
+            let own = self.sampler.window(&instance, window).into_iter();
+            samples.extend(own.map(|sample| Sample {
+                at: sample.at,
+                instance: instance.index,
+                cpu_percent: sample.cpu_percent,
+                rss_bytes: sample.rss_bytes,
+                fds: sample.fds,
+                threads: sample.threads,
+            }));
+        }
+        samples.sort_by_key(|sample| (sample.at, sample.instance));
+        samples
+    }
+
+    fn log_lines(
+        &self,
+        name: &ProcessName,
+        pattern: &str,
+        window: Duration,
+        limit: usize,
+    ) -> Vec<LogHit> {
+        let lines = self.lines(name, pattern, window, limit).into_iter();
+        lines
+            .map(|line| LogHit {
+                id: line.id,
+                at: line.ts,
+                text: line.message,
+            })
+            .collect()
+    }
+
+    fn log_count(&self, name: &ProcessName, pattern: &str, window: Duration) -> u64 {
+        self.lines(name, pattern, window, COUNTED).len() as u64
+    }
+
+    fn log_bytes(&self, name: &ProcessName, window: Duration) -> u64 {
+        self.instances(name)
+            .iter()
+            .map(|instance| self.ingest.bytes_in(instance, window))
+            .sum()
+    }
+
+    fn port_holder(&self, port: u16) -> Option<(i32, String)> {
+        sys::port_holder(port)
+    }
+
+    fn probe_attempts(&self, name: &ProcessName, window: Duration) -> Option<(u64, u64)> {
+        let glance = self.registry.glance(name)?;
+        let since = self.since(window);
+        let attempts = || {
+            glance
+                .health
+                .iter()
+                .flat_map(|row| &row.attempts)
+                .filter(|attempt| attempt.at >= since)
+        };
+        let total = attempts().count() as u64;
+        let passed = attempts().filter(|attempt| attempt.passed).count() as u64;
+        (total > 0).then_some((passed, total))
+    }
+
+    fn source_line(&self, name: &ProcessName, file: &str, line: u32) -> Option<String> {
+        let folder = self.registry.glance(name)?.spec.cwd.canonicalize().ok()?;
+        // Canonical, so that neither `..` nor a symbolic link leads out of the folder.
+        let path = folder.join(file).canonicalize().ok()?;
+        let kind = path.metadata().ok()?;
+        if !path.starts_with(&folder) || !kind.is_file() || kind.len() > SOURCE_BYTES {
+            return None;
+        }
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        let text = BufReader::new(std::fs::File::open(path).ok()?)
+            .lines()
+            .nth(index)?
+            .ok()?;
+        Some(text.trim().chars().take(SOURCE_LINE).collect())
+    }
+
+    fn max_instances(&self, name: &ProcessName) -> u16 {
+        let configured = self
+            .registry
+            .glance(name)
+            .map_or(1, |glance| glance.spec.instances);
+        self.bounds.instances(configured)
+    }
+}
+
+fn process(glance: Glance, now: Timestamp) -> ProcessFacts {
+    let Glance {
+        view,
+        spec,
+        wanted,
+        desired,
+        has_previous,
+        changed_at,
+        failing_since,
+        health,
+    } = glance;
+    let instances = view.instances.iter().enumerate();
+    let instances: Vec<InstanceFacts> = instances
+        .map(|(place, one)| {
+            let worst = worst_probe(&health, one.index);
+            InstanceFacts {
+                index: one.index,
+                pid: one.pid,
+                alive: one.pid.is_some(),
+                state: one.state,
+                rss_bytes: one.memory_bytes,
+                cpu_percent: one.cpu_percent,
+                uptime_ms: one.uptime_ms,
+                health: one.health,
+                probe_failures: worst.map_or(0, |row| row.failures),
+                probe_down_ms: failing_since
+                    .get(place)
+                    .copied()
+                    .flatten()
+                    .map(|since| until(since, now).as_millis() as u64),
+                probe_error: worst.and_then(|row| row.error.clone()),
+                generation: one.generation,
+            }
+        })
+        .collect();
+    let config = &spec.config;
+    ProcessFacts {
+        state: view.state,
+        detail: view.detail,
+        held: view
+            .instances
+            .iter()
+            .any(|instance| instance.held_by.is_some()),
+        wanted,
+        desired,
+        instances,
+        restarts: view.restarts,
+        tags: view.tags,
+        autonomy: config.autonomy,
+        max_memory: config.max_memory.map(|limit| limit.0),
+        max_restarts: config.max_restarts,
+        configured_instances: spec.instances,
+        depends_on: config
+            .depends_on
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect(),
+        changed_at,
+        has_previous,
+        config: masked(serde_json::to_value(config).unwrap_or_default()),
+        name: view.name,
+    }
+}
+
+fn worst_probe(health: &[HealthView], index: u16) -> Option<&HealthView> {
+    health
+        .iter()
+        .filter(|row| row.instance == index)
+        .max_by_key(|row| row.failures)
+}
+
+/// A definition without the values of its environment.
+fn masked(mut config: Value) -> Value {
+    if let Some(env) = config.get_mut("env").and_then(Value::as_object_mut) {
+        for value in env.values_mut() {
+            *value = Value::from("***");
+        }
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_of_the_environment_are_masked() {
+        let config = json!({"command": "x", "env": {"A": "secret", "PORT": "80"}});
+        assert_eq!(
+            masked(config),
+            json!({"command": "x", "env": {"A": "***", "PORT": "***"}})
+        );
+    }
+}

@@ -1,0 +1,347 @@
+//! The methods `brain.*` and `agent.*`.
+//!
+//! The role of each method is the least one; who decides on a plan needs, beyond that, the
+//! role that could run it by hand, which the agent checks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::{AgentHandle, question};
+use async_trait::async_trait;
+use brain::{BrainStore, HistoryFilter, Playbooks};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use supervisor::{Caller, ControlError, ProcessName, Role};
+
+use super::facts::LiveFacts;
+use crate::daemon::port::{Port, PortMethod};
+
+const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
+    PortMethod {
+        name,
+        role,
+        changes,
+    }
+}
+
+const METHODS: [PortMethod; 12] = [
+    method("brain.status", Role::Viewer, false),
+    method("brain.history", Role::Viewer, false),
+    method("brain.playbooks", Role::Viewer, false),
+    method("brain.explain", Role::Viewer, false),
+    method("agent.status", Role::Viewer, false),
+    method("agent.actions", Role::Viewer, false),
+    method("agent.start", Role::Admin, true),
+    method("agent.stop", Role::Admin, true),
+    method("agent.pause", Role::Admin, true),
+    method("agent.resume", Role::Admin, true),
+    method("agent.approve", Role::Operator, true),
+    method("agent.deny", Role::Operator, true),
+];
+
+/// Answers for a brain that runs.
+pub(super) struct BrainPort {
+    agent: AgentHandle,
+    playbooks: Playbooks,
+    memory: BrainStore,
+    facts: Arc<LiveFacts>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Nothing {}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct StatusParams {
+    name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HistoryParams {
+    name: Option<String>,
+    since: Option<Timestamp>,
+    limit: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExplainParams {
+    what: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IdParams {
+    id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PauseParams {
+    duration_ms: u64,
+}
+
+fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, ControlError> {
+    let params = if params.is_null() { json!({}) } else { params };
+    serde_json::from_value(params).map_err(|error| {
+        let message = format!("{method}: {error}");
+        ControlError::Invalid {
+            details: vec![message.clone()],
+            message,
+        }
+    })
+}
+
+impl BrainPort {
+    pub(super) fn new(
+        agent: AgentHandle,
+        playbooks: Playbooks,
+        memory: BrainStore,
+        facts: Arc<LiveFacts>,
+    ) -> Self {
+        Self {
+            agent,
+            playbooks,
+            memory,
+            facts,
+        }
+    }
+
+    /// A process that exists.
+    fn known(&self, name: &str) -> Result<ProcessName, ControlError> {
+        let not_found = || ControlError::NotFound {
+            target: name.to_owned(),
+            near: Vec::new(),
+        };
+        let name: ProcessName = name.parse().map_err(|_| not_found())?;
+        if self.facts.registry.names().contains(&name) {
+            Ok(name)
+        } else {
+            Err(not_found())
+        }
+    }
+
+    async fn scores(&self, only: Option<ProcessName>) -> Result<Vec<Value>, ControlError> {
+        let facts = self.facts.clone();
+        let scored = tokio::task::spawn_blocking(move || {
+            use brain::Facts;
+            let names = match only {
+                Some(name) => vec![name],
+                None => facts.processes(),
+            };
+            names
+                .into_iter()
+                .filter_map(|name| {
+                    let process = facts.process(&name)?;
+                    let score = brain::score(facts.as_ref(), &name);
+                    Some((process, score))
+                })
+                .collect::<Vec<_>>()
+        });
+        let scored = scored.await.map_err(|error| ControlError::Internal {
+            message: error.to_string(),
+        })?;
+        let open = self.agent.open_incidents();
+        Ok(scored
+            .into_iter()
+            .map(|(process, score)| {
+                let incident = open.iter().find(|one| one.process == process.name);
+                json!({
+                    "name": process.name,
+                    "state": process.state,
+                    "score": score.map(|score| score.value.round().clamp(0.0, 100.0) as u8),
+                    "parts": score.map(|score| json!({
+                        "crash": round(score.crash),
+                        "probe": round(score.probe),
+                        "memory": round(score.memory),
+                        "cpu": round(score.cpu),
+                    })),
+                    "held": process.held,
+                    "incident": incident.map(|one| one.id.to_string()),
+                    "incident_state": incident.map(|one| one.state),
+                    "title": incident.map(|one| one.title.clone()),
+                })
+            })
+            .collect())
+    }
+
+    async fn playbooks(&self) -> Result<Value, ControlError> {
+        let playbooks = self.playbooks.clone();
+        let list = tokio::task::spawn_blocking(move || playbooks.list())
+            .await
+            .map_err(|error| ControlError::Internal {
+                message: error.to_string(),
+            })?;
+        let stats = self
+            .memory
+            .playbook_stats()
+            .await
+            .map_err(|error| ControlError::Store {
+                message: error.to_string(),
+            })?;
+        let settings = self.agent.settings();
+        let enabled = self.agent.status().await?.enabled;
+        let rows: Vec<Value> = list
+            .into_iter()
+            .map(|info| {
+                let own = stats.iter().find(|one| one.playbook.0 == info.name);
+                let mut row = json!(info);
+                row["level"] = json!(settings.level(&info.name, enabled));
+                row["runs"] = json!(own.map_or(0, |one| one.runs));
+                row["ok"] = json!(own.map_or(0, |one| one.ok));
+                row["failed"] = json!(own.map_or(0, |one| one.failed));
+                row["last"] = json!(own.and_then(|one| one.last));
+                row
+            })
+            .collect();
+        Ok(json!({ "playbooks": rows }))
+    }
+
+    async fn explain(&self, what: &str) -> Result<Value, ControlError> {
+        // A process without an incident still has a score to explain.
+        let process = self.known(what).ok();
+        let told = match self.agent.explain(what).await {
+            Ok(told) => told,
+            Err(error) => {
+                let Some(name) = process else {
+                    return Err(error);
+                };
+                let health = self.scores(Some(name.clone())).await?.pop();
+                return Ok(json!({ "process": name, "health": health }));
+            }
+        };
+        let health = self.scores(Some(told.process.clone())).await?.pop();
+        let mut told = json!(told);
+        told["health"] = json!(health);
+        Ok(told)
+    }
+}
+
+/// One decimal.
+fn round(part: f64) -> f64 {
+    (part * 10.0).round() / 10.0
+}
+
+#[async_trait]
+impl Port for BrainPort {
+    fn methods(&self) -> &[PortMethod] {
+        &METHODS
+    }
+
+    async fn call(
+        &self,
+        caller: &Caller,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, ControlError> {
+        let agent = &self.agent;
+        match method {
+            "brain.status" => {
+                let StatusParams { name } = read(method, params)?;
+                let only = name.map(|name| self.known(&name)).transpose()?;
+                let scores = self.scores(only).await?;
+                Ok(json!({ "scores": scores, "agent": agent.status().await? }))
+            }
+            "brain.history" => {
+                let query: HistoryParams = read(method, params)?;
+                let filter = HistoryFilter {
+                    // A process that was removed has a history too.
+                    process: match query.name.as_deref().map(str::parse) {
+                        Some(Ok(name)) => Some(name),
+                        Some(Err(_)) => {
+                            return Err(ControlError::NotFound {
+                                target: query.name.unwrap_or_default(),
+                                near: Vec::new(),
+                            });
+                        }
+                        None => None,
+                    },
+                    since: query.since,
+                    limit: query.limit,
+                };
+                Ok(json!({ "history": agent.history(filter).await? }))
+            }
+            "brain.playbooks" => {
+                let Nothing {} = read(method, params)?;
+                self.playbooks().await
+            }
+            "brain.explain" => {
+                let ExplainParams { what } = read(method, params)?;
+                self.explain(&what).await
+            }
+            "agent.actions" => {
+                let Nothing {} = read(method, params)?;
+                let all = agent.actions().await?.into_iter().map(question);
+                Ok(json!({ "actions": all.collect::<Vec<_>>() }))
+            }
+            "agent.approve" => {
+                let IdParams { id } = read(method, params)?;
+                Ok(json!(question(agent.approve(caller, &id).await?)))
+            }
+            "agent.deny" => {
+                let IdParams { id } = read(method, params)?;
+                Ok(json!(question(agent.deny(caller, &id).await?)))
+            }
+            "agent.pause" => {
+                let PauseParams { duration_ms } = read(method, params)?;
+                let time = Duration::from_millis(duration_ms);
+                Ok(json!(agent.pause(caller, time).await?))
+            }
+            other => {
+                let Nothing {} = read(method, params)?;
+                let status = match other {
+                    "agent.status" => agent.status().await?,
+                    "agent.start" => agent.start().await?,
+                    "agent.stop" => agent.stop().await?,
+                    "agent.resume" => agent.resume().await?,
+                    _ => {
+                        return Err(ControlError::Internal {
+                            message: format!("`{other}` is not the brain's"),
+                        });
+                    }
+                };
+                Ok(json!(status))
+            }
+        }
+    }
+}
+
+/// Answers for a brain that does not run: why, and what to do about it.
+pub(super) struct Off {
+    remedy: String,
+}
+
+impl Off {
+    /// `config.toml` says so.
+    pub(super) fn by_config() -> Self {
+        Self {
+            remedy: "set `enabled = true` under `[brain]` in config.toml and restart the daemon"
+                .into(),
+        }
+    }
+
+    /// It could not be started.
+    pub(super) fn by_failure(error: &str) -> Self {
+        Self {
+            remedy: format!("it could not be started: {error}; see `mhost daemon logs`"),
+        }
+    }
+}
+
+#[async_trait]
+impl Port for Off {
+    fn methods(&self) -> &[PortMethod] {
+        &METHODS
+    }
+
+    async fn call(&self, _: &Caller, _: &str, _: Value) -> Result<Value, ControlError> {
+        Err(ControlError::Unavailable {
+            what: "the brain".into(),
+            remedy: self.remedy.clone(),
+        })
+    }
+}
