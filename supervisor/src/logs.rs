@@ -14,10 +14,12 @@ mod follow;
 mod index;
 mod ingest;
 mod line;
+mod names;
 mod query;
 mod reader;
 mod scan;
 mod segment;
+mod stream;
 mod worker;
 
 use std::path::PathBuf;

@@ -48,14 +48,8 @@ impl Backlog {
         }
     }
 
-    /// Keeps what fits, counts the rest. Returns how many bytes were kept.
-    pub(super) fn push(
-        &mut self,
-        bytes: &[u8],
-        now_ms: i64,
-        generation: u32,
-        room: usize,
-    ) -> usize {
+    /// Keeps what fits, counts the rest.
+    pub(super) fn push(&mut self, bytes: &[u8], now_ms: i64, generation: u32, room: usize) {
         // Once something was lost nothing more is kept: the gap is one, and at the end.
         let keep = if self.lost > 0 {
             0
@@ -82,7 +76,6 @@ impl Backlog {
             self.lost += (bytes.len() - keep) as u64;
             self.lost_to_ms = now_ms;
         }
-        keep
     }
 
     /// Bytes in memory.

@@ -48,10 +48,10 @@ impl Follower {
     /// As [`query()`].
     pub async fn next(&mut self, sources: &[Source]) -> Result<LogPage, LogError> {
         if !self.more {
-            // A closed channel means that nothing comes any more; the wait is the same.
-            match tokio::time::timeout(LOOK_EVERY, self.grew.changed()).await {
-                Ok(Err(_)) => tokio::time::sleep(LOOK_EVERY).await,
-                Ok(Ok(())) | Err(_) => {}
+            let news = tokio::time::timeout(LOOK_EVERY, self.grew.changed());
+            if let Ok(Err(_closed)) = news.await {
+                // Nothing comes any more; only an unfinished line may still become visible.
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         }
         let first = self.query.after.is_none();

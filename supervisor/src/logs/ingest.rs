@@ -21,8 +21,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::counter::Counter;
+use super::names::Names;
 use super::scan;
-use super::segment::{Limits, Names};
+use super::segment::Limits;
 use super::worker::Worker;
 use crate::clock::Clock;
 use crate::ids::{Generation, InstanceId};

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use super::cursor::{self, Cursor, Key, Place};
 use super::line::{self, Matcher};
+use super::names::Names;
 use super::reader::StreamReader;
 use super::scan::{Backward, Forward, Line, Span};
-use super::segment::Names;
 use super::{LogError, LogLine, LogPage, LogQuery, Source};
 use crate::clock::Clock;
 use crate::ids::InstanceId;

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use memchr::{memchr, memrchr};
 
 use super::index::{Index, Record};
-use super::segment::Names;
+use super::names::Names;
 
 /// How much is read at a time when only a line end is looked for.
 const STEP: u64 = 16 << 10;

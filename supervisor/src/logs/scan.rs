@@ -9,8 +9,8 @@ use std::io;
 use memchr::{memchr, memrchr};
 
 use super::line::{MAX_LINE, Matcher, split};
+use super::names::Names;
 use super::reader::StreamReader;
-use super::segment::Names;
 
 const FIRST_BLOCK: u64 = 16 << 10;
 /// Of a line longer than this only so much is searched.

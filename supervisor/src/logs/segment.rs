@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,8 +21,7 @@ use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
 use super::index::{END, HEADER, Header, Index, RECORD, Record, START};
-use crate::ids::InstanceId;
-use crate::paths::Stream;
+use super::names::{Names, gone};
 
 /// How far a segment may grow over its limit while it waits for a line end: 1 MiB, the most
 /// one read moves.
@@ -53,106 +52,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    fn check(&self) -> io::Result<()> {
+    /// Fails as a full disk does, where a test wants that.
+    pub(super) fn check(&self) -> io::Result<()> {
         if self.full.load(Ordering::Relaxed) {
             return Err(Errno::NOSPC.into());
         }
         Ok(())
-    }
-}
-
-/// The file names of one stream.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Names {
-    folder: PathBuf,
-    stem: String,
-}
-
-impl Names {
-    pub(super) fn new(folder: &Path, instance: &InstanceId, stream: Stream) -> Self {
-        let InstanceId { process, index } = instance;
-        Self {
-            folder: folder.to_owned(),
-            stem: format!("{process}-{index}.{}", stream.as_str()),
-        }
-    }
-
-    /// The stream a current index belongs to; `None` for any other file.
-    fn of_index(folder: &Path, file: &str) -> Option<Self> {
-        let stem = file.strip_suffix(".idx")?;
-        let (label, stream) = stem.rsplit_once('.')?;
-        let (_, index) = label.rsplit_once('-')?;
-        let ours = matches!(stream, "out" | "err") && index.parse::<u16>().is_ok();
-        ours.then(|| Self {
-            folder: folder.to_owned(),
-            stem: stem.to_owned(),
-        })
-    }
-
-    /// `api-0.out`: names the stream in cursors.
-    pub(super) fn stem(&self) -> &str {
-        &self.stem
-    }
-
-    pub(super) fn log(&self) -> PathBuf {
-        self.folder.join(format!("{}.log", self.stem))
-    }
-
-    pub(super) fn index(&self) -> PathBuf {
-        self.folder.join(format!("{}.idx", self.stem))
-    }
-
-    pub(super) fn sealed_log(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{}.{number}.log", self.stem))
-    }
-
-    pub(super) fn sealed_index(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{}.{number}.idx", self.stem))
-    }
-
-    /// The numbers of all sealed segments, ascending. Reads the folder.
-    pub(super) fn sealed(&self) -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let number = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(&self.stem)?.strip_prefix('.'))
-                .and_then(|rest| rest.strip_suffix(".idx").or(rest.strip_suffix(".log")))
-                .and_then(|number| number.parse::<u64>().ok());
-            numbers.extend(number);
-        }
-        numbers.sort_unstable();
-        numbers.dedup();
-        Ok(numbers)
-    }
-
-    /// Deletes every segment of the stream.
-    pub(super) fn delete(&self) -> io::Result<()> {
-        for number in self.sealed()? {
-            gone(std::fs::remove_file(self.sealed_log(number)))?;
-            gone(std::fs::remove_file(self.sealed_index(number)))?;
-        }
-        gone(std::fs::remove_file(self.log()))?;
-        gone(std::fs::remove_file(self.index()))
-    }
-}
-
-/// Every stream that has a current index in the folder.
-pub(super) fn streams_in(folder: &Path) -> io::Result<Vec<Names>> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        all.extend(name.to_str().and_then(|name| Names::of_index(folder, name)));
-    }
-    Ok(all)
-}
-
-/// It is fine if the file was not there.
-fn gone(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -187,6 +92,8 @@ pub(super) struct Writer {
     records: u64,
     last: Last,
     files: Option<Files>,
+    /// The disk had no room for its index yet: it is opened with the next bytes.
+    pending: bool,
 }
 
 /// Open only while bytes come: three descriptors per idle stream would be too many.
@@ -244,6 +151,7 @@ impl Writer {
                 covers: true,
             }),
             files: None,
+            pending: false,
         };
         if sealed_size.is_some() {
             writer.seal_index()?;
@@ -257,6 +165,31 @@ impl Writer {
             }
         }
         Ok((writer, seq))
+    }
+
+    /// A stream that could not be opened. It is tried again when there is something to write,
+    /// so that a full disk does not keep a program from starting.
+    pub(super) fn pending(names: Names) -> Self {
+        Self {
+            names,
+            header: Header {
+                number: 0,
+                base: 0,
+                epoch: 0,
+            },
+            end: 0,
+            records: 0,
+            last: Last::default(),
+            files: None,
+            pending: true,
+        }
+    }
+
+    fn open_pending(&mut self, now_ms: i64) -> io::Result<()> {
+        if self.pending {
+            *self = Self::open(self.names.clone(), now_ms)?.0;
+        }
+        Ok(())
     }
 
     fn files(&mut self) -> io::Result<&Files> {
@@ -292,6 +225,7 @@ impl Writer {
         limits: &Limits,
     ) -> io::Result<()> {
         limits.check()?;
+        self.open_pending(now_ms)?;
         let ts_ms = now_ms.max(self.last.ts_ms);
         let starts = self.last.generation != Some(generation);
         let flags = if starts { flags | START } else { flags };
@@ -347,6 +281,8 @@ impl Writer {
         sequence: &mut Sequence,
         limits: &Limits,
     ) -> io::Result<()> {
+        limits.check()?;
+        self.open_pending(now_ms)?;
         if self.end - self.header.base >= limits.raw_max_size {
             self.rotate_at_line_end(limits)?;
         }
@@ -449,7 +385,8 @@ impl Writer {
     }
 
     /// Deletes what was captured so far. Offsets go on, so that followers stay where they are.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self, now_ms: i64) -> io::Result<()> {
+        self.open_pending(now_ms)?;
         self.files = None;
         for number in self.names.sealed()? {
             gone(std::fs::remove_file(self.names.sealed_log(number)))?;

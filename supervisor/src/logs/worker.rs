@@ -7,81 +7,40 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::event::{PollFd, PollFlags, epoll};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::backlog::{Backlog, reason};
-use super::counter::Counter;
+use super::backlog::reason;
 use super::ingest::{Command, Shared, lock};
-use super::segment::{Limits, Names, Sequence, Writer, streams_in};
+use super::names::{Names, streams_in};
+use super::reader::PARTIAL_AFTER_MS;
+use super::segment::{Limits, Sequence, Writer};
+use super::stream::{Capture, Key, Moved, Surroundings, Target, open_fifo, timespec};
 use crate::clock::Clock;
 use crate::ids::{Generation, InstanceId};
 use crate::paths::Stream;
 
-/// The most one move takes: the size of a big pipe.
-const MOVE: usize = 1 << 20;
 /// Below this a round was small, and the next one may wait a little to become bigger.
 const SMALL: usize = 32 << 10;
-/// A full pipe of the default size; a stream that fills it gets a bigger one.
-const DEFAULT_PIPE: usize = 64 << 10;
 const PACE: Duration = Duration::from_millis(1);
 const GREW_EVERY: Duration = Duration::from_millis(20);
 /// How often a disk that refused is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Files of a stream are closed when it was silent for this long.
 const REST_AFTER: Duration = Duration::from_secs(5);
-/// All that may wait for the disk, over all streams: 64 MiB.
-const MEMORY_OF_ALL: usize = 64 << 20;
+const PARTIAL_AFTER: Duration = Duration::from_millis(PARTIAL_AFTER_MS as u64);
 /// The token of the eventfd.
 const WAKE: u64 = 0;
 
-type Key = (InstanceId, Stream);
-
-/// One FIFO.
-struct Capture {
-    fifo: OwnedFd,
-    path: PathBuf,
-    key: Key,
-    generation: Generation,
-    grown: bool,
-}
-
-/// Where the bytes of a stream go; runs that overlap share it.
-struct Target {
-    writer: Writer,
-    counter: Arc<Counter>,
-    captures: u32,
-    backlog: Option<Box<Backlog>>,
-    /// The filesystem does not splice.
-    by_copy: bool,
-    open: bool,
-    last_used: Instant,
-}
-
-struct Waiter {
-    instance: InstanceId,
-    generation: Generation,
-    done: oneshot::Sender<()>,
-}
-
-/// What one move found.
-enum Moved {
-    Bytes(usize),
-    /// Nothing there at the moment.
-    Nothing,
-    /// No program has it open.
-    Ended,
-}
+type Run = (InstanceId, Generation);
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -91,10 +50,16 @@ pub(super) struct Worker {
     epoll: OwnedFd,
     captures: HashMap<u64, Capture>,
     targets: HashMap<Key, Target>,
-    waiters: Vec<Waiter>,
+    /// How many streams of a run are open.
+    runs: HashMap<Run, u32>,
+    waiters: HashMap<Run, Vec<oneshot::Sender<()>>>,
     sequence: Sequence,
     next_token: u64,
     buffer: Vec<u8>,
+    /// Bytes that wait for the disk, over all streams.
+    held: usize,
+    /// Some stream has open files or waits for the disk.
+    busy: bool,
     /// A change that followers were not told of yet.
     unseen: bool,
     last_grew: Instant,
@@ -126,10 +91,13 @@ impl Worker {
             epoll,
             captures: HashMap::new(),
             targets: HashMap::new(),
-            waiters: Vec::new(),
+            runs: HashMap::new(),
+            waiters: HashMap::new(),
             sequence: Sequence::default(),
             next_token: WAKE + 1,
             buffer: Vec::new(),
+            held: 0,
+            busy: false,
             unseen: false,
             last_grew: now,
             last_tick: now,
@@ -219,11 +187,9 @@ impl Worker {
         let grew = self
             .unseen
             .then(|| GREW_EVERY.saturating_sub(passed(self.last_grew)));
-        let open = self
-            .targets
-            .values()
-            .any(|target| target.open || target.backlog.is_some());
-        let tick = open.then(|| RETRY_EVERY.saturating_sub(passed(self.last_tick)));
+        let tick = self
+            .busy
+            .then(|| RETRY_EVERY.saturating_sub(passed(self.last_tick)));
         // Never zero, or a deadline a little ahead would be a busy loop.
         grew.into_iter()
             .chain(tick)
@@ -240,13 +206,14 @@ impl Worker {
     /// Moves bytes of one stream once. Returns how many.
     fn pump(&mut self, token: u64, flags: epoll::EventFlags, now_ms: i64) -> usize {
         let over = flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR);
-        if !flags.contains(epoll::EventFlags::IN) {
-            if over {
-                self.end(token, now_ms);
-            }
-            return 0;
-        }
-        match self.take(token, now_ms) {
+        // The kernel looks for bytes first and for writers then, without a lock: a last write
+        // in between shows as a hang-up with nothing to read. Only a read tells the end.
+        let moved = if flags.contains(epoll::EventFlags::IN) {
+            self.take(token, now_ms)
+        } else {
+            self.step(token, now_ms)
+        };
+        match moved {
             Moved::Bytes(bytes) => bytes,
             Moved::Nothing => 0,
             Moved::Ended => {
@@ -258,7 +225,36 @@ impl Worker {
         }
     }
 
+    /// Moves what is there, without a needless record when nothing is.
+    fn step(&mut self, token: u64, now_ms: i64) -> Moved {
+        let waiting = self
+            .captures
+            .get(&token)
+            .map(|capture| rustix::io::ioctl_fionread(&capture.fifo).unwrap_or(0));
+        match waiting {
+            None => Moved::Nothing,
+            Some(0) => self.copy(token, now_ms),
+            Some(_) => self.take(token, now_ms),
+        }
+    }
+
     fn take(&mut self, token: u64, now_ms: i64) -> Moved {
+        self.with_target(token, |target, capture, at| {
+            target.take(capture, now_ms, at)
+        })
+    }
+
+    fn copy(&mut self, token: u64, now_ms: i64) -> Moved {
+        self.with_target(token, |target, capture, at| {
+            target.copy(capture, now_ms, at)
+        })
+    }
+
+    fn with_target(
+        &mut self,
+        token: u64,
+        work: impl FnOnce(&mut Target, &mut Capture, &mut Surroundings<'_>) -> Moved,
+    ) -> Moved {
         let Some(capture) = self.captures.get_mut(&token) else {
             return Moved::Nothing;
         };
@@ -267,86 +263,21 @@ impl Worker {
         };
         target.last_used = self.now;
         target.open = true;
-        let generation = capture.generation as u32;
-        if target.backlog.is_none() && !target.by_copy {
-            let Self {
-                sequence, limits, ..
-            } = self;
-            let writer = &mut target.writer;
-            let moved = writer
-                .prepare(now_ms, generation, sequence, limits)
-                .and_then(|()| writer.splice_from(capture.fifo.as_fd(), MOVE, limits));
-            match moved {
-                Ok(0) => return Moved::Ended,
-                Ok(bytes) => {
-                    target.counter.add(now_ms, bytes as u64);
-                    if bytes >= DEFAULT_PIPE && !capture.grown {
-                        capture.grown = true;
-                        // Refused above the user's share of pipe memory: then it stays small.
-                        let _ = rustix::pipe::fcntl_setpipe_size(&capture.fifo, MOVE);
-                    }
-                    return Moved::Bytes(bytes);
-                }
-                Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
-                    Some(Errno::AGAIN | Errno::INTR) => return Moved::Nothing,
-                    Some(Errno::INVAL) => target.by_copy = true,
-                    _ => target.backlog = Some(Box::new(Backlog::new(reason(&error), now_ms))),
-                },
-            }
-        }
-        self.copy(token, now_ms)
-    }
-
-    /// Takes bytes through memory: where splice is not possible or the disk refuses.
-    fn copy(&mut self, token: u64, now_ms: i64) -> Moved {
-        let Some(capture) = self.captures.get(&token) else {
-            return Moved::Nothing;
+        self.busy = true;
+        let held = target.held();
+        let mut at = Surroundings {
+            sequence: &mut self.sequence,
+            limits: &self.limits,
+            buffer: &mut self.buffer,
+            held: self.held,
         };
-        self.buffer.resize(DEFAULT_PIPE, 0);
-        let bytes = match rustix::io::read(&capture.fifo, &mut self.buffer[..]) {
-            Ok(0) => return Moved::Ended,
-            Ok(bytes) => bytes,
-            Err(_) => return Moved::Nothing,
-        };
-        let waiting: usize = self
-            .targets
-            .values()
-            .filter_map(|target| target.backlog.as_ref())
-            .map(|backlog| backlog.size())
-            .sum();
-        let Some(target) = self.targets.get_mut(&capture.key) else {
-            return Moved::Nothing;
-        };
-        target.counter.add(now_ms, bytes as u64);
-        let generation = capture.generation as u32;
-        let mut rest = &self.buffer[..bytes];
-        while target.backlog.is_none() && !rest.is_empty() {
-            let Self {
-                sequence, limits, ..
-            } = self;
-            let writer = &mut target.writer;
-            let written = writer
-                .prepare(now_ms, generation, sequence, limits)
-                .and_then(|()| writer.write(rest, limits));
-            match written {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    target.backlog = Some(Box::new(Backlog::new(reason(&error), now_ms)));
-                }
-            }
+        let moved = work(target, capture, &mut at);
+        let holds = target.held();
+        self.held = (self.held + holds).saturating_sub(held);
+        if target.backlog.is_some() && lock(&self.shared.degraded).is_none() {
+            self.report();
         }
-        if let Some(backlog) = &mut target.backlog
-            && !rest.is_empty()
-        {
-            let own = self.limits.memory.saturating_sub(backlog.size());
-            let room = own.min(MEMORY_OF_ALL.saturating_sub(waiting));
-            backlog.push(rest, now_ms, generation, room);
-            if lock(&self.shared.degraded).is_none() {
-                self.report();
-            }
-        }
-        Moved::Bytes(bytes)
+        moved
     }
 
     /// A stream has reached its end.
@@ -374,7 +305,9 @@ impl Worker {
             self.drop_if_idle(&capture.key);
         }
         self.unseen = true;
-        self.answer_waiters();
+        let run = (capture.key.0, capture.generation);
+        self.leave_run(&run);
+        self.answer_waiters(&run);
     }
 
     fn drop_if_idle(&mut self, key: &Key) {
@@ -384,29 +317,32 @@ impl Worker {
         }
     }
 
-    fn answer_waiters(&mut self) {
-        let captures = &self.captures;
-        let targets = &self.targets;
-        let open = |waiter: &Waiter| {
-            let of_run = captures.values().any(|capture| {
-                capture.key.0 == waiter.instance && capture.generation == waiter.generation
-            });
-            let waits_for_disk = Stream::BOTH.into_iter().any(|stream| {
-                targets
-                    .get(&(waiter.instance.clone(), stream))
-                    .is_some_and(|target| target.backlog.is_some())
-            });
-            of_run || waits_for_disk
-        };
-        for waiter in std::mem::take(&mut self.waiters) {
-            if waiter.done.is_closed() {
-                continue;
-            }
-            if open(&waiter) {
-                self.waiters.push(waiter);
-            } else {
-                // Nobody waits any more: fine.
-                let _ = waiter.done.send(());
+    /// Tells those who wait for a run, if it has ended and its bytes are in segments.
+    fn answer_waiters(&mut self, run: &Run) {
+        let waits_for_disk = Stream::BOTH.into_iter().any(|stream| {
+            let target = self.targets.get(&(run.0.clone(), stream));
+            target.is_some_and(|target| target.backlog.is_some())
+        });
+        if self.runs.contains_key(run) || waits_for_disk {
+            return;
+        }
+        for done in self.waiters.remove(run).unwrap_or_default() {
+            // Nobody waits any more: fine.
+            let _ = done.send(());
+        }
+    }
+
+    fn answer_all_waiters(&mut self) {
+        let runs: Vec<Run> = self.waiters.keys().cloned().collect();
+        runs.iter().for_each(|run| self.answer_waiters(run));
+    }
+
+    /// A capture of this run is gone.
+    fn leave_run(&mut self, run: &Run) {
+        if let Some(open) = self.runs.get_mut(run) {
+            *open -= 1;
+            if *open == 0 {
+                self.runs.remove(run);
             }
         }
     }
@@ -430,11 +366,19 @@ impl Worker {
                     }
                     Err(error) => backlog.reason = reason(&error),
                 }
-            } else if target.open && now.duration_since(target.last_used) >= REST_AFTER {
-                target.open = false;
-                target.writer.rest();
+            } else if target.open {
+                let silent = now.duration_since(target.last_used);
+                // An unfinished line becomes visible by time alone: followers look again.
+                self.unseen |= (PARTIAL_AFTER..PARTIAL_AFTER + 2 * RETRY_EVERY).contains(&silent);
+                if silent >= REST_AFTER {
+                    target.open = false;
+                    target.writer.rest();
+                }
             }
         }
+        let waiting = |target: &Target| target.open || target.backlog.is_some();
+        self.busy = self.targets.values().any(waiting);
+        self.held = self.targets.values().map(Target::held).sum();
         let was_degraded = lock(&self.shared.degraded).is_some();
         if !recovered.is_empty() || was_degraded {
             self.unseen |= !recovered.is_empty();
@@ -442,7 +386,7 @@ impl Worker {
             for key in recovered {
                 self.drop_if_idle(&key);
             }
-            self.answer_waiters();
+            self.answer_all_waiters();
         }
     }
 
@@ -486,13 +430,12 @@ impl Worker {
                     generation,
                     done,
                 } => {
-                    self.waiters.push(Waiter {
-                        instance: instance.clone(),
-                        generation,
-                        done,
-                    });
-                    self.finish_run(&instance, generation, now_ms);
-                    self.answer_waiters();
+                    let run = (instance, generation);
+                    self.finish_run(&run, now_ms);
+                    let waiting = self.waiters.entry(run.clone()).or_default();
+                    waiting.retain(|other| !other.is_closed());
+                    waiting.push(done);
+                    self.answer_waiters(&run);
                 }
                 Command::Remove { instance, done } => {
                     let _ = done.send(self.remove(&instance));
@@ -528,17 +471,20 @@ impl Worker {
         let fifo = open_fifo(&path)?;
         if !self.targets.contains_key(&key) {
             let names = Names::new(&self.folder, &key.0, key.1);
-            let (writer, seq) = Writer::open(names, now_ms)?;
-            self.sequence.0 = self.sequence.0.max(seq);
-            let target = Target {
-                writer,
-                counter: self.shared.counter(&key.0),
-                captures: 0,
-                backlog: None,
-                by_copy: false,
-                open: true,
-                last_used: self.now,
+            let opened = self.limits.check();
+            let opened = opened.and_then(|()| Writer::open(names.clone(), now_ms));
+            let writer = match opened {
+                Ok((writer, seq)) => {
+                    self.sequence.0 = self.sequence.0.max(seq);
+                    writer
+                }
+                Err(error) => {
+                    let stream = names.stem();
+                    tracing::warn!(stream, %error, "A log segment could not be opened.");
+                    Writer::pending(names)
+                }
             };
+            let target = Target::new(writer, self.shared.counter(&key.0), self.now);
             self.targets.insert(key.clone(), target);
         }
         let token = self.next_token;
@@ -558,24 +504,20 @@ impl Worker {
                 tracing::debug!(%error, "The start of a run was not noted.");
             }
         }
-        let capture = Capture {
-            fifo,
-            path,
-            key,
-            generation,
-            grown: false,
-        };
+        self.busy = true;
+        *self.runs.entry((key.0.clone(), generation)).or_default() += 1;
+        let capture = Capture::new(fifo, path, key, generation);
         self.captures.insert(token, capture);
         Ok(())
     }
 
     /// Takes what is left of a run, and ends its streams that nobody has open, also those
     /// that nobody ever opened: epoll does not tell of these.
-    fn finish_run(&mut self, instance: &InstanceId, generation: Generation, now_ms: i64) {
+    fn finish_run(&mut self, run: &Run, now_ms: i64) {
         let tokens: Vec<u64> = self
             .captures
             .iter()
-            .filter(|(_, capture)| capture.key.0 == *instance && capture.generation == generation)
+            .filter(|(_, capture)| capture.key.0 == run.0 && capture.generation == run.1)
             .map(|(token, _)| *token)
             .collect();
         for token in tokens {
@@ -588,15 +530,7 @@ impl Worker {
     /// Moves until nothing is there; at most a few pipes full, as a grandchild may go on.
     fn empty(&mut self, token: u64, now_ms: i64) -> Moved {
         for _ in 0..64 {
-            let Some(capture) = self.captures.get(&token) else {
-                return Moved::Nothing;
-            };
-            let waiting = rustix::io::ioctl_fionread(&capture.fifo).unwrap_or(0);
-            let moved = match waiting {
-                0 => self.copy(token, now_ms),
-                _ => self.take(token, now_ms),
-            };
-            match moved {
+            match self.step(token, now_ms) {
                 Moved::Bytes(_) => self.unseen = true,
                 other => return other,
             }
@@ -608,7 +542,7 @@ impl Worker {
         let tokens: Vec<u64> = self.captures.keys().copied().collect();
         for token in tokens {
             if matches!(self.empty(token, now_ms), Moved::Ended)
-                && self.captures.get(&token).is_some_and(hung_up)
+                && self.captures.get(&token).is_some_and(Capture::hung_up)
             {
                 self.end(token, now_ms);
             }
@@ -629,8 +563,10 @@ impl Worker {
             keep
         });
         self.targets.retain(|key, _| key.0 != *instance);
+        self.runs.retain(|run, _| run.0 != *instance);
+        self.held = self.targets.values().map(Target::held).sum();
         self.shared.forget(instance);
-        self.answer_waiters();
+        self.answer_all_waiters();
         self.report();
         self.unseen = true;
         for stream in Stream::BOTH {
@@ -642,46 +578,15 @@ impl Worker {
     fn flush(&mut self, instance: &InstanceId, now_ms: i64) -> io::Result<()> {
         for stream in Stream::BOTH {
             if let Some(target) = self.targets.get_mut(&(instance.clone(), stream)) {
-                target.writer.flush()?;
+                target.writer.flush(now_ms)?;
                 continue;
             }
             let names = Names::new(&self.folder, instance, stream);
             if names.index().exists() || names.log().exists() {
-                Writer::open(names, now_ms)?.0.flush()?;
+                Writer::open(names, now_ms)?.0.flush(now_ms)?;
             }
         }
         self.unseen = true;
         Ok(())
     }
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: duration.as_secs() as i64,
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    }
-}
-
-/// A program had it open and none has now.
-fn hung_up(capture: &Capture) -> bool {
-    let mut fds = [PollFd::new(&capture.fifo, PollFlags::IN)];
-    let zero = timespec(Duration::ZERO);
-    rustix::event::poll(&mut fds, Some(&zero)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
-}
-
-fn open_fifo(path: &PathBuf) -> io::Result<OwnedFd> {
-    use rustix::fs::{CWD, fstat, mkfifoat, open};
-    match mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let fifo = open(path, flags, Mode::empty())?;
-    if FileType::from_raw_mode(fstat(&fifo)?.st_mode) != FileType::Fifo {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{} is not a FIFO", path.display()),
-        ));
-    }
-    Ok(fifo)
 }
