@@ -21,6 +21,7 @@ mod config;
 mod cron;
 mod daemon;
 mod delete;
+mod demo;
 mod env;
 mod flush;
 mod health;
@@ -110,6 +111,7 @@ enum Command {
     Startup(startup::Startup),
     Unstartup(startup::Unstartup),
     Init(init::Init),
+    Demo(demo::Demo),
     Check(check::Check),
     Completion(completion::Completion),
     Brain(brain::Brain),
@@ -123,6 +125,7 @@ impl Command {
     fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         match self {
             Command::Start(command) => command.run(ctx),
+            Command::Demo(command) => command.run(ctx),
             Command::Check(command) => command.run(ctx),
             Command::Stop(command) => command.run(ctx),
             Command::Restart(command) => command.run(ctx),

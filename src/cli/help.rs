@@ -25,7 +25,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         &["save", "resurrect", "startup", "unstartup", "flush"],
     ),
     ("Heal", &["brain", "agent"]),
-    ("Set up", &["init", "check", "completion"]),
+    ("Set up", &["demo", "init", "check", "completion"]),
     ("Daemon", &["daemon", "ping", "kill"]),
 ];
 

@@ -103,6 +103,21 @@ pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// The text in lines of at most `columns`, broken between words where that is possible.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(cut(word, columns).into_owned()),
+        }
+    }
+    lines
+}
+
 /// The text cut or filled with spaces to exactly `columns`.
 pub(crate) fn pad(text: &str, columns: usize) -> String {
     let text = cut(text, columns);

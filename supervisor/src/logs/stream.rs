@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::backlog::{Backlog, reason};
 use super::counter::Counter;
 use super::segment::{Limits, Sequence, Writer};
 use crate::ids::{Generation, InstanceId};
-use crate::paths::{Paths, Stream};
+use crate::paths::Stream;
 
 /// The most one move takes: the size of a big pipe.
 const MOVE: usize = 1 << 20;
