@@ -97,11 +97,6 @@ impl Client {
         })
     }
 
-    /// The daemon's version, pid and home, as it said when the connection was made.
-    pub(crate) fn daemon(&self) -> Option<&VersionView> {
-        self.daemon.as_ref()
-    }
-
     /// Both versions, when the daemon's is another one than ours: worth a warning.
     pub(crate) fn skew(&self) -> Option<Skew> {
         let own = env!("CARGO_PKG_VERSION");
@@ -284,7 +279,7 @@ mod tests {
         ]);
         let mut client = client.unwrap();
         assert_eq!(client.skew(), None);
-        assert_eq!(client.daemon().map(|view| view.pid), Some(7));
+        assert_eq!(client.daemon.as_ref().map(|view| view.pid), Some(7));
         assert_eq!(client.call("a", json!({})).unwrap(), json!({ "a": 1 }));
         let error = client.call("b", json!({})).unwrap_err();
         assert_eq!(error.exit(), Exit::NotFound);

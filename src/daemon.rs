@@ -4,6 +4,7 @@
 //! ([`run_core`]) and starts it again when it dies. Only this module knows how the two find
 //! each other.
 
+mod alone;
 pub(crate) mod audit_port;
 pub(crate) mod dispatch;
 pub(crate) mod gate;
@@ -22,16 +23,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use supervisor::Paths;
-use supervisor::sys::{GuardLink, guard};
+use supervisor::sys::{FileLock, GuardLink, guard};
 
 /// Runs the guard of a home's daemon until the daemon ends of its own will. With `resurrect`
 /// the daemon starts what `mhost save` wrote down.
 pub(crate) fn run_guard(paths: &Paths, resurrect: bool) -> u8 {
+    let Some(_lock) = alone::only_guard(paths) else {
+        return 1;
+    };
     guard::run(&own_path(), &arguments(paths, Part::Core { resurrect }))
 }
 
 /// Runs the guard of a daemon that runs already and has lost its former one.
 pub(crate) fn run_new_guard(paths: &Paths, daemon: i32) -> u8 {
+    // Watching matters more than being alone: another guard that is about to leave is no harm.
+    let _lock = FileLock::try_acquire(&paths.guard_lock());
     let arguments = arguments(paths, Part::Core { resurrect: false });
     guard::watch(&own_path(), &arguments, daemon)
 }

@@ -52,6 +52,26 @@ fn a_daemon_that_is_killed_comes_back_and_adopts() {
 }
 
 #[test]
+fn commands_that_come_while_it_is_dead_start_no_second_one() {
+    let (home, pid) = started();
+    let guard = home.guard().unwrap();
+    kill(home.daemon().unwrap(), "KILL");
+    let children = (0..4)
+        .map(|_| home.mhost(&["list"]).spawn().unwrap())
+        .collect();
+    for output in home::outputs(children) {
+        assert!(output.status.success(), "{output:?}");
+    }
+    until("it has adopted", || home.pid("api") == Some(pid));
+    assert_eq!(home.guard(), Some(guard));
+    until("one guard, one daemon, one child", || {
+        home.strays().len() == 3
+    });
+    assert!(home.run(&["daemon", "stop"]).status.success());
+    until("all has ended", || home.strays().is_empty());
+}
+
+#[test]
 fn a_guard_that_is_killed_is_replaced() {
     let (home, pid) = started();
     let (daemon, guard) = (home.daemon().unwrap(), home.guard().unwrap());

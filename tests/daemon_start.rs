@@ -1,7 +1,5 @@
 //! One daemon per home, started by whoever needs it first, and what is told when it cannot be.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 #[path = "support/home.rs"]
 #[allow(dead_code, reason = "each test file uses its part")]
 mod home;

@@ -54,7 +54,11 @@ pub(super) fn daemon(paths: &Paths) -> Result<Client, ClientError> {
             connected => return greeted(connected?),
         }
         if let Some(how) = ended(guard) {
-            return Err(not_up(paths, log_start, &how));
+            // It also leaves when another guard has brought a daemon up meanwhile.
+            return match Client::connect_any(paths) {
+                Ok(client) => greeted(client),
+                Err(_) => Err(not_up(paths, log_start, &how)),
+            };
         }
         wait(POLL);
     }

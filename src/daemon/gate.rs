@@ -25,10 +25,13 @@ use tracing::warn;
 use super::dispatch::Dispatch;
 use super::port::{Port, PortMethod};
 
+/// Methods by name, each with the port that has it.
+type Ports = BTreeMap<&'static str, (PortMethod, Arc<dyn Port>)>;
+
 /// Checks, records and passes on every command.
 pub(crate) struct Gate {
     dispatch: Arc<dyn Dispatch>,
-    ports: RwLock<BTreeMap<&'static str, (PortMethod, Arc<dyn Port>)>>,
+    ports: RwLock<Ports>,
     audit: Audit,
     bus: Bus,
     closed: AtomicBool,

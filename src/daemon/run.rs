@@ -64,7 +64,7 @@ enum StartError {
     Store(#[from] supervisor::store::StoreError),
 }
 
-fn with_source(error: &dyn std::error::Error) -> String {
+pub(super) fn with_source(error: &dyn std::error::Error) -> String {
     error
         .source()
         .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))

@@ -173,6 +173,11 @@ impl Paths {
         ))
     }
 
+    /// Locked by the guard while it lives.
+    pub fn guard_lock(&self) -> PathBuf {
+        self.run().join("guard")
+    }
+
     /// Names the guard whose daemon has started the saved processes.
     pub fn resurrected(&self) -> PathBuf {
         self.run().join("resurrected")

@@ -86,7 +86,11 @@ impl Home {
 
     /// The pid of an instance.
     pub(crate) fn pid(&self, name: &str) -> Option<i32> {
-        let listed = self.run(&["list", "--json"]);
+        let listed = self
+            .mhost(&["list", "--json"])
+            .env("MHOST_NO_AUTOSTART", "1")
+            .output()
+            .ok()?;
         let listed: Value = serde_json::from_slice(&listed.stdout).ok()?;
         let processes = listed["processes"].as_array()?;
         let process = processes.iter().find(|one| one["name"] == name)?;

@@ -152,7 +152,7 @@ impl Connection {
     ) -> (Option<Value>, Option<Begin>) {
         let call = match call {
             Ok(call) => call,
-            Err(Malformed { id, error }) => return (Some(answer(&id, Err(error))), None),
+            Err(Malformed { id, error }) => return (Some(answer(&id, Err(*error))), None),
         };
         let id = call.id.clone();
         match (self.perform(call).await, id) {

@@ -112,7 +112,7 @@ pub(crate) struct Call {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Malformed {
     pub(crate) id: Value,
-    pub(crate) error: RpcError,
+    pub(crate) error: Box<RpcError>,
 }
 
 /// One line.
@@ -127,11 +127,11 @@ impl Incoming {
         match serde_json::from_slice::<Value>(line) {
             Err(error) => Incoming::One(Err(Malformed {
                 id: Value::Null,
-                error: RpcError::parse(format!("not JSON: {error}")),
+                error: Box::new(RpcError::parse(format!("not JSON: {error}"))),
             })),
             Ok(Value::Array(items)) if items.is_empty() => Incoming::One(Err(Malformed {
                 id: Value::Null,
-                error: RpcError::invalid_request("an empty batch"),
+                error: Box::new(RpcError::invalid_request("an empty batch")),
             })),
             Ok(Value::Array(items)) => Incoming::Batch(items.into_iter().map(call).collect()),
             Ok(value) => Incoming::One(call(value)),
@@ -143,7 +143,7 @@ fn call(value: Value) -> Result<Call, Malformed> {
     let Value::Object(mut request) = value else {
         return Err(Malformed {
             id: Value::Null,
-            error: RpcError::invalid_request("a request is an object"),
+            error: Box::new(RpcError::invalid_request("a request is an object")),
         });
     };
     let id = request.remove("id");
@@ -153,7 +153,7 @@ fn call(value: Value) -> Result<Call, Malformed> {
     };
     let malformed = |message: &str| Malformed {
         id: echo.clone(),
-        error: RpcError::invalid_request(message),
+        error: Box::new(RpcError::invalid_request(message)),
     };
     if !matches!(
         id,
@@ -173,7 +173,9 @@ fn call(value: Value) -> Result<Call, Malformed> {
         Some(_) => {
             return Err(Malformed {
                 id: echo,
-                error: RpcError::bad_params("params are given by name, in an object"),
+                error: Box::new(RpcError::bad_params(
+                    "params are given by name, in an object",
+                )),
             });
         }
     };
