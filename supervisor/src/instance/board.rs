@@ -48,6 +48,15 @@ impl Board {
         inner.dependencies.insert(process.clone(), on);
     }
 
+    /// Does it depend on anything?
+    pub(crate) fn has_dependencies(&self, process: &ProcessName) -> bool {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner
+            .dependencies
+            .get(process)
+            .is_some_and(|on| !on.is_empty())
+    }
+
     /// A dependency, direct or not, that is not well: it is not online, or a probe of it has
     /// just failed, were it only once.
     pub(crate) fn ailing_dependency(&self, process: &ProcessName) -> Option<ProcessName> {

@@ -1,6 +1,7 @@
 //! The loop: choose one input, ask the machine, record, perform, publish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -9,6 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::run::{LiveRun, Pending};
 use super::{Context, Message, Snapshot, Standing, leftovers};
+use crate::clock::after;
 use crate::command::view::HealthStatus;
 use crate::event::{Event, EventKind, NewEvent};
 use crate::ids::{Generation, InstanceId};
@@ -19,6 +21,11 @@ use crate::probe::ProbeEvent;
 use crate::spec::{OnFail, ProcessSpec, Signal};
 use crate::state::{ExitStatus, Hold, Run, Saved, State};
 use crate::store::Batch;
+
+/// How long a process that depends on others is left alone after its probe has failed. Most
+/// often the fault is in a dependency whose own probe is green, and whoever looks for causes
+/// needs this long to find it; restarting the victim would only add noise.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
 
 /// The actor of an event that follows from the rules.
 const SYSTEM: &str = "system";
@@ -36,6 +43,8 @@ pub(super) struct InstanceTask {
     cleanup: Option<Pending<()>>,
     spawn_error: Option<String>,
     failing_since: Option<Timestamp>,
+    /// Its probe has failed; it is restarted at this time if that is still its own fault.
+    suspect_until: Option<Timestamp>,
     context: Context,
     publish: watch::Sender<Arc<Snapshot>>,
 }
@@ -46,6 +55,7 @@ enum Turn {
     Input(Input),
     Probe(ProbeEvent),
     CleanedUp,
+    Suspicion,
     End,
 }
 
@@ -70,6 +80,7 @@ impl InstanceTask {
             cleanup: None,
             spawn_error: None,
             failing_since: None,
+            suspect_until: None,
             context,
             publish,
         }
@@ -86,6 +97,7 @@ impl InstanceTask {
                 }
                 Turn::Probe(event) => self.probe(event).await,
                 Turn::CleanedUp => self.show(),
+                Turn::Suspicion => self.suspicion_over().await,
                 Turn::End => break,
             }
         }
@@ -94,13 +106,8 @@ impl InstanceTask {
 
     /// Chooses one input. Orders come first, so that a stop overtakes everything else.
     async fn turn(&mut self, inbox: &mut mpsc::Receiver<Box<Message>>) -> Turn {
-        let wake = self.wake_at().map(|at| self.context.clock.instant_of(at));
-        let wake = async move {
-            match wake {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let wake = self.sleep_until(self.wake_at());
+        let suspicion = self.sleep_until(self.suspect_until);
         let token = self.context.tasks.token();
         let Self {
             live,
@@ -129,6 +136,18 @@ impl InstanceTask {
             }
             Some(event) = received(&mut probe) => Turn::Probe(event),
             () = wake => Turn::Input(Input::Woken),
+            () = suspicion => Turn::Suspicion,
+        }
+    }
+
+    /// Sleeps until a wall time; for ever, when there is none.
+    fn sleep_until(&self, at: Option<Timestamp>) -> impl Future<Output = ()> + Send + use<> {
+        let instant = at.map(|at| self.context.clock.instant_of(at));
+        async move {
+            match instant {
+                Some(instant) => tokio::time::sleep_until(instant).await,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -431,9 +450,23 @@ impl InstanceTask {
         self.live = None;
         self.tree = None;
         self.failing_since = None;
+        self.suspect_until = None;
         self.unwatch();
         if !remains {
             self.context.launcher.forget(&run.process);
+        }
+    }
+
+    /// Time to decide whose fault a failed probe was.
+    async fn suspicion_over(&mut self) {
+        self.suspect_until = None;
+        let shielded = self
+            .context
+            .board
+            .ailing_dependency(&self.id.process)
+            .is_some();
+        if self.failing_since.is_some() && !shielded {
+            let _ = self.take(Input::ProbeFailed, SYSTEM).await;
         }
     }
 
@@ -442,6 +475,7 @@ impl InstanceTask {
             ProbeEvent::Attempt { passed } => {
                 if passed {
                     self.failing_since = None;
+                    self.suspect_until = None;
                 } else if self.failing_since.is_none() {
                     self.failing_since = Some(self.context.clock.now());
                 }
@@ -469,7 +503,11 @@ impl InstanceTask {
                     .await;
                 // A restart would not cure what a dependency ails from.
                 if on_fail == OnFail::Restart && shield.is_none() {
-                    let _ = self.take(Input::ProbeFailed, SYSTEM).await;
+                    if !self.context.board.has_dependencies(&self.id.process) {
+                        let _ = self.take(Input::ProbeFailed, SYSTEM).await;
+                    } else if self.suspect_until.is_none() {
+                        self.suspect_until = Some(after(self.context.clock.now(), LOOK_AROUND));
+                    }
                 }
             }
             ProbeEvent::Recovered {

@@ -372,6 +372,11 @@ impl RegistryHandle {
         let Picked { items, rolling } = self.inner().pick(target)?;
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
         self.want(&names, Desired::Online).await?;
+        if reason == Reason::Manual {
+            for name in &names {
+                self.read_env_files(name).await?;
+            }
+        }
         if let Some(os) = update_env {
             for name in &names {
                 self.redefine(name, |spec: &mut ProcessSpec| spec.env.os = os.clone())
@@ -401,6 +406,59 @@ impl RegistryHandle {
             }
         }
         Ok(done)
+    }
+
+    /// Env files are read anew by a restart that somebody asked for, as a person expects who
+    /// has just edited one. A file that cannot be read leaves everything as it is.
+    async fn read_env_files(&self, name: &ProcessName) -> Result<(), ControlError> {
+        let Some(spec) = self
+            .inner()
+            .entry(name)
+            .map(|entry| Arc::clone(&entry.spec))
+        else {
+            return Ok(());
+        };
+        if spec.config.env_file.is_none() {
+            return Ok(());
+        }
+        let read = tokio::task::spawn_blocking(move || crate::config::read_env_files(&spec)).await;
+        let files = match read {
+            Ok(Ok(files)) => files,
+            Ok(Err(error)) => {
+                let details = error
+                    .problems()
+                    .iter()
+                    .map(|problem| problem.render())
+                    .collect();
+                let message = format!("`{name}` was not restarted: {error}");
+                return Err(ControlError::Invalid { message, details });
+            }
+            Err(error) => {
+                return Err(ControlError::Internal {
+                    message: error.to_string(),
+                });
+            }
+        };
+        let known = |spec: &ProcessSpec| spec.env.files == files;
+        if self
+            .inner()
+            .entry(name)
+            .is_some_and(|entry| known(&entry.spec))
+        {
+            return Ok(());
+        }
+        self.redefine(name, |spec| spec.env.files = files).await?;
+        let event = self.new_event(
+            name,
+            EventKind::ConfigChanged,
+            json!({ "keys": ["env_file"] }),
+            "system",
+        );
+        self.journal(Batch {
+            events: vec![event],
+            ..Batch::default()
+        })
+        .await
     }
 
     async fn restart_pick(&self, pick: &Pick, reason: Reason, force: bool, actor: &str) -> Done {
