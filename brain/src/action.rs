@@ -134,7 +134,8 @@ impl Action {
             Action::Rollback => "rollback",
             Action::Wait(_) => "wait",
             Action::Notify { .. } => "notify",
-            Action::LogIncident { .. } => "log_incident",
+            // Read by people and programs that ask what was *done*: nothing but a record.
+            Action::LogIncident { .. } => "log_only",
             Action::Escalate { .. } => "escalate",
         }
     }
