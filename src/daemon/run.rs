@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use supervisor::audit::Audit;
-use supervisor::logs::Ingest;
+use supervisor::logs::{Ingest, Limits};
 use supervisor::store::{StoreHandle, StoreThread};
 use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, OsLauncher};
 use supervisor::{
@@ -205,6 +205,17 @@ impl Signals {
     }
 }
 
+/// How much of each stream is kept. Read once: a segment keeps the bounds it was begun with.
+fn limits(settings: &Settings) -> Limits {
+    let logs = &settings.current().logs;
+    Limits {
+        raw_max_size: logs.raw_max_size.0,
+        // The key counts the current segment, too.
+        raw_keep: u64::from(logs.raw_keep).saturating_sub(1),
+        ..Limits::default()
+    }
+}
+
 impl Daemon {
     async fn open(paths: &Paths, guard: Guarded, settings: Settings) -> Result<Self, StartError> {
         let signals = Signals::listen().map_err(cannot("listen to signals"))?;
@@ -212,7 +223,8 @@ impl Daemon {
         let (tasks, rpc_tasks) = (Tasks::new(), Tasks::new());
         let (store, store_thread) = open_store(paths, &clock).await?;
         let loaded = store.load().await?;
-        let ingest = Ingest::start(paths, &clock).map_err(cannot("start to read logs"))?;
+        let ingest = Ingest::start_with(paths, &clock, limits(&settings))
+            .map_err(cannot("start to read logs"))?;
         let bus = Bus::new();
         let sampler = Sampler::start(&tasks, &clock);
         let registry = RegistryHandle::open(
