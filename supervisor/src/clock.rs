@@ -39,12 +39,13 @@ impl Clock {
         }
     }
 
-    /// The wall time, UTC.
+    /// The wall time, UTC, in whole milliseconds: what is stored and shown is what was used.
     pub fn now(&self) -> Timestamp {
         let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let passed =
             SignedDuration::try_from(anchor.instant.elapsed()).unwrap_or(SignedDuration::ZERO);
-        anchor.wall.checked_add(passed).unwrap_or(Timestamp::MAX)
+        let now = anchor.wall.checked_add(passed).unwrap_or(Timestamp::MAX);
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
     /// Follows a system clock that was corrected meanwhile.

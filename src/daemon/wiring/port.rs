@@ -223,7 +223,8 @@ impl BrainPort {
 
 /// One decimal.
 fn round(part: f64) -> f64 {
-    (part * 10.0).round() / 10.0
+    // Adding zero turns a negative zero into a plain one.
+    (part * 10.0).round() / 10.0 + 0.0
 }
 
 #[async_trait]
