@@ -414,3 +414,19 @@ async fn applying_twice_changes_nothing() {
     assert_ne!(pid(&rig.view("web").await), pid(&before));
     rig.finish().await;
 }
+
+/// A file that is applied again does not call a crash loop online.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applying_again_tells_a_crash_loop() {
+    let rig = Rig::new().await;
+    let bad = || spec("bad", "exit 3", "max_restart_delay = \"50ms\"");
+    for _ in 0..2 {
+        let Ok(Reply::Started(outcome)) = rig.apply(vec![bad()]).await else {
+            panic!("no outcome");
+        };
+        assert!(!outcome.processes[0].online, "{outcome:?}");
+        let error = outcome.processes[0].error.clone().unwrap_or_default();
+        assert!(error.contains("code 3"), "{error}");
+    }
+    rig.finish().await;
+}

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::orders::started;
 use super::{Inner, RegistryHandle, keeper};
-use crate::command::view::{PlannedChange, StartChange, StartOutcome};
+use crate::command::view::{PlannedChange, StartChange, StartOutcome, Started};
 use crate::command::{Apply, Command, ScaleChange, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
@@ -233,7 +233,15 @@ impl RegistryHandle {
         let outcome = self.carry_out(actor, &apply, &verdicts, left_over).await;
         drop(registering);
         let (mut outcome, start) = outcome?;
-        let results = self.bring_up(&start, actor, apply.wait).await?;
+        let mut results = self.bring_up(&start, actor, apply.wait).await?;
+        if apply.wait.is_some() {
+            let unchanged = |one: &&Started| one.change == StartChange::Unchanged;
+            for one in outcome.processes.iter().filter(unchanged) {
+                // It is not started again, but it is not called online for that.
+                let up = self.wait_until_up(&one.name, apply.wait).await;
+                results.insert(one.name.clone(), up);
+            }
+        }
         for started in &mut outcome.processes {
             if let Some(Err(error)) = results.get(&started.name) {
                 started.online = false;

@@ -240,6 +240,20 @@ impl RegistryHandle {
         join_all(starts).await.into_iter().collect()
     }
 
+    /// Waits for what is on its way already.
+    pub(super) async fn wait_until_up(
+        &self,
+        name: &ProcessName,
+        limit: Option<Duration>,
+    ) -> Result<(), String> {
+        let handles = self.inner().entry(name).map(|entry| entry.handles.clone());
+        let waits = handles
+            .iter()
+            .flatten()
+            .map(|handle| wait_up(handle, limit));
+        join_all(waits).await.into_iter().collect()
+    }
+
     /// Writes down what is wanted of these processes.
     pub(super) async fn want(
         &self,
