@@ -1,12 +1,8 @@
 //! The daemon dies, is stopped, or is replaced: what its processes notice.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+use rustix::process::Signal;
 
-#[path = "support/home.rs"]
-#[allow(dead_code, reason = "each test file uses its part")]
-mod home;
-
-use home::{Home, exists, kill, lives, until};
+use crate::rig::home::{Home, exists, kill, lives, outputs, until};
 
 fn started() -> (Home, i32) {
     let home = Home::new();
@@ -33,7 +29,7 @@ fn stopping_it_stops_the_processes_and_leaves_nothing() {
 #[test]
 fn a_signal_ends_it_in_order_too() {
     let (home, pid) = started();
-    kill(home.guard().unwrap(), "TERM");
+    kill(home.guard().unwrap(), Signal::TERM);
     until("all has ended", || home.strays().is_empty());
     assert!(!lives(pid));
     assert!(!exists(&home.file("mhost.sock")));
@@ -43,7 +39,7 @@ fn a_signal_ends_it_in_order_too() {
 fn a_daemon_that_is_killed_comes_back_and_adopts() {
     let (home, pid) = started();
     let former = home.daemon().unwrap();
-    kill(former, "KILL");
+    kill(former, Signal::KILL);
     until("a new daemon answers", || {
         home.daemon().is_some_and(|now| now != former)
     });
@@ -55,11 +51,11 @@ fn a_daemon_that_is_killed_comes_back_and_adopts() {
 fn commands_that_come_while_it_is_dead_start_no_second_one() {
     let (home, pid) = started();
     let guard = home.guard().unwrap();
-    kill(home.daemon().unwrap(), "KILL");
+    kill(home.daemon().unwrap(), Signal::KILL);
     let children = (0..4)
         .map(|_| home.mhost(&["list"]).spawn().unwrap())
         .collect();
-    for output in home::outputs(children) {
+    for output in outputs(children) {
         assert!(output.status.success(), "{output:?}");
     }
     until("it has adopted", || home.pid("api") == Some(pid));
@@ -75,12 +71,12 @@ fn commands_that_come_while_it_is_dead_start_no_second_one() {
 fn a_guard_that_is_killed_is_replaced() {
     let (home, pid) = started();
     let (daemon, guard) = (home.daemon().unwrap(), home.guard().unwrap());
-    kill(guard, "KILL");
+    kill(guard, Signal::KILL);
     until("a new guard is there", || {
         home.strays().iter().any(|one| ![daemon, pid].contains(one))
     });
     assert_eq!(home.daemon(), Some(daemon));
-    kill(daemon, "KILL");
+    kill(daemon, Signal::KILL);
     until("a new daemon answers", || {
         home.daemon().is_some_and(|now| now != daemon)
     });
@@ -117,7 +113,7 @@ fn children_stay_when_the_settings_say_so() {
     let (home, pid) = started();
     let config = "[daemon]\nstop_children_on_exit = false\n";
     std::fs::write(home.file("config.toml"), config).unwrap();
-    kill(home.daemon().unwrap(), "HUP");
+    kill(home.daemon().unwrap(), Signal::HUP);
     let log = || std::fs::read_to_string(home.file("logs/daemon.log")).unwrap();
     let count = |text: String| text.matches("The settings are in force").count();
     until("the settings are read again", || count(log()) >= 2);
@@ -144,7 +140,7 @@ fn saved_processes_come_back_once() {
     // A daemon that follows a dead one does not start what was stopped meanwhile.
     assert!(home.run(&["stop", "api"]).status.success());
     let former = home.daemon().unwrap();
-    kill(former, "KILL");
+    kill(former, Signal::KILL);
     until("a new daemon answers", || {
         home.daemon().is_some_and(|now| now != former)
     });

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test fails: far more than it takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the daemon may take to stop when a test is over.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A home of its own for one test.
 pub(crate) struct Home {
@@ -31,6 +34,11 @@ impl Home {
         Self { folder }
     }
 
+    /// The folder around the home, in which commands are run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The home folder: not made yet.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("h")
@@ -41,7 +49,7 @@ impl Home {
         self.path().join(name)
     }
 
-    /// `mhost args…` in this home, not started yet.
+    /// `mhost args…` in this home, not started yet. `puppet` is on its path.
     pub(crate) fn mhost(&self, args: &[&str]) -> Command {
         let mut mhost = command(env!("CARGO_BIN_EXE_mhost"));
         for (key, _) in std::env::vars_os() {
@@ -49,9 +57,13 @@ impl Home {
                 mhost.env_remove(key);
             }
         }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path =
+            std::env::join_paths(std::iter::once(examples()).chain(std::env::split_paths(&path)));
         mhost
             .args(args)
             .env("MHOST_HOME", self.path())
+            .env("PATH", path.expect("no colon in the path"))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -62,14 +74,6 @@ impl Home {
     /// Runs `mhost args…` to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.mhost(args).output().expect("mhost runs")
-    }
-
-    /// Runs it, expects success, and reads its JSON.
-    pub(crate) fn json(&self, args: &[&str]) -> Value {
-        let output = self.run(&[args, &["--json"]].concat());
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{args:?}: {error}: {output:?}"))
     }
 
     /// The pid of the daemon that answers.
@@ -99,42 +103,86 @@ impl Home {
 
     /// All processes that carry this home in their environment.
     pub(crate) fn strays(&self) -> Vec<i32> {
-        let mark = [b"MHOST_HOME=", self.path().as_os_str().as_encoded_bytes()].concat();
-        let carries = |pid: &i32| {
-            std::fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == mark))
-        };
+        let mark = self.mark();
         std::fs::read_dir("/proc")
             .into_iter()
             .flatten()
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(carries)
+            .filter(|pid| carries(*pid, &mark))
             .collect()
     }
-}
 
-impl Drop for Home {
-    fn drop(&mut self) {
-        if self.file("mhost.sock").exists() {
-            let _ = self.mhost(&["daemon", "stop"]).output();
-        }
-        // The guard first, so that it does not start what is ended next.
-        for _ in 0..3 {
-            for pid in self.strays() {
-                kill(pid, "KILL");
+    /// The pids of strays that run a program of this name.
+    pub(crate) fn strays_named(&self, name: &str) -> Vec<i32> {
+        let named = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|comm| comm.trim() == name)
+        };
+        self.strays().into_iter().filter(named).collect()
+    }
+
+    fn mark(&self) -> Vec<u8> {
+        [b"MHOST_HOME=", self.path().as_os_str().as_encoded_bytes()].concat()
+    }
+
+    /// Ends what carries the mark, by pidfd: a number that means something else by now is
+    /// left alone.
+    fn end_strays(&self) {
+        let mark = self.mark();
+        for pid in self.strays() {
+            let Some(pid) = Pid::from_raw(pid) else {
+                continue;
+            };
+            if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty())
+                && carries(pid.as_raw_nonzero().get(), &mark)
+            {
+                let _ = pidfd_send_signal(&pidfd, Signal::KILL);
             }
         }
     }
 }
 
+fn carries(pid: i32, mark: &[u8]) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == mark))
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.file("mhost.sock").exists()
+            && let Ok(mut stop) = self.mhost(&["daemon", "stop"]).spawn()
+        {
+            wait_until(FAREWELL, || !matches!(stop.try_wait(), Ok(None)));
+            let _ = stop.kill();
+            let _ = stop.wait();
+        }
+        wait_until(FAREWELL, || {
+            self.end_strays();
+            self.strays().is_empty()
+        });
+    }
+}
+
+/// The folder of the examples, beside the one of this test.
+fn examples() -> PathBuf {
+    let own = std::env::current_exe().expect("a test has a path");
+    let folder = own.ancestors().nth(2).expect("target/<profile>");
+    let folder = folder.join("examples");
+    assert!(
+        folder.join("puppet").exists(),
+        "there is no {}/puppet; build it: cargo build --example puppet",
+        folder.display()
+    );
+    folder
+}
+
 /// Sends a signal to one process.
-pub(crate) fn kill(pid: i32, signal: &str) {
-    let sent = command("kill")
-        .args([&format!("-{signal}"), &pid.to_string()])
-        .stderr(Stdio::null())
-        .status();
-    assert!(sent.is_ok(), "kill runs");
+pub(crate) fn kill(pid: i32, signal: Signal) {
+    let pid = Pid::from_raw(pid).expect("a pid is not 0");
+    if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+        let _ = pidfd_send_signal(&pidfd, signal);
+    }
 }
 
 /// Is there a process with this pid that is not a zombie?
@@ -152,28 +200,29 @@ pub(crate) fn parent(pid: i32) -> Option<i32> {
 }
 
 /// Waits until a condition holds.
-pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(wait_until(PATIENCE, condition), "not in time: {what}");
+}
+
+/// Waits until a condition holds, or says that it did not within the limit.
+pub(crate) fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let clock = supervisor::Clock::system();
-    let deadline = supervisor_after(&clock);
-    while !condition() {
-        assert!(clock.now() < deadline, "not in time: {what}");
-        pause();
+    let limit = jiff::SignedDuration::try_from(limit).expect("fits");
+    let deadline = clock.now().checked_add(limit).expect("fits");
+    loop {
+        if condition() {
+            return true;
+        }
+        if clock.now() >= deadline {
+            return false;
+        }
+        pause(Duration::from_millis(20));
     }
 }
 
-fn supervisor_after(clock: &supervisor::Clock) -> jiff::Timestamp {
-    clock
-        .now()
-        .checked_add(jiff::SignedDuration::try_from(PATIENCE).expect("fits"))
-        .expect("fits")
-}
-
 /// Nothing tells a test that a process has changed, so it looks again after a while.
-fn pause() {
-    let time = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 20_000_000,
-    };
+pub(crate) fn pause(time: Duration) {
+    let time = rustix::event::Timespec::try_from(time).expect("a short time fits");
     let _ = rustix::event::poll(&mut [], Some(&time));
 }
 

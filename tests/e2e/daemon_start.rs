@@ -1,13 +1,9 @@
 //! One daemon per home, started by whoever needs it first, and what is told when it cannot be.
 
-#[path = "support/home.rs"]
-#[allow(dead_code, reason = "each test file uses its part")]
-mod home;
-
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use home::{Home, exists, outputs, stderr};
+use crate::rig::home::{Home, exists, outputs, stderr, until};
 use serde_json::{Value, json};
 
 #[test]
@@ -93,7 +89,7 @@ fn a_daemon_that_does_not_come_up_is_quoted() {
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     let text = stderr(&output);
     assert!(text.contains("db.sqlite"), "{text}");
-    home::until("the guard gives up too", || home.strays().is_empty());
+    until("the guard gives up too", || home.strays().is_empty());
 }
 
 #[test]

@@ -1,0 +1,22 @@
+//! The real binary with real processes: one file per promise, one home per test.
+//!
+//! It is one test program, so that it is linked once and its tests run side by side.
+//! `MHOST_STORM` and `MHOST_STOPS` make two of them as long as wanted.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../rig/mod.rs"]
+#[allow(dead_code, reason = "each group of tests uses its part")]
+mod rig;
+
+mod brain;
+mod config;
+mod daemon_life;
+mod daemon_start;
+mod lifecycle;
+mod logs;
+mod rpc;
+mod stop;
+mod survival;
+mod targets;
+mod triggers;
