@@ -220,7 +220,9 @@ impl Guard {
                 say(&format!(
                     "The daemon ended ({exit:?}) and is started again."
                 ));
-                if passed(daemon.since) >= QUICK {
+                // Killed by somebody else, it did not fail; and who is up has not died at its start.
+                let killed = daemon.up && exit == ExitStatus::Signal(libc::SIGKILL);
+                if killed || passed(daemon.since) >= QUICK {
                     self.quick_deaths = 0;
                     return After::StartAgain(Duration::ZERO);
                 }
