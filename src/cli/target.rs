@@ -46,7 +46,14 @@ pub(crate) fn each(
     let mut worst = Exit::Success;
     let mut all = Vec::new();
     for target in targets {
-        match ctx.call_unlimited::<DoneReply>(method, params(target)) {
+        let params = params(target);
+        // Where the daemon keeps the limit, it answers what became of it.
+        let asked: Result<DoneReply, CliError> = if params.get("timeout_ms").is_some() {
+            ctx.call_waiting(method, params)
+        } else {
+            ctx.call_unlimited(method, params)
+        };
+        match asked {
             Ok(reply) => all.extend(reply.done),
             Err(error) if targets.len() == 1 => return Err(error),
             Err(error) => {
