@@ -59,3 +59,18 @@ fn a_broken_playbook_harms_nobody() {
     }
     supervises(&rig);
 }
+
+/// The same death again and again is held, with the name of the playbook and the reason.
+#[test]
+fn the_same_death_is_held_by_a_playbook() {
+    let rig = Rig::new();
+    rig.run(&["start", "puppet exit 7", "--name", "api", "--no-wait"]);
+    rig.until("api", "errored (held: same-death)");
+    rig.assert_only(&[]);
+    let history = rig.ok(&["brain", "history"]);
+    assert!(history.contains("same-death"), "{history}");
+    // A person's start lifts the hold.
+    rig.run(&["start", "api", "--no-wait"]);
+    rig.until("api", "errored (retry");
+    rig.ok(&["stop", "api"]);
+}

@@ -33,7 +33,7 @@ fn a_killed_process_is_restarted_and_the_history_says_so() {
 /// A process that dies at once is held after five tries, not restarted for ever.
 #[test]
 fn rapid_crash_is_held() {
-    let rig = Rig::new().config(
+    let rig = Rig::new().settings("[brain]\nenabled = false\n").config(
         "[process.api]\ncommand = \"puppet exit 7\"\nmax_restarts = 5\nrestart_delay = \"10ms\"\n",
     );
     rig.run(&["start", "--no-wait"]);
