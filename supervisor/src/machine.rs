@@ -11,85 +11,31 @@
 //! answer. Effects are data that the actor performs in order. Timers are not effects: the
 //! state says by itself when it wants to be woken ([`wake_at`]), so a timer survives the
 //! daemon. Every pair of state and input is named: moved, ignored, or [`IllegalInput`].
+//! That table is one function and the reason for this file's length; the moves it chooses
+//! between are in `moves`.
+
+mod moves;
+mod rules;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::backoff;
-use crate::clock::{after, until};
+use crate::clock::after;
 use crate::event::EventKind;
 use crate::ids::Generation;
 use crate::launch::{Scope, SpawnError};
-use crate::spec::{Autorestart, ProcessSpec, Signal};
+use crate::spec::Signal;
 use crate::state::{AfterStop, ExitStatus, Hold, ProcessRef, Reason, Run, Saved, State};
+
+pub use rules::Rules;
 
 /// How long a process may outlive SIGKILL before it is called unkillable.
 pub const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// A run without probes counts as online after this, or after `min_uptime` if that is less.
 pub const ONLINE_AFTER: Duration = Duration::from_secs(1);
-
-/// What the machine needs to know of a definition.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
-    /// Crashes in a row that open the breaker; 0 is never.
-    pub max_restarts: u32,
-    /// A shorter run counts for the breaker.
-    pub min_uptime: Duration,
-    /// A longer run resets the backoff.
-    pub stable_after: Duration,
-    /// First delay.
-    pub restart_delay: Duration,
-    /// Longest delay.
-    pub max_restart_delay: Duration,
-    /// Between `stop_signal` and SIGKILL.
-    pub grace_period: Duration,
-    /// Asks it to stop.
-    pub stop_signal: Signal,
-    /// When to start again.
-    pub autorestart: Autorestart,
-    /// Probes must pass within this time.
-    pub start_timeout: Duration,
-    /// Are there probes?
-    pub probed: bool,
-    /// End the whole tree, or the leader alone.
-    pub kill_tree: bool,
-    /// Seed of the ±10 % jitter; none leaves the delay exact.
-    pub jitter: Option<u64>,
-}
-
-impl Rules {
-    /// The rules of a definition, for the instance of this index.
-    pub fn of(spec: &ProcessSpec, index: u16) -> Self {
-        let config = &spec.config;
-        let health = &config.health;
-        Self {
-            max_restarts: config.max_restarts,
-            min_uptime: config.min_uptime,
-            stable_after: config.stable_after,
-            restart_delay: config.restart_delay,
-            max_restart_delay: config.max_restart_delay,
-            grace_period: config.grace_period,
-            stop_signal: config.stop_signal,
-            autorestart: config.autorestart,
-            start_timeout: config.start_timeout,
-            probed: health.http.is_some() || health.tcp.is_some() || health.script.is_some(),
-            kill_tree: config.kill_tree,
-            jitter: (spec.instances > 1).then(|| u64::from(index) + 1),
-        }
-    }
-
-    /// Who gets the stop signal.
-    fn scope(&self) -> Scope {
-        if self.kill_tree {
-            Scope::Tree
-        } else {
-            Scope::Leader
-        }
-    }
-}
 
 /// Something that happened to an instance, or is asked of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -565,310 +511,6 @@ impl Machine<'_> {
         }
         Ok(())
     }
-
-    /// A run that somebody asked for: counters start anew.
-    fn fresh_start(&mut self) {
-        self.forgive();
-        self.saved.counters.restarts = 0;
-        self.spawn(None);
-    }
-
-    /// A run that follows an earlier one.
-    fn start_again(&mut self, reason: Reason) {
-        self.spawn(Some(reason));
-    }
-
-    fn spawn(&mut self, cause: Option<Reason>) {
-        self.saved.counters.generation += 1;
-        let generation = self.saved.counters.generation;
-        self.saved.state = State::Spawning {
-            generation,
-            since: self.now,
-            cause,
-        };
-        self.effects.push(Effect::Spawn { generation });
-    }
-
-    fn spawned(&mut self, generation: Generation, cause: Option<Reason>, process: ProcessRef) {
-        let pid = process.pid;
-        let run = Run {
-            generation,
-            process,
-            started_at: self.now,
-        };
-        if let Some(reason) = cause {
-            self.saved.counters.restarts += 1;
-            self.saved.counters.restarts_total += 1;
-            self.event(
-                EventKind::Restart,
-                json!({ "reason": reason.as_str(), "pid": pid, "generation": generation }),
-            );
-        }
-        self.event(
-            EventKind::Start,
-            json!({ "pid": pid, "generation": generation }),
-        );
-        self.saved.state = State::Starting { run };
-    }
-
-    fn spawn_failed(&mut self, cause: Option<Reason>, error: &SpawnError) {
-        self.event(
-            EventKind::SpawnFailed,
-            json!({ "error": error.to_string() }),
-        );
-        self.saved.last_exit = None;
-        let attempt = self.saved.counters.backoff;
-        self.saved.counters.backoff = attempt.saturating_add(1);
-        if error.counts_for_breaker() {
-            self.saved.counters.breaker = self.saved.counters.breaker.saturating_add(1);
-        }
-        if self.rules.autorestart == Autorestart::Never {
-            self.give_up(Hold::NoAutorestart, "spawn_failed");
-        } else if self.breaker_opens() {
-            self.give_up(Hold::Breaker, "max_restarts");
-        } else {
-            self.retry(attempt, cause.unwrap_or(Reason::Crash));
-        }
-    }
-
-    fn online(&mut self, run: Run) {
-        self.event(EventKind::Online, json!({ "pid": run.process.pid }));
-        self.saved.state = State::Online {
-            run,
-            since: self.now,
-        };
-    }
-
-    /// The leader ended without being asked.
-    fn exited(&mut self, run: Run, status: ExitStatus) {
-        self.saved.last_exit = Some(status);
-        self.saved.last_exit_at = Some(self.now);
-        let uptime = until(run.started_at, self.now);
-        if self.rules.kill_tree {
-            self.effects.push(Effect::EndLeftovers { run });
-        }
-        let details = with_status(status, json!({ "uptime_ms": uptime.as_millis() as u64 }));
-        if status.is_success() {
-            self.event(EventKind::Exited, details);
-            if self.rules.autorestart == Autorestart::Always {
-                let attempt = self.count_short_run(uptime);
-                self.saved.counters.breaker = 0;
-                self.retry(attempt, Reason::Crash);
-            } else {
-                self.saved.counters.backoff = 0;
-                self.saved.counters.breaker = 0;
-                self.saved.state = State::Stopped;
-            }
-            return;
-        }
-        self.event(EventKind::Crash, details);
-        self.fail(uptime, Reason::Crash);
-    }
-
-    /// The restart rule after a failed run.
-    fn fail(&mut self, uptime: Duration, cause: Reason) {
-        let attempt = self.count_short_run(uptime);
-        if self.rules.autorestart == Autorestart::Never {
-            self.give_up(Hold::NoAutorestart, "no_autorestart");
-        } else if self.breaker_opens() {
-            self.give_up(Hold::Breaker, "max_restarts");
-        } else {
-            self.retry(attempt, cause);
-        }
-    }
-
-    /// Keeps both counters and returns the exponent of this delay.
-    fn count_short_run(&mut self, uptime: Duration) -> u32 {
-        let counters = &mut self.saved.counters;
-        if uptime < self.rules.min_uptime {
-            counters.breaker = counters.breaker.saturating_add(1);
-        } else {
-            counters.breaker = 0;
-        }
-        if uptime < self.rules.stable_after {
-            let attempt = counters.backoff;
-            counters.backoff = attempt.saturating_add(1);
-            attempt
-        } else {
-            counters.backoff = 0;
-            0
-        }
-    }
-
-    fn breaker_opens(&self) -> bool {
-        self.rules.max_restarts > 0 && self.saved.counters.breaker >= self.rules.max_restarts
-    }
-
-    fn retry(&mut self, attempt: u32, cause: Reason) {
-        let mut delay = backoff::delay(
-            self.rules.restart_delay,
-            self.rules.max_restart_delay,
-            attempt,
-        );
-        if let Some(seed) = self.rules.jitter {
-            delay = backoff::jitter(delay, seed.wrapping_add(self.saved.counters.generation));
-        }
-        self.saved.state = State::Errored {
-            hold: Hold::Retrying {
-                next_at: after(self.now, delay),
-                attempt: attempt.saturating_add(1),
-                cause,
-            },
-        };
-    }
-
-    fn give_up(&mut self, hold: Hold, reason: &str) {
-        self.event(EventKind::Errored, json!({ "reason": reason }));
-        self.saved.state = State::Errored { hold };
-    }
-
-    fn hold(&mut self, by: String, reason: String) {
-        self.event(
-            EventKind::Errored,
-            json!({ "reason": "held", "by": by, "error": reason }),
-        );
-        self.saved.state = State::Errored {
-            hold: Hold::Held { by, reason },
-        };
-    }
-
-    fn forgive(&mut self) {
-        self.saved.counters.backoff = 0;
-        self.saved.counters.breaker = 0;
-    }
-
-    fn stop(
-        &mut self,
-        run: Run,
-        then: AfterStop,
-        reason: Reason,
-        force: bool,
-        signal: Option<Signal>,
-    ) {
-        let at_once = force || (self.rules.grace_period.is_zero() && signal.is_none());
-        let (signal, wait) = if at_once {
-            (Signal::KILL, KILL_WAIT)
-        } else {
-            (
-                signal.unwrap_or(self.rules.stop_signal),
-                self.rules.grace_period,
-            )
-        };
-        self.event(
-            EventKind::Stopping,
-            json!({ "pid": run.process.pid, "reason": reason.as_str() }),
-        );
-        self.signal(&run, signal);
-        self.saved.state = State::Stopping {
-            run,
-            then,
-            reason,
-            deadline: after(self.now, wait),
-            killed: at_once,
-            exit: None,
-        };
-    }
-
-    /// What comes after a stop that is under way is decided anew.
-    fn retarget(&mut self, stopping: State, then: AfterStop, reason: Reason) {
-        if let State::Stopping {
-            run,
-            deadline,
-            killed,
-            exit,
-            ..
-        } = stopping
-        {
-            self.saved.state = State::Stopping {
-                run,
-                then,
-                reason,
-                deadline,
-                killed,
-                exit,
-            };
-        }
-    }
-
-    /// A stop that is under way is pressed: SIGKILL now, or one more signal.
-    fn press(&mut self, force: bool, signal: Option<Signal>) {
-        let State::Stopping {
-            run,
-            deadline,
-            killed,
-            ..
-        } = &mut self.saved.state
-        else {
-            return;
-        };
-        let run = run.clone();
-        if force && !*killed {
-            *killed = true;
-            *deadline = after(self.now, KILL_WAIT);
-            self.signal(&run, Signal::KILL);
-        } else if let Some(signal) = signal {
-            self.signal(&run, signal);
-        }
-    }
-
-    fn grace_over(
-        &mut self,
-        run: Run,
-        then: AfterStop,
-        reason: Reason,
-        killed: bool,
-        exit: Option<ExitStatus>,
-    ) {
-        if killed {
-            self.event(
-                EventKind::Errored,
-                json!({ "reason": "unkillable", "pid": run.process.pid }),
-            );
-            self.saved.state = State::Errored {
-                hold: Hold::Unkillable { run },
-            };
-            return;
-        }
-        self.signal(&run, Signal::KILL);
-        self.saved.state = State::Stopping {
-            run,
-            then,
-            reason,
-            deadline: after(self.now, KILL_WAIT),
-            killed: true,
-            exit,
-        };
-    }
-
-    /// The run that was to stop is gone, with all of its tree.
-    fn gone(&mut self, run: Run, then: AfterStop, reason: Reason, status: ExitStatus) {
-        let details = with_status(
-            status,
-            json!({ "pid": run.process.pid, "reason": reason.as_str() }),
-        );
-        self.event(EventKind::Stop, details);
-        match then {
-            AfterStop::Stay => self.saved.state = State::Stopped,
-            AfterStop::Start => self.start_again(reason),
-            AfterStop::Hold { by, reason } => self.hold(by, reason),
-            AfterStop::Fail => {
-                self.event(EventKind::Errored, json!({ "reason": reason.as_str() }));
-                self.fail(until(run.started_at, self.now), reason);
-            }
-        }
-    }
-
-    fn signal(&mut self, run: &Run, signal: Signal) {
-        self.effects.push(Effect::Signal {
-            run: run.clone(),
-            signal,
-            scope: self.rules.scope(),
-        });
-    }
-
-    fn event(&mut self, kind: EventKind, data: Value) {
-        self.effects.push(Effect::Event { kind, data });
-    }
 }
 
 /// Schedules and file changes do not lift a hold; people, playbooks and the agent do.
@@ -884,20 +526,6 @@ fn lifts_hold(reason: Reason) -> bool {
         | Reason::Scale
         | Reason::Shutdown => false,
     }
-}
-
-fn with_status(status: ExitStatus, mut data: Value) -> Value {
-    let (code, signal) = match status {
-        ExitStatus::Code(code) => (Some(code), None),
-        ExitStatus::Signal(signal) => (None, Some(signal)),
-        ExitStatus::Unknown => (None, None),
-    };
-    data["code"] = json!(code);
-    data["signal"] = json!(signal);
-    if status == ExitStatus::Unknown {
-        data["unknown"] = json!(true);
-    }
-    data
 }
 
 /// The name of a state in messages and logs.

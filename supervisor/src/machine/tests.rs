@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::until;
+use crate::spec::Autorestart;
 
 fn rules() -> Rules {
     Rules {

@@ -1,0 +1,66 @@
+//! What the machine needs to know of a definition.
+
+use std::time::Duration;
+
+use crate::launch::Scope;
+use crate::spec::{Autorestart, ProcessSpec, Signal};
+
+/// What the machine needs to know of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Crashes in a row that open the breaker; 0 is never.
+    pub max_restarts: u32,
+    /// A shorter run counts for the breaker.
+    pub min_uptime: Duration,
+    /// A longer run resets the backoff.
+    pub stable_after: Duration,
+    /// First delay.
+    pub restart_delay: Duration,
+    /// Longest delay.
+    pub max_restart_delay: Duration,
+    /// Between `stop_signal` and SIGKILL.
+    pub grace_period: Duration,
+    /// Asks it to stop.
+    pub stop_signal: Signal,
+    /// When to start again.
+    pub autorestart: Autorestart,
+    /// Probes must pass within this time.
+    pub start_timeout: Duration,
+    /// Are there probes?
+    pub probed: bool,
+    /// End the whole tree, or the leader alone.
+    pub kill_tree: bool,
+    /// Seed of the ±10 % jitter; none leaves the delay exact.
+    pub jitter: Option<u64>,
+}
+
+impl Rules {
+    /// The rules of a definition, for the instance of this index.
+    pub fn of(spec: &ProcessSpec, index: u16) -> Self {
+        let config = &spec.config;
+        let health = &config.health;
+        Self {
+            max_restarts: config.max_restarts,
+            min_uptime: config.min_uptime,
+            stable_after: config.stable_after,
+            restart_delay: config.restart_delay,
+            max_restart_delay: config.max_restart_delay,
+            grace_period: config.grace_period,
+            stop_signal: config.stop_signal,
+            autorestart: config.autorestart,
+            start_timeout: config.start_timeout,
+            probed: health.http.is_some() || health.tcp.is_some() || health.script.is_some(),
+            kill_tree: config.kill_tree,
+            jitter: (spec.instances > 1).then(|| u64::from(index) + 1),
+        }
+    }
+
+    /// Who gets the stop signal.
+    pub(super) fn scope(&self) -> Scope {
+        if self.kill_tree {
+            Scope::Tree
+        } else {
+            Scope::Leader
+        }
+    }
+}
