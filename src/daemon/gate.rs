@@ -19,7 +19,7 @@ use supervisor::command::PortCommand;
 use supervisor::{
     Bus, Caller, Command, Control, ControlError, Event, InstanceId, Reply, Request, Role, Target,
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tracing::warn;
 
 use super::dispatch::Dispatch;
@@ -32,6 +32,8 @@ type Ports = BTreeMap<&'static str, (PortMethod, Arc<dyn Port>)>;
 pub(crate) struct Gate {
     dispatch: Arc<dyn Dispatch>,
     ports: RwLock<Ports>,
+    /// How the names of methods begin whose port is about to be opened.
+    coming: watch::Sender<&'static [&'static str]>,
     audit: Audit,
     bus: Bus,
     closed: AtomicBool,
@@ -42,6 +44,7 @@ impl Gate {
         Self {
             dispatch,
             ports: RwLock::default(),
+            coming: watch::Sender::default(),
             audit,
             bus,
             closed: AtomicBool::new(false),
@@ -60,6 +63,21 @@ impl Gate {
     pub(crate) fn port_method(&self, name: &str) -> Option<PortMethod> {
         let ports = self.ports.read().unwrap_or_else(PoisonError::into_inner);
         ports.get(name).map(|(method, _)| *method)
+    }
+
+    /// Says which methods are about to be opened. Who calls one waits for it, and nobody else
+    /// does: so what takes long to start delays no answer about processes.
+    pub(crate) fn announce(&self, beginnings: &'static [&'static str]) {
+        self.coming.send_replace(beginnings);
+    }
+
+    /// As [`Gate::port_method`], once all methods that begin so and were announced are open.
+    pub(crate) async fn announced_method(&self, name: &str) -> Option<PortMethod> {
+        let mut coming = self.coming.subscribe();
+        let is_open = |coming: &&[&str]| !coming.iter().any(|start| name.starts_with(start));
+        // Fails only when the gate is gone, and we hold it.
+        let _ = coming.wait_for(is_open).await;
+        self.port_method(name)
     }
 
     /// The instances a target means now.

@@ -254,6 +254,13 @@ impl Daemon {
             guard: guard.clone(),
             end,
         }));
+        gate.announce(wiring::METHODS);
+        let socket = Socket::open(paths.socket())
+            .await
+            .map_err(cannot(format!("open {}", paths.socket().display())))?;
+        let server = Server::new(gate.clone(), rpc_tasks.clone(), ingest.grew());
+        rpc_tasks.spawn("rpc server", server.serve(socket));
+        // Last, since nobody who asks about processes should wait for playbooks.
         wiring::start(Wires {
             gate: gate.clone(),
             registry: registry.clone(),
@@ -266,11 +273,7 @@ impl Daemon {
             settings: settings.watch(),
         })
         .await;
-        let socket = Socket::open(paths.socket())
-            .await
-            .map_err(cannot(format!("open {}", paths.socket().display())))?;
-        let server = Server::new(gate.clone(), rpc_tasks.clone(), ingest.grew());
-        rpc_tasks.spawn("rpc server", server.serve(socket));
+        gate.announce(&[]);
         Ok(Self {
             paths: paths.clone(),
             clock,

@@ -51,6 +51,9 @@ pub(crate) struct Wires {
     pub(crate) settings: watch::Receiver<Arc<DaemonConfig>>,
 }
 
+/// How the names of the methods begin that [`start`] opens.
+pub(crate) const METHODS: &[&str] = &["brain.", "agent."];
+
 /// Starts the brain and the agent, and opens their methods. What fails here is told and
 /// leaves a supervisor without a brain: processes do not depend on it.
 pub(crate) async fn start(wires: Wires) {

@@ -74,3 +74,14 @@ fn the_same_death_is_held_by_a_playbook() {
     rig.until("api", "errored (retry");
     rig.ok(&["stop", "api"]);
 }
+
+/// What starts last is there for the first command that asks for it.
+#[test]
+fn the_first_command_may_ask_the_brain() {
+    let rig = Rig::new();
+    rig.ok(&["brain", "status"]);
+    let daemon = rig.daemon();
+    kill(daemon, Signal::KILL);
+    rig.ok(&["brain", "playbooks"]);
+    assert_ne!(rig.daemon(), daemon);
+}

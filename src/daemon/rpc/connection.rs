@@ -171,7 +171,8 @@ impl Connection {
             "logs.unsubscribe" | "events.unsubscribe" => self.unsubscribe(name, call.params),
             _ => {
                 let gate = &self.server.gate;
-                let request = method::request(name, call.params, gate.port_method(name))?;
+                let port = gate.announced_method(name).await;
+                let request = method::request(name, call.params, port)?;
                 let reply = gate.call(&caller, request).await?;
                 Ok((method::result(name, reply)?, None))
             }

@@ -195,6 +195,12 @@ impl InstanceTask {
 
     /// Takes over what a former daemon left behind.
     async fn resume(&mut self) {
+        // First of all what it prints is read again: a full FIFO would block it.
+        if let State::Starting { run } | State::Online { run, .. } | State::Stopping { run, .. } =
+            &self.saved.state
+        {
+            self.attach(run.generation).await;
+        }
         if self.standing == Standing::Owner {
             self.end_unfinished_reload().await;
         }

@@ -365,12 +365,11 @@ impl OsLauncher {
         if let Some(kept) = self.table().values().find(|kept| kept.run() == wanted) {
             return Some(kept.process.clone());
         }
-        let has_mark = |stat: &&proc_scan::Stat| {
-            proc_scan::mark(stat.pid, self.paths.home())
-                .is_some_and(|mark| mark.is_of(instance) && mark.generation == generation)
-        };
-        let all = proc_scan::all();
-        let mut found: Vec<_> = all.values().filter(has_mark).collect();
+        let all = proc_scan::marked_shared(self.paths.home());
+        let wanted = all
+            .iter()
+            .filter(|(_, mark)| mark.is_of(instance) && mark.generation == generation);
+        let mut found: Vec<_> = wanted.map(|(stat, _)| stat).collect();
         // The leader first: it leads a session, and was there before its children.
         found.sort_unstable_by_key(|stat| (stat.pid != stat.session, stat.start_time, stat.pid));
         found.into_iter().find_map(|stat| {

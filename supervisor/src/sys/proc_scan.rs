@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -290,6 +290,35 @@ pub(crate) fn mark(pid: i32, home: &Path) -> Option<Mark> {
         let _ = rustix::event::poll(&mut [], Some(&moment));
     }
     None
+}
+
+/// All processes of a home with their marks, from a pass over `/proc` that began after this
+/// was called. Shared as in [`all_shared`], since reading environments is what costs: a daemon
+/// that comes back looks for strays of each of its instances at once.
+pub(crate) fn marked_shared(home: &Path) -> Arc<Vec<(Stat, Mark)>> {
+    struct Last {
+        began: Instant,
+        home: PathBuf,
+        found: Arc<Vec<(Stat, Mark)>>,
+    }
+    static LAST: Mutex<Option<Last>> = Mutex::new(None);
+    let asked = wall();
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(last) = &*last
+        && last.began > asked
+        && last.home == home
+    {
+        return last.found.clone();
+    }
+    let began = wall();
+    let marked = |stat: Stat| mark(stat.pid, home).map(|mark| (stat, mark));
+    let found: Arc<Vec<_>> = Arc::new(all().into_values().filter_map(marked).collect());
+    *last = Some(Last {
+        began,
+        home: home.to_owned(),
+        found: found.clone(),
+    });
+    found
 }
 
 /// It has memory, but the new program's environment is not laid out in it yet.
