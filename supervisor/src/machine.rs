@@ -244,9 +244,7 @@ impl Machine<'_> {
                 State::Starting { run } | State::Online { run, .. },
                 Input::Restart { reason, force },
             ) => {
-                if reason == Reason::Manual {
-                    self.forgive();
-                }
+                self.close_breaker(reason);
                 self.stop(run, AfterStop::Start, reason, force, None);
             }
             (stopping @ State::Stopping { .. }, Input::Restart { reason, force }) => {
@@ -266,10 +264,13 @@ impl Machine<'_> {
                 Hold::Unkillable { .. } => return Err(illegal),
                 // A schedule or a changed file does not lift a hold: a person or a playbook does.
                 Hold::Held { .. } | Hold::Breaker | Hold::NoAutorestart if !lifts_hold(reason) => {}
-                Hold::Retrying { .. } | Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart => {
-                    if lifts_hold(reason) {
-                        self.forgive();
-                    }
+                Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart => {
+                    self.forgive();
+                    self.start_again(reason);
+                }
+                // The delay goes on where it was: it starts anew after a run that was stable.
+                Hold::Retrying { .. } => {
+                    self.close_breaker(reason);
                     self.start_again(reason);
                 }
             },

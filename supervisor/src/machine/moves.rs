@@ -186,6 +186,15 @@ impl Machine<'_> {
         };
     }
 
+    /// A restart that somebody asked for closes the breaker. The backoff stays, so that
+    /// restarts by hand do not turn a crash loop into a tight one.
+    pub(super) fn close_breaker(&mut self, reason: Reason) {
+        if reason == Reason::Manual {
+            self.saved.counters.breaker = 0;
+        }
+    }
+
+    /// Both counters start anew.
     pub(super) fn forgive(&mut self) {
         self.saved.counters.backoff = 0;
         self.saved.counters.breaker = 0;
