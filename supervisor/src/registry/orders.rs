@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared, join_all};
+use futures::future::join_all;
 use serde_json::json;
+use tokio::sync::watch;
+use tracing::error;
 
 use super::RegistryHandle;
 use super::target::{Pick, Picked};
@@ -30,7 +31,9 @@ const HOPELESS_CRASHES: u32 = 2;
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
 
-type Outcome = Shared<BoxFuture<'static, Result<(), String>>>;
+/// How the start of a process ended; none until then. Those who wait look at a value and do
+/// not poll each other: a chain of a few hundred nested futures overflowed the stack.
+type Outcome = watch::Receiver<Option<Result<(), String>>>;
 
 /// How an instance looks to somebody who waits for it to come up.
 fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
@@ -94,8 +97,7 @@ impl RegistryHandle {
             },
         ] = picked.items.as_slice()
         {
-            self.want(std::slice::from_ref(name), Desired::Online)
-                .await?;
+            self.want(std::slice::from_ref(name), Desired::Online).await;
             let handles = self.inner().handles(&picked.items[0]);
             let result = self.start_instances(&handles, actor, wait).await;
             outcome
@@ -142,26 +144,26 @@ impl RegistryHandle {
     ) -> Result<BTreeMap<ProcessName, Result<(), String>>, ControlError> {
         let order = self.inner().order();
         let all = order.with_dependencies(names);
-        self.want(&all, Desired::Online).await?;
+        self.want(&all, Desired::Online).await;
         let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
             message: format!("the dependencies form a cycle: {cycle}"),
         })?;
         let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
+        let mut starts = Vec::new();
         for name in sorted.into_iter().filter(|name| all.contains(name)) {
             let first: Vec<(ProcessName, Outcome)> = order
                 .before(&name)
                 .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
                 .collect();
             let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
-            let future = async move { registry.start_after(first, &name, &actor).await }
-                .boxed()
-                .shared();
-            outcomes.insert(key, future);
+            let (ended, outcome) = watch::channel(None);
+            starts.push(async move {
+                let result = registry.start_after(first, &name, &actor).await;
+                ended.send_replace(Some(result));
+            });
+            outcomes.insert(key, outcome);
         }
-        let work = self
-            .context()
-            .tasks
-            .spawn("bring up", join_all(outcomes.values().cloned()));
+        let work = self.context().tasks.spawn("bring up", join_all(starts));
         let Some(limit) = wait else {
             return Ok(BTreeMap::new());
         };
@@ -174,7 +176,7 @@ impl RegistryHandle {
         };
         Ok(outcomes
             .into_iter()
-            .map(|(name, outcome)| (name, outcome.peek().cloned().unwrap_or_else(late)))
+            .map(|(name, outcome)| (name, outcome.borrow().clone().unwrap_or_else(late)))
             .collect())
     }
 
@@ -184,8 +186,12 @@ impl RegistryHandle {
         name: &ProcessName,
         actor: &str,
     ) -> Result<(), String> {
-        for (dependency, outcome) in first {
-            if let Err(error) = outcome.await {
+        for (dependency, mut outcome) in first {
+            let result = match outcome.wait_for(Option::is_some).await {
+                Ok(result) => result.clone().unwrap_or(Ok(())),
+                Err(_) => Err("its start was given up".to_owned()),
+            };
+            if let Err(error) = result {
                 self.note_failed_dependency(name, &dependency).await;
                 return Err(format!(
                     "its dependency `{dependency}` did not come up: {error}"
@@ -254,12 +260,9 @@ impl RegistryHandle {
         join_all(waits).await.into_iter().collect()
     }
 
-    /// Writes down what is wanted of these processes.
-    pub(super) async fn want(
-        &self,
-        names: &[ProcessName],
-        desired: Desired,
-    ) -> Result<(), ControlError> {
+    /// Writes down what is wanted of these processes. When the journal cannot write, it is
+    /// done all the same: what fills the disk must be possible to stop.
+    pub(super) async fn want(&self, names: &[ProcessName], desired: Desired) {
         let rows = {
             let mut inner = self.inner();
             let mut rows = Vec::new();
@@ -274,13 +277,15 @@ impl RegistryHandle {
             rows
         };
         if rows.is_empty() {
-            return Ok(());
+            return;
         }
-        self.journal(Batch {
+        let batch = Batch {
             processes: rows,
             ..Batch::default()
-        })
-        .await
+        };
+        if let Err(error) = self.journal(batch).await {
+            error!(%error, "What is wanted of a process could not be recorded.");
+        }
     }
 
     /// Stops processes, dependents before what they depend on.
@@ -298,7 +303,7 @@ impl RegistryHandle {
             .filter(|pick| pick.index.is_none())
             .map(|pick| pick.name.clone())
             .collect();
-        self.want(&whole, Desired::Stopped).await?;
+        self.want(&whole, Desired::Stopped).await;
         let input = Input::Stop {
             reason: Reason::Manual,
             force,
@@ -312,8 +317,8 @@ impl RegistryHandle {
     pub(super) async fn take_down(&self, picks: &[Pick], input: Input, actor: &str) -> Vec<Done> {
         let order = self.inner().order();
         let sorted = order.sorted().unwrap_or_default();
-        let mut outcomes: BTreeMap<ProcessName, Shared<BoxFuture<'static, Vec<Done>>>> =
-            BTreeMap::new();
+        let mut ends: BTreeMap<ProcessName, watch::Receiver<bool>> = BTreeMap::new();
+        let mut stops = Vec::new();
         for name in sorted.iter().rev() {
             let mine: Vec<Pick> = picks
                 .iter()
@@ -325,21 +330,26 @@ impl RegistryHandle {
             }
             let after: Vec<_> = order
                 .after(name)
-                .filter_map(|after| outcomes.get(after).cloned())
+                .filter_map(|after| ends.get(after).cloned())
                 .collect();
-            let (registry, actor, input) = (self.clone(), actor.to_owned(), input.clone());
-            let future = async move {
-                join_all(after).await;
+            let (ended, end) = watch::channel(false);
+            let input = &input;
+            stops.push(async move {
+                for mut after in after {
+                    // All of these futures live and end together.
+                    let _ = after.wait_for(|ended| *ended).await;
+                }
                 let stops = mine
                     .iter()
-                    .map(|pick| registry.stop_pick(pick, input.clone(), &actor));
-                join_all(stops).await
-            };
-            outcomes.insert(name.clone(), future.boxed().shared());
+                    .map(|pick| self.stop_pick(pick, input.clone(), actor));
+                let done = join_all(stops).await;
+                ended.send_replace(true);
+                done
+            });
+            ends.insert(name.clone(), end);
         }
-        let done = join_all(outcomes.into_values()).await.concat();
+        let mut done = join_all(stops).await.concat();
         let place = |done: &Done| picks.iter().position(|pick| pick.text() == done.target);
-        let mut done = done;
         done.sort_by_key(place);
         done
     }
@@ -385,7 +395,7 @@ impl RegistryHandle {
     ) -> Result<Vec<Done>, ControlError> {
         let Picked { items, rolling } = self.inner().pick(target)?;
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
-        self.want(&names, Desired::Online).await?;
+        self.want(&names, Desired::Online).await;
         if reason == Reason::Manual {
             for name in &names {
                 self.read_env_files(name).await?;

@@ -94,8 +94,7 @@ impl RegistryHandle {
             return Ok(done);
         }
         let _changing = lock.lock().await;
-        self.want(std::slice::from_ref(name), Desired::Online)
-            .await?;
+        self.want(std::slice::from_ref(name), Desired::Online).await;
         self.tell(
             name,
             EventKind::ReloadStarted,
