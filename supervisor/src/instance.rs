@@ -174,6 +174,11 @@ impl InstanceHandle {
         &self.id
     }
 
+    /// Do both reach the same task?
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.sender.same_channel(&other.sender)
+    }
+
     /// What is known of it now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.borrow().clone()

@@ -177,6 +177,14 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
         generation: Generation,
     ) -> Option<ProcessRef>;
 
+    /// Every process that carries the instance's mark of another run than `counted`, with
+    /// that run. They are kept until [`Launcher::forget`].
+    async fn strays(
+        &self,
+        instance: &InstanceId,
+        counted: Option<Generation>,
+    ) -> Vec<(Generation, ProcessRef)>;
+
     /// Lets go of what is kept for a process that has been dealt with.
     fn forget(&self, process: &ProcessRef);
 }

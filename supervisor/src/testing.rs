@@ -403,6 +403,21 @@ impl Launcher for FakeLauncher {
             .map(|(_, _, process)| process.clone())
     }
 
+    async fn strays(
+        &self,
+        instance: &InstanceId,
+        counted: Option<Generation>,
+    ) -> Vec<(Generation, ProcessRef)> {
+        let inner = self.inner();
+        let strays = inner
+            .unrecorded
+            .iter()
+            .filter(|(whose, generation, _)| whose == instance && Some(*generation) != counted);
+        strays
+            .map(|(_, generation, process)| (*generation, process.clone()))
+            .collect()
+    }
+
     fn forget(&self, process: &ProcessRef) {
         self.inner().calls.push(Call::Forget(process.clone()));
     }

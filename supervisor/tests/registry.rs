@@ -391,6 +391,118 @@ async fn a_reload_never_leaves_a_gap() {
     rig.finish().await;
 }
 
+/// Reloads that come at the same time follow each other, and leave one set.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_reloads_at_once_leave_one_set() {
+    let rig = Rig::new().await;
+    let probe = "[health.script]\ncommand = \"true\"\ninterval = \"1s\"\ntimeout = \"1s\"";
+    rig.apply(vec![spec("web", "exec sleep 600", probe)])
+        .await
+        .expect("starts");
+    let reload = || Command::Reload {
+        target: Target("web".into()),
+        timeout: Some(Duration::from_secs(5)),
+    };
+    let (first, second) = tokio::join!(rig.call(reload()), rig.call(reload()));
+    first.expect("reloads");
+    second.expect("reloads");
+    let view = rig.view("web").await;
+    assert_eq!(view.instances[0].generation, 3);
+    // Besides it there may be a probe for a moment.
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while marked(rig.home.path()) != [pid(&view)] {
+        assert!(tokio::time::Instant::now() < end, "two sets run");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    rig.finish().await;
+}
+
+/// A daemon that dies in the middle of a reload leaves two runs; the next one ends the older.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_during_a_reload_doubles_nothing() {
+    let rig = Rig::new().await;
+    let probe = "grace_period = \"1s\"\n[health.script]\ncommand = \"true\"\ninterval = \"1s\"\ntimeout = \"1s\"";
+    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    rig.apply(vec![spec("web", stubborn, probe)])
+        .await
+        .expect("starts");
+    let old = pid(&rig.view("web").await);
+    let registry = rig.registry.clone();
+    let reload = tokio::spawn(async move {
+        let reload = Command::Reload {
+            target: Target("web".into()),
+            timeout: Some(Duration::from_secs(5)),
+        };
+        registry.call(&Caller::system(), reload).await
+    });
+    let new = rig
+        .until("web", "replaced", |view| {
+            view.instances[0].pid.is_some_and(|pid| pid != old) && view.state == Status::Online
+        })
+        .await;
+    reload.abort();
+    let two = [old, pid(&new)];
+    let rig = Rig::at(rig.crash().await).await;
+    // Which of the two counts is the one that was recorded last.
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let alive = marked(rig.home.path());
+        let view = rig.view("web").await;
+        let left: Vec<i32> = two.into_iter().filter(|pid| alive.contains(pid)).collect();
+        if left.len() == 1 && view.state == Status::Online {
+            assert_eq!(left, [pid(&view)]);
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "two runs stay: {left:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    rig.finish().await;
+}
+
+/// A long chain of dependencies is no deeper for the stack than a short one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_of_thousands_is_started_and_stopped() {
+    let rig = Rig::new().await;
+    let link = |index: usize| {
+        let on = match index {
+            0 => String::new(),
+            _ => format!("depends_on = [\"p{}\"]\n", index - 1),
+        };
+        let mut link = spec(&format!("p{index}"), "exit 0", &on);
+        link.instances = 0;
+        link
+    };
+    rig.apply((0..2000).map(link).collect())
+        .await
+        .expect("starts");
+    let all = Command::Stop {
+        target: Target("all".into()),
+        force: false,
+        signal: None,
+    };
+    rig.call(all).await.expect("stops");
+    rig.finish().await;
+}
+
+/// The leaders of runs of this home, by the marks in their environment.
+fn marked(home: &std::path::Path) -> Vec<i32> {
+    let mark = format!("MHOST_HOME={}", home.display());
+    let leads = |pid: &i32| {
+        let id = rustix::process::Pid::from_raw(*pid);
+        rustix::process::getsid(id).is_ok_and(|session| Some(session) == id)
+    };
+    let has_mark = |pid: &i32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|b| *b == 0).any(|one| one == mark.as_bytes())
+    };
+    std::fs::read_dir("/proc")
+        .expect("a proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(has_mark)
+        .filter(leads)
+        .collect()
+}
+
 /// What a file says twice is done once; what changed is restarted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn applying_twice_changes_nothing() {

@@ -2,18 +2,20 @@
 //!
 //! A leader that died on its own may leave a tree: workers, a helper that holds the port.
 //! They are ours, so they go before the next run comes, as systemd does it: the stop signal,
-//! the grace period, then SIGKILL.
+//! the grace period, then SIGKILL. So do runs that a daemon left behind when it died in the
+//! middle of a reload or of such a clean-up.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tracing::warn;
 
 use crate::ids::InstanceId;
 use crate::launch::{Launcher, Scope};
 use crate::machine::KILL_WAIT;
 use crate::spec::Signal;
-use crate::state::Run;
+use crate::state::{ProcessRef, Run};
 
 /// First pause between two looks at the tree; it doubles up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(2);
@@ -58,5 +60,29 @@ pub(super) async fn end(
         .is_err()
     {
         warn!(instance = %instance, pid = run.process.pid, "Processes of an ended run survive SIGKILL.");
+    }
+}
+
+/// Ends processes of runs that do not count any longer.
+pub(super) async fn end_strays(
+    launcher: Arc<dyn Launcher>,
+    instance: InstanceId,
+    strays: Vec<ProcessRef>,
+    stop_signal: Signal,
+    grace: Duration,
+) {
+    for (signal, limit) in [(stop_signal, grace), (Signal::KILL, KILL_WAIT)] {
+        for stray in &strays {
+            launcher
+                .signal(&instance, stray, signal, Scope::Group)
+                .await;
+        }
+        let gone = join_all(strays.iter().map(|stray| launcher.exited(stray)));
+        if tokio::time::timeout(limit, gone).await.is_ok() {
+            break;
+        }
+    }
+    for stray in &strays {
+        launcher.forget(stray);
     }
 }

@@ -202,7 +202,7 @@ impl InstanceTask {
             self.attach(run.generation).await;
         }
         if self.standing == Standing::Owner {
-            self.end_unfinished_reload().await;
+            self.end_strays().await;
         }
         match self.saved.state.clone() {
             State::Stopped
@@ -231,20 +231,46 @@ impl InstanceTask {
         self.show();
     }
 
-    /// A daemon that died during a reload leaves a new generation that nobody recorded. The
-    /// recorded one is the one that counts.
-    async fn end_unfinished_reload(&mut self) {
-        let next = self.saved.counters.generation + 1;
-        if next == 1 || matches!(self.saved.state, State::Spawning { .. }) {
+    /// A daemon that died in the middle of a reload leaves two generations, and one that died
+    /// while it ended the remains of a run leaves those. The recorded run is the one that
+    /// counts. A newer one has not proven itself and goes at once; an older one was about to
+    /// go and has its grace period.
+    async fn end_strays(&mut self) {
+        let newest = self.saved.counters.generation;
+        if newest == 0 {
             return;
         }
-        if let Some(stray) = self.context.launcher.find_unrecorded(&self.id, next).await {
-            warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending the new generation of an unfinished reload.");
-            self.context
-                .launcher
-                .signal(&self.id, &stray, Signal::KILL, Scope::Group)
-                .await;
-            self.context.launcher.forget(&stray);
+        let counted = match &self.saved.state {
+            State::Spawning { generation, .. } => Some(*generation),
+            state => state.run().map(|run| run.generation),
+        };
+        let launcher = Arc::clone(&self.context.launcher);
+        let mut old = Vec::new();
+        for (generation, stray) in launcher.strays(&self.id, counted).await {
+            if generation > newest {
+                warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending the new generation of an unfinished reload.");
+                launcher
+                    .signal(&self.id, &stray, Signal::KILL, Scope::Group)
+                    .await;
+                launcher.forget(&stray);
+            } else if self.rules.kill_tree {
+                warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending what an earlier run left behind.");
+                // It may have more to say while it ends.
+                self.attach(generation).await;
+                old.push(stray);
+            } else {
+                launcher.forget(&stray);
+            }
+        }
+        if !old.is_empty() {
+            let (id, signal, grace) = (
+                self.id.clone(),
+                self.rules.stop_signal,
+                self.rules.grace_period,
+            );
+            self.cleanup = Some(Box::pin(leftovers::end_strays(
+                launcher, id, old, signal, grace,
+            )));
         }
     }
 
@@ -368,7 +394,11 @@ impl InstanceTask {
             self.rules.stop_signal,
             self.rules.grace_period,
         );
+        let before = self.cleanup.take();
         self.cleanup = Some(Box::pin(async move {
+            if let Some(before) = before {
+                before.await;
+            }
             let process = run.process.clone();
             leftovers::end(Arc::clone(&launcher), id, run, signal, grace).await;
             launcher.forget(&process);

@@ -159,12 +159,17 @@ impl RegistryHandle {
             );
             return Err(ControlError::Conflict { message });
         };
-        let (lock, from) = {
+        let lock = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or_else(|| gone(name))?;
-            (Arc::clone(&entry.lock), entry.count())
+            Arc::clone(&entry.lock)
         };
         let _changing = lock.lock().await;
+        // Counted under the lock: two people who each add one get two more.
+        let from = {
+            let inner = self.inner();
+            inner.entry(name).ok_or_else(|| gone(name))?.count()
+        };
         let to = match change {
             ScaleChange::To(count) => i64::from(count),
             ScaleChange::By(step) => i64::from(from) + i64::from(step),
@@ -296,7 +301,9 @@ impl RegistryHandle {
             signal: None,
         };
         let mut done = self.take_down(&picked.items, input, actor).await;
-        for (pick, done) in picked.items.iter().zip(&mut done) {
+        // From the last to the first: whatever comes after a removed one is written again with
+        // its new position, and so nothing does.
+        for (pick, done) in picked.items.iter().zip(&mut done).rev() {
             done.changed = true;
             done.note = None;
             if done.error.is_none() {

@@ -66,14 +66,17 @@ impl RegistryHandle {
         timeout: Duration,
     ) -> Result<Done, ControlError> {
         let name = &pick.name;
-        let (lock, spec, old) = {
+        let lock = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
-            (
-                Arc::clone(&entry.lock),
-                Arc::clone(&entry.spec),
-                entry.handles.clone(),
-            )
+            Arc::clone(&entry.lock)
+        };
+        let changing = lock.lock().await;
+        // Read under the lock: another reload may have replaced the whole set meanwhile.
+        let (spec, old) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+            (Arc::clone(&entry.spec), entry.handles.clone())
         };
         let health = &spec.config.health;
         let probed = health.http.is_some() || health.tcp.is_some() || health.script.is_some();
@@ -86,6 +89,7 @@ impl RegistryHandle {
             } else {
                 "has no health probe to prove a new set by"
             };
+            drop(changing);
             let mut done = self
                 .restart(actor, &Target::process(name), None, Reason::Manual, false)
                 .await?;
@@ -93,7 +97,6 @@ impl RegistryHandle {
             done.note = Some(format!("{why}, so this was an ordinary restart"));
             return Ok(done);
         }
-        let _changing = lock.lock().await;
         self.want(std::slice::from_ref(name), Desired::Online).await;
         self.tell(
             name,
@@ -103,7 +106,11 @@ impl RegistryHandle {
         )
         .await?;
         let new = self.shadows(name, &spec, &old);
-        if let Err(error) = self.prove(&new, actor, timeout).await {
+        let mut proven = self.prove(&new, actor, timeout).await;
+        if proven.is_ok() && !self.put_in_place(name, &old, &new) {
+            proven = Err("it was stopped or deleted meanwhile".to_owned());
+        }
+        if let Err(error) = proven {
             self.abandon(&new, actor).await;
             self.tell(
                 name,
@@ -117,7 +124,7 @@ impl RegistryHandle {
                 error,
             });
         }
-        self.take_over(name, &spec, &old, &new).await;
+        self.take_over(&spec, &old, &new).await;
         for handle in &old {
             let stop = Input::Stop {
                 reason: Reason::Reload,
@@ -242,10 +249,30 @@ impl RegistryHandle {
         join_all(stops).await;
     }
 
+    /// The new set becomes the one that orders reach, if the process is still wanted.
+    fn put_in_place(
+        &self,
+        name: &ProcessName,
+        old: &[InstanceHandle],
+        new: &[InstanceHandle],
+    ) -> bool {
+        let mut inner = self.inner();
+        let Some(entry) = inner.entry_mut(name) else {
+            return false;
+        };
+        // One that was deleted and registered again has other tasks.
+        let same = entry.handles.len() == old.len()
+            && entry.handles.iter().zip(old).all(|(a, b)| a.is_same(b));
+        let wanted = same && entry.row.desired == Desired::Online;
+        if wanted {
+            entry.handles = new.to_vec();
+        }
+        wanted
+    }
+
     /// The new set becomes the recorded one.
     async fn take_over(
         &self,
-        name: &ProcessName,
         spec: &Arc<ProcessSpec>,
         old: &[InstanceHandle],
         new: &[InstanceHandle],
@@ -256,9 +283,6 @@ impl RegistryHandle {
             let _ = new.stand(Standing::Owner).await;
             let _ = new.define(Arc::clone(spec)).await;
             new.show_on(&self.context().board);
-        }
-        if let Some(entry) = self.inner().entry_mut(name) {
-            entry.handles = new.to_vec();
         }
         self.bump();
     }

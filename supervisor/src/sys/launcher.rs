@@ -385,6 +385,35 @@ impl OsLauncher {
     }
 }
 
+impl OsLauncher {
+    fn strays_now(
+        &self,
+        instance: &InstanceId,
+        counted: Option<Generation>,
+    ) -> Vec<(Generation, ProcessRef)> {
+        // Whoever started the guard may have been a managed process itself.
+        let guard = guard_link::parent_guard().map(|guard| guard.pid());
+        let ours = rustix::process::getpid().as_raw_nonzero().get();
+        let stray = |stat: &proc_scan::Stat| {
+            if stat.is_zombie() || stat.pid == ours || Some(stat.pid) == guard {
+                return None;
+            }
+            let mark = proc_scan::mark(stat.pid, self.paths.home())?;
+            if !mark.is_of(instance) || Some(mark.generation) == counted {
+                return None;
+            }
+            let process = ProcessRef {
+                pid: stat.pid,
+                start_time: stat.start_time,
+                boot_id: process::boot_id().to_owned(),
+            };
+            self.kept(&process)?.set_run(instance, mark.generation);
+            Some((mark.generation, process))
+        };
+        proc_scan::all().values().filter_map(stray).collect()
+    }
+}
+
 /// Signals the group of a leader, alive or not collected yet.
 fn signal_group(kept: &Kept, signal: i32) -> bool {
     let pidfd = kept.pidfd.get_ref().as_fd();
@@ -476,6 +505,17 @@ impl Launcher for OsLauncher {
         blocking(move || launcher.find_unrecorded_now(&instance, generation))
             .await
             .flatten()
+    }
+
+    async fn strays(
+        &self,
+        instance: &InstanceId,
+        counted: Option<Generation>,
+    ) -> Vec<(Generation, ProcessRef)> {
+        let (launcher, instance) = (self.clone(), instance.clone());
+        blocking(move || launcher.strays_now(&instance, counted))
+            .await
+            .unwrap_or_default()
     }
 
     fn forget(&self, process: &ProcessRef) {
