@@ -84,6 +84,11 @@ pub(super) fn spawn_with(
 fn command(exe: &Path, args: &[OsString]) -> Command {
     let mut command = Command::new(exe);
     command.args(args).env_remove(REAP_FD).env_remove(GUARD_FD);
+    // A managed program may be the one that starts the daemon. With its mark the daemon would
+    // pass for a part of that program's tree and be ended with it.
+    for mark in ["MHOST_NAME", "MHOST_INSTANCE", "MHOST_GENERATION"] {
+        command.env_remove(mark);
+    }
     command
 }
 
