@@ -13,7 +13,7 @@ mod process;
 mod subscription;
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,9 @@ use message::RpcError;
 const CONNECTIONS: usize = 256;
 /// How long to wait when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the socket's file is looked for. Someone who tidied it away waits no longer than
+/// a command waits for a daemon that it has started, which is 5 s.
+const SOCKET_CHECK: Duration = Duration::from_secs(2);
 
 /// Serves clients.
 pub(crate) struct Server {
@@ -44,14 +47,47 @@ pub(crate) struct Server {
 pub(crate) struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    /// Device and inode of our file.
+    file: Option<(u64, u64)>,
+}
+
+/// Device and inode of what is at `path`.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let found = path.symlink_metadata().ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 impl Socket {
     /// Opens the socket, 0600. A file that nobody answers on is removed first; one that
     /// somebody answers on is an error.
     pub(crate) async fn open(path: PathBuf) -> io::Result<Self> {
+        let listener = Self::bind(&path).await?;
+        let file = file_at(&path);
+        Ok(Self {
+            listener,
+            path,
+            file,
+        })
+    }
+
+    /// Opens it anew when its file is gone: without it nobody could ever ask again.
+    async fn restore(&mut self) {
+        if file_at(&self.path) == self.file {
+            return;
+        }
+        match Self::bind(&self.path).await {
+            Ok(listener) => {
+                warn!("The socket's file was gone; it is there again.");
+                self.listener = listener;
+                self.file = file_at(&self.path);
+            }
+            Err(error) => debug!(%error, "The socket's file is gone and cannot be made."),
+        }
+    }
+
+    async fn bind(path: &Path) -> io::Result<UnixListener> {
         if path.symlink_metadata().is_ok() {
-            match UnixStream::connect(&path).await {
+            match UnixStream::connect(path).await {
                 Ok(_) => {
                     return Err(io::Error::new(
                         io::ErrorKind::AddrInUse,
@@ -59,22 +95,24 @@ impl Socket {
                     ));
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(&path)?;
+                    std::fs::remove_file(path)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        let listener = UnixListener::bind(&path)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path })
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // It may have been removed by hand.
-        let _ = std::fs::remove_file(&self.path);
+        // It may have been removed by hand, and be another daemon's now.
+        if file_at(&self.path) == self.file {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -84,12 +122,17 @@ impl Server {
     }
 
     /// Accepts clients until the tasks are told to end; then the socket's file is gone.
-    pub(crate) async fn serve(self: Arc<Self>, socket: Socket) {
+    pub(crate) async fn serve(self: Arc<Self>, mut socket: Socket) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let users = Users::of(rustix::process::geteuid().as_raw());
+        let mut check = tokio::time::interval(SOCKET_CHECK);
         loop {
             let accepted = tokio::select! {
                 () = self.tasks.cancelled() => return,
+                _ = check.tick() => {
+                    socket.restore().await;
+                    continue;
+                }
                 accepted = socket.listener.accept() => accepted,
             };
             let stream = match accepted {
