@@ -53,7 +53,7 @@ enum DaemonCommand {
 
 /// Stop all processes and the daemon
 ///
-/// The same as `mhost daemon stop`.
+/// With `stop_children_on_exit = false` in config.toml the processes run on. The same as `mhost daemon stop`.
 #[derive(Debug, Args)]
 pub(crate) struct Kill {}
 
@@ -94,24 +94,78 @@ fn start(ctx: &Context) -> Result<Exit, CliError> {
 
 fn stop(ctx: &Context) -> Result<Exit, CliError> {
     let daemon: VersionView = ctx.ask_any("daemon.version", json!({}))?;
+    let running = running(ctx)?;
     let stopped: Result<Value, CliError> = ctx.ask_any("daemon.stop", json!({}));
-    // It may be gone before its answer has been read.
-    if let Err(error) = stopped
-        && error.exit() != Exit::Protocol
-    {
-        return Err(error);
+    let stops_processes = match stopped {
+        Ok(answer) => answer["stops_processes"].as_bool().unwrap_or(true),
+        // It may be gone before its answer has been read.
+        Err(error) if error.exit() == Exit::Protocol => true,
+        Err(error) => return Err(error),
+    };
+    loop {
+        match ctx.ask_any::<VersionView>("daemon.version", json!({})) {
+            Ok(now) if now.pid == daemon.pid => pause(POLL),
+            Ok(_) => break,
+            Err(error) if error.exit() == Exit::NotRunning => break,
+            // It closes connections on its way out; one that hangs is still there.
+            Err(_) if runs(daemon.pid, None) => pause(POLL),
+            Err(_) => break,
+        }
     }
-    let same = |now: VersionView| now.pid == daemon.pid;
-    while ctx.ask_any("daemon.version", json!({})).is_ok_and(same) {
-        pause(POLL);
-    }
+    let left: Vec<&String> = running
+        .iter()
+        .filter(|(name, pid)| runs(*pid, Some(name)))
+        .map(|(name, _)| name)
+        .collect();
     if ctx.output.is_json() {
         ctx.output
-            .json(&json!({ "stopped": true, "pid": daemon.pid }))?;
+            .json(&json!({ "stopped": true, "pid": daemon.pid, "left_running": left }))?;
     }
-    ctx.output
-        .done("daemon stopped, and all processes with it")?;
+    let names = left.iter().map(|name| name.as_str()).collect::<Vec<_>>();
+    let names = names.join(", ");
+    if left.is_empty() {
+        ctx.output
+            .done("daemon stopped, and all processes with it")?;
+    } else if stops_processes {
+        return Err(CliError::failure(format!(
+            "the daemon stopped, but these processes did not end in time and run on: {names}"
+        ))
+        .with_help("the next daemon takes them over: mhost daemon start"));
+    } else {
+        ctx.output.done(&format!(
+            "daemon stopped; its processes run on, as stop_children_on_exit = false says: {names}"
+        ))?;
+    }
     Ok(Exit::Success)
+}
+
+/// The instances that have a process, and its pid.
+fn running(ctx: &Context) -> Result<Vec<(String, u32)>, CliError> {
+    let list: Value = ctx.ask_any("process.list", json!({}))?;
+    let mut running = Vec::new();
+    for process in list["processes"].as_array().into_iter().flatten() {
+        for instance in process["instances"].as_array().into_iter().flatten() {
+            if let (Some(name), Some(pid)) = (process["name"].as_str(), instance["pid"].as_u64())
+                && let Ok(pid) = u32::try_from(pid)
+            {
+                running.push((name.to_owned(), pid));
+            }
+        }
+    }
+    Ok(running)
+}
+
+/// Is this process alive, and still the one that carries this name?
+fn runs(pid: u32, name: Option<&str>) -> bool {
+    // A zombie has no environment left, so it counts as gone.
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let marked = |name: &str| {
+        let mark = format!("MHOST_NAME={name}");
+        environ
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == mark.as_bytes())
+    };
+    !environ.is_empty() && name.is_none_or(marked)
 }
 
 fn status(ctx: &Context) -> Result<Exit, CliError> {

@@ -26,7 +26,7 @@ pub(crate) trait Dispatch: Send + Sync {
 /// How the daemon is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// For good, with its processes.
+    /// For good, with its processes unless `stop_children_on_exit` is false.
     Stop,
     /// To be followed by another binary, which takes over the processes.
     Upgrade,
@@ -46,7 +46,8 @@ impl Dispatch for Dispatcher {
             Command::Shutdown => {
                 // A full queue means that somebody has asked already.
                 let _ = self.end.try_send(End::Stop);
-                Ok(Reply::Ok)
+                let stops_processes = self.settings.current().daemon.stop_children_on_exit;
+                Ok(Reply::Ending { stops_processes })
             }
             Command::ReloadConfig => {
                 let settings = self.settings.clone();

@@ -180,7 +180,7 @@ pub enum Command {
     Resurrect,
     /// Version, pid, uptime.
     Version,
-    /// End the daemon, and the processes with it.
+    /// End the daemon, and the processes with it if `stop_children_on_exit` says so.
     Shutdown,
     /// Read `config.toml` again.
     ReloadConfig,
@@ -308,6 +308,11 @@ pub enum Reply {
     Plan(Vec<PlannedChange>),
     /// The answer of a port.
     Port(Value),
+    /// The daemon ends.
+    Ending {
+        /// Its processes are stopped too; else they run on for the next daemon.
+        stops_processes: bool,
+    },
     /// Nothing to say.
     Ok,
 }

@@ -112,6 +112,7 @@ pub(super) fn result(method: &str, reply: Reply) -> Result<Value, RpcError> {
         }),
         Reply::Plan(plan) => wrap("plan", serde_json::to_value(plan)),
         Reply::Port(value) => Ok(value),
+        Reply::Ending { stops_processes } => Ok(json!({ "stops_processes": stops_processes })),
         Reply::Ok => Ok(json!({})),
     };
     value.map_err(|error| {
