@@ -30,6 +30,8 @@ use crate::sandbox;
 
 /// Files that are read; more is a mistake.
 const FILES: usize = 128;
+/// Longest script that is read; the built-in ones have a few KiB.
+const SCRIPT_BYTES: u64 = 1 << 20;
 /// Errors while running after which a playbook is off.
 const RUN_ERRORS: u32 = 3;
 
@@ -384,7 +386,7 @@ impl Inner {
             if known.is_some_and(|at| self.entries[at].stamp == file.stamp) {
                 continue;
             }
-            let text = match std::fs::read_to_string(&file.path) {
+            let text = match read_script(&file.path) {
                 Ok(text) => text,
                 Err(error) => {
                     tracing::warn!(path = %file.path.display(), %error, "Playbook is unreadable.");
@@ -433,6 +435,18 @@ struct File {
     path: PathBuf,
     source: PlaybookSource,
     stamp: Option<(SystemTime, u64)>,
+}
+
+/// Reads a script. A pipe would keep the daemon waiting for somebody to write into it.
+fn read_script(path: &Path) -> std::io::Result<String> {
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    if found.len() > SCRIPT_BYTES {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path)
 }
 
 /// The scripts of a folder, by name. A folder that is not there has none.
