@@ -161,8 +161,11 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // It may have been removed by hand.
-        let _ = std::fs::remove_file(&self.path);
+        // It may have been removed by hand, and be another daemon's now.
+        let own = format!("{}\n", std::process::id());
+        if std::fs::read_to_string(&self.path).is_ok_and(|text| text == own) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
