@@ -270,7 +270,7 @@ impl Start {
             .clone()
             .or_else(|| named_after(&words, &around.cwd));
         let line = CommandLineProcess {
-            command,
+            command: file_in_words(command, &around.cwd),
             args: [words, self.args.clone()].concat(),
             name,
             instances: own.instances,
@@ -397,6 +397,15 @@ fn meaning(word: &str, known: &[ProcessView], cwd: &Path) -> Result<What, CliErr
 }
 
 /// Does the daemon know it, as a name, an instance, an index, a group, a glob or all?
+/// The path of a file, quoted when the rules for command lines would split it.
+fn file_in_words(command: String, cwd: &Path) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
+    if command.chars().all(plain) || !cwd.join(&command).is_file() {
+        return command;
+    }
+    format!("'{}'", command.replace('\'', r"'\''"))
+}
+
 fn is_registered(word: &str, known: &[ProcessView]) -> bool {
     let is_name = |name: &str| known.iter().any(|process| process.name.as_str() == name);
     let is_group = |name: &str| {
@@ -430,6 +439,15 @@ fn named_after(words: &[String], cwd: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_one_word_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("it's me.sh"), "").unwrap();
+        let quoted = |word: &str| file_in_words(word.to_owned(), folder.path());
+        assert_eq!(quoted("it's me.sh"), r"'it'\''s me.sh'");
+        assert_eq!(quoted("node me.sh"), "node me.sh");
+    }
 
     #[test]
     fn words_mean_files_then_names_then_commands() {
