@@ -579,12 +579,11 @@ impl RegistryHandle {
                         .await;
                 }
             }
-            let note = (!reached).then(|| "is not running".to_owned());
             done.push(Done {
                 target: pick.text(),
                 changed: reached,
-                note,
-                error: None,
+                note: None,
+                error: (!reached).then(|| "it is not running".to_owned()),
             });
         }
         Ok(done)
