@@ -76,6 +76,10 @@ impl CliError {
     pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
         if let Self::Failed(failure) = &mut self {
             failure.details = details;
+            // A single problem is the message already.
+            failure
+                .details
+                .retain(|detail| !failure.message.contains(detail.as_str()));
         }
         self
     }
