@@ -1,7 +1,7 @@
 //! All of the operating system: the only place that forks, signals and reads `/proc`.
 //!
 //! ```text
-//!   instance actor ──Launcher──► OsLauncher ──► spawn, reap, tree ──► kernel
+//!   instance actor ──Launcher──► OsLauncher ──► spawn, reap, tree, cgroup ──► kernel
 //!   probes ───────run_script───────────────────► spawn, reap
 //!   sampler ──────proc_scan, tree, reap::collect_strays
 //!   guard (a process of its own) ◄──pipe── GuardLink in the daemon
@@ -13,6 +13,7 @@
 //!
 //! It decides nothing about restarts, and keeps no log.
 
+mod cgroup;
 mod daemonize;
 mod fifo;
 pub mod guard;

@@ -1,6 +1,7 @@
 //! The real launcher with real processes.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -25,14 +26,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        if env!("CARGO_CRATE_NAME") == "launcher_subreaper" {
+        if env!("CARGO_CRATE_NAME") != "launcher" {
             supervisor::sys::set_subreaper().expect("is allowed");
         }
         let folder = tempfile::tempdir().expect("temp folder");
         let paths = Paths::new(folder.path()).expect("short enough");
         paths.create().expect("creates");
         Self {
-            launcher: OsLauncher::new(paths.clone(), Clock::system()),
+            launcher: new_launcher(&paths),
             paths,
             _folder: folder,
             instance: InstanceId::new("app".parse().expect("valid"), 0),
@@ -121,6 +122,29 @@ impl Bench {
         self.launcher.forget(process);
         wait_until(|| self.marked().is_empty()).await;
     }
+}
+
+/// As on a host without control groups, so that both ways are tried everywhere.
+fn new_launcher(paths: &Paths) -> OsLauncher {
+    if env!("CARGO_CRATE_NAME") == "launcher_cgroup" {
+        OsLauncher::new(paths.clone(), Clock::system())
+    } else {
+        OsLauncher::without_cgroups(paths.clone(), Clock::system())
+    }
+}
+
+/// The control group that a run was started into, if it has one of its own.
+fn own_cgroup(process: &ProcessRef) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let found = path.contains("/mhost-").then(|| path.to_owned());
+    if found.is_none() && env!("CARGO_CRATE_NAME") == "launcher_cgroup" {
+        let line = "skipped: this host gives us no control group of version 2\n";
+        std::io::stderr()
+            .write_all(line.as_bytes())
+            .expect("writes");
+    }
+    found
 }
 
 async fn wait_until(mut condition: impl FnMut() -> bool) {
@@ -407,6 +431,91 @@ async fn what_a_crash_leaves_is_found_after_the_leader() {
     bench.end(&newer).await;
 }
 
+/// Forks twice, makes a session of its own, clears its environment and ignores SIGTERM, while
+/// its leader ends: nothing but a control group ties it to the run.
+fn fugitive(file: &str) -> String {
+    format!(
+        "(setsid env -i /bin/sh -c 'trap \"\" TERM; echo $$ > {file}; \\
+         while :; do sleep 100; done' &); while [ ! -s {file} ]; do sleep 0.01; done; exit 3"
+    )
+}
+
+/// What cuts all ties is ended with its run, also by a later daemon, and the run that takes
+/// over keeps what is its own.
+#[tokio::test]
+async fn nobody_escapes_a_control_group() {
+    let bench = Bench::new();
+    let alive = |pid: i32| stat_field(pid, 3).is_some_and(|state| state != "Z" && state != "X");
+    let pid_in = async |file| {
+        bench
+            .wait_for_file(file)
+            .await
+            .parse::<i32>()
+            .expect("a pid")
+    };
+    let old = bench.start(1, &fugitive("old")).await;
+    let first = pid_in("old").await;
+    let cgroup = own_cgroup(&old);
+    assert_eq!(bench.launcher.exited(&old).await, ExitStatus::Code(3));
+    let Some(cgroup) = cgroup else {
+        // What cannot be shown to be ours is left alone.
+        assert_eq!(bench.launcher.remaining(&bench.instance, &old, 1).await, 0);
+        assert!(alive(first));
+        let pid = rustix::process::Pid::from_raw(first).expect("positive");
+        rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).expect("is there");
+        bench.launcher.forget(&old);
+        return;
+    };
+    assert!(cgroup.ends_with("/app-0.1"), "{cgroup}");
+    let new = bench.start(2, &fugitive("new")).await;
+    let second = pid_in("new").await;
+    bench.launcher.exited(&new).await;
+
+    let tree = async |launcher: &OsLauncher, process, signal| {
+        launcher
+            .signal(&bench.instance, process, signal, Scope::Tree)
+            .await
+    };
+    let left = async |process, generation| {
+        let left = bench
+            .launcher
+            .remaining(&bench.instance, process, generation);
+        left.await
+    };
+    assert_eq!((left(&old, 1).await, left(&new, 2).await), (2, 2));
+    assert!(tree(&bench.launcher, &old, TERM).await);
+    assert!(alive(first));
+    assert!(tree(&bench.launcher, &old, KILL).await);
+    wait_until(|| !alive(first)).await;
+    while left(&old, 1).await > 0 {}
+    assert!(alive(second));
+    assert_eq!(left(&new, 2).await, 2);
+
+    // The next daemon finds the group by its leader, here before that one is collected.
+    let next = new_launcher(&bench.paths);
+    assert_eq!(next.adopt(&new).await, Found::Ended(ExitStatus::Code(3)));
+    assert!(tree(&next, &new, KILL).await);
+    wait_until(|| !alive(second)).await;
+    while left(&new, 2).await > 0 {}
+    bench.launcher.forget(&old);
+    bench.launcher.forget(&new);
+    // The next run makes its group anew; with the last one the home's folder goes.
+    let third = bench.start(3, "exec sleep 100").await;
+    let cgroup = own_cgroup(&third).expect("has one");
+    bench.end(&third).await;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("reads");
+    let (home, _) = cgroup[1..].rsplit_once('/').expect("has a parent");
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+    let point = line.and_then(|line| line.split(' ').nth(4));
+    let folder = Path::new(point.expect("is mounted")).join(home);
+    // Who has just ended is in there for a moment; each call looks again.
+    wait_until(|| {
+        bench.launcher.forget(&third);
+        !folder.exists()
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_failed_new_generation_leaves_the_old_one_alone() {
     let bench = Bench::new();
@@ -436,7 +545,7 @@ async fn another_launcher_adopts() {
         )
         .await;
     bench.wait_for_file("ready").await;
-    let next = OsLauncher::new(bench.paths.clone(), Clock::system());
+    let next = new_launcher(&bench.paths);
     let found = next.find_unrecorded(&bench.instance, 4).await;
     assert_eq!(found.as_ref(), Some(&process));
     assert_eq!(next.find_unrecorded(&bench.instance, 5).await, None);
@@ -492,7 +601,7 @@ async fn a_process_whose_parent_died_is_adopted() {
     bench.launcher.exited(&parent).await;
     bench.launcher.forget(&parent);
     let pid: i32 = bench.wait_for_file("pid").await.parse().expect("a pid");
-    let next = OsLauncher::new(bench.paths.clone(), Clock::system());
+    let next = new_launcher(&bench.paths);
     let process = next
         .find_unrecorded(&bench.instance, 9)
         .await

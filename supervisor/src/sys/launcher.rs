@@ -3,15 +3,18 @@
 //! An ended leader is read but not collected before [`Launcher::forget`]: until then its pid,
 //! which is also the number of its group and session, cannot be used again, so that what is
 //! left of its tree can be found and ended without doubt.
+//!
+//! It is above 500 lines since everything in it works on the one table of runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
@@ -33,6 +36,8 @@ pub struct OsLauncher {
     paths: Paths,
     kept: Arc<Mutex<BTreeMap<tree::Key, Arc<Kept>>>>,
     forks: Arc<Semaphore>,
+    /// Looked for when first needed.
+    cgroups: Arc<OnceLock<Option<Cgroups>>>,
 }
 
 /// A run that is watched.
@@ -45,10 +50,17 @@ struct Kept {
     /// Whose run it is, if that is known.
     run: Mutex<Option<(InstanceId, Generation)>>,
     exit: OnceCell<ExitStatus>,
+    /// Its control group, if it was started into one.
+    cgroup: Option<Cgroup>,
 }
 
 impl Kept {
-    fn new(process: ProcessRef, pidfd: OwnedFd, child: bool) -> std::io::Result<Self> {
+    fn new(
+        process: ProcessRef,
+        pidfd: OwnedFd,
+        child: bool,
+        cgroup: Option<Cgroup>,
+    ) -> std::io::Result<Self> {
         // Before anything can fail, so that dropping undoes it.
         reap::own(process.pid);
         match kernel::watch(pidfd) {
@@ -58,6 +70,7 @@ impl Kept {
                 child,
                 run: Mutex::new(None),
                 exit: OnceCell::new(),
+                cgroup,
             }),
             Err(error) => {
                 reap::disown(process.pid);
@@ -138,6 +151,28 @@ impl OsLauncher {
             paths,
             kept: Arc::default(),
             forks: Arc::new(Semaphore::new(FORKS_AT_ONCE)),
+            cgroups: Arc::default(),
+        }
+    }
+
+    /// The same, as on a host that gives us no control groups.
+    pub fn without_cgroups(paths: Paths, clock: Clock) -> Self {
+        let launcher = Self::new(paths, clock);
+        let cgroups = Arc::new(OnceLock::from(None));
+        Self {
+            cgroups,
+            ..launcher
+        }
+    }
+
+    fn cgroups(&self) -> Option<&Cgroups> {
+        let detect = || Cgroups::detect(self.paths.home());
+        self.cgroups.get_or_init(detect).as_ref()
+    }
+
+    fn remove_cgroup(&self, over: Option<Cgroup>) {
+        if let Some(cgroups) = self.cgroups() {
+            cgroups.remove(over);
         }
     }
 
@@ -156,7 +191,8 @@ impl OsLauncher {
             let pidfd = process::prove(process)?;
             let stat = proc_scan::stat(process.pid)?;
             let ours = rustix::process::getpid().as_raw_nonzero().get();
-            let kept = Kept::new(process.clone(), pidfd, stat.parent == ours).ok()?;
+            let cgroup = self.cgroups().and_then(|cgroups| cgroups.of(process.pid));
+            let kept = Kept::new(process.clone(), pidfd, stat.parent == ours, cgroup).ok()?;
             if let Some(mark) = proc_scan::mark(process.pid, self.paths.home())
                 && let Ok(name) = mark.name.parse()
             {
@@ -182,7 +218,9 @@ impl OsLauncher {
         let key = (process.pid, process.start_time);
         let table = self.table();
         let this = table.get(&key);
-        let generation = generation.or_else(|| Some(this?.run()?.1));
+        let cgroup = this.and_then(|kept| kept.cgroup.clone());
+        let entered = cgroup.as_ref().and_then(|c| c.generation(instance));
+        let generation = generation.or_else(|| Some(this?.run()?.1)).or(entered);
         let mut foreign: BTreeSet<i32> = reap::owned();
         let mut except = BTreeSet::new();
         for (other_key, other) in table.iter() {
@@ -197,6 +235,13 @@ impl OsLauncher {
             }
         }
         foreign.remove(&process.pid);
+        // One of another run would end what is not ours, and so would one in which somebody
+        // else's leader is: it was started by a daemon that was in there itself.
+        let cgroup = cgroup.filter(|cgroup| {
+            entered.is_some()
+                && entered == generation
+                && cgroup.pids().iter().all(|pid| !foreign.contains(pid))
+        });
         Run {
             home: self.paths.home().to_owned(),
             instance: instance.clone(),
@@ -207,6 +252,7 @@ impl OsLauncher {
                 except,
             },
             foreign,
+            cgroup,
         }
     }
 
@@ -241,16 +287,30 @@ impl OsLauncher {
                 error: spawn::plain(&error),
             })
         };
+        let (stdout, stderr) = (open(&stdout)?, open(&stderr)?);
+        let made = self.cgroups().and_then(|c| c.make(&instance, generation));
+        let (cgroup, enter) = made.unzip();
         let plan = Plan {
             program: argv.program,
             image,
             cwd,
-            stdout: open(&stdout)?,
-            stderr: open(&stderr)?,
+            stdout,
+            stderr,
             limits,
             identity,
+            cgroup: enter,
         };
-        let child = spawn::start(plan)?;
+        let child = spawn::start(plan).inspect_err(|_| {
+            self.remove_cgroup(cgroup.clone());
+        })?;
+        // The child may have been refused: what counts is where it is.
+        let cgroup = cgroup.filter(|made| {
+            let entered = self.cgroups().and_then(|cgroups| cgroups.of(child.pid));
+            entered.is_some_and(|entered| entered == *made) || {
+                self.remove_cgroup(Some(made.clone()));
+                false
+            }
+        });
         let unwatched = |pid: i32, error: std::io::Error| {
             // Our own child, not collected: the number is its group for sure.
             let _ = kernel::signal_group_number(pid, libc::SIGKILL);
@@ -262,7 +322,8 @@ impl OsLauncher {
         let (pid, pidfd) = child.release();
         let process = process::reference(pid, &pidfd)
             .ok_or_else(|| unwatched(pid, std::io::Error::last_os_error()))?;
-        let kept = Kept::new(process, pidfd, true).map_err(|error| unwatched(pid, error))?;
+        let kept =
+            Kept::new(process, pidfd, true, cgroup).map_err(|error| unwatched(pid, error))?;
         kept.set_run(&instance, generation);
         Ok(self.keep(kept).process.clone())
     }
@@ -335,18 +396,40 @@ impl OsLauncher {
         if let Some(kept) = &kept {
             kept.set_run(instance, generation);
         }
+        let mut cgroup = kept.as_ref().and_then(|kept| kept.cgroup.as_ref());
+        if let Some(pids) = cgroup.map(Cgroup::pids)
+            && pids.iter().any(|pid| *pid != process.pid)
+        {
+            let run = self.run_of(instance, process, Some(generation));
+            let inside = run.inside().len();
+            if inside > 0 {
+                return inside;
+            }
+            cgroup = run.cgroup.and(cgroup);
+        }
         // The leader is gone, so what it left are children of the subreapers above it. If
         // there are none at all, nobody needs to read all of /proc: the crash path.
         let orphans_come_to_us = kept
             .as_ref()
             .is_some_and(|kept| kept.has_exited() && (kept.child || self.is_below_guard(kept)));
         if orphans_come_to_us
-            && reap::living_strays(process.pid).is_some_and(|strays| strays.is_empty())
+            && reap::living_strays(process.pid).is_some_and(|mut strays| {
+                strays.retain(|stray| !self.is_in_other(cgroup, stray.pid));
+                strays.is_empty()
+            })
         {
             return 0;
         }
         let run = self.run_of(instance, process, Some(generation));
         tree::members(&run, &proc_scan::all_shared()).len()
+    }
+
+    /// This run has a control group, and the process is in that of another run.
+    fn is_in_other(&self, own: Option<&Cgroup>, pid: i32) -> bool {
+        own.is_some_and(|own| {
+            let other = self.cgroups().and_then(|cgroups| cgroups.of(pid));
+            other.is_some_and(|other| other != *own)
+        })
     }
 
     fn is_below_guard(&self, kept: &Kept) -> bool {
@@ -523,6 +606,7 @@ impl Launcher for OsLauncher {
         tree::forget(key);
         // Outside the lock: dropping it collects the zombie.
         let gone = self.table().remove(&key);
+        self.remove_cgroup(gone.as_ref().and_then(|kept| kept.cgroup.clone()));
         drop(gone);
     }
 }

@@ -100,6 +100,7 @@ impl Running {
             stderr: writer,
             limits: Limits::default(),
             identity: None,
+            cgroup: None,
         };
         let output = pipe::Receiver::from_owned_fd(reader).map_err(failed)?;
         let (pid, pidfd) = spawn::start(plan)?.release();

@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub(super) stderr: OwnedFd,
     pub(super) limits: Limits,
     pub(super) identity: Option<Identity>,
+    /// Takes the child into its control group.
+    pub(super) cgroup: Option<OwnedFd>,
 }
 
 /// How far the child got.
@@ -90,6 +92,7 @@ pub(super) fn start(plan: Plan) -> Result<OwnedChild, SpawnError> {
         stderr,
         limits,
         identity,
+        cgroup,
     } = plan;
     let folder = CString::new(cwd.as_os_str().as_bytes()).map_err(|_| SpawnError::Folder {
         path: cwd.clone(),
@@ -108,6 +111,10 @@ pub(super) fn start(plan: Plan) -> Result<OwnedChild, SpawnError> {
             let _ = rustix::io::write(&stage_writer, &[stage as u8]);
         };
         at(Stage::Session);
+        if let Some(cgroup) = &cgroup {
+            // First, as whoever we are. Whether it worked is seen afterwards.
+            let _ = rustix::io::write(cgroup, b"0");
+        }
         rustix::process::setsid()?;
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
         super::kernel::reset_signals();

@@ -2,21 +2,22 @@
 //!
 //! A process belongs to a run when one of these can be shown, in this order:
 //!
-//! 1. it is in the session or the process group of the leader,
-//! 2. it was seen below the leader by an earlier look ([`remember`]),
-//! 3. its line of parents leads to such a process or to the leader,
-//! 4. it carries the run's mark in its environment, or a parent of it does.
+//! 1. it is in the run's control group, where the host gives us one (`cgroup`),
+//! 2. it is in the session or the process group of the leader,
+//! 3. it was seen below the leader by an earlier look ([`remember`]),
+//! 4. its line of parents leads to such a process or to the leader,
+//! 5. it carries the run's mark in its environment, or a parent of it does.
 //!
-//! What cannot be shown: a program that clears its environment, forks twice and calls
-//! `setsid`, all between two looks of the sampler, leaves a process that nothing ties to its
-//! run. Such a process is left alone, since it might be somebody else's; only a control
-//! group could tell.
+//! What cannot be shown without a control group: a program that clears its environment,
+//! forks twice and calls `setsid`, all between two looks of the sampler, leaves a process that
+//! nothing else ties to its run. It is left alone, since it might be somebody else's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use super::cgroup::Cgroup;
 use super::proc_scan::{self, Stat};
 use super::{kernel, process};
 use crate::ids::{Generation, InstanceId};
@@ -85,16 +86,29 @@ pub(super) struct Run {
     pub(super) generations: Generations,
     /// Other leaders, probe scripts: they and what is below them are somebody else's.
     pub(super) foreign: BTreeSet<i32>,
+    /// Everybody in it belongs to the run.
+    pub(super) cgroup: Option<Cgroup>,
+}
+
+impl Run {
+    /// Who is in its control group, without the leader.
+    pub(super) fn inside(&self) -> BTreeSet<i32> {
+        let pids = self.cgroup.iter().flat_map(Cgroup::pids);
+        pids.filter(|pid| *pid != self.leader.0).collect()
+    }
 }
 
 /// The living processes of the run, without its leader.
 pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> Vec<Stat> {
     let kin = remembered(run.leader);
+    // Read after `all`, and before a pid is proven to be still the one in `all`: so it is
+    // that process that is inside.
+    let inside = run.inside();
     let mut known = HashMap::new();
     let mut found: Vec<Stat> = all
         .values()
         .filter(|stat| !stat.is_zombie() && stat.pid != run.leader.0)
-        .filter(|stat| belongs(run, &kin, all, &mut known, stat.pid))
+        .filter(|stat| inside.contains(&stat.pid) || belongs(run, &kin, all, &mut known, stat.pid))
         .copied()
         .collect();
     found.sort_unstable_by_key(Stat::key);
@@ -167,6 +181,10 @@ pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
     // A program that forks while it is looked at shows up in the next look.
     let looks = if signal == libc::SIGKILL { 200 } else { 3 };
     let mut reached = BTreeSet::new();
+    let killed = match &run.cgroup {
+        Some(cgroup) if signal == libc::SIGKILL => cgroup.kill(),
+        _ => 0,
+    };
     for _ in 0..looks {
         let new: Vec<Stat> = members(run, &proc_scan::all())
             .into_iter()
@@ -184,7 +202,7 @@ pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
             reached.insert(stat.key());
         }
     }
-    reached.len()
+    reached.len().max(killed)
 }
 
 #[cfg(test)]
@@ -230,6 +248,7 @@ mod tests {
                 except: BTreeSet::new(),
             },
             foreign: BTreeSet::from([base + 4]),
+            cgroup: None,
         };
         remember(run.leader, [(base + 3, 13), (base + 6, 99)]);
         let pids =
