@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Measures mhost against its goals, and against its peers in the same run.
+
+    cargo build --release --locked
+    python3 tests/bench/run.py                     everything, about six minutes
+    python3 tests/bench/run.py list restart        some of: list restart memory flood start
+
+`MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
+folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
+It prints figures and asserts nothing: a machine under load is no failure of the code. Needs a
+C compiler as `cc`, for the bare programs that everything is compared with.
+"""
+
+import datetime
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+import flood
+import listing
+import memory
+import restart
+import start
+from rig import Mhost, Pm2, Supervisord, build_bare, row, version_of
+
+BENCHES = {
+    "list": listing.run,
+    "restart": restart.run,
+    "memory": memory.run,
+    "flood": flood.run,
+    "start": start.run,
+}
+
+
+def main():
+    chosen = sys.argv[1:] or list(BENCHES)
+    unknown = [name for name in chosen if name not in BENCHES]
+    if unknown:
+        sys.exit(f"no such bench: {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
+    today = datetime.date.today().isoformat()
+    print(f"{today}, {platform.system()} {platform.release()}, {os.cpu_count()} cores")
+    print(f"{version_of(Mhost)}, {version_of(Supervisord)}, {version_of(Pm2)}")
+    print()
+    row("Measure", "N", "mhost", "beside it", "goal")
+    row("---", "---", "---", "---", "---")
+    with tempfile.TemporaryDirectory(prefix="mhost-bench-") as folder:
+        folder = Path(folder)
+        bare = build_bare(folder)
+        for name in chosen:
+            (folder / name).mkdir()
+            BENCHES[name](folder / name, bare)
+
+
+if __name__ == "__main__":
+    main()
