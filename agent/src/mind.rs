@@ -51,6 +51,16 @@ pub trait Mind: Send + Sync {
     /// What to do about an incident, by its newest symptom.
     fn diagnose(&self, incident: &Incident, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis;
 
+    /// Those of `processes` that a slow look may find something about.
+    fn worth_a_look(
+        &self,
+        processes: Vec<ProcessName>,
+        facts: &Arc<dyn Facts>,
+    ) -> Vec<ProcessName> {
+        let _ = facts;
+        processes
+    }
+
     /// What to do about a process of which no event tells.
     fn look(&self, process: &ProcessName, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis;
 

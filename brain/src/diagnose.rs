@@ -130,6 +130,24 @@ pub fn look(
     ask_all(&situation, process, &symptoms, playbooks, ctx)
 }
 
+/// Those of `processes` that a slow look may find something about. The built-in playbooks have
+/// nothing to say on a calm one; those of the user may look at anything. Blocking.
+pub fn worth_a_look(
+    processes: Vec<ProcessName>,
+    facts: &Arc<dyn Facts>,
+    playbooks: &Playbooks,
+) -> Vec<ProcessName> {
+    let calm = facts.calm(&processes);
+    let scripts = playbooks.ready();
+    let asks = |process: &ProcessName| {
+        scripts.iter().any(|script| {
+            let skip = script.source == PlaybookSource::Builtin && calm.contains(process);
+            !skip && script.meta.wants(process.as_str(), SymptomKind::Tick)
+        })
+    };
+    processes.into_iter().filter(asks).collect()
+}
+
 /// Diagnoses again from what was recorded, without looking at the world.
 pub fn replay(
     process: &ProcessName,

@@ -4,6 +4,7 @@
 //! recorded while they are read, so that an incident can be replayed. Calls may block: they
 //! are made from a blocking thread, never from a runtime worker.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -149,6 +150,13 @@ pub trait Facts: Send + Sync {
     fn max_instances(&self, name: &ProcessName) -> u16 {
         self.process(name)
             .map_or(1, |process| process.configured_instances.max(1))
+    }
+    /// Those of `processes` that cannot be ill in a way that a built-in playbook sees on a slow
+    /// look: online, without a probe, silent for a minute, and nobody depends on them. None
+    /// when that is not known cheaply.
+    fn calm(&self, processes: &[ProcessName]) -> BTreeSet<ProcessName> {
+        let _ = processes;
+        BTreeSet::new()
     }
     /// The processes that depend on this one. Worth answering from an index: it is asked for
     /// every process on each slow look.

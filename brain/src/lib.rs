@@ -21,7 +21,7 @@ pub use action::{Action, Severity};
 pub use context::Recording;
 pub use diagnose::{
     Asked, DiagnoseContext, Diagnosis, TrailEntry, Verdict, diagnose, look, on_failure, replay,
-    verify,
+    verify, worth_a_look,
 };
 pub use facts::{Facts, InstanceFacts, LogHit, ProcessFacts, Sample};
 pub use incident::{

@@ -144,7 +144,10 @@ pub(super) async fn look(
         }
     }
     let processes = shared
-        .blocking(|shared| shared.facts.processes())
+        .blocking(|shared| {
+            let all = shared.facts.processes();
+            shared.mind.worth_a_look(all, &shared.facts)
+        })
         .await
         .unwrap_or_default();
     for process in processes {

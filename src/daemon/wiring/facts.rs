@@ -3,6 +3,7 @@
 //! Calls may block and are made from blocking threads. A question that cannot be answered
 //! has an empty answer, and the reason goes to the log.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const EVENTS: usize = 100;
 const COUNTED: usize = 100_000;
 /// Largest source file that is looked into.
 const SOURCE_BYTES: u64 = 2 << 20;
+/// How long a process must have printed nothing to count as calm.
+const SILENT: Duration = Duration::from_secs(60);
 /// Longest source line that is shown, in characters.
 const SOURCE_LINE: usize = 200;
 
@@ -192,6 +195,17 @@ impl Facts for LiveFacts {
             .nth(index)?
             .ok()?;
         Some(text.trim().chars().take(SOURCE_LINE).collect())
+    }
+
+    fn calm(&self, processes: &[ProcessName]) -> BTreeSet<ProcessName> {
+        let mut calm = self.registry.unwatched();
+        let asked: BTreeSet<&ProcessName> = processes.iter().collect();
+        calm.retain(|name| asked.contains(name) && self.log_bytes(name, SILENT) == 0);
+        calm
+    }
+
+    fn dependents(&self, name: &ProcessName) -> Vec<ProcessName> {
+        self.registry.dependents(name)
     }
 
     fn max_instances(&self, name: &ProcessName) -> u16 {

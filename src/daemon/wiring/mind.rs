@@ -46,6 +46,14 @@ impl Mind for PlaybookMind {
         answer(found, illness(incident))
     }
 
+    fn worth_a_look(
+        &self,
+        processes: Vec<ProcessName>,
+        facts: &Arc<dyn Facts>,
+    ) -> Vec<ProcessName> {
+        brain::worth_a_look(processes, facts, &self.playbooks)
+    }
+
     fn look(&self, process: &ProcessName, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis {
         let found = brain::look(process, facts, &self.playbooks, &context(asking));
         answer(found, None)

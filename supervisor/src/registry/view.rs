@@ -1,5 +1,7 @@
 //! From entries and snapshots to what people and programs see.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Entry, RegistryHandle};
@@ -63,6 +65,46 @@ impl RegistryHandle {
                 .flat_map(|handle| handle.snapshot().probes.to_vec())
                 .collect(),
         })
+    }
+
+    /// The processes that depend on this one, by their definitions.
+    pub fn dependents(&self, name: &ProcessName) -> Vec<ProcessName> {
+        let inner = self.inner();
+        let specs = inner.processes.iter().map(|entry| &entry.row.spec);
+        specs
+            .filter(|spec| {
+                spec.name != *name && spec.config.depends_on.iter().any(|on| on == name.as_str())
+            })
+            .map(|spec| spec.name.clone())
+            .collect()
+    }
+
+    /// The processes of which only their output could tell trouble: all copies are online, no
+    /// probe looks at them, and nobody depends on them.
+    pub fn unwatched(&self) -> BTreeSet<ProcessName> {
+        let inner = self.inner();
+        let needed: BTreeSet<&str> = inner
+            .processes
+            .iter()
+            .flat_map(|entry| &entry.row.spec.config.depends_on)
+            .map(String::as_str)
+            .collect();
+        let online = |entry: &&Entry| {
+            entry
+                .handles
+                .iter()
+                .all(|handle| matches!(handle.snapshot().saved.state, State::Online { .. }))
+        };
+        let entries = inner.processes.iter();
+        entries
+            .filter(|entry| {
+                let health = &entry.row.spec.config.health;
+                health.http.is_none() && health.tcp.is_none() && health.script.is_none()
+            })
+            .filter(|entry| !needed.contains(entry.name().as_str()))
+            .filter(online)
+            .map(|entry| entry.name().clone())
+            .collect()
     }
 
     pub(super) fn view(&self, entry: &Entry, index: usize, group: Vec<String>) -> ProcessView {
