@@ -11,6 +11,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use supervisor::Paths;
 use supervisor::command::view::VersionView;
@@ -19,6 +21,8 @@ pub(crate) use error::ClientError;
 
 /// Longest answer, in bytes. Far more than the daemon sends; stops a peer that is no daemon.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+/// What is read at once.
+const BUFFER: usize = 64 * 1024;
 /// How long a daemon may take to say its version, whatever else may take long.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -46,6 +50,27 @@ pub(crate) struct Skew {
     pub(crate) own: &'static str,
     /// That of the daemon.
     pub(crate) daemon: String,
+}
+
+/// A message as far as [`Client::call`] looks at it.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Answer<T> {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    result: Option<T>,
+}
+
+/// A result that is there, also when it is null.
+fn present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: serde::Deserializer<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 /// A message of a stream.
@@ -91,7 +116,7 @@ impl Client {
         let stream = UnixStream::connect(paths.socket())
             .map_err(|error| ClientError::from_connect(paths.socket(), error))?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            stream: BufReader::with_capacity(BUFFER, stream),
             daemon: None,
             next_id: 0,
         })
@@ -120,25 +145,23 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Rpc`] with what the daemon said, or what went wrong on the way.
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Result<Value, ClientError> {
+    pub(crate) fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, ClientError> {
         let id = self.send(method, params)?;
         loop {
-            let mut message = self.read()?;
-            // Notifications of a stream that was left.
-            if message.get("id").is_none() {
-                continue;
-            }
-            let error = message.remove("error");
-            // Only a line that the daemon could not read has no id.
-            if message.get("id") != Some(&json!(id)) && error.is_none() {
-                continue;
-            }
-            if let Some(error) = error {
+            let answer: Answer<T> = self.read()?;
+            if let Some(error) = answer.error {
                 return Err(ClientError::from_rpc(method, &error));
             }
-            return message
-                .remove("result")
-                .ok_or_else(|| ClientError::Frame("an answer without a result".into()));
+            // Notifications of a stream that was left have no id.
+            if answer.id == Some(id) {
+                return answer
+                    .result
+                    .ok_or_else(|| ClientError::Frame("an answer without a result".into()));
+            }
         }
     }
 
@@ -151,7 +174,7 @@ impl Client {
         method: &str,
         params: Value,
     ) -> Result<Notifications, ClientError> {
-        self.call(method, params)?;
+        self.call::<Value>(method, params)?;
         self.set_timeout(None)?;
         Ok(Notifications { client: self })
     }
@@ -173,7 +196,9 @@ impl Client {
         Ok(self.next_id)
     }
 
-    fn read(&mut self) -> Result<Map<String, Value>, ClientError> {
+    /// Reads what is wanted of a message straight from its line: a list of many processes is
+    /// long, and most of it is skipped.
+    fn read<T: DeserializeOwned>(&mut self) -> Result<T, ClientError> {
         let mut line = Vec::new();
         (&mut self.stream)
             .take(MAX_ANSWER)
@@ -190,10 +215,7 @@ impl Client {
 
     fn greet(&mut self) -> Result<(), ClientError> {
         self.set_timeout(Some(GREETING))?;
-        let version = self.call("daemon.version", json!({}))?;
-        let version = serde_json::from_value(version)
-            .map_err(|error| ClientError::Frame(format!("daemon.version: {error}")))?;
-        self.daemon = Some(version);
+        self.daemon = Some(self.call("daemon.version", json!({}))?);
         self.set_timeout(None)
     }
 
@@ -213,7 +235,7 @@ impl Iterator for Notifications {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let mut message = match self.client.read() {
+            let mut message: Map<String, Value> = match self.client.read() {
                 Ok(message) => message,
                 Err(ClientError::Closed) => return None,
                 Err(error) => return Some(Err(error)),
@@ -280,17 +302,20 @@ mod tests {
         let mut client = client.unwrap();
         assert_eq!(client.skew(), None);
         assert_eq!(client.daemon.as_ref().map(|view| view.pid), Some(7));
-        assert_eq!(client.call("a", json!({})).unwrap(), json!({ "a": 1 }));
-        let error = client.call("b", json!({})).unwrap_err();
+        assert_eq!(
+            client.call::<Value>("a", json!({})).unwrap(),
+            json!({ "a": 1 })
+        );
+        let error = client.call::<Value>("b", json!({})).unwrap_err();
         assert_eq!(error.exit(), Exit::NotFound);
         assert_eq!(error.code(), Some(-32000));
         assert_eq!(error.near(), ["y"]);
         assert_eq!(
-            client.call("c", json!({})).unwrap_err().exit(),
+            client.call::<Value>("c", json!({})).unwrap_err().exit(),
             Exit::Protocol
         );
         assert_eq!(
-            client.call("d", json!({})).unwrap_err().exit(),
+            client.call::<Value>("d", json!({})).unwrap_err().exit(),
             Exit::Protocol
         );
         let asked = daemon.join().unwrap();
@@ -322,7 +347,7 @@ mod tests {
         let _listener = UnixListener::bind(paths.socket()).unwrap();
         let mut client = Client::connect_any(&paths).unwrap();
         client.set_timeout(Some(Duration::from_millis(20))).unwrap();
-        let error = client.call("process.list", json!({})).unwrap_err();
+        let error = client.call::<Value>("process.list", json!({})).unwrap_err();
         assert!(matches!(error, ClientError::Timeout));
         assert_eq!(error.exit(), Exit::Protocol);
     }

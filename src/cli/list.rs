@@ -1,7 +1,10 @@
 //! `mhost list`: all processes, one row per copy.
 
 use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use supervisor::Status;
 use supervisor::command::view::{InstanceView, ProcessView};
 
 use super::context::Context;
@@ -19,14 +22,30 @@ pub(crate) struct List {
     tag: Option<String>,
 }
 
+/// An answer of `process.list`, as far as the table shows it. The rest, which is most of it,
+/// is not even read: this is the command that people and scripts run all the time.
+#[derive(Debug, Deserialize)]
+struct Rows {
+    processes: Vec<Row>,
+}
+
+/// A process in it.
+#[derive(Debug, Deserialize)]
+struct Row {
+    index: usize,
+    name: String,
+    state: Status,
+    detail: String,
+    instances: Vec<InstanceView>,
+}
+
 impl List {
     /// Prints a table, or all that is known as JSON.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
-        let reply = fetch(ctx, self.tag.as_deref())?;
         if ctx.output.is_json() {
-            return print_json(ctx, reply);
+            return print_json(ctx, fetch(ctx, self.tag.as_deref())?);
         }
-        let processes = read(reply)?;
+        let Rows { processes } = ask(ctx, self.tag.as_deref())?;
         if processes.is_empty() {
             ctx.output
                 .line("No processes. Start one: mhost start <app>")?;
@@ -39,6 +58,10 @@ impl List {
 
 /// The answer of `process.list` as it came.
 pub(crate) fn fetch(ctx: &Context, tag: Option<&str>) -> Result<Value, CliError> {
+    ask(ctx, tag)
+}
+
+fn ask<T: DeserializeOwned>(ctx: &Context, tag: Option<&str>) -> Result<T, CliError> {
     let params = tag.map_or_else(|| json!({}), |tag| json!({ "tag": tag }));
     ctx.call("process.list", params)
 }
@@ -65,7 +88,7 @@ pub(crate) fn print_json(ctx: &Context, mut reply: Value) -> Result<Exit, CliErr
 }
 
 /// The table of `mhost list`.
-pub(crate) fn table(processes: &[ProcessView]) -> Table {
+fn table(processes: &[Row]) -> Table {
     let several = processes.iter().any(|process| process.instances.len() > 1);
     let mut table = Table::new([
         Column::new("ID", 2),
@@ -106,7 +129,7 @@ pub(crate) fn table(processes: &[ProcessView]) -> Table {
                 Cell::from(process.name.as_str()),
                 none(),
                 none(),
-                idle(process),
+                summary(process.state, &process.detail),
                 none(),
                 none(),
                 none(),
@@ -128,10 +151,11 @@ pub(crate) fn status(instance: &InstanceView) -> Cell {
 
 /// The state of a process that has no copies.
 pub(crate) fn idle(process: &ProcessView) -> Cell {
-    Cell::toned(
-        state::label(process.state, &process.detail),
-        state::tone(process.state),
-    )
+    summary(process.state, &process.detail)
+}
+
+fn summary(state: Status, detail: &str) -> Cell {
+    Cell::toned(state::label(state, detail), state::tone(state))
 }
 
 /// The pid, while there is one.
@@ -150,6 +174,10 @@ pub(crate) mod tests {
 
     /// Three processes in different states, as the daemon tells of them.
     pub(crate) fn sample() -> Vec<ProcessView> {
+        serde_json::from_value(answer()).expect("a valid answer")
+    }
+
+    fn answer() -> Value {
         let instance = |index: u16, pid: Option<i32>, state: &str, detail: &str| {
             json!({
                 "index": index, "pid": pid, "state": state, "detail": detail,
@@ -168,7 +196,7 @@ pub(crate) mod tests {
                 "cwd": "/srv/app", "config": { "command": "node server.js" }
             })
         };
-        serde_json::from_value(json!([
+        json!([
             process(
                 0,
                 "api",
@@ -187,12 +215,12 @@ pub(crate) mod tests {
                 json!([instance(0, None, "errored", "errored (retry in 3.2s, 4)")])
             ),
             process(2, "report", "stopped", "stopped", json!([])),
-        ]))
-        .expect("a valid answer")
+        ])
     }
 
     fn shown(width: usize) -> String {
-        table(&sample()).render(Some(width), Painter::PLAIN)
+        let rows: Vec<Row> = serde_json::from_value(answer()).expect("a valid answer");
+        table(&rows).render(Some(width), Painter::PLAIN)
     }
 
     #[test]

@@ -62,12 +62,12 @@ impl Context {
         method: &str,
         params: Value,
     ) -> Result<T, CliError> {
-        let asked = || -> Result<Value, ClientError> {
+        let asked = || -> Result<T, ClientError> {
             let mut client = Client::connect_any(&self.checked_paths()?)?;
             client.set_timeout(self.global.timeout)?;
             client.call(method, params)
         };
-        understood(method, asked().map_err(told)?)
+        asked().map_err(told)
     }
 
     /// Listens to a stream of `key` until the daemon ends it, and passes on each item. Never
@@ -109,7 +109,7 @@ impl Context {
         if matches!(answer, Ok(_) | Err(ClientError::Rpc { .. })) {
             *kept = Some(client);
         }
-        understood(method, answer.map_err(told)?)
+        answer.map_err(told)
     }
 
     fn connect(&self, autostart: Autostart) -> Result<Client, CliError> {
