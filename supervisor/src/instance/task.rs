@@ -451,21 +451,17 @@ impl InstanceTask {
     }
 
     async fn attach(&mut self, generation: Generation) -> Option<SpawnError> {
-        for stream in Stream::BOTH {
+        let one = async |stream| {
             let path = self.context.paths.fifo(&self.id, generation, stream);
-            if let Err(error) = self
-                .context
-                .capture
-                .attach(&self.id, generation, stream, &path)
-                .await
-            {
-                return Some(SpawnError::Output {
-                    path,
-                    error: error.to_string(),
-                });
-            }
-        }
-        None
+            let capture = &self.context.capture;
+            let attached = capture.attach(&self.id, generation, stream, &path).await;
+            attached.err().map(|error| SpawnError::Output {
+                path,
+                error: error.to_string(),
+            })
+        };
+        let (out, err) = tokio::join!(one(Stream::Out), one(Stream::Err));
+        out.or(err)
     }
 
     /// Begins to watch and probe a run.

@@ -80,7 +80,10 @@ impl StoreHandle {
     /// states and events only is then kept and written later; any other is not.
     pub async fn commit(&self, batch: Batch) -> Result<Vec<Event>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Commit { batch, reply })?;
+        self.send(Message::Commit {
+            batch: Box::new(batch),
+            reply,
+        })?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 

@@ -44,7 +44,8 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(super) enum Message {
     Commit {
-        batch: Batch,
+        /// Boxed, because the queue has room for many and they are large.
+        batch: Box<Batch>,
         reply: Answer<Vec<Event>>,
     },
     Load {
@@ -115,7 +116,8 @@ pub(super) struct Writer {
     /// Kept open: SQLite holds no lock on the WAL file itself, so this is safe to open.
     wal: Option<File>,
     unsynced: bool,
-    last_sync: Option<Instant>,
+    /// The first change since the last flush.
+    changed_at: Option<Instant>,
     dirty: BTreeSet<ProcessName>,
     dirty_groups: bool,
     /// Processes with new events since the last look at the limits.
@@ -163,7 +165,7 @@ impl Writer {
             kept: Kept::default(),
             wal: None,
             unsynced: false,
-            last_sync: None,
+            changed_at: None,
             dirty: BTreeSet::new(),
             dirty_groups: false,
             grown: BTreeSet::new(),
@@ -215,7 +217,7 @@ impl Writer {
         while let Some(message) = next.take() {
             match message {
                 Message::Commit { batch, reply } => {
-                    batches.push(batch);
+                    batches.push(*batch);
                     replies.push(reply);
                 }
                 Message::Load { reply } => {
@@ -336,7 +338,7 @@ impl Writer {
     /// How long the thread may sleep, if there is something to do without being asked.
     fn next_deadline(&self) -> Option<Duration> {
         if self.unsynced || !self.dirty.is_empty() || self.dirty_groups {
-            let passed = self.last_sync.map_or(SYNC_INTERVAL, |last| last.elapsed());
+            let passed = self.changed_at.map_or(SYNC_INTERVAL, |at| at.elapsed());
             return Some(SYNC_INTERVAL.saturating_sub(passed));
         }
         (!self.kept.is_empty()).then_some(RETRY_INTERVAL)
@@ -344,12 +346,15 @@ impl Writer {
 
     /// Syncs, writes snapshots and drops old events, where that is due.
     fn settle(&mut self) {
-        let due = self
-            .last_sync
-            .is_none_or(|last| last.elapsed() >= SYNC_INTERVAL);
-        if !due || !(self.unsynced || !self.dirty.is_empty() || self.dirty_groups) {
+        if !(self.unsynced || !self.dirty.is_empty() || self.dirty_groups) {
             return;
         }
+        // From the first change on: the flush of a crash must not delay the restart after it.
+        let changed_at = *self.changed_at.get_or_insert_with(Instant::now);
+        if changed_at.elapsed() < SYNC_INTERVAL {
+            return;
+        }
+        self.changed_at = None;
         self.sync();
         self.write_snapshots();
         if self.new_events >= RETENTION_STEP {
@@ -361,7 +366,6 @@ impl Writer {
     }
 
     fn sync(&mut self) {
-        self.last_sync = Some(Instant::now());
         if !std::mem::take(&mut self.unsynced) {
             return;
         }
