@@ -9,6 +9,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use supervisor::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use tracing::{error, info, warn};
 
 use super::audit_port::AuditPort;
@@ -43,6 +44,8 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait at least between two new guards.
 const GUARD_PAUSE: Duration = Duration::from_secs(1);
+/// How long after the start what only that needed is given back.
+const SETTLED: Duration = Duration::from_secs(10);
 /// How often the clock is set anew.
 const REANCHOR: Duration = Duration::from_secs(60);
 /// Worker threads. The work is small; two keep a long answer from delaying a restart.
@@ -108,6 +111,7 @@ fn start(
     sys::raise_nofile();
     // Fails only when one is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    sys::share_heaps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(16)
@@ -311,6 +315,7 @@ impl Daemon {
             self.resurrect();
         }
         let mut reanchor = every(REANCHOR);
+        let mut settled = Some(Box::pin(tokio::time::sleep(SETTLED)));
         let mut watchdog = self.systemd.watchdog_interval().map(every);
         loop {
             tokio::select! {
@@ -320,6 +325,7 @@ impl Daemon {
                 _ = self.signals.hangup.recv() => self.reload_settings().await,
                 _ = self.signals.reopen.recv() => self.reopen_log(),
                 _ = reanchor.tick() => self.each_minute(),
+                () = over(&mut settled) => give_back(),
                 () = tick(&mut watchdog) => self.systemd.watchdog(),
                 () = guard_gone(&self.guard, self.next_guard) => self.replace_guard(),
             }
@@ -414,6 +420,7 @@ impl Daemon {
 
     fn each_minute(&self) {
         self.clock.reanchor();
+        give_back();
         self.systemd
             .status(&format!("{} processes.", self.registry.names().len()));
     }
@@ -459,6 +466,22 @@ async fn tick(interval: &mut Option<Interval>) {
         }
         None => std::future::pending().await,
     }
+}
+
+/// Resolves once when the time is over.
+async fn over(timer: &mut Option<Pin<Box<Sleep>>>) {
+    match timer {
+        Some(sleep) => {
+            sleep.await;
+            *timer = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// In the background: nobody waits for it.
+fn give_back() {
+    drop(tokio::task::spawn_blocking(sys::give_back));
 }
 
 async fn guard_gone(guard: &Guarded, not_before: Instant) {
