@@ -5,7 +5,7 @@ import time
 from rig import QUIET, Mhost, cpu_of, memory_of, row
 
 COUNTS = (1, 100, 500)
-SETTLE = 15
+SETTLE = 45
 IDLE = 60
 
 
