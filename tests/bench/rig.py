@@ -235,11 +235,12 @@ class Pm2:
 def version_of(peer):
     if peer.program is None:
         return f"{peer.name} not installed"
-    env = {"PATH": os.environ["PATH"], "PM2_DISABLE_VERSION_CHECK": "true"}
-    done = subprocess.run([peer.program, "--version"], env={**os.environ, **env},
-                          capture_output=True, text=True)
-    number = done.stdout.split()[-1]
-    return f"{peer.name} {number}"
+    if peer is Pm2:
+        # Asked on the command line, it would start a daemon in the home of whoever asks.
+        package = Path(peer.program).resolve().parent.parent / "package.json"
+        return f"{peer.name} {json.loads(package.read_text())['version']}"
+    done = subprocess.run([peer.program, "--version"], capture_output=True, text=True)
+    return f"{peer.name} {done.stdout.split()[-1]}"
 
 
 def end(pid):
