@@ -76,7 +76,12 @@ fn help_is_grouped_and_fits() {
       unstartup   Undo `mhost startup`
       flush       Empty the stored logs
 
+    Heal:
+      brain       See how well processes are, and what was done for them
+      agent       Let the agent act, hold it back, and answer its questions
+
     Set up:
+      demo        Watch mhost heal three failing programs
       init        Write a commented mhost.toml to start from
       check       Check a config file, without starting anything
       completion  Print the completion script of a shell
