@@ -334,6 +334,24 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     assert!(!path.exists());
 }
 
+/// Somebody who tidied the socket away is answered again; another daemon's is left alone.
+#[tokio::test]
+async fn a_socket_that_was_removed_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mhost.sock");
+    let mut socket = Socket::open(path.clone()).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    socket.restore().await;
+    UnixStream::connect(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let others = Socket::open(path.clone()).await.unwrap();
+    socket.restore().await;
+    drop(socket);
+    UnixStream::connect(&path).await.unwrap();
+    drop(others);
+    assert!(!path.exists());
+}
+
 #[test]
 fn users_have_names() {
     let folder = tempfile::tempdir().unwrap();
