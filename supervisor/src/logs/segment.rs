@@ -12,7 +12,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,10 +186,32 @@ impl Writer {
     }
 
     fn open_pending(&mut self, now_ms: i64) -> io::Result<()> {
-        if self.pending {
+        if self.pending || (self.files.is_none() && self.was_removed()) {
             *self = Self::open(self.names.clone(), now_ms)?.0;
         }
         Ok(())
+    }
+
+    /// Somebody removed the files to get room. What went into them from now on would be lost.
+    fn was_removed(&self) -> bool {
+        let there = |path: PathBuf| path.symlink_metadata().is_ok();
+        !there(self.names.index())
+            || (self.end > self.header.base
+                && !there(self.names.log())
+                && !there(self.names.sealed_log(self.header.number)))
+    }
+
+    /// Lets go of files that were removed while they were open. True when that was so.
+    pub(super) fn let_go_of_removed(&mut self) -> bool {
+        let unlinked = |file: &File| file.metadata().is_ok_and(|found| found.nlink() == 0);
+        let removed = self
+            .files
+            .as_ref()
+            .is_some_and(|files| unlinked(&files.log) || unlinked(&files.index));
+        if removed {
+            self.files = None;
+        }
+        removed
     }
 
     fn files(&mut self) -> io::Result<&Files> {
@@ -416,6 +438,13 @@ fn write_index(names: &Names, header: &Header, first: Option<Record>) -> io::Res
 /// Makes an index for a stream that has none: a new one, or one whose index was lost. Bytes
 /// without a record get the time at which the segment was last written.
 fn begin_anew(names: &Names, now_ms: i64) -> io::Result<()> {
+    if let Some(folder) = names.index().parent() {
+        // It may have been removed with all that was in it.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
     let newest = names.sealed()?.last().copied();
     let sealed = match newest {
         Some(number) => Index::open(&names.sealed_index(number))?,

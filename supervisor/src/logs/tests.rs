@@ -441,6 +441,31 @@ async fn restarts_lose_nothing() {
 }
 
 /// Segments are sealed, the oldest are deleted, and a follower sees every line.
+/// Whoever removes log files to get room loses what was in them, and not what comes after.
+#[tokio::test]
+async fn removed_files_begin_anew() {
+    let rig = Rig::with(Limits::default());
+    let api = id("api");
+    let mut out = rig.open(&api, 1, Stream::Out).await;
+    let sources = [rig.source(&api)];
+    let newest = || {
+        let page = super::query(&rig.paths, &sources, &query()).unwrap();
+        texts(&page).last().cloned().unwrap_or_default()
+    };
+    writeln!(out, "old").unwrap();
+    rig.until(newest, |line| line == "old").await;
+    std::fs::remove_dir_all(rig.paths.logs()).unwrap();
+    let mut n = 0;
+    let more = || {
+        n += 1;
+        writeln!(out, "new {n}").unwrap();
+        newest()
+    };
+    let more = std::cell::RefCell::new(more);
+    rig.until(|| (more.borrow_mut())(), |line| line.starts_with("new"))
+        .await;
+}
+
 #[tokio::test]
 async fn rotation_bounds_the_disk_and_spares_followers() {
     let rig = Rig::with(Limits {

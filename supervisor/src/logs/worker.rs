@@ -367,6 +367,9 @@ impl Worker {
                     Err(error) => backlog.reason = reason(&error),
                 }
             } else if target.open {
+                if target.writer.let_go_of_removed() {
+                    tracing::warn!(instance = %key.0, "Log files were removed while they were written; new ones begin.");
+                }
                 let silent = now.duration_since(target.last_used);
                 // An unfinished line becomes visible by time alone: followers look again.
                 self.unseen |= (PARTIAL_AFTER..PARTIAL_AFTER + 2 * RETRY_EVERY).contains(&silent);
