@@ -193,11 +193,8 @@ impl Target {
 
 /// Opens the reading end, and makes the FIFO if it is not there.
 pub(super) fn open_fifo(path: &Path) -> io::Result<OwnedFd> {
-    use rustix::fs::{CWD, fstat, mkfifoat, open};
-    match mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
-    }
+    use rustix::fs::{fstat, open};
+    crate::sys::make_fifo(path)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fifo = open(path, flags, Mode::empty())?;
     if FileType::from_raw_mode(fstat(&fifo)?.st_mode) != FileType::Fifo {

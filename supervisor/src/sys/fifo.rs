@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -15,7 +16,17 @@ const CAPACITY: usize = 1 << 20;
 
 /// Makes the FIFO (0600) if it is not there.
 pub(crate) fn make(path: &Path) -> io::Result<()> {
-    match rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR) {
+    let make = || rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR);
+    let made = match (make(), path.parent()) {
+        // Somebody removed the folder: no program could start until the next daemon came.
+        (Err(Errno::NOENT), Some(folder)) => {
+            let mut folders = std::fs::DirBuilder::new();
+            folders.recursive(true).mode(0o700).create(folder)?;
+            make()
+        }
+        (made, _) => made,
+    };
+    match made {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
