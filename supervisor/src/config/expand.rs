@@ -302,6 +302,15 @@ pub(crate) fn expand_tree(
                 *text = scope.expand(text, &mut notes);
                 report(&notes, &node.span, problems);
             }
+            // What runs is looked at more closely elsewhere.
+            let is_command = path.len() == 3 && path[0] == "process" && path[2] == "command";
+            if wanted && !is_command && text.contains('\0') {
+                problems.error(
+                    &node.span,
+                    "it holds a NUL character, which ends a text for the system",
+                    "remove it",
+                );
+            }
         }
         Value::List(items) => {
             for item in items {
