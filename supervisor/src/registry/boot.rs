@@ -13,10 +13,11 @@ use crate::ids::InstanceId;
 use crate::instance::{Board, Context, InstanceHandle};
 use crate::launch::Launcher;
 use crate::logs::Ingest;
+use crate::machine::Input;
 use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::state::{Saved, State};
-use crate::store::{Loaded, ProcessRow, StoreHandle};
+use crate::store::{Desired, Loaded, ProcessRow, StoreHandle};
 use crate::tasks::Tasks;
 
 /// The parts a registry stands on.
@@ -97,9 +98,15 @@ impl RegistryHandle {
             .into_iter()
             .map(|group| (group.name.clone(), group))
             .collect();
+        let mut unstarted = Vec::new();
         for row in rows {
             let mut entry = self.entry_of(row);
             let name = entry.name().clone();
+            // Others of it run and these never did: a daemon died while it scaled up.
+            let scaling = entry.row.desired == Desired::Online
+                && saved
+                    .iter()
+                    .any(|(id, saved)| id.process == name && saved.state.has_process());
             // What runs is taken over, also beyond the wanted number: it must not be lost.
             let last = saved
                 .keys()
@@ -110,12 +117,17 @@ impl RegistryHandle {
             for index in 0..entry.count().max(last) {
                 let id = InstanceId::new(name.clone(), index);
                 let saved = saved.remove(&id).unwrap_or_default();
-                entry.handles.push(InstanceHandle::start(
+                let never_ran = saved.counters.generation == 0;
+                let handle = InstanceHandle::start(
                     id,
                     Arc::clone(&entry.spec),
                     saved,
                     self.context().clone(),
-                ));
+                );
+                if scaling && never_ran {
+                    unstarted.push(handle.clone());
+                }
+                entry.handles.push(handle);
             }
             inner.processes.push(entry);
         }
@@ -126,6 +138,12 @@ impl RegistryHandle {
                 error!(process = %id.process, instance = id.index, "A recorded instance belongs to no process.");
             }
         }
+        self.context().tasks.spawn("finish scaling", async move {
+            for handle in unstarted {
+                // Whether it comes up is its own affair.
+                let _ = handle.order(Input::Start, "system").await;
+            }
+        });
         info!(processes = count, "The registry is up.");
         self.bump();
     }
