@@ -477,11 +477,10 @@ impl OsLauncher {
         // Whoever started the guard may have been a managed process itself.
         let guard = guard_link::parent_guard().map(|guard| guard.pid());
         let ours = rustix::process::getpid().as_raw_nonzero().get();
-        let stray = |stat: &proc_scan::Stat| {
+        let stray = |(stat, mark): &(proc_scan::Stat, proc_scan::Mark)| {
             if stat.is_zombie() || stat.pid == ours || Some(stat.pid) == guard {
                 return None;
             }
-            let mark = proc_scan::mark(stat.pid, self.paths.home())?;
             if !mark.is_of(instance) || Some(mark.generation) == counted {
                 return None;
             }
@@ -493,7 +492,8 @@ impl OsLauncher {
             self.kept(&process)?.set_run(instance, mark.generation);
             Some((mark.generation, process))
         };
-        proc_scan::all().values().filter_map(stray).collect()
+        let all = proc_scan::marked_shared(self.paths.home());
+        all.iter().filter_map(stray).collect()
     }
 }
 
