@@ -115,19 +115,30 @@ pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> Vec<Stat> {
     found
 }
 
+/// What an earlier walk found out about a process.
+#[derive(Clone, Copy)]
+struct Known {
+    belongs: bool,
+    /// For whatever is below it, too. Else it is what the marks above say, and a process
+    /// below may carry a mark of its own: the guard carries none, its children do.
+    proven: bool,
+}
+
 fn belongs(
     run: &Run,
     kin: &BTreeSet<Key>,
     all: &HashMap<i32, Stat>,
-    known: &mut HashMap<i32, bool>,
+    known: &mut HashMap<i32, Known>,
     pid: i32,
 ) -> bool {
     let mut line = Vec::new();
     let mut at = pid;
+    let mut above = false;
     // Some(answer) holds for the whole line; None: nobody on it is known, so ask the marks.
     let answer = loop {
-        if let Some(answer) = known.get(&at) {
-            break Some(*answer);
+        if let Some(known) = known.get(&at) {
+            above = known.belongs;
+            break known.proven.then_some(known.belongs);
         }
         let Some(stat) = all.get(&at) else { break None };
         if stat.key() == run.leader {
@@ -154,7 +165,7 @@ fn belongs(
         line.push(at);
         at = stat.parent;
     };
-    let mut verdict = answer.unwrap_or(false);
+    let mut verdict = answer.unwrap_or(above);
     for at in line.into_iter().rev() {
         if answer.is_none()
             && let Some(mark) = proc_scan::mark(at, &run.home)
@@ -166,7 +177,11 @@ fn belongs(
                     .is_some_and(|newest| mark.generation <= newest)
                 && !run.generations.except.contains(&mark.generation);
         }
-        known.insert(at, verdict);
+        let known_now = Known {
+            belongs: verdict,
+            proven: answer.is_some(),
+        };
+        known.insert(at, known_now);
     }
     verdict
 }
