@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, kill};
+use crate::rig::{Rig, kill, lives, until};
 
 /// All that a supervisor does, done once.
 fn supervises(rig: &Rig) {
@@ -82,6 +82,7 @@ fn the_first_command_may_ask_the_brain() {
     rig.ok(&["brain", "status"]);
     let daemon = rig.daemon();
     kill(daemon, Signal::KILL);
+    until("it is gone", || !lives(daemon));
     rig.ok(&["brain", "playbooks"]);
     assert_ne!(rig.daemon(), daemon);
 }
