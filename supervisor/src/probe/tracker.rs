@@ -1,11 +1,13 @@
 //! What the attempts of one probe mean. Pure: no I/O and no clock.
 //!
+//! ```text
 //!              `success_threshold` passes in a row
 //!   pending ──────────────────────────────────────► pass ◄──┐
 //!      │                                             │      │ recovered
 //!      └────────► fail ◄─────────────────────────────┘      │
 //!                  └────────────────────────────────────────┘
 //!          `retries` failures in a row
+//! ```
 //!
 //! Times are counted from the start of the run, so that a corrected system clock changes no
 //! verdict. Failures within `start_period` do not count. Before the first verdict attempts come
