@@ -234,10 +234,15 @@ impl Daemon {
             .map_err(cannot("start to read logs"))?;
         let bus = Bus::new();
         let sampler = Sampler::start(&tasks, &clock);
+        let launcher = if settings.current().daemon.control_groups {
+            OsLauncher::new(paths.clone(), clock.clone())
+        } else {
+            OsLauncher::without_cgroups(paths.clone(), clock.clone())
+        };
         let registry = RegistryHandle::open(
             Foundation {
                 clock: clock.clone(),
-                launcher: Arc::new(OsLauncher::new(paths.clone(), clock.clone())),
+                launcher: Arc::new(launcher),
                 store: store.clone(),
                 ingest: ingest.clone(),
                 sampler: sampler.clone(),
