@@ -17,6 +17,7 @@ mod line;
 mod names;
 mod query;
 mod reader;
+pub mod record;
 mod scan;
 mod segment;
 mod stream;
@@ -34,6 +35,7 @@ use crate::paths::Stream;
 pub use follow::Follower;
 pub use ingest::Ingest;
 pub use query::query;
+pub use record::{Level, Record};
 pub use segment::Limits;
 
 /// Why kept lines cannot be shown.
