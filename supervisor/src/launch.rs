@@ -33,9 +33,9 @@ pub struct SpawnOrder {
     pub user: Option<String>,
     /// Group to become.
     pub group: Option<String>,
-    /// FIFO that becomes standard output; it is made here if it does not exist.
+    /// FIFO or file that becomes standard output; it is made here if it does not exist.
     pub stdout: PathBuf,
-    /// FIFO that becomes standard error.
+    /// FIFO or file that becomes standard error.
     pub stderr: PathBuf,
 }
 
@@ -86,10 +86,10 @@ pub enum SpawnError {
         /// What the system said.
         error: String,
     },
-    /// A FIFO could not be made or opened.
-    #[error("cannot open the output FIFO {path}: {error}")]
+    /// A FIFO or file for its output could not be made or opened.
+    #[error("cannot open {path} for its output: {error}")]
     Output {
-        /// The FIFO.
+        /// The FIFO or file.
         path: PathBuf,
         /// What the system said.
         error: String,

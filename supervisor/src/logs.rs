@@ -20,6 +20,7 @@ mod reader;
 pub mod record;
 mod scan;
 mod segment;
+mod spool;
 mod stream;
 mod worker;
 

@@ -7,6 +7,17 @@ use crate::ids::{Generation, InstanceId};
 /// Longest path of a Unix socket on Linux: `sun_path` is 108 bytes with its NUL.
 pub const MAX_SOCKET_PATH: usize = 107;
 
+/// How the name of an output file ends; a FIFO's has no such end.
+const SPOOL: &str = ".spool";
+
+/// Is this the name of an output file, and not of a FIFO? The name says it, so that whoever
+/// takes over a run needs to know nothing else.
+pub(crate) fn is_spool(path: &Path) -> bool {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .ends_with(SPOOL.as_bytes())
+}
+
 /// The state directory and all names in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -171,6 +182,23 @@ impl Paths {
             "{process}-{index}.{generation}.{}",
             stream.as_str()
         ))
+    }
+
+    /// The file that a run writes one of its streams to when its output is a file.
+    pub fn spool(&self, instance: &InstanceId, generation: Generation, stream: Stream) -> PathBuf {
+        let mut name = self.fifo(instance, generation, stream).into_os_string();
+        name.push(SPOOL);
+        name.into()
+    }
+
+    /// Where a run that has begun writes one of its streams, whatever its definition says now.
+    pub fn output(&self, instance: &InstanceId, generation: Generation, stream: Stream) -> PathBuf {
+        let spool = self.spool(instance, generation, stream);
+        if spool.exists() {
+            spool
+        } else {
+            self.fifo(instance, generation, stream)
+        }
     }
 
     /// Locked by the guard while it lives.

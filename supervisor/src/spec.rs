@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{
     AutonomyLimit, Autorestart, CodePattern, EnvFile, EnvPriority, EnvValue, ExpectedCode, Health,
-    HttpProbe, Instances, Limits, OnFail, PortText, ProcessConfig, ScriptProbe, Signal, TcpProbe,
-    Watch, defaults,
+    HttpProbe, Instances, Limits, OnFail, Output, PortText, ProcessConfig, ScriptProbe, Signal,
+    TcpProbe, Watch, defaults,
 };
 pub use forms::{MAX_INSTANCES, SignalError};
 

@@ -30,6 +30,7 @@ mod process;
 mod reap;
 mod script;
 mod spawn;
+mod spool;
 pub(crate) mod tree;
 mod users;
 
@@ -44,7 +45,10 @@ pub use ports::port_holder;
 pub use process::boot_id;
 pub(crate) use reap::collect_strays;
 pub use reap::set_subreaper;
-pub use script::{ScriptOutcome, run_script};
+pub use script::{Script, ScriptOutcome, run_script};
+pub(crate) use spool::{
+    give_back as give_back_spool, has_writer as spool_has_writer, open_to_read as open_spool,
+};
 
 /// Makes the FIFO of a stream (0600) if it is not there.
 ///

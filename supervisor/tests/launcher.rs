@@ -208,7 +208,7 @@ async fn spawn_errors_are_exact() {
     let (_, text) = bench.failure(order).await;
     assert_eq!(
         text,
-        format!("cannot open the output FIFO {plain}: it is not a FIFO")
+        format!("cannot open {plain} for its output: it is not a FIFO")
     );
 
     let mut order = bench.shell(1, "true");

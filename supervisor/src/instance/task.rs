@@ -1,6 +1,7 @@
 //! The loop: choose one input, ask the machine, record, perform, publish.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use crate::launch::{Found, Scope, SpawnError, SpawnOrder};
 use crate::machine::{self, Effect, IllegalInput, Input, Rules};
 use crate::paths::Stream;
 use crate::probe::ProbeEvent;
-use crate::spec::{OnFail, ProcessSpec, Signal};
+use crate::spec::{OnFail, Output, ProcessSpec, Signal};
 use crate::state::{ExitStatus, Hold, Run, Saved, State};
 use crate::store::Batch;
 
@@ -423,10 +424,11 @@ impl InstanceTask {
             limits: self.spec.config.limits,
             user: self.spec.config.user.clone(),
             group: self.spec.config.group.clone(),
-            stdout: self.context.paths.fifo(&self.id, generation, Stream::Out),
-            stderr: self.context.paths.fifo(&self.id, generation, Stream::Err),
+            stdout: self.new_output(generation, Stream::Out),
+            stderr: self.new_output(generation, Stream::Err),
         };
-        if let Some(error) = self.attach(generation).await {
+        let outputs = [order.stdout.clone(), order.stderr.clone()];
+        if let Some(error) = self.attach_to(generation, outputs).await {
             return self.spawn_failed(error);
         }
         match self.context.launcher.spawn(order).await {
@@ -450,17 +452,36 @@ impl InstanceTask {
         Input::SpawnFailed(error)
     }
 
+    /// Where a run that is about to begin writes a stream.
+    fn new_output(&self, generation: Generation, stream: Stream) -> PathBuf {
+        let paths = &self.context.paths;
+        match self.spec.config.output {
+            Output::Pipe => paths.fifo(&self.id, generation, stream),
+            Output::File => paths.spool(&self.id, generation, stream),
+        }
+    }
+
+    /// Reads again what a run that has begun prints.
     async fn attach(&mut self, generation: Generation) -> Option<SpawnError> {
-        let one = async |stream| {
-            let path = self.context.paths.fifo(&self.id, generation, stream);
-            let capture = &self.context.capture;
-            let attached = capture.attach(&self.id, generation, stream, &path).await;
+        let paths = &self.context.paths;
+        let outputs = Stream::BOTH.map(|stream| paths.output(&self.id, generation, stream));
+        self.attach_to(generation, outputs).await
+    }
+
+    async fn attach_to(
+        &mut self,
+        generation: Generation,
+        [out, err]: [PathBuf; 2],
+    ) -> Option<SpawnError> {
+        let (capture, id) = (&self.context.capture, &self.id);
+        let one = async |stream, path: PathBuf| {
+            let attached = capture.attach(id, generation, stream, &path).await;
             attached.err().map(|error| SpawnError::Output {
                 path,
                 error: error.to_string(),
             })
         };
-        let (out, err) = tokio::join!(one(Stream::Out), one(Stream::Err));
+        let (out, err) = tokio::join!(one(Stream::Out, out), one(Stream::Err, err));
         out.or(err)
     }
 

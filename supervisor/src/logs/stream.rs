@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::backlog::{Backlog, reason};
 use super::counter::Counter;
 use super::segment::{Limits, Sequence, Writer};
+use super::spool::Spool;
 use crate::ids::{Generation, InstanceId};
 use crate::paths::Stream;
 
@@ -26,13 +27,15 @@ const MEMORY_OF_ALL: usize = 64 << 20;
 
 pub(super) type Key = (InstanceId, Stream);
 
-/// One FIFO.
+/// One FIFO, or file in its place.
 #[derive(Debug)]
 pub(super) struct Capture {
     pub(super) fifo: OwnedFd,
     pub(super) path: PathBuf,
     pub(super) key: Key,
     pub(super) generation: Generation,
+    /// Of output that goes through a file.
+    pub(super) spool: Option<Spool>,
     grown: bool,
 }
 
@@ -75,12 +78,47 @@ impl Capture {
             path,
             key,
             generation,
+            spool: None,
             grown: false,
+        }
+    }
+
+    /// Opens what the path names, and makes it if it is not there.
+    pub(super) fn open(path: PathBuf, key: Key, generation: Generation) -> io::Result<Self> {
+        if !crate::paths::is_spool(&path) {
+            return Ok(Self::new(open_fifo(&path)?, path, key, generation));
+        }
+        let (file, spool) = Spool::open(&path)?;
+        let spool = Some(spool);
+        let capture = Self::new(file, path, key, generation);
+        Ok(Self { spool, ..capture })
+    }
+
+    /// Deletes what carried the output.
+    pub(super) fn delete(&self) {
+        if self.spool.is_some() {
+            super::spool::delete(&self.path);
+        } else {
+            let _ = std::fs::remove_file(&self.path);
+            crate::sys::release_output(&self.path);
+        }
+    }
+
+    /// Nothing is there to be read: is it over?
+    fn at_end(&mut self) -> Moved {
+        let file = &self.fifo;
+        match self.spool.as_mut().is_none_or(|spool| spool.is_over(file)) {
+            true => Moved::Ended,
+            false => Moved::Nothing,
         }
     }
 
     /// A program had it open and none has now.
     pub(super) fn hung_up(&self) -> bool {
+        if self.spool.is_some() {
+            // Its end is known from its writers, not from the file.
+            return true;
+        }
         let mut fds = [PollFd::new(&self.fifo, PollFlags::IN)];
         let zero = timespec(Duration::ZERO);
         rustix::event::poll(&mut fds, Some(&zero)).is_ok()
@@ -155,9 +193,13 @@ impl Target {
         now_ms: i64,
         at: &mut Surroundings<'_>,
     ) -> Moved {
+        if self.backlog.is_some() && capture.spool.is_some() {
+            // It is in a file already and can wait there.
+            return Moved::Nothing;
+        }
         at.buffer.resize(DEFAULT_PIPE, 0);
         let bytes = match rustix::io::read(&capture.fifo, &mut at.buffer[..]) {
-            Ok(0) => return Moved::Ended,
+            Ok(0) => return capture.at_end(),
             Ok(bytes) => bytes,
             Err(_) => return Moved::Nothing,
         };
@@ -182,6 +224,9 @@ impl Target {
             let own = at.limits.memory.saturating_sub(backlog.size());
             let room = own.min(MEMORY_OF_ALL.saturating_sub(at.held));
             backlog.push(rest, now_ms, generation, room);
+        }
+        if let Some(spool) = &mut capture.spool {
+            spool.advance(&capture.path, bytes as u64);
         }
         Moved::Bytes(bytes)
     }

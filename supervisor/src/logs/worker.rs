@@ -4,6 +4,8 @@
 //! so that a flood in one stream does not starve another. A stream that is written to all the
 //! time in small pieces is looked at each millisecond, not at each write: that makes moves
 //! bigger and leaves the processor to the programs.
+//!
+//! It is above 500 lines since everything in it works on the one table of streams.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,7 +25,8 @@ use super::ingest::{Command, Shared, lock};
 use super::names::{Names, streams_in};
 use super::reader::PARTIAL_AFTER_MS;
 use super::segment::{Limits, Sequence, Writer};
-use super::stream::{Capture, Key, Moved, Surroundings, Target, open_fifo, timespec};
+use super::spool::{News, Watches};
+use super::stream::{Capture, Key, Moved, Surroundings, Target, timespec};
 use crate::clock::Clock;
 use crate::ids::{Generation, InstanceId};
 use crate::paths::Stream;
@@ -39,6 +42,10 @@ const REST_AFTER: Duration = Duration::from_secs(5);
 const PARTIAL_AFTER: Duration = Duration::from_millis(PARTIAL_AFTER_MS as u64);
 /// The token of the eventfd.
 const WAKE: u64 = 0;
+/// The token of inotify, for output that goes through files.
+const NEWS: u64 = u64::MAX;
+/// How much of one file is copied before others have their turn.
+const FILE_TURN: usize = 4 << 20;
 
 type Run = (InstanceId, Generation);
 
@@ -53,6 +60,9 @@ pub(super) struct Worker {
     /// How many streams of a run are open.
     runs: HashMap<Run, u32>,
     waiters: HashMap<Run, Vec<oneshot::Sender<()>>>,
+    watches: Watches,
+    /// Files of which more is there than was copied in their turn.
+    unread: Vec<u64>,
     sequence: Sequence,
     next_token: u64,
     buffer: Vec<u8>,
@@ -93,6 +103,8 @@ impl Worker {
             targets: HashMap::new(),
             runs: HashMap::new(),
             waiters: HashMap::new(),
+            watches: Watches::default(),
+            unread: Vec::new(),
             sequence: Sequence::default(),
             next_token: WAKE + 1,
             buffer: Vec::new(),
@@ -147,11 +159,17 @@ impl Worker {
                 let (token, flags) = (event.data.u64(), event.flags);
                 if token == WAKE {
                     woken = true;
+                } else if token == NEWS {
+                    self.read_news();
                 } else {
                     let bytes = self.pump(token, flags, now_ms);
                     moved += bytes;
                     biggest = biggest.max(bytes);
                 }
+            }
+            for token in std::mem::take(&mut self.unread) {
+                moved += self.pump_file(token, now_ms);
+                biggest = biggest.max(SMALL);
             }
             self.unseen |= moved > 0;
             if woken && !self.commands(now_ms) {
@@ -190,9 +208,11 @@ impl Worker {
         let tick = self
             .busy
             .then(|| RETRY_EVERY.saturating_sub(passed(self.last_tick)));
+        let unread = (!self.unread.is_empty()).then_some(PACE);
         // Never zero, or a deadline a little ahead would be a busy loop.
         grew.into_iter()
             .chain(tick)
+            .chain(unread)
             .min()
             .map(|wait| wait.max(PACE))
     }
@@ -225,8 +245,45 @@ impl Worker {
         }
     }
 
+    /// Learns which files have more to read, or have lost their last writer.
+    fn read_news(&mut self) {
+        for News { token, closed } in self.watches.news() {
+            let capture = self.captures.get_mut(&token);
+            if let Some(spool) = capture.and_then(|capture| capture.spool.as_mut()) {
+                spool.opened |= closed;
+                if !self.unread.contains(&token) {
+                    self.unread.push(token);
+                }
+            }
+        }
+    }
+
+    /// Copies what a file has, up to its turn. Returns how many bytes.
+    fn pump_file(&mut self, token: u64, now_ms: i64) -> usize {
+        let mut copied = 0;
+        while copied < FILE_TURN {
+            match self.copy(token, now_ms) {
+                Moved::Bytes(bytes) => copied += bytes,
+                Moved::Nothing => return copied,
+                Moved::Ended => {
+                    self.end(token, now_ms);
+                    return copied;
+                }
+            }
+        }
+        self.unread.push(token);
+        copied
+    }
+
     /// Moves what is there, without a needless record when nothing is.
     fn step(&mut self, token: u64, now_ms: i64) -> Moved {
+        if self
+            .captures
+            .get(&token)
+            .is_some_and(|capture| capture.spool.is_some())
+        {
+            return self.copy(token, now_ms);
+        }
         let waiting = self
             .captures
             .get(&token)
@@ -287,8 +344,8 @@ impl Worker {
         };
         // The kernel forgets a closed descriptor by itself; an error here changes nothing.
         let _ = epoll::delete(&self.epoll, &capture.fifo);
-        let _ = std::fs::remove_file(&capture.path);
-        crate::sys::release_output(&capture.path);
+        self.watches.remove(token);
+        capture.delete();
         if let Some(target) = self.targets.get_mut(&capture.key) {
             target.captures -= 1;
             if target.backlog.is_none() {
@@ -386,6 +443,12 @@ impl Worker {
         if !recovered.is_empty() || was_degraded {
             self.unseen |= !recovered.is_empty();
             self.report();
+            // Files have waited for that, too.
+            let waiting = self
+                .captures
+                .iter()
+                .filter(|(_, capture)| capture.spool.is_some() && recovered.contains(&capture.key));
+            self.unread.extend(waiting.map(|(token, _)| *token));
             for key in recovered {
                 self.drop_if_idle(&key);
             }
@@ -471,7 +534,7 @@ impl Worker {
         if known {
             return Ok(());
         }
-        let fifo = open_fifo(&path)?;
+        let capture = Capture::open(path, key.clone(), generation)?;
         if !self.targets.contains_key(&key) {
             let names = Names::new(&self.folder, &key.0, key.1);
             let opened = self.limits.check();
@@ -492,8 +555,7 @@ impl Worker {
         }
         let token = self.next_token;
         self.next_token += 1;
-        let data = epoll::EventData::new_u64(token);
-        epoll::add(&self.epoll, &fifo, data, epoll::EventFlags::IN)?;
+        self.listen(&capture, token)?;
         if let Some(target) = self.targets.get_mut(&key) {
             target.captures += 1;
             let started = target.writer.start_run(
@@ -509,8 +571,26 @@ impl Worker {
         }
         self.busy = true;
         *self.runs.entry((key.0.clone(), generation)).or_default() += 1;
-        let capture = Capture::new(fifo, path, key, generation);
         self.captures.insert(token, capture);
+        Ok(())
+    }
+
+    /// Has the kernel tell of what comes.
+    fn listen(&mut self, capture: &Capture, token: u64) -> io::Result<()> {
+        let add = |fd: &OwnedFd, token| {
+            let data = epoll::EventData::new_u64(token);
+            epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN)
+        };
+        let Some(spool) = &capture.spool else {
+            return Ok(add(&capture.fifo, token)?);
+        };
+        if let Some(inotify) = self.watches.add(&capture.path, token)? {
+            add(inotify, NEWS)?;
+        }
+        if spool.opened {
+            // Written while nobody read.
+            self.unread.push(token);
+        }
         Ok(())
     }
 
@@ -524,6 +604,10 @@ impl Worker {
             .map(|(token, _)| *token)
             .collect();
         for token in tokens {
+            let capture = self.captures.get_mut(&token);
+            if let Some(spool) = capture.and_then(|capture| capture.spool.as_mut()) {
+                spool.opened = true;
+            }
             if matches!(self.empty(token, now_ms), Moved::Ended) {
                 self.end(token, now_ms);
             }
@@ -554,14 +638,14 @@ impl Worker {
     }
 
     fn remove(&mut self, instance: &InstanceId) -> io::Result<()> {
-        let epoll = &self.epoll;
-        self.captures.retain(|_, capture| {
+        let (epoll, watches) = (&self.epoll, &mut self.watches);
+        self.captures.retain(|token, capture| {
             let keep = capture.key.0 != *instance;
             if !keep {
                 // Closing it takes it off the list in any case.
                 let _ = epoll::delete(epoll, &capture.fifo);
-                let _ = std::fs::remove_file(&capture.path);
-                crate::sys::release_output(&capture.path);
+                watches.remove(*token);
+                capture.delete();
             }
             keep
         });

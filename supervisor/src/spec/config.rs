@@ -100,6 +100,12 @@ pub struct ProcessConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-form" = "time"))]
     pub log_date_format: Option<String>,
+    /// How its output reaches the log: through a `"pipe"` (default), or through a `"file"` for a
+    /// program that must never wait for a reader. A file has two prices: a program that truncates
+    /// it (`echo x > /dev/stdout` in a shell) loses what was not read yet, and a daemon that is
+    /// killed while it copies may keep the same lines twice.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub output: Output,
     /// Processes that must be online before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
@@ -170,6 +176,17 @@ pub enum EnvPriority {
     Os,
     /// The table.
     Config,
+}
+
+/// What carries a program's output to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// A FIFO of up to 1 MiB. A program that fills it waits until it is read.
+    #[default]
+    Pipe,
+    /// A file under `run/`. Nothing makes the program wait but the disk.
+    File,
 }
 
 /// The key `autorestart`.

@@ -18,7 +18,7 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
-use super::{fifo, guard_link, kernel, proc_scan, process, reap, users};
+use super::{fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
 use crate::clock::Clock;
 use crate::ids::{Generation, InstanceId};
 use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
@@ -280,8 +280,13 @@ impl OsLauncher {
         let identity = users::identity(user.as_deref(), group.as_deref())?;
         let owner = identity.as_ref().and_then(|identity| identity.uid);
         let open = |path: &std::path::PathBuf| {
-            let opened = fifo::open_for_child(path, owner);
-            guard_link::hold_output(path);
+            let opened = if crate::paths::is_spool(path) {
+                spool::open_for_child(path, owner)
+            } else {
+                let opened = fifo::open_for_child(path, owner);
+                guard_link::hold_output(path);
+                opened
+            };
             opened.map_err(|error| SpawnError::Output {
                 path: path.clone(),
                 error: spawn::plain(&error),

@@ -1,0 +1,238 @@
+//! Output that goes through a file: what was read of it, and who tells of more.
+//!
+//! ```text
+//!   program ──append──► spool ──copy──► segment
+//!                         │ inotify: more, or the last writer has closed it
+//! ```
+//!
+//! A file is never ready or over in the sense of epoll, so inotify tells of both. How far it
+//! was read stands in a small file beside it, for the daemon that comes next: one that is
+//! killed between a copy and that note copies the same bytes again.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::SeekFrom;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
+use crate::sys;
+
+/// How much is read before its room is given back.
+const GIVE_BACK: u64 = 1 << 20;
+
+/// How far one file was read.
+#[derive(Debug)]
+pub(super) struct Spool {
+    /// Holds the offset, eight bytes.
+    note: File,
+    read: u64,
+    given_back: u64,
+    /// A program had it open, so that its having none now means the end.
+    pub(super) opened: bool,
+}
+
+impl Spool {
+    /// Opens a file where it was left.
+    pub(super) fn open(path: &Path) -> io::Result<(OwnedFd, Self)> {
+        let resumed = path.exists();
+        let file = sys::open_spool(path)?;
+        let note = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(note_path(path))?;
+        let mut bytes = [0; 8];
+        let read = match note.read_exact_at(&mut bytes, 0) {
+            Ok(()) if resumed => u64::from_le_bytes(bytes),
+            _ => 0,
+        };
+        rustix::fs::seek(&file, SeekFrom::Start(read))?;
+        let spool = Self {
+            note,
+            read,
+            given_back: 0,
+            opened: resumed,
+        };
+        Ok((file, spool))
+    }
+
+    /// These bytes are in the log.
+    pub(super) fn advance(&mut self, path: &Path, bytes: u64) {
+        self.read += bytes;
+        self.opened = true;
+        // Without the note the next daemon copies more than it needs to; nothing is lost.
+        let _ = self.note.write_all_at(&self.read.to_le_bytes(), 0);
+        if self.read - self.given_back >= GIVE_BACK {
+            self.given_back = self.read;
+            // A file system without holes keeps it all until the run ends.
+            let _ = sys::give_back_spool(path, self.read);
+        }
+    }
+
+    /// Nothing is left to read. True when nobody can write any more.
+    pub(super) fn is_over(&mut self, file: &OwnedFd) -> bool {
+        let size = rustix::fs::fstat(file).map_or(0, |stat| stat.st_size.unsigned_abs());
+        if size < self.read {
+            // The program has truncated it and appends from the start.
+            (self.read, self.given_back) = (0, 0);
+            let _ = self.note.write_all_at(&0u64.to_le_bytes(), 0);
+            return rustix::fs::seek(file, SeekFrom::Start(0)).is_err();
+        }
+        self.opened && !sys::spool_has_writer(file.as_fd())
+    }
+}
+
+/// Deletes a file and what belongs to it.
+pub(super) fn delete(path: &Path) {
+    // Whoever tidied up before us did the same.
+    let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_file(note_path(path));
+}
+
+fn note_path(path: &Path) -> PathBuf {
+    path.with_extension("read")
+}
+
+/// What happened to a file.
+pub(super) struct News {
+    pub(super) token: u64,
+    /// Somebody who could write has closed it.
+    pub(super) closed: bool,
+}
+
+/// Tells which files have news. Made when the first one is watched.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    inotify: Option<OwnedFd>,
+    tokens: HashMap<i32, u64>,
+}
+
+impl Watches {
+    /// Watches a file. A new descriptor is handed out to be polled.
+    pub(super) fn add(&mut self, path: &Path, token: u64) -> io::Result<Option<&OwnedFd>> {
+        let fresh = self.inotify.is_none();
+        if fresh {
+            self.inotify = Some(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?);
+        }
+        let Some(inotify) = &self.inotify else {
+            return Ok(None);
+        };
+        let flags = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
+        let watch = inotify::add_watch(inotify, path, flags)?;
+        self.tokens.insert(watch, token);
+        Ok(self.inotify.as_ref().filter(|_| fresh))
+    }
+
+    /// Stops watching.
+    pub(super) fn remove(&mut self, token: u64) {
+        let watch = self.tokens.iter().find(|(_, other)| **other == token);
+        if let (Some(inotify), Some(watch)) = (&self.inotify, watch.map(|(watch, _)| *watch)) {
+            // The kernel has removed it with the file.
+            let _ = inotify::remove_watch(inotify, watch);
+            self.tokens.remove(&watch);
+        }
+    }
+
+    /// What happened since it was asked last; everything, when the kernel lost count.
+    pub(super) fn news(&mut self) -> Vec<News> {
+        let Some(inotify) = &self.inotify else {
+            return Vec::new();
+        };
+        let mut closed: HashMap<u64, bool> = HashMap::new();
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(inotify, &mut buffer);
+        while let Ok(event) = reader.next() {
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                closed.extend(self.tokens.values().map(|token| (*token, true)));
+            }
+            if let Some(token) = self.tokens.get(&event.wd()) {
+                *closed.entry(*token).or_default() |=
+                    event.events().contains(ReadFlags::CLOSE_WRITE);
+            }
+        }
+        closed
+            .into_iter()
+            .map(|(token, closed)| News { token, closed })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::ids::InstanceId;
+    use crate::logs::Ingest;
+    use crate::paths::{Paths, Stream};
+
+    /// A program appends while no daemon is there and ends; the next daemon keeps it all once,
+    /// and leaves no file behind.
+    #[tokio::test]
+    async fn what_is_appended_while_nobody_reads_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::new(home.path()).unwrap();
+        paths.create().unwrap();
+        let api = InstanceId::new("api".parse().unwrap(), 0);
+        let spool = paths.spool(&api, 1, Stream::Out);
+        let start = || Ingest::start(&paths, &Clock::system()).unwrap();
+        let attach = async |ingest: &Ingest| {
+            let path = paths.output(&api, 1, Stream::Out);
+            ingest.attach(&api, 1, Stream::Out, &path).await
+        };
+        let first = start();
+        first.attach(&api, 1, Stream::Out, &spool).await.unwrap();
+        let mut program = File::options().append(true).open(&spool).unwrap();
+        let mut expected = String::new();
+        let mut print = |program: &mut File, from: u32| {
+            let text: String = (from..from + 300_000).map(|n| format!("{n}\n")).collect();
+            program.write_all(text.as_bytes()).unwrap();
+            expected += &text;
+        };
+        print(&mut program, 0);
+        let mut grew = first.grew();
+        while first.bytes(&api) < spool.metadata().unwrap().len() {
+            grew.changed().await.unwrap();
+        }
+        drop(first);
+        print(&mut program, 300_000);
+        drop(program);
+
+        let second = start();
+        attach(&second).await.unwrap();
+        second.drained(&api, 1, Duration::from_secs(60)).await;
+        let kept = std::fs::read_to_string(paths.segment(&api, Stream::Out)).unwrap();
+        assert!(
+            kept == expected,
+            "{} of {} bytes",
+            kept.len(),
+            expected.len()
+        );
+        assert_eq!(std::fs::read_dir(paths.run()).unwrap().count(), 0);
+    }
+
+    /// What the program cuts off starts again from its beginning.
+    #[tokio::test]
+    async fn a_truncated_file_is_read_from_its_start() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("api-0.1.out.spool");
+        let (file, mut spool) = Spool::open(&path).unwrap();
+        std::fs::write(&path, "old\n").unwrap();
+        rustix::fs::seek(&file, SeekFrom::Start(4)).unwrap();
+        spool.advance(&path, 4);
+        std::fs::write(&path, "n\n").unwrap();
+        assert!(!spool.is_over(&file));
+        let mut bytes = [0; 8];
+        assert_eq!(rustix::io::read(&file, &mut bytes).unwrap(), 2);
+        spool.advance(&path, 2);
+        assert!(spool.is_over(&file));
+    }
+}
