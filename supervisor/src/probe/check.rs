@@ -12,6 +12,7 @@ use crate::config::expand_for_instance;
 use crate::ids::InstanceId;
 use crate::os_text::OsText;
 use crate::spec::ProcessSpec;
+use crate::sys::Script;
 
 /// The keys that all kinds of probe have in common.
 macro_rules! rules {
@@ -67,11 +68,13 @@ pub(super) fn checks(
         checks.push((Check::Tcp(check), rules!("tcp", tcp)));
     }
     if let Some(script) = &health.script {
-        let check = ScriptCheck {
+        let check = ScriptCheck(Script {
             command: expand(&script.command),
             cwd: spec.cwd.clone(),
             env: env.clone(),
-        };
+            user: spec.config.user.clone(),
+            group: spec.config.group.clone(),
+        });
         checks.push((Check::Script(check), rules!("script", script)));
     }
     checks

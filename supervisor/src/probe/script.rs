@@ -1,28 +1,21 @@
-//! Runs a command in the folder and environment of the process; exit 0 passes.
+//! Runs a command in the folder and environment of the process, as its user; exit 0 passes.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::http::head;
 use super::tracker::Outcome;
-use crate::os_text::OsText;
 use crate::spec::Signal;
 use crate::state::ExitStatus;
-use crate::sys::run_script;
+use crate::sys::{Script, run_script};
 
 #[derive(Debug)]
-pub(super) struct ScriptCheck {
-    pub(super) command: String,
-    pub(super) cwd: PathBuf,
-    pub(super) env: BTreeMap<String, OsText>,
-}
+pub(super) struct ScriptCheck(pub(super) Script);
 
 impl ScriptCheck {
     /// One run. It and everything it started in its group is killed after `timeout`, and
     /// also when this future is dropped.
     pub(super) async fn run(&self, timeout: Duration) -> Outcome {
-        let script = match run_script(&self.command, &self.cwd, &self.env, timeout).await {
+        let script = match run_script(&self.0, timeout).await {
             Ok(script) => script,
             Err(error) => return Outcome::fail(error.to_string()),
         };

@@ -350,7 +350,7 @@ pub struct TcpProbe {
     pub on_fail: OnFail,
 }
 
-/// Run a command in the process's folder and environment; exit 0 passes.
+/// Run a command in the process's folder and environment, as its user; exit 0 passes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptProbe {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -14,7 +14,7 @@ use tokio::net::unix::pipe;
 
 use super::image::Image;
 use super::spawn::{self, Plan};
-use super::{kernel, reap};
+use super::{kernel, reap, users};
 use crate::launch::SpawnError;
 use crate::os_text::OsText;
 use crate::spec::Limits;
@@ -34,23 +34,33 @@ pub struct ScriptOutcome {
     pub timed_out: bool,
 }
 
+/// A script with its surroundings.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Command line.
+    pub command: String,
+    /// Absolute working folder.
+    pub cwd: PathBuf,
+    /// The complete environment.
+    pub env: BTreeMap<String, OsText>,
+    /// User to become.
+    pub user: Option<String>,
+    /// Group to become.
+    pub group: Option<String>,
+}
+
 /// Runs `/bin/sh -c <command>` and waits for it, at most `timeout`. Dropping the future
 /// kills it.
 ///
 /// # Errors
 /// When it could not be started; a script that fails is not an error.
-pub async fn run_script(
-    command: &str,
-    cwd: &Path,
-    env: &BTreeMap<String, OsText>,
-    timeout: Duration,
-) -> Result<ScriptOutcome, SpawnError> {
+pub async fn run_script(script: &Script, timeout: Duration) -> Result<ScriptOutcome, SpawnError> {
     let going_down = |error: &dyn std::fmt::Display| SpawnError::System {
         stage: "fork".to_owned(),
         error: error.to_string(),
     };
-    let (command, cwd, env) = (command.to_owned(), cwd.to_owned(), env.clone());
-    let start = move || Running::start(&command, &cwd, env);
+    let script = script.clone();
+    let start = move || Running::start(script);
     let mut running = tokio::task::spawn_blocking(start)
         .await
         .map_err(|error| going_down(&error))??;
@@ -77,29 +87,33 @@ struct Running {
 }
 
 impl Running {
-    fn start(
-        command: &str,
-        cwd: &Path,
-        mut env: BTreeMap<String, OsText>,
-    ) -> Result<Self, SpawnError> {
+    fn start(script: Script) -> Result<Self, SpawnError> {
+        let Script {
+            command,
+            cwd,
+            mut env,
+            user,
+            group,
+        } = script;
         let failed = |error: std::io::Error| SpawnError::System {
             stage: "pipe".to_owned(),
             error: spawn::plain(&error),
         };
         env.remove(super::guard_link::REAP_FD);
-        let args = ["-c".to_owned(), command.to_owned()];
-        let image = Image::new("/bin/sh", &args, cwd, &env)?;
+        let args = ["-c".to_owned(), command];
+        let image = Image::new("/bin/sh", &args, &cwd, &env)?;
+        let identity = users::identity(user.as_deref(), group.as_deref())?;
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|error| failed(error.into()))?;
         rustix::io::ioctl_fionbio(&reader, true).map_err(|error| failed(error.into()))?;
         let plan = Plan {
             program: "/bin/sh".to_owned(),
             image,
-            cwd: cwd.to_owned(),
+            cwd,
             stdout: writer.try_clone().map_err(failed)?,
             stderr: writer,
             limits: Limits::default(),
-            identity: None,
+            identity,
             cgroup: None,
         };
         let output = pipe::Receiver::from_owned_fd(reader).map_err(failed)?;
@@ -168,10 +182,43 @@ mod tests {
     use super::*;
 
     async fn run(command: &str, timeout: Duration) -> ScriptOutcome {
-        let env = BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]);
-        run_script(command, Path::new("/"), &env, timeout)
-            .await
-            .expect("starts")
+        run_script(&script(command), timeout).await.expect("starts")
+    }
+
+    fn script(command: &str) -> Script {
+        Script {
+            command: command.to_owned(),
+            cwd: "/".into(),
+            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]),
+            user: None,
+            group: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn it_runs_as_who_it_is_told() {
+        let as_user = |user: &str| Script {
+            user: Some(user.to_owned()),
+            ..script("id -u; id -g")
+        };
+        let long = Duration::from_secs(20);
+        let refused = run_script(&as_user("nobody-here"), long).await;
+        let refused = refused.expect_err("there is no such user");
+        assert_eq!(
+            refused.to_string(),
+            "cannot run as `nobody-here`: no such user"
+        );
+        if !rustix::process::geteuid().is_root() {
+            let line = b"skipped: only root may run a script as somebody else\n";
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), line);
+            return;
+        }
+        let script = Script {
+            group: Some("4711".to_owned()),
+            ..as_user("4712")
+        };
+        let outcome = run_script(&script, long).await.expect("starts");
+        assert_eq!(outcome.output, "4712\n4711\n");
     }
 
     #[tokio::test]
