@@ -149,16 +149,39 @@ impl RegistryHandle {
 /// as `.1`, rename.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("toml.tmp");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    if path.exists() {
-        std::fs::rename(path, path.with_extension("toml.1"))?;
+    let write = || {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        if path.exists() {
+            std::fs::rename(path, path.with_extension("toml.1"))?;
+        }
+        std::fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // Half a file helps nobody, least of all on a full disk.
+        let _ = std::fs::remove_file(&temporary);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_former_file_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("temp folder");
+        let path = folder.path().join("dump.toml");
+        replace(&path, b"first").expect("writes");
+        // What is to be kept as `.1` cannot be: a folder is in its place.
+        std::fs::create_dir_all(folder.path().join("dump.toml.1/x")).expect("makes");
+        assert!(replace(&path, b"second").is_err());
+        assert_eq!(std::fs::read(&path).expect("reads"), b"first");
+        assert!(!folder.path().join("dump.toml.tmp").exists());
     }
-    std::fs::rename(&temporary, path)
 }
