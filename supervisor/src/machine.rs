@@ -57,6 +57,8 @@ pub enum Input {
         reason: Reason,
         /// SIGKILL at once.
         force: bool,
+        /// The file whose change is the reason.
+        path: Option<Box<str>>,
     },
     /// Stop if it runs, and stay down until somebody asks.
     Hold {
@@ -239,15 +241,30 @@ impl Machine<'_> {
             },
 
             // Stop, then run.
-            (State::Stopped, Input::Restart { reason, .. }) => self.start_again(reason),
+            (State::Stopped, Input::Restart { reason, path, .. }) => {
+                self.saved.changed_file = path;
+                self.start_again(reason);
+            }
             (
                 State::Starting { run } | State::Online { run, .. },
-                Input::Restart { reason, force },
+                Input::Restart {
+                    reason,
+                    force,
+                    path,
+                },
             ) => {
+                self.saved.changed_file = path;
                 self.close_breaker(reason);
                 self.stop(run, AfterStop::Start, reason, force, None);
             }
-            (stopping @ State::Stopping { .. }, Input::Restart { reason, force }) => {
+            (
+                stopping @ State::Stopping { .. },
+                Input::Restart {
+                    reason,
+                    force,
+                    path,
+                },
+            ) => {
                 // A shutdown is not turned into a restart by a schedule that fires meanwhile.
                 if !matches!(
                     stopping,
@@ -256,11 +273,12 @@ impl Machine<'_> {
                         ..
                     }
                 ) {
+                    self.saved.changed_file = path;
                     self.retarget(stopping, AfterStop::Start, reason);
                     self.press(force, None);
                 }
             }
-            (State::Errored { hold }, Input::Restart { reason, .. }) => match hold {
+            (State::Errored { hold }, Input::Restart { reason, path, .. }) => match hold {
                 Hold::Unkillable { .. } => return Err(illegal),
                 // A schedule or a changed file does not lift a hold: a person or a playbook does.
                 Hold::Held { .. } | Hold::Breaker | Hold::NoAutorestart if !lifts_hold(reason) => {}
@@ -270,6 +288,7 @@ impl Machine<'_> {
                 }
                 // The delay goes on where it was: it starts anew after a run that was stable.
                 Hold::Retrying { .. } => {
+                    self.saved.changed_file = path;
                     self.close_breaker(reason);
                     self.start_again(reason);
                 }

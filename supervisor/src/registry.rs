@@ -163,7 +163,16 @@ impl RegistryHandle {
                 reason,
                 force,
             } => self
-                .restart(actor, &target, update_env, reason, force)
+                .restart(
+                    actor,
+                    &target,
+                    orders::Restart {
+                        update_env,
+                        reason,
+                        force,
+                        path: None,
+                    },
+                )
                 .await
                 .map(Reply::Done),
             Command::Delete {

@@ -228,6 +228,9 @@ pub struct Saved {
     pub last_exit: Option<ExitStatus>,
     /// When the last run ended.
     pub last_exit_at: Option<Timestamp>,
+    /// The file whose change asked for the restart that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_file: Option<Box<str>>,
 }
 
 impl Default for Saved {
@@ -237,6 +240,7 @@ impl Default for Saved {
             counters: Counters::default(),
             last_exit: None,
             last_exit_at: None,
+            changed_file: None,
         }
     }
 }

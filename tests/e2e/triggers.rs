@@ -53,6 +53,8 @@ fn a_changed_file_restarts_the_process() {
     rig.until_other_pid("api", former);
     let restart = rig.event("api", "restart");
     assert_eq!(restart["reason"], "watch");
+    assert!(restart["path"].as_str().unwrap().ends_with("app.js"));
+    assert!(rig.ok(&["history", "api"]).contains("app.js"));
     let log = rig.ok(&["daemon", "logs"]);
     assert!(log.contains("app.js") && !log.contains("skip.js"), "{log}");
 }

@@ -53,10 +53,12 @@ impl Machine<'_> {
         if let Some(reason) = cause {
             self.saved.counters.restarts += 1;
             self.saved.counters.restarts_total += 1;
-            self.event(
-                EventKind::Restart,
-                json!({ "reason": reason.as_str(), "pid": pid, "generation": generation }),
-            );
+            let mut data =
+                json!({ "reason": reason.as_str(), "pid": pid, "generation": generation });
+            if let Some(path) = self.saved.changed_file.take() {
+                data["path"] = json!(path);
+            }
+            self.event(EventKind::Restart, data);
         }
         self.event(
             EventKind::Start,

@@ -115,10 +115,12 @@ fn all_inputs() -> Vec<Input> {
         Input::Restart {
             reason: Reason::Manual,
             force: false,
+            path: None,
         },
         Input::Restart {
             reason: Reason::Cron,
             force: false,
+            path: None,
         },
         Input::Hold {
             by: "p".into(),
@@ -379,11 +381,13 @@ fn a_schedule_does_not_lift_a_hold() {
     let cron = Input::Restart {
         reason: Reason::Cron,
         force: false,
+        path: None,
     };
     assert_eq!(step(&held, cron, &rules(), at(0)).expect("ignored").0, held);
     let manual = Input::Restart {
         reason: Reason::Manual,
         force: false,
+        path: None,
     };
     assert!(matches!(
         step(&held, manual, &rules(), at(0))
@@ -392,6 +396,94 @@ fn a_schedule_does_not_lift_a_hold() {
             .state,
         State::Spawning { .. }
     ));
+}
+
+#[test]
+fn a_changed_file_is_named_by_the_restart_it_caused_and_by_no_other() {
+    let online = State::Online {
+        run: run(),
+        since: at(0),
+    };
+    let watch = Input::Restart {
+        reason: Reason::Watch,
+        force: false,
+        path: Some("src/app.js".into()),
+    };
+    let mut saved = saved(online);
+    let mut told = Vec::new();
+    let inputs = [
+        watch,
+        Input::Exited(ExitStatus::Signal(15)),
+        Input::TreeGone,
+        Input::Spawned(process(8)),
+        Input::Exited(ExitStatus::Code(1)),
+        Input::Woken,
+        Input::Spawned(process(9)),
+    ];
+    for input in inputs {
+        let (next, effects) = step(&saved, input, &rules(), at(100)).expect("fits");
+        saved = next;
+        told.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Event {
+                kind: EventKind::Restart,
+                data,
+            } => Some(data),
+            _ => None,
+        }));
+    }
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["reason"], "watch");
+    assert_eq!(told[0]["path"], "src/app.js");
+    assert_eq!(told[1].get("path"), None);
+}
+
+/// A program that is over its limit as soon as it runs is not started again each second.
+#[test]
+fn restarts_for_memory_right_after_the_start_take_ever_longer() {
+    let mut saved = saved(State::Starting { run: run() });
+    let mut delays = Vec::new();
+    let mut now = 2_000;
+    for pid in 8..12 {
+        let inputs = [
+            Input::MemoryExceeded { rss: 2, limit: 1 },
+            Input::Exited(ExitStatus::Signal(15)),
+            Input::TreeGone,
+        ];
+        for input in inputs {
+            saved = step(&saved, input, &rules(), at(now)).expect("fits").0;
+        }
+        let wake = wake_at(&saved, &rules()).expect("it waits");
+        delays.push(until(at(now), wake));
+        assert_eq!(saved.counters.breaker, 0);
+        now += until(at(now), wake).as_millis() as u64;
+        for input in [Input::Woken, Input::Spawned(process(pid))] {
+            saved = step(&saved, input, &rules(), at(now)).expect("fits").0;
+        }
+        now += 2_000;
+    }
+    let first = rules().restart_delay;
+    assert_eq!(delays, [first, first * 2, first * 4, first * 8]);
+    // After a run that was stable it is a restart without a pause.
+    now += rules().stable_after.as_millis() as u64;
+    let inputs = [
+        Input::MemoryExceeded { rss: 2, limit: 1 },
+        Input::Exited(ExitStatus::Signal(15)),
+        Input::TreeGone,
+    ];
+    for input in inputs {
+        saved = step(&saved, input, &rules(), at(now)).expect("fits").0;
+    }
+    assert!(matches!(saved.state, State::Spawning { .. }));
+}
+
+#[test]
+fn a_run_is_numbered_after_the_newest_of_both_sets_of_a_reload() {
+    let rules = Rules {
+        newest: 7,
+        ..rules()
+    };
+    let (saved, _) = step(&saved(State::Stopped), Input::Start, &rules, at(0)).expect("fits");
+    assert_eq!(saved.counters.generation, 8);
 }
 
 /// What a random life may meet.

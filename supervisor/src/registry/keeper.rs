@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::RegistryHandle;
+use super::orders::Restart;
 use crate::command::Target;
 use crate::schedule::Schedule;
 use crate::spec::{ProcessSpec, Watch};
@@ -102,8 +103,12 @@ async fn restart(
     }
     let path = path.map(|path| path.display().to_string());
     info!(process = %spec.name, reason = reason.as_str(), path, "A restart is due.");
+    let wanted = Restart {
+        path: path.map(String::into_boxed_str),
+        ..Restart::by(reason)
+    };
     if let Err(error) = registry
-        .restart("system", &Target::process(&spec.name), None, reason, false)
+        .restart("system", &Target::process(&spec.name), wanted)
         .await
     {
         warn!(process = %spec.name, %error, "A due restart failed.");

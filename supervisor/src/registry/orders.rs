@@ -31,6 +31,33 @@ const HOPELESS_CRASHES: u32 = 2;
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
 
+/// What a start that is not waited for takes at most to begin.
+const BEGINNING: Duration = Duration::from_secs(2);
+
+/// How a restart is to be done.
+#[derive(Debug)]
+pub(super) struct Restart {
+    /// The caller's environment from now on.
+    pub(super) update_env: Option<BTreeMap<String, OsText>>,
+    pub(super) reason: Reason,
+    /// SIGKILL at once.
+    pub(super) force: bool,
+    /// The file whose change is the reason.
+    pub(super) path: Option<Box<str>>,
+}
+
+impl Restart {
+    /// A graceful one for this reason.
+    pub(super) fn by(reason: Reason) -> Self {
+        Self {
+            update_env: None,
+            reason,
+            force: false,
+            path: None,
+        }
+    }
+}
+
 /// How the start of a process ended; none until then. Those who wait look at a value and do
 /// not poll each other: a chain of a few hundred nested futures overflowed the stack.
 type Outcome = watch::Receiver<Option<Result<(), String>>>;
@@ -389,10 +416,19 @@ impl RegistryHandle {
         &self,
         actor: &str,
         target: &Target,
-        update_env: Option<BTreeMap<String, OsText>>,
-        reason: Reason,
-        force: bool,
+        restart: Restart,
     ) -> Result<Vec<Done>, ControlError> {
+        let Restart {
+            update_env,
+            reason,
+            force,
+            path,
+        } = restart;
+        let input = Input::Restart {
+            reason,
+            force,
+            path,
+        };
         let Picked { items, rolling } = self.inner().pick(target)?;
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
         self.want(&names, Desired::Online).await;
@@ -410,12 +446,12 @@ impl RegistryHandle {
         if !rolling {
             let restarts = items
                 .iter()
-                .map(|pick| self.restart_pick(pick, reason, force, actor));
+                .map(|pick| self.restart_pick(pick, &input, actor));
             return Ok(join_all(restarts).await);
         }
         let mut done = Vec::with_capacity(items.len());
         for pick in &items {
-            let one = self.restart_pick(pick, reason, force, actor).await;
+            let one = self.restart_pick(pick, &input, actor).await;
             let failed = one.error.is_some();
             done.push(one);
             if failed {
@@ -485,7 +521,7 @@ impl RegistryHandle {
         .await
     }
 
-    async fn restart_pick(&self, pick: &Pick, reason: Reason, force: bool, actor: &str) -> Done {
+    async fn restart_pick(&self, pick: &Pick, restart: &Input, actor: &str) -> Done {
         let (handles, limit) = {
             let inner = self.inner();
             let limit = inner
@@ -498,7 +534,7 @@ impl RegistryHandle {
         let restarts = handles.iter().map(|handle| async {
             let before = handle.snapshot().saved.counters.generation;
             handle
-                .order(Input::Restart { reason, force }, actor)
+                .order(restart.clone(), actor)
                 .await
                 .map_err(|error| error.to_string())?;
             // The old run has its grace period; the limit begins with the new one.

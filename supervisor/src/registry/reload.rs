@@ -11,7 +11,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::RegistryHandle;
-use super::orders::wait_up;
+use super::orders::{Restart, wait_up};
 use super::target::Pick;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -91,7 +91,7 @@ impl RegistryHandle {
             };
             drop(changing);
             let mut done = self
-                .restart(actor, &Target::process(name), None, Reason::Manual, false)
+                .restart(actor, &Target::process(name), Restart::by(Reason::Manual))
                 .await?;
             let mut done = done.pop().ok_or_else(|| super::change::gone(name))?;
             done.note = Some(format!("{why}, so this was an ordinary restart"));
@@ -212,7 +212,7 @@ impl RegistryHandle {
         timeout: Duration,
     ) -> Result<(), String> {
         let starts = new.iter().map(|handle| async move {
-            let restart = Input::Restart { reason: Reason::Reload, force: false };
+            let restart = Input::Restart { reason: Reason::Reload, force: false, path: None };
             handle.order(restart, actor).await.map_err(|error| error.to_string())?;
             wait_up(handle, Some(timeout)).await?;
             let fell = handle.until(Some(PROOF), |snapshot| !matches!(snapshot.saved.state, State::Online { .. })).await;
