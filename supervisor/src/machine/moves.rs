@@ -151,6 +151,10 @@ impl Machine<'_> {
         }
     }
 
+    fn was_short(&self, run: &Run) -> bool {
+        until(run.started_at, self.now) < self.rules.stable_after
+    }
+
     pub(super) fn breaker_opens(&self) -> bool {
         self.rules.max_restarts > 0 && self.saved.counters.breaker >= self.rules.max_restarts
     }
@@ -314,6 +318,12 @@ impl Machine<'_> {
         self.event(EventKind::Stop, details);
         match then {
             AfterStop::Stay => self.saved.state = State::Stopped,
+            // Not a crash, but a run that was as short: its delay grows as that of one would.
+            AfterStop::Start if reason == Reason::Memory && self.was_short(&run) => {
+                let attempt = self.saved.counters.backoff;
+                self.saved.counters.backoff = attempt.saturating_add(1);
+                self.retry(attempt, reason);
+            }
             AfterStop::Start => self.start_again(reason),
             AfterStop::Hold { by, reason } => self.hold(by, reason),
             AfterStop::Fail => {

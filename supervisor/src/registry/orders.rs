@@ -96,6 +96,15 @@ fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
 }
 
 fn ending(snapshot: &Snapshot) -> String {
+    if let State::Errored {
+        hold: Hold::Retrying {
+            cause: Reason::Memory,
+            ..
+        },
+    } = snapshot.saved.state
+    {
+        return "it is over its max_memory soon after each start".into();
+    }
     match snapshot.saved.last_exit {
         Some(ExitStatus::Code(code)) => format!("it exited with code {code}"),
         Some(ExitStatus::Signal(signal)) => format!("{} ended it", Signal(signal)),
