@@ -16,7 +16,7 @@ mod leftovers;
 mod run;
 mod task;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,14 +27,14 @@ pub(crate) use board::Board;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::command::view::{HealthStatus, HealthView};
-use crate::ids::InstanceId;
+use crate::ids::{Generation, InstanceId};
 use crate::launch::Launcher;
 use crate::machine::{IllegalInput, Input};
 use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::seams::{Capture, Journal};
 use crate::spec::ProcessSpec;
-use crate::state::{Saved, State};
+use crate::state::{Counters, Saved, State};
 use crate::tasks::Tasks;
 
 /// Orders that may wait for an instance. More than a person or a playbook ever queues.
@@ -110,6 +110,8 @@ pub(crate) struct InstanceHandle {
     id: InstanceId,
     sender: mpsc::Sender<Box<Message>>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The newest run, shared with the other task of a reload.
+    newest: Arc<Mutex<Generation>>,
 }
 
 /// Why an order was not taken.
@@ -135,17 +137,34 @@ impl InstanceHandle {
         saved: Saved,
         context: Context,
     ) -> Self {
-        let handle = Self::start_as(Standing::Owner, id, spec, saved, context.clone());
-        handle.show_on(&context.board);
+        let newest = Arc::new(Mutex::new(saved.counters.generation));
+        let board = context.board.clone();
+        let handle = Self::start_as(Standing::Owner, id, spec, saved, newest, context);
+        handle.show_on(&board);
         handle
     }
 
-    /// As [`Self::start`], in another place and unknown to the board.
-    pub(crate) fn start_as(
+    /// Starts the task of a new generation beside this one, unknown to the board.
+    pub(crate) fn start_shadow(&self, spec: Arc<ProcessSpec>, context: Context) -> Self {
+        let counters = Counters {
+            backoff: 0,
+            breaker: 0,
+            ..self.snapshot().saved.counters
+        };
+        let saved = Saved {
+            counters,
+            ..Saved::default()
+        };
+        let (id, newest) = (self.id.clone(), Arc::clone(&self.newest));
+        Self::start_as(Standing::Shadow, id, spec, saved, newest, context)
+    }
+
+    fn start_as(
         standing: Standing,
         id: InstanceId,
         spec: Arc<ProcessSpec>,
         saved: Saved,
+        newest: Arc<Mutex<Generation>>,
         context: Context,
     ) -> Self {
         let (sender, inbox) = mpsc::channel(QUEUE);
@@ -163,8 +182,10 @@ impl InstanceHandle {
             id: id.clone(),
             sender,
             snapshot,
+            newest: Arc::clone(&newest),
         };
-        let task = task::InstanceTask::new(standing, id.clone(), spec, saved, context, publish);
+        let task =
+            task::InstanceTask::new(standing, id.clone(), spec, saved, newest, context, publish);
         tasks.spawn(format!("instance {id}"), task.run(inbox));
         handle
     }

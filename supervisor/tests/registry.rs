@@ -459,6 +459,84 @@ async fn a_crash_during_a_reload_doubles_nothing() {
     rig.finish().await;
 }
 
+/// An old instance that crashes while its successor proves itself is started again as a run of
+/// its own: the two never share a number, and so neither a FIFO nor a mark.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_beside_an_unproven_set_is_a_run_of_its_own() {
+    let rig = Rig::new().await;
+    let file = |name: &str| rig.home.path().join(name);
+    let script = format!(
+        "echo $MHOST_GENERATION >> {}; exec sleep 600",
+        file("runs").display()
+    );
+    let probe = format!(
+        "[health.script]\ncommand = \"test -e {}\"\ninterval = \"1s\"\ntimeout = \"1s\"\nretries = 1000",
+        file("well").display()
+    );
+    std::fs::write(file("well"), "").expect("writes");
+    rig.apply(vec![spec("web", &script, &probe)])
+        .await
+        .expect("starts");
+    let old = pid(&rig.view("web").await);
+    std::fs::remove_file(file("well")).expect("removes");
+    let runs = || std::fs::read_to_string(file("runs")).unwrap_or_default();
+    let registry = rig.registry.clone();
+    let reload = tokio::spawn(async move {
+        let reload = Command::Reload {
+            target: Target("web".into()),
+            timeout: Some(PATIENCE),
+        };
+        registry.call(&Caller::system(), reload).await
+    });
+    let begun = |count: usize| async move {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while runs().lines().count() < count {
+            assert!(tokio::time::Instant::now() < end, "runs: {}", runs());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    begun(2).await;
+    kill(old);
+    begun(3).await;
+    assert_eq!(runs(), "1\n2\n3\n");
+    std::fs::write(file("well"), "").expect("writes");
+    reload.await.expect("no panic").expect("reloads");
+    assert_eq!(rig.view("web").await.instances[0].generation, 2);
+    let end = tokio::time::Instant::now() + PATIENCE;
+    let own = pid(&rig.view("web").await);
+    while marked(rig.home.path()) != [own] {
+        assert!(tokio::time::Instant::now() < end, "two sets run");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    rig.finish().await;
+}
+
+/// A start that is not waited for has begun when it is answered, and one of no copies says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_says_what_has_begun() {
+    let rig = Rig::new().await;
+    let mut none = spec("none", "exec sleep 600", "");
+    none.instances = 0;
+    let apply = Apply {
+        processes: vec![spec("web", "exec sleep 600", ""), none],
+        groups: Vec::new(),
+        prune: false,
+        force: false,
+        reset_scale: false,
+        wait: None,
+    };
+    let Ok(Reply::Started(outcome)) = rig.call(Command::Apply(apply)).await else {
+        panic!("no start")
+    };
+    assert_ne!(rig.view("web").await.state, Status::Stopped);
+    let empty = &outcome.processes[1];
+    assert_eq!(empty.change, StartChange::Registered);
+    assert!(!empty.online);
+    let note = empty.note.as_deref().expect("a note");
+    assert!(note.contains("mhost scale none 1"), "{note}");
+    rig.finish().await;
+}
+
 /// A long chain of dependencies is no deeper for the stack than a short one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_of_thousands_is_started_and_stopped() {

@@ -37,6 +37,8 @@ pub(super) struct InstanceTask {
     spec: Arc<ProcessSpec>,
     rules: Rules,
     saved: Saved,
+    /// The newest run of the instance, whoever has it.
+    newest: Arc<Mutex<Generation>>,
     live: Option<LiveRun>,
     /// Resolves when the tree of a stopping run is gone.
     tree: Option<Pending<()>>,
@@ -66,6 +68,7 @@ impl InstanceTask {
         id: InstanceId,
         spec: Arc<ProcessSpec>,
         saved: Saved,
+        newest: Arc<Mutex<Generation>>,
         context: Context,
         publish: watch::Sender<Arc<Snapshot>>,
     ) -> Self {
@@ -76,6 +79,7 @@ impl InstanceTask {
             spec,
             rules,
             saved,
+            newest,
             live: None,
             tree: None,
             cleanup: None,
@@ -315,10 +319,7 @@ impl InstanceTask {
     async fn take(&mut self, input: Input, actor: &str) -> Result<(), IllegalInput> {
         let mut next = Some(input);
         while let Some(input) = next.take() {
-            let now = self.context.clock.now();
-            let (saved, effects) = machine::step(&self.saved, input, &self.rules, now).inspect_err(|refused| {
-                error!(process = %self.id.process, instance = self.id.index, error = %refused, "An input was refused.");
-            })?;
+            let (saved, effects) = self.step(input)?;
             let ended = self
                 .saved
                 .state
@@ -341,6 +342,22 @@ impl InstanceTask {
             self.show();
         }
         Ok(())
+    }
+
+    /// Asks the machine. Runs are counted together with the other task of a reload, so that no
+    /// two have the same number.
+    fn step(&mut self, input: Input) -> Result<(Saved, Vec<Effect>), IllegalInput> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rules.newest = *newest;
+        let now = self.context.clock.now();
+        let stepped = machine::step(&self.saved, input, &self.rules, now);
+        match &stepped {
+            Ok((saved, _)) => *newest = saved.counters.generation.max(*newest),
+            Err(refused) => {
+                error!(process = %self.id.process, instance = self.id.index, error = %refused, "An input was refused.");
+            }
+        }
+        stepped
     }
 
     async fn perform(&mut self, effect: Effect) -> Option<Input> {

@@ -28,8 +28,8 @@ impl Machine<'_> {
     }
 
     pub(super) fn spawn(&mut self, cause: Option<Reason>) {
-        self.saved.counters.generation += 1;
-        let generation = self.saved.counters.generation;
+        let generation = self.rules.newest.max(self.saved.counters.generation) + 1;
+        self.saved.counters.generation = generation;
         self.saved.state = State::Spawning {
             generation,
             since: self.now,

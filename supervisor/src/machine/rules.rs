@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::ids::Generation;
 use crate::launch::Scope;
 use crate::spec::{Autorestart, ProcessSpec, Signal};
 
@@ -30,6 +31,8 @@ pub struct Rules {
     pub probed: bool,
     /// End the whole tree, or the leader alone.
     pub kill_tree: bool,
+    /// The newest run of the instance, whoever has it: in a reload two tasks start runs.
+    pub newest: Generation,
     /// Seed of the ±10 % jitter; none leaves the delay exact.
     pub jitter: Option<u64>,
 }
@@ -51,6 +54,7 @@ impl Rules {
             start_timeout: config.start_timeout,
             probed: health.http.is_some() || health.tcp.is_some() || health.script.is_some(),
             kill_tree: config.kill_tree,
+            newest: 0,
             jitter: (spec.instances > 1).then(|| u64::from(index) + 1),
         }
     }

@@ -19,6 +19,7 @@ fn rules() -> Rules {
         start_timeout: Duration::from_secs(30),
         probed: false,
         kill_tree: true,
+        newest: 0,
         jitter: None,
     }
 }

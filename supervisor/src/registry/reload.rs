@@ -20,7 +20,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Standing};
 use crate::machine::Input;
 use crate::spec::ProcessSpec;
-use crate::state::{Counters, Reason, Saved, State};
+use crate::state::{Reason, State};
 use crate::store::{Batch, Desired};
 
 /// How long the new set may take: the figure of the peer.
@@ -188,19 +188,7 @@ impl RegistryHandle {
             "handles of one process"
         );
         old.iter()
-            .map(|handle| {
-                let counters = Counters {
-                    backoff: 0,
-                    breaker: 0,
-                    ..handle.snapshot().saved.counters
-                };
-                let saved = Saved {
-                    counters,
-                    ..Saved::default()
-                };
-                let (id, context) = (handle.id().clone(), self.context().clone());
-                InstanceHandle::start_as(Standing::Shadow, id, Arc::clone(&spec), saved, context)
-            })
+            .map(|handle| handle.start_shadow(Arc::clone(&spec), self.context().clone()))
             .collect()
     }
 
