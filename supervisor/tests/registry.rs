@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use supervisor::Sampler;
-use supervisor::command::view::ProcessView;
+use supervisor::command::view::{ProcessView, StartChange};
 use supervisor::command::{Apply, Command, Reply, ScaleChange, Target};
 use supervisor::launch::Launcher;
 use supervisor::logs::{Ingest, LogQuery};

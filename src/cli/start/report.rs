@@ -61,6 +61,7 @@ fn line(started: &Started) -> String {
         StartChange::Created | StartChange::Started => "started",
         StartChange::Updated => "updated and restarted",
         StartChange::Unchanged => "unchanged",
+        StartChange::Registered if started.note.is_some() => "registered, not started",
         StartChange::Registered => "registered, not started (enabled = false)",
         StartChange::Removed => "removed",
         StartChange::LeftOver => "left alone",

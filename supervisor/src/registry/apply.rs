@@ -248,6 +248,7 @@ impl RegistryHandle {
                 started.error = Some(error.clone());
             }
         }
+        self.note_empty(&mut outcome);
         Ok(outcome)
     }
 

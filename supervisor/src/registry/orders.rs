@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use super::RegistryHandle;
@@ -19,7 +19,7 @@ use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::{EventKind, NewEvent};
 use crate::ids::ProcessName;
-use crate::instance::{InstanceHandle, Snapshot};
+use crate::instance::{InstanceHandle, OrderError, Snapshot};
 use crate::machine::Input;
 use crate::os_text::OsText;
 use crate::spec::{ProcessSpec, Signal};
@@ -135,7 +135,10 @@ impl RegistryHandle {
         {
             self.want(std::slice::from_ref(name), Desired::Online).await;
             let handles = self.inner().handles(&picked.items[0]);
-            let result = self.start_instances(&handles, actor, wait).await;
+            let mut result = start_all(&handles, actor).await;
+            if result.is_ok() && wait.is_some() {
+                result = wait_all(&handles, wait).await;
+            }
             outcome
                 .processes
                 .push(started(name.clone(), StartChange::Started, result));
@@ -155,7 +158,26 @@ impl RegistryHandle {
                 .processes
                 .push(started(name.clone(), change, result));
         }
+        self.note_empty(&mut outcome);
         Ok(outcome)
+    }
+
+    /// A process without a copy is started in no sense of the word.
+    pub(super) fn note_empty(&self, outcome: &mut StartOutcome) {
+        let inner = self.inner();
+        for one in &mut outcome.processes {
+            let empty = inner
+                .entry(&one.name)
+                .is_some_and(|entry| entry.count() == 0);
+            if empty && one.error.is_none() {
+                one.online = false;
+                one.change = StartChange::Registered;
+                one.note = Some(format!(
+                    "it has 0 instances; mhost scale {} 1 starts one",
+                    one.name
+                ));
+            }
+        }
     }
 
     /// Do all its instances have a process already?
@@ -185,7 +207,7 @@ impl RegistryHandle {
             message: format!("the dependencies form a cycle: {cycle}"),
         })?;
         let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
-        let mut starts = Vec::new();
+        let (mut starts, mut beginnings) = (Vec::new(), Vec::new());
         for name in sorted.into_iter().filter(|name| all.contains(name)) {
             let first: Vec<(ProcessName, Outcome)> = order
                 .before(&name)
@@ -193,14 +215,20 @@ impl RegistryHandle {
                 .collect();
             let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
             let (ended, outcome) = watch::channel(None);
+            let (begun, begins) = oneshot::channel();
+            if first.is_empty() {
+                beginnings.push(begins);
+            }
             starts.push(async move {
-                let result = registry.start_after(first, &name, &actor).await;
+                let result = registry.start_after(first, begun, &name, &actor).await;
                 ended.send_replace(Some(result));
             });
             outcomes.insert(key, outcome);
         }
         let work = self.context().tasks.spawn("bring up", join_all(starts));
         let Some(limit) = wait else {
+            // Whoever looks now sees that it has begun, unless remains have to go first.
+            let _ = tokio::time::timeout(BEGINNING, join_all(beginnings)).await;
             return Ok(BTreeMap::new());
         };
         let _ = tokio::time::timeout(limit, work).await;
@@ -219,6 +247,7 @@ impl RegistryHandle {
     async fn start_after(
         &self,
         first: Vec<(ProcessName, Outcome)>,
+        begun: oneshot::Sender<()>,
         name: &ProcessName,
         actor: &str,
     ) -> Result<(), String> {
@@ -244,7 +273,10 @@ impl RegistryHandle {
                 entry.spec.config.start_timeout + DEPENDENCY_SLACK,
             )
         };
-        self.start_instances(&handles, actor, Some(limit)).await
+        start_all(&handles, actor).await?;
+        // Nobody may wait for it.
+        let _ = begun.send(());
+        wait_all(&handles, Some(limit)).await
     }
 
     async fn note_failed_dependency(&self, name: &ProcessName, dependency: &ProcessName) {
@@ -265,23 +297,6 @@ impl RegistryHandle {
             .await;
     }
 
-    /// Starts instances and waits until they are up.
-    async fn start_instances(
-        &self,
-        handles: &[InstanceHandle],
-        actor: &str,
-        wait: Option<Duration>,
-    ) -> Result<(), String> {
-        let starts = handles.iter().map(|handle| async move {
-            handle
-                .order(Input::Start, actor)
-                .await
-                .map_err(|error| error.to_string())?;
-            wait_up(handle, wait).await
-        });
-        join_all(starts).await.into_iter().collect()
-    }
-
     /// Waits for what is on its way already.
     pub(super) async fn wait_until_up(
         &self,
@@ -289,11 +304,7 @@ impl RegistryHandle {
         limit: Option<Duration>,
     ) -> Result<(), String> {
         let handles = self.inner().entry(name).map(|entry| entry.handles.clone());
-        let waits = handles
-            .iter()
-            .flatten()
-            .map(|handle| wait_up(handle, limit));
-        join_all(waits).await.into_iter().collect()
+        wait_all(&handles.unwrap_or_default(), limit).await
     }
 
     /// Writes down what is wanted of these processes. When the journal cannot write, it is
@@ -674,6 +685,21 @@ fn is_unkillable(snapshot: &Snapshot) -> bool {
             hold: Hold::Unkillable { .. }
         }
     )
+}
+
+/// Starts instances side by side.
+async fn start_all(handles: &[InstanceHandle], actor: &str) -> Result<(), String> {
+    let starts = handles
+        .iter()
+        .map(|handle| handle.order(Input::Start, actor));
+    let started: Result<(), OrderError> = join_all(starts).await.into_iter().collect();
+    started.map_err(|error| error.to_string())
+}
+
+/// Waits until all are up.
+async fn wait_all(handles: &[InstanceHandle], limit: Option<Duration>) -> Result<(), String> {
+    let waits = handles.iter().map(|handle| wait_up(handle, limit));
+    join_all(waits).await.into_iter().collect()
 }
 
 pub(super) async fn wait_up(
