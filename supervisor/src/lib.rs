@@ -30,6 +30,7 @@ pub mod state;
 pub mod store;
 pub mod sys;
 mod tasks;
+pub mod templates;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod units;
