@@ -69,6 +69,7 @@ fn work(action: &Action, process: &ProcessName) -> Work {
         Action::Reload => Work::Call(Command::Reload {
             target: whole,
             timeout: None,
+            wait: true,
         }),
         Action::Start => Work::Call(Command::Start {
             target: whole,

@@ -17,10 +17,13 @@ use crate::exit::Exit;
 pub(crate) struct Reload {
     #[command(flatten)]
     targets: Targets,
+    /// Return when the old copies are gone, and not when the new ones have passed their probes
+    #[arg(long)]
+    wait: bool,
 }
 
 impl Reload {
-    /// Returns when the old ones are gone.
+    /// Returns when the new ones have passed, or with `--wait` when the old ones are gone.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         let limit = ctx.global.timeout.map(|limit| limit.as_millis() as u64);
         target::each(
@@ -29,7 +32,7 @@ impl Reload {
             "process.reload",
             "reloaded",
             |name| {
-                let mut params = json!({ "name": name });
+                let mut params = json!({ "name": name, "wait": self.wait });
                 if let Some(limit) = limit {
                     params["timeout_ms"] = json!(limit);
                 }

@@ -1,8 +1,8 @@
 //! The gate: the only implementation of `Control`.
 //!
 //! ```text
-//!   caller ──► role? ──► intent row ──► registry or port ──► result row ──► answer
-//!                └─ no: denied row
+//!   caller ──► pace? ──► role? ──► intent row ──► registry or port ──► result row ──► answer
+//!                          └─ no: denied row
 //! ```
 //!
 //! What changes something is on record before it is done; what cannot be recorded is not
@@ -23,6 +23,7 @@ use tokio::sync::{broadcast, watch};
 use tracing::warn;
 
 use super::dispatch::Dispatch;
+use super::pace::Pace;
 use super::port::{Port, PortMethod};
 
 /// Methods by name, each with the port that has it.
@@ -36,6 +37,7 @@ pub(crate) struct Gate {
     coming: watch::Sender<&'static [&'static str]>,
     audit: Audit,
     bus: Bus,
+    pace: Pace,
     closed: AtomicBool,
 }
 
@@ -47,6 +49,7 @@ impl Gate {
             coming: watch::Sender::default(),
             audit,
             bus,
+            pace: Pace::new(),
             closed: AtomicBool::new(false),
         }
     }
@@ -88,6 +91,48 @@ impl Gate {
     /// Refuses all but the version from now on: the daemon ends.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// As [`Control::call`], for what follows from a request that was let in already, such as
+    /// the next lines of a stream: it is not counted as a request.
+    pub(crate) async fn call_on(
+        &self,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<Reply, ControlError> {
+        let Request {
+            command,
+            dry_run,
+            incident,
+        } = request;
+        // Whoever waits for the end may ask whether it is still there.
+        if self.closed.load(Ordering::Acquire) && command != Command::Version {
+            return Err(ControlError::ShuttingDown);
+        }
+        let attempt = || Attempt {
+            command: command.name().to_owned(),
+            subject: subject(&command),
+            dry_run,
+            incident: incident.clone(),
+        };
+        let (role, changes) = self.needed(&command);
+        if caller.role < role {
+            let refusal = ControlError::Forbidden {
+                what: command.name().to_owned(),
+                who: caller.to_string(),
+                needed: role,
+                has: caller.role,
+            };
+            self.denied(caller, attempt(), &refusal).await;
+            return Err(refusal);
+        }
+        if !changes {
+            return self.perform(caller, command, dry_run).await;
+        }
+        let open = self.begin(caller, attempt()).await?;
+        let result = self.perform(caller, command, dry_run).await;
+        self.end(open, failure(&result)).await;
+        result
     }
 
     async fn perform(
@@ -178,39 +223,8 @@ async fn off_the_runtime<T: Send + 'static>(
 #[async_trait]
 impl Control for Gate {
     async fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ControlError> {
-        let Request {
-            command,
-            dry_run,
-            incident,
-        } = request;
-        // Whoever waits for the end may ask whether it is still there.
-        if self.closed.load(Ordering::Acquire) && command != Command::Version {
-            return Err(ControlError::ShuttingDown);
-        }
-        let attempt = || Attempt {
-            command: command.name().to_owned(),
-            subject: subject(&command),
-            dry_run,
-            incident: incident.clone(),
-        };
-        let (role, changes) = self.needed(&command);
-        if caller.role < role {
-            let refusal = ControlError::Forbidden {
-                what: command.name().to_owned(),
-                who: caller.to_string(),
-                needed: role,
-                has: caller.role,
-            };
-            self.denied(caller, attempt(), &refusal).await;
-            return Err(refusal);
-        }
-        if !changes {
-            return self.perform(caller, command, dry_run).await;
-        }
-        let open = self.begin(caller, attempt()).await?;
-        let result = self.perform(caller, command, dry_run).await;
-        self.end(open, failure(&result)).await;
-        result
+        self.pace.admit(caller)?;
+        self.call_on(caller, request).await
     }
 
     fn watch(&self, caller: &Caller) -> Result<broadcast::Receiver<Arc<Event>>, ControlError> {

@@ -5,6 +5,7 @@
 
 mod connection;
 mod daemon;
+mod definition;
 mod logs;
 mod message;
 mod method;

@@ -89,6 +89,8 @@ pub enum Command {
         target: Target,
         /// How long the new set may take.
         timeout: Option<Duration>,
+        /// Answer only when the old set is gone, too.
+        wait: bool,
     },
     /// Stop and forget.
     Delete {

@@ -24,6 +24,7 @@ mod expand;
 mod forms;
 mod json_text;
 mod order;
+mod plain_file;
 mod problem;
 mod project;
 mod schema;
@@ -49,7 +50,8 @@ pub use envfile::read_env_files;
 pub use expand::expand_for_instance;
 pub use problem::{LoadError, Problem, Severity, Source};
 pub use project::{
-    GroupConfig, LoadContext, LoadedProject, ProjectFile, load_project, to_json, to_toml,
+    GroupConfig, LoadContext, LoadedProject, ProjectFile, load_project, load_table, to_json,
+    to_toml, variables,
 };
 pub use schema::{project_reference, project_schema};
 pub use select::{SelectError, Selection};

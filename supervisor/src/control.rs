@@ -91,6 +91,14 @@ pub enum ControlError {
         /// Which queue.
         what: String,
     },
+    /// The caller has asked too often.
+    #[error("too many requests: {limit} a second are allowed; try again in {retry_ms} ms")]
+    RateLimited {
+        /// Requests a second.
+        limit: u32,
+        /// When the next one is taken.
+        retry_ms: u64,
+    },
     /// The part is not configured or switched off.
     #[error("{what} is not available: {remedy}")]
     Unavailable {
@@ -138,7 +146,7 @@ impl ControlError {
             ControlError::Forbidden { .. } => -32004,
             ControlError::ReloadFailed { .. } => -32005,
             ControlError::Timeout { .. } => -32006,
-            ControlError::Busy { .. } => -32007,
+            ControlError::Busy { .. } | ControlError::RateLimited { .. } => -32007,
             ControlError::Unavailable { .. } => -32008,
             ControlError::Store { .. } | ControlError::Internal { .. } => -32603,
         }
@@ -148,7 +156,10 @@ impl ControlError {
     pub fn retryable(&self) -> bool {
         matches!(
             self,
-            ControlError::Timeout { .. } | ControlError::Busy { .. } | ControlError::Store { .. }
+            ControlError::Timeout { .. }
+                | ControlError::Busy { .. }
+                | ControlError::RateLimited { .. }
+                | ControlError::Store { .. }
         )
     }
 

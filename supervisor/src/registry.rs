@@ -215,9 +215,14 @@ impl RegistryHandle {
             Command::Save => self.save().await,
             Command::Resurrect => self.resurrect(actor).await.map(Reply::Started),
             Command::Version => Ok(Reply::Version(self.version())),
-            Command::Reload { target, timeout } => {
-                self.reload(actor, &target, timeout).await.map(Reply::Done)
-            }
+            Command::Reload {
+                target,
+                timeout,
+                wait,
+            } => self
+                .reload(actor, &target, timeout, wait)
+                .await
+                .map(Reply::Done),
             Command::Shutdown | Command::ReloadConfig | Command::Port(_) => {
                 Err(ControlError::Internal {
                     message: format!("`{}` is not the registry's", command.name()),

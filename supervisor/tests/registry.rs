@@ -374,6 +374,7 @@ async fn a_reload_never_leaves_a_gap() {
     let reload = || Command::Reload {
         target: Target("web".into()),
         timeout: Some(Duration::from_secs(5)),
+        wait: true,
     };
     rig.call(reload()).await.expect("reloads");
     let second = rig.view("web").await;
@@ -402,6 +403,7 @@ async fn two_reloads_at_once_leave_one_set() {
     let reload = || Command::Reload {
         target: Target("web".into()),
         timeout: Some(Duration::from_secs(5)),
+        wait: true,
     };
     let (first, second) = tokio::join!(rig.call(reload()), rig.call(reload()));
     first.expect("reloads");
@@ -432,6 +434,7 @@ async fn a_crash_during_a_reload_doubles_nothing() {
         let reload = Command::Reload {
             target: Target("web".into()),
             timeout: Some(Duration::from_secs(5)),
+            wait: true,
         };
         registry.call(&Caller::system(), reload).await
     });
@@ -485,6 +488,7 @@ async fn a_crash_beside_an_unproven_set_is_a_run_of_its_own() {
         let reload = Command::Reload {
             target: Target("web".into()),
             timeout: Some(PATIENCE),
+            wait: true,
         };
         registry.call(&Caller::system(), reload).await
     });

@@ -30,7 +30,7 @@ use super::Server;
 use super::message::{Call, Incoming, MAX_LINE, Malformed, RpcError, answer};
 use super::params::{Params, TargetText};
 use super::subscription::{self, Sink};
-use super::{logs, method};
+use super::{definition, logs, method};
 
 /// Requests of one connection that run at the same time.
 const IN_FLIGHT: usize = 64;
@@ -172,7 +172,15 @@ impl Connection {
             _ => {
                 let gate = &self.server.gate;
                 let port = gate.announced_method(name).await;
-                let request = method::request(name, call.params, port)?;
+                let request = if definition::is_one(&call.params) {
+                    // It reads files, which may lie on a slow disk.
+                    let name = name.to_owned();
+                    let read = move || method::request(&name, call.params, port);
+                    let read = tokio::task::spawn_blocking(read).await;
+                    read.map_err(|error| RpcError::internal(error.to_string()))??
+                } else {
+                    method::request(name, call.params, port)?
+                };
                 let reply = gate.call(&caller, request).await?;
                 Ok((method::result(name, reply)?, None))
             }
@@ -189,7 +197,7 @@ impl Connection {
         let mut grew = self.server.grew.clone();
         grew.mark_unchanged();
         let gate = self.server.gate.clone();
-        let page = subscription::read(&gate, caller, &query).await?;
+        let page = subscription::open(&gate, caller, &query).await?;
         let sink = self.subscribe();
         let subscription = sink.subscription.clone();
         let stream = subscription::logs(gate, caller.clone(), query, page, grew, sink);

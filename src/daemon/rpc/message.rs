@@ -9,6 +9,9 @@ use supervisor::{ControlError, Via};
 /// Longest line, in bytes.
 pub(crate) const MAX_LINE: usize = 16 * 1024 * 1024;
 
+/// Requests in one batch.
+pub(crate) const MAX_BATCH: usize = 100;
+
 /// An error object.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RpcError {
@@ -47,6 +50,10 @@ impl RpcError {
         Self::new(-32602, "bad_params", message)
     }
 
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(-32603, "internal", message)
+    }
+
     pub(crate) fn too_many(message: impl Into<String>) -> Self {
         Self::new(-32007, "busy", message)
     }
@@ -78,6 +85,10 @@ impl From<ControlError> for RpcError {
                 ("timeout", json!({ "name": what, "limit_ms": limit_ms }))
             }
             ControlError::Busy { .. } => ("busy", json!({})),
+            ControlError::RateLimited { limit, retry_ms } => (
+                "rate_limited",
+                json!({ "limit": limit, "retry_ms": retry_ms }),
+            ),
             ControlError::Unavailable { what, remedy } => {
                 ("unavailable", json!({ "name": what, "details": [remedy] }))
             }
@@ -132,6 +143,13 @@ impl Incoming {
             Ok(Value::Array(items)) if items.is_empty() => Incoming::One(Err(Malformed {
                 id: Value::Null,
                 error: Box::new(RpcError::invalid_request("an empty batch")),
+            })),
+            Ok(Value::Array(items)) if items.len() > MAX_BATCH => Incoming::One(Err(Malformed {
+                id: Value::Null,
+                error: Box::new(RpcError::invalid_request(format!(
+                    "a batch of {} requests; send at most {MAX_BATCH} in one",
+                    items.len()
+                ))),
             })),
             Ok(Value::Array(items)) => Incoming::Batch(items.into_iter().map(call).collect()),
             Ok(value) => Incoming::One(call(value)),
@@ -266,6 +284,20 @@ mod tests {
         };
         assert!(items[0].is_err());
         assert!(items[1].is_ok());
+    }
+
+    #[test]
+    fn a_batch_has_a_limit() {
+        let batch = |count: usize| {
+            let items = vec![json!({ "jsonrpc": "2.0", "id": 1, "method": "x" }); count];
+            Incoming::read(Value::Array(items).to_string().as_bytes())
+        };
+        assert!(matches!(batch(MAX_BATCH), Incoming::Batch(items) if items.len() == MAX_BATCH));
+        let Incoming::One(Err(refused)) = batch(MAX_BATCH + 1) else {
+            panic!("taken");
+        };
+        assert_eq!(refused.error.code, -32600);
+        assert!(refused.error.message.contains("at most 100"));
     }
 
     #[test]

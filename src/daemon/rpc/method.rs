@@ -61,7 +61,7 @@ pub(super) fn request(
 fn command(method: &str, values: Map<String, Value>) -> Result<Command, RpcError> {
     type Group = fn(Params<'_>) -> Option<Result<Command, RpcError>>;
     let group: Group = match method.split('.').next() {
-        Some("process" | "health" | "metrics" | "link") => process::command,
+        Some("process" | "health" | "metrics" | "link" | "group") => process::command,
         Some("logs") => logs::command,
         Some("daemon") => daemon::command,
         _ => return Err(unknown(method)),
@@ -75,6 +75,7 @@ fn unknown(method: &str) -> RpcError {
         .chain(&logs::METHODS)
         .chain(&daemon::METHODS)
         .chain(&STREAMS)
+        .chain(&process::GROUP_METHODS)
         .chain(&["link.get", "audit.query"]);
     let near = known
         .filter(|name| strsim::levenshtein(name, method) <= 2)
@@ -101,6 +102,9 @@ pub(super) fn result(method: &str, reply: Reply) -> Result<Value, RpcError> {
         Reply::Metrics(views) => wrap("metrics", serde_json::to_value(views)),
         Reply::Cron(views) => wrap("cron", serde_json::to_value(views)),
         Reply::Limits(views) => wrap("limits", serde_json::to_value(views)),
+        Reply::Links(view) if method == "group.list" => {
+            wrap("groups", serde_json::to_value(view.groups))
+        }
         Reply::Links(view) => serde_json::to_value(view),
         Reply::Logs(page) => serde_json::to_value(page),
         Reply::Saved { count, path } => Ok(json!({ "count": count, "path": path })),
@@ -160,6 +164,28 @@ mod tests {
             };
             assert_eq!(read.command.name(), expected);
         }
+    }
+
+    #[test]
+    fn groups_are_targets() {
+        let params = || json!({ "name": "web" });
+        for (method, means) in [
+            ("group.start", "process.start"),
+            ("group.stop", "process.stop"),
+            ("group.restart", "process.restart"),
+        ] {
+            let request = read(method, params()).expect(method);
+            assert_eq!(request.command.name(), means);
+            assert_eq!(request.command.subject(), "group:web");
+        }
+        assert_eq!(
+            read("group.list", json!({})).expect("read").command,
+            Command::Links
+        );
+        assert_eq!(
+            read("group.strat", json!({})).expect_err("unknown").code,
+            -32601
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use supervisor::spec::Signal;
 use supervisor::state::Reason;
 use supervisor::{Command, OsText, Target};
 
+use super::definition;
 use super::message::RpcError;
 use super::params::{MaybeNamed, Named, Params, TargetText};
 
@@ -37,6 +38,32 @@ struct Start {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct GroupStart {
+    name: String,
+    #[serde(default = "yes")]
+    wait: bool,
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupStop {
+    name: String,
+    #[serde(default)]
+    force: bool,
+    signal: Option<Signal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupRestart {
+    name: String,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stop {
     name: TargetText,
     #[serde(default)]
@@ -58,6 +85,8 @@ struct Restart {
 struct Reload {
     name: TargetText,
     timeout_ms: Option<u64>,
+    #[serde(default = "yes")]
+    wait: bool,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +177,10 @@ pub(super) const METHODS: [&str; 20] = [
     "metrics.snapshot",
 ];
 
+/// The methods about groups. Each means the command of a process with the group as target.
+pub(super) const GROUP_METHODS: [&str; 4] =
+    ["group.list", "group.start", "group.stop", "group.restart"];
+
 /// The command that a method means. `None` when it is not one of this file's.
 pub(super) fn command(params: Params<'_>) -> Option<Result<Command, RpcError>> {
     let command = match params.method {
@@ -168,6 +201,7 @@ pub(super) fn command(params: Params<'_>) -> Option<Result<Command, RpcError>> {
         "process.reload" => params.read::<Reload>().map(|reload| Command::Reload {
             target: reload.name.0,
             timeout: reload.timeout_ms.map(Duration::from_millis),
+            wait: reload.wait,
         }),
         "process.delete" => params.read::<Delete>().map(|delete| Command::Delete {
             target: delete.name.0,
@@ -203,7 +237,24 @@ pub(super) fn command(params: Params<'_>) -> Option<Result<Command, RpcError>> {
         "process.limits" => named(params, |target| Command::Limits { target }),
         "health.status" => maybe_named(params, |target| Command::Health { target }),
         "metrics.snapshot" => maybe_named(params, |target| Command::Metrics { target }),
-        "link.get" => params.none().map(|()| Command::Links),
+        "link.get" | "group.list" => params.none().map(|()| Command::Links),
+        "group.start" => params.read::<GroupStart>().map(|start| Command::Start {
+            target: group(&start.name),
+            wait: wait(start.wait, start.timeout_ms),
+        }),
+        "group.stop" => params.read::<GroupStop>().map(|stop| Command::Stop {
+            target: group(&stop.name),
+            force: stop.force,
+            signal: stop.signal,
+        }),
+        "group.restart" => params
+            .read::<GroupRestart>()
+            .map(|restart| Command::Restart {
+                target: group(&restart.name),
+                update_env: None,
+                reason: Reason::Manual,
+                force: restart.force,
+            }),
         _ => return None,
     };
     Some(command)
@@ -232,24 +283,34 @@ fn list(params: Params<'_>) -> Result<Command, RpcError> {
             tag: None,
             group: Some(group),
         } => Ok(Command::Status {
-            target: Target(format!("group:{group}")),
+            target: self::group(&group),
         }),
         List { tag, group: None } => Ok(Command::List { tag }),
     }
 }
 
+fn group(name: &str) -> Target {
+    Target(format!("group:{name}"))
+}
+
+/// How long a start is waited for.
+pub(super) fn wait(wait: bool, timeout_ms: Option<u64>) -> Option<Duration> {
+    wait.then(|| Duration::from_millis(timeout_ms.unwrap_or(START_WAIT_MS)))
+}
+
 fn start(params: Params<'_>) -> Result<Command, RpcError> {
+    if definition::is_one(&params.values) {
+        return definition::read(params).map(Command::Apply);
+    }
     let start = params.read::<Start>()?;
     match (start.apply, start.name) {
         (Some(apply), None) => Ok(Command::Apply(apply)),
         (None, Some(name)) => Ok(Command::Start {
             target: name.0,
-            wait: start
-                .wait
-                .then(|| Duration::from_millis(start.timeout_ms.unwrap_or(START_WAIT_MS))),
+            wait: wait(start.wait, start.timeout_ms),
         }),
         _ => Err(RpcError::bad_params(
-            "process.start: either `name` or `apply`",
+            "process.start: one of `name`, `config_file`, `script`, `config` and `apply`",
         )),
     }
 }

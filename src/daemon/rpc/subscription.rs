@@ -88,13 +88,23 @@ pub(super) async fn logs(
     }
 }
 
-/// One page of a follower.
-pub(super) async fn read(
+/// The first page of a follower: a request as any other.
+pub(super) async fn open(
     gate: &Gate,
     caller: &Caller,
     query: &LogQuery,
 ) -> Result<LogPage, RpcError> {
-    match gate.call(caller, Command::Logs(query.clone()).into()).await {
+    page(gate.call(caller, Command::Logs(query.clone()).into()).await)
+}
+
+/// The next page of a follower.
+async fn read(gate: &Gate, caller: &Caller, query: &LogQuery) -> Result<LogPage, RpcError> {
+    let query = Command::Logs(query.clone()).into();
+    page(gate.call_on(caller, query).await)
+}
+
+fn page(reply: Result<Reply, ControlError>) -> Result<LogPage, RpcError> {
+    match reply {
         Ok(Reply::Logs(page)) => Ok(page),
         Ok(_) => Err(RpcError::from(ControlError::Internal {
             message: "a log query was answered with something else".into(),

@@ -266,7 +266,7 @@ impl Found<'_> {
         // 256 bytes: the kernel reads no more of a `#!` line.
         let mut head = Vec::new();
         let read =
-            std::fs::File::open(&file).and_then(|file| file.take(256).read_to_end(&mut head));
+            super::plain_file::open(&file).and_then(|file| file.take(256).read_to_end(&mut head));
         let text = String::from_utf8_lossy(&head).into_owned();
         let line = text.lines().next().and_then(|line| line.strip_prefix("#!"));
         let (Ok(_), Some(line)) = (read, line) else {

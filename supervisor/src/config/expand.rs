@@ -258,7 +258,7 @@ impl Scope<'_> {
 
     fn read(&self, path: &str, raw: &str, notes: &mut Vec<Note>) -> String {
         let file = self.folder.join(path);
-        let reason = match std::fs::read(&file).map(String::from_utf8) {
+        let reason = match super::plain_file::read(&file).map(String::from_utf8) {
             Ok(Ok(text)) => {
                 let text = text.strip_suffix('\n').unwrap_or(&text);
                 return text.strip_suffix('\r').unwrap_or(text).to_owned();

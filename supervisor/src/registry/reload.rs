@@ -40,6 +40,7 @@ impl RegistryHandle {
         actor: &str,
         target: &Target,
         timeout: Option<Duration>,
+        wait: bool,
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
         let mut done = Vec::new();
@@ -52,7 +53,7 @@ impl RegistryHandle {
                 return Err(ControlError::Conflict { message });
             }
             done.push(
-                self.reload_process(actor, &pick, timeout.unwrap_or(TIMEOUT))
+                self.reload_process(actor, &pick, timeout.unwrap_or(TIMEOUT), wait)
                     .await?,
             );
         }
@@ -64,6 +65,7 @@ impl RegistryHandle {
         actor: &str,
         pick: &Pick,
         timeout: Duration,
+        wait: bool,
     ) -> Result<Done, ControlError> {
         let name = &pick.name;
         let lock = {
@@ -71,7 +73,7 @@ impl RegistryHandle {
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
             Arc::clone(&entry.lock)
         };
-        let changing = lock.lock().await;
+        let changing = lock.lock_owned().await;
         // Read under the lock: another reload may have replaced the whole set meanwhile.
         let (spec, old) = {
             let inner = self.inner();
@@ -125,7 +127,35 @@ impl RegistryHandle {
             });
         }
         self.take_over(&spec, &old, &new).await;
-        for handle in &old {
+        let (registry, name, actor) = (self.clone(), name.clone(), actor.to_owned());
+        let rest = self.context().tasks.spawn("end of a reload", async move {
+            let finished = registry.retire(&name, &old, &new, &actor).await;
+            // Until now: the next change finds one set.
+            drop(changing);
+            finished
+        });
+        if wait {
+            rest.await.map_err(|error| ControlError::Internal {
+                message: error.to_string(),
+            })??;
+        }
+        Ok(Done {
+            target: pick.text(),
+            changed: true,
+            note: (!wait).then(|| "its old copies are being stopped".into()),
+            error: None,
+        })
+    }
+
+    /// Stops the old set, one after another.
+    async fn retire(
+        &self,
+        name: &ProcessName,
+        old: &[InstanceHandle],
+        new: &[InstanceHandle],
+        actor: &str,
+    ) -> Result<(), ControlError> {
+        for handle in old {
             let stop = Input::Stop {
                 reason: Reason::Reload,
                 force: false,
@@ -149,13 +179,7 @@ impl RegistryHandle {
             json!({ "generation": generation }),
             actor,
         )
-        .await?;
-        Ok(Done {
-            target: pick.text(),
-            changed: true,
-            note: None,
-            error: None,
-        })
+        .await
     }
 
     async fn tell(
