@@ -10,6 +10,7 @@
 mod backlog;
 mod counter;
 mod cursor;
+pub mod feed;
 mod follow;
 mod index;
 mod ingest;

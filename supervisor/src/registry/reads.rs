@@ -13,6 +13,7 @@ use crate::control::ControlError;
 use crate::event::{Event, EventKind};
 use crate::ids::ProcessName;
 use crate::instance::InstanceHandle;
+use crate::logs::feed::FeedSource;
 use crate::logs::{self, LogPage, LogQuery, Source};
 use crate::paths::Stream;
 use crate::schedule::Schedule;
@@ -295,6 +296,30 @@ impl RegistryHandle {
             folder: folder.clone(),
         };
         Ok(handles.iter().map(source).collect())
+    }
+
+    /// Every instance there is, with both its streams, for the log feed.
+    pub fn feed_sources(&self) -> Vec<FeedSource> {
+        let folder = self.context().paths.logs();
+        let handles = self.inner().picked_handles(None).unwrap_or_default();
+        let source = |handle: &InstanceHandle| {
+            let snapshot = handle.snapshot();
+            let run = snapshot.saved.state.run();
+            let run = run.and_then(|run| {
+                // The index of a segment keeps the low half of a generation.
+                let pid = u32::try_from(run.process.pid).ok()?;
+                Some((run.generation as u32, pid))
+            });
+            FeedSource {
+                source: Source {
+                    instance: handle.id().clone(),
+                    streams: Stream::BOTH.to_vec(),
+                    folder: folder.clone(),
+                },
+                run,
+            }
+        };
+        handles.iter().map(source).collect()
     }
 
     pub(super) async fn logs(&self, query: LogQuery) -> Result<LogPage, ControlError> {
