@@ -39,6 +39,7 @@ mod resurrect;
 mod save;
 mod scale;
 mod signal;
+mod sinks;
 mod start;
 mod startup;
 mod status;
@@ -105,6 +106,7 @@ enum Command {
     Env(env::Env),
     Config(config::Config),
     Audit(audit::Audit),
+    Sinks(sinks::Sinks),
     Flush(flush::Flush),
     Save(save::Save),
     Resurrect(resurrect::Resurrect),
@@ -145,6 +147,7 @@ impl Command {
             Command::Env(command) => command.run(ctx),
             Command::Config(command) => command.run(ctx),
             Command::Audit(command) => command.run(ctx),
+            Command::Sinks(command) => command.run(ctx),
             Command::Flush(command) => command.run(ctx),
             Command::Save(command) => command.run(ctx),
             Command::Resurrect(command) => command.run(ctx),

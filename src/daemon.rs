@@ -14,6 +14,7 @@ pub(crate) mod port;
 pub(crate) mod rpc;
 mod run;
 mod settings;
+mod sinks_port;
 mod systemd;
 mod upgrade;
 mod wiring;

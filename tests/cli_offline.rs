@@ -67,6 +67,7 @@ fn help_is_grouped_and_fits() {
       link        Show what depends on what
       env         Show the final environment of a process
       config      Show the effective definition of a process
+      sinks       Show where log lines are sent, and how that goes
       audit       Show who asked for what, and what came of it
 
     Keep:

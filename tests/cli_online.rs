@@ -483,6 +483,17 @@ fn views_have_the_documented_columns() {
             ]})),
         ),
         (
+            "sinks.status",
+            Ok(json!({ "sinks": [
+                { "name": "central", "type": "syslog", "state": "up", "sent": 104_220, "queued": 0,
+                  "dropped": 0, "rejected": 0, "failures": 0, "last_error": null,
+                  "last_error_at": null, "last_sent_at": "2026-03-28T14:32:01Z" },
+                { "name": "loki", "type": "loki", "state": "down", "sent": 98_211, "queued": 3_500,
+                  "dropped": 120, "rejected": 2, "failures": 7, "last_error": "refused",
+                  "last_error_at": null, "last_sent_at": null },
+            ]})),
+        ),
+        (
             "process.save",
             Ok(json!({ "count": 2, "path": "/srv/m/dump.toml" })),
         ),
@@ -495,6 +506,7 @@ fn views_have_the_documented_columns() {
         &["limits", "api"],
         &["env", "api"],
         &["audit"],
+        &["sinks", "status"],
         &["save"],
         &["ping"],
         &["daemon", "status"],
@@ -540,6 +552,11 @@ fn views_have_the_documented_columns() {
     $ mhost audit
     TIME                  WHO      COMMAND       SUBJECT  RESULT
     2026-03-28T14:32:02Z  cli:ana  process.stop  api      ✓ done
+
+    $ mhost sinks status
+    NAME     TYPE    SENT    QUEUED  DROPPED  LAST ERROR
+    central  syslog  104220  0       0        —
+    loki     loki    98211   3500    120      ✗ refused
 
     $ mhost save
     ✓ saved 2 processes to /srv/m/dump.toml

@@ -17,7 +17,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Look",
         &[
             "list", "status", "info", "logs", "health", "history", "limits", "cron", "link", "env",
-            "config", "audit",
+            "config", "sinks", "audit",
         ],
     ),
     (

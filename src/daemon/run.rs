@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use supervisor::audit::Audit;
+use supervisor::logs::feed::Feed;
 use supervisor::logs::{Ingest, Limits};
+use supervisor::sinks::Sinks;
 use supervisor::store::{StoreHandle, StoreThread};
 use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, OsLauncher};
 use supervisor::{
@@ -32,6 +34,7 @@ use super::gate::Gate;
 use super::guarded::Guarded;
 use super::rpc::{Server, Socket};
 use super::settings::{Settings, log_to_stderr};
+use super::sinks_port::SinksPort;
 use super::systemd::Systemd;
 use super::upgrade::UpgradePort;
 use super::wiring::{self, Wires};
@@ -266,6 +269,15 @@ impl Daemon {
             guard: guard.clone(),
             end,
         }));
+        let instances = registry.clone();
+        let feed = Feed::start(
+            &tasks,
+            ingest.clone(),
+            clock.clone(),
+            Arc::new(move || instances.feed_sources()),
+        );
+        let sinks = Sinks::start(&tasks, feed, paths, &clock, settings.watch());
+        gate.register(Arc::new(SinksPort { sinks }));
         gate.announce(wiring::METHODS);
         let socket = Socket::open(paths.socket())
             .await

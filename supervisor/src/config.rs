@@ -30,6 +30,7 @@ mod project;
 mod schema;
 mod select;
 mod shell;
+mod sinks;
 mod suggest;
 mod toml_text;
 mod tree;
@@ -55,3 +56,4 @@ pub use project::{
 };
 pub use schema::{project_reference, project_schema};
 pub use select::{SelectError, Selection};
+pub use sinks::{Facility, Secret, SinkConfig, SinkType, Transport};

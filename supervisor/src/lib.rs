@@ -25,6 +25,7 @@ mod sampler;
 
 mod schedule;
 mod seams;
+pub mod sinks;
 pub mod spec;
 pub mod state;
 pub mod store;

@@ -228,6 +228,11 @@ impl Paths {
         self.logs().join("daemon.log")
     }
 
+    /// What sinks keep: how far each got, and lines that its server refused.
+    pub fn sinks(&self) -> PathBuf {
+        self.home.join("sinks")
+    }
+
     /// Snapshots of process state.
     pub fn processes(&self) -> PathBuf {
         self.home.join("processes")

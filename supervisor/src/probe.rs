@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use check::Check;
+pub(crate) use http::{describe as describe_http_error, io_text};
 use tracker::{Outcome, Rules, Tracker, Turn};
 
 use crate::clock::Clock;

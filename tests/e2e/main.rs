@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod output;
 mod rpc;
+mod sinks;
 mod stop;
 mod survival;
 mod targets;

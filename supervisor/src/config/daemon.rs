@@ -16,6 +16,7 @@ use super::expand::{Scope, Which, expand_tree};
 use super::problem::{LoadError, Problem, Problems, Source};
 use super::project::LoadContext;
 use super::schema;
+use super::sinks::{self, SinkConfig};
 use super::tree::Format;
 use crate::os_text::OsText;
 use crate::paths::Paths;
@@ -32,6 +33,9 @@ pub struct DaemonConfig {
     /// Logs of processes on disk.
     #[serde(default)]
     pub logs: LogsConfig,
+    /// Places that kept lines are sent to, by name.
+    #[serde(default)]
+    pub sinks: BTreeMap<String, SinkConfig>,
     /// Playbooks: known illnesses and their cures.
     #[serde(default)]
     pub brain: BrainConfig,
@@ -326,6 +330,7 @@ fn read(
         explain,
         &mut problems,
     );
+    sinks::check(&root, &mut problems);
     let config = from_node(&root);
     if let Err(error) = &config
         && problems.errors() == 0
@@ -360,13 +365,12 @@ fn autonomy(text: &str) -> Result<AutonomyLimit, LoadError> {
 }
 
 fn explain(table: &str, key: &str) -> Option<String> {
-    const LATER: [&str; 13] = [
+    const LATER: [&str; 12] = [
         "dashboard",
         "metrics",
         "rpc",
         "api",
         "notifications",
-        "sinks",
         "alerts",
         "remediation",
         "ai",

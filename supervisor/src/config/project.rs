@@ -477,9 +477,8 @@ fn tables<'a>(root: &'a mut Node, key: &'a str) -> impl Iterator<Item = &'a mut 
 
 /// Tables and keys that other versions of mhost know, or that belong elsewhere.
 fn explain(table: &str, key: &str) -> Option<String> {
-    const LATER: [&str; 14] = [
+    const LATER: [&str; 13] = [
         "notifications",
-        "sinks",
         "alerts",
         "remediation",
         "deploy",
@@ -494,7 +493,7 @@ fn explain(table: &str, key: &str) -> Option<String> {
         "include",
     ];
     const LATER_KEYS: [&str; 3] = ["notify", "reload", "log_file"];
-    const GLOBAL: [&str; 4] = ["agent", "brain", "daemon", "logs"];
+    const GLOBAL: [&str; 5] = ["agent", "brain", "daemon", "logs", "sinks"];
     let unknown = |what: &str| {
         format!(
             "this version of mhost does not know it: remove the {what}, or name it `x-{key}` to keep it for later"

@@ -206,7 +206,7 @@ fn build(
 }
 
 /// A short word for what went wrong. It never holds the URL, which may hold a token.
-fn describe(error: &reqwest::Error) -> String {
+pub(crate) fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "timeout".to_owned();
     }
@@ -227,7 +227,7 @@ fn describe(error: &reqwest::Error) -> String {
 }
 
 /// A short word for a failed connection.
-pub(super) fn io_text(error: &io::Error) -> String {
+pub(crate) fn io_text(error: &io::Error) -> String {
     // `io::Error::source` skips the error it wraps.
     if let Some(inner) = error.get_ref() {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
