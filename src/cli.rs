@@ -25,13 +25,14 @@ mod demo;
 mod env;
 mod flush;
 mod health;
-mod history;
+pub(crate) mod history;
 mod info;
 mod init;
 mod limits;
 mod link;
 mod list;
 mod logs;
+mod monit;
 mod ping;
 mod reload;
 mod restart;
@@ -98,6 +99,7 @@ enum Command {
     #[command(visible_alias = "describe")]
     Info(info::Info),
     Logs(logs::Logs),
+    Monit(monit::Monit),
     Health(health::Health),
     History(history::History),
     Limits(limits::Limits),
@@ -139,6 +141,7 @@ impl Command {
             Command::Status(command) => command.run(ctx),
             Command::Info(command) => command.run(ctx),
             Command::Logs(command) => command.run(ctx),
+            Command::Monit(command) => command.run(ctx),
             Command::Health(command) => command.run(ctx),
             Command::History(command) => command.run(ctx),
             Command::Limits(command) => command.run(ctx),

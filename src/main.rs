@@ -10,6 +10,7 @@ mod client;
 mod daemon;
 mod exit;
 mod output;
+mod tui;
 
 use std::process::ExitCode;
 

@@ -59,6 +59,7 @@ fn help_is_grouped_and_fits() {
       list        List all processes
       status      Show how processes are; with a target, all about it
       info        Show all about a process: state, definition, environment, events
+      monit       Watch all processes on one screen: usage, logs, health, events
       logs        Show what processes printed
       health      Show what the probes say
       history     Show what happened to a process, newest first

@@ -81,7 +81,8 @@ pub(crate) fn table(events: &[Event]) -> Table {
     table
 }
 
-fn tone(kind: EventKind) -> Option<Tone> {
+/// The colour of an event.
+pub(crate) fn tone(kind: EventKind) -> Option<Tone> {
     match kind {
         EventKind::Crash
         | EventKind::Errored
@@ -106,7 +107,7 @@ fn tone(kind: EventKind) -> Option<Tone> {
 }
 
 /// The data of an event on one line; the printed lines of a crash are for `--json`.
-fn detail(event: &Event) -> String {
+pub(crate) fn detail(event: &Event) -> String {
     let mut parts: Vec<String> = Vec::new();
     if let Value::Object(data) = &event.data {
         for (key, value) in data {
