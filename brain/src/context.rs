@@ -25,7 +25,8 @@ pub(crate) use actions::to_plan;
 pub use recording::Recording;
 
 use crate::facts::{Facts, ProcessFacts};
-use crate::incident::{Evidence, Symptom, SymptomKind};
+use crate::replay::SeenThen;
+use crate::incident::{Evidence, Fingerprint, Symptom, SymptomKind};
 
 /// Evidence that one proposal carries at most.
 const EVIDENCE: usize = 12;
@@ -43,8 +44,8 @@ pub(crate) fn register(engine: &mut rhai::Engine) {
 enum World {
     /// The world as it is.
     Live(Arc<dyn Facts>),
-    /// What was answered then.
-    Recorded,
+    /// What was answered then; what was not asked is read from what was seen then.
+    Recorded(Option<SeenThen>),
 }
 
 /// One incident at one moment.
@@ -85,8 +86,9 @@ impl Situation {
         symptoms: Vec<Symptom>,
         autonomous: bool,
     ) -> Arc<Self> {
+        let seen = recording.seen.clone().map(SeenThen::new);
         Self::new(
-            World::Recorded,
+            World::Recorded(seen),
             recording,
             process,
             symptoms,
@@ -165,7 +167,17 @@ impl Situation {
                     .keep(question, value);
                 Ok(fresh)
             }
-            World::Recorded => {
+            World::Recorded(seen) => {
+                if let Some(seen) = seen
+                    && let Some(found) = seen.ask(answer)
+                {
+                    let value = serde_json::to_value(&found).unwrap_or(Value::Null);
+                    self.recording
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .keep(question, value);
+                    return Ok(found);
+                }
                 let text = format!("diverged: {question} was not asked then");
                 self.diverged
                     .lock()
@@ -176,11 +188,18 @@ impl Situation {
         }
     }
 
+    /// Which illness it is, told narrowly enough to try the same cure again.
+    pub(crate) fn illness(&self) -> Answer<Option<Fingerprint>> {
+        self.ask("illness", |facts| {
+            crate::memory::illness(facts, &self.process, &self.symptoms)
+        })
+    }
+
     /// What newest symptom is looked at; none on a slow look.
     fn event(&self) -> Option<&Symptom> {
         self.symptoms
             .last()
-            .filter(|symptom| symptom.kind != SymptomKind::Tick)
+            .filter(|symptom| !matches!(symptom.kind, SymptomKind::Tick | SymptomKind::Score))
     }
 
     fn plain(&self) -> Answer<&Map> {
@@ -327,7 +346,7 @@ fn plain(facts: &dyn Facts, name: &ProcessName) -> Value {
         "config": process.config,
         "env_file": process.config.get("env_file").and_then(Value::as_str),
         "all": all,
-        "host": { "cpus": std::thread::available_parallelism().map_or(1, usize::from) },
+        "host": facts.machine(),
         "deploy": null,
         "bound": {
             "max_instances": facts.max_instances(name),

@@ -17,10 +17,13 @@ use crate::context::{Context, Recording, Situation, to_plan};
 use crate::facts::Facts;
 use crate::incident::fingerprint::fingerprint;
 use crate::incident::{Evidence, Fingerprint, Incident, Symptom, SymptomKind};
-use crate::playbook::{PlaybookSource, Playbooks, Script};
+use crate::playbook::{PlaybookSource, Playbooks, Script, Trust};
 use crate::proposal::{Plan, PlaybookId, Proposal};
+use crate::replay::Snapshot;
 use crate::store::PlaybookRun;
 
+/// Health below which playbooks that are `on: ["score"]` are asked.
+const SCORE_LOW: f64 = 20.0;
 /// Longest root cause, in characters.
 const CAUSE: usize = 900;
 
@@ -31,6 +34,8 @@ pub struct DiagnoseContext {
     pub autonomous: bool,
     /// When playbooks last ran on this process: [`crate::BrainStore::runs`].
     pub runs: Vec<PlaybookRun>,
+    /// Leave learned playbooks out: `memory` is not in the chain.
+    pub forgetful: bool,
 }
 
 /// Why a playbook won or did not.
@@ -39,6 +44,8 @@ pub struct DiagnoseContext {
 pub enum Asked {
     /// It matched and its plan was taken.
     Won,
+    /// It matched, and another's plan was taken.
+    Beside,
     /// It did not match.
     Silent,
     /// It matched, but had no steps.
@@ -77,6 +84,8 @@ pub struct TrailEntry {
 pub struct Diagnosis {
     /// The proposal, if a playbook has one.
     pub proposal: Option<Proposal>,
+    /// A learned playbook won, and one that is trusted would have done the same.
+    pub confirmed: bool,
     /// What illness it is, as far as the questions showed it.
     pub fingerprint: Option<Fingerprint>,
     /// Which playbooks were asked, and why they did or did not win.
@@ -101,13 +110,15 @@ pub fn diagnose(
         ctx.autonomous,
         None,
     );
-    ask_all(
+    let mut found = ask_all(
         &situation,
         &incident.process,
         &incident.symptoms,
         playbooks,
         ctx,
-    )
+    );
+    found.recording.seen = Snapshot::take(facts.as_ref(), &incident.process);
+    found
 }
 
 /// Takes the slow look at a process: asks the playbooks that are `on: ["tick"]`. Its
@@ -119,15 +130,29 @@ pub fn look(
     playbooks: &Playbooks,
     ctx: &DiagnoseContext,
 ) -> Diagnosis {
-    let symptoms = Incident::look(process.clone(), facts.now()).symptoms;
-    let situation = Situation::live(
-        Arc::clone(facts),
-        process.clone(),
-        symptoms.clone(),
-        ctx.autonomous,
-        None,
-    );
-    ask_all(&situation, process, &symptoms, playbooks, ctx)
+    let asked = |kind: SymptomKind| {
+        let mut symptoms = Incident::look(process.clone(), facts.now()).symptoms;
+        symptoms[0].kind = kind;
+        let situation = Situation::live(
+            Arc::clone(facts),
+            process.clone(),
+            symptoms.clone(),
+            ctx.autonomous,
+            None,
+        );
+        ask_all(&situation, process, &symptoms, playbooks, ctx)
+    };
+    let mut found = asked(SymptomKind::Tick);
+    if found.proposal.is_none()
+        && playbooks.wants(process, SymptomKind::Score)
+        && crate::score::score(facts.as_ref(), process).is_some_and(|it| it.value < SCORE_LOW)
+    {
+        found = asked(SymptomKind::Score);
+    }
+    if found.proposal.is_some() {
+        found.recording.seen = Snapshot::take(facts.as_ref(), process);
+    }
+    found
 }
 
 /// Those of `processes` that a slow look may find something about. The built-in playbooks have
@@ -142,7 +167,8 @@ pub fn worth_a_look(
     let asks = |process: &ProcessName| {
         scripts.iter().any(|script| {
             let skip = script.source == PlaybookSource::Builtin && calm.contains(process);
-            !skip && script.meta.wants(process.as_str(), SymptomKind::Tick)
+            let slow = [SymptomKind::Tick, SymptomKind::Score];
+            !skip && slow.iter().any(|kind| script.meta.wants(process.as_str(), *kind))
         })
     };
     processes.into_iter().filter(asks).collect()
@@ -253,15 +279,24 @@ fn ask_all(
     let kind = symptoms
         .last()
         .map_or(SymptomKind::Tick, |symptom| symptom.kind);
-    let mut proposal = None;
+    let mut proposal: Option<Proposal> = None;
+    // What a learned playbook on probation says: it runs beside the others.
+    let mut beside: Option<(usize, Proposal)> = None;
     let mut trail = Vec::new();
     for script in playbooks.ready() {
-        if !script.meta.wants(process.as_str(), kind) {
+        let learned = script.source == PlaybookSource::Learned;
+        if !script.meta.wants(process.as_str(), kind) || (learned && ctx.forgetful) {
             continue;
         }
         let asked = match resting(&script, ctx, situation.now()) {
             Some(resting) => resting,
             None => match ask(&script, situation, process, symptoms) {
+                Ok(Ok(found)) if script.trust == Trust::Probation => {
+                    if beside.is_none() {
+                        beside = Some((trail.len(), found));
+                    }
+                    Asked::Beside
+                }
                 Ok(Ok(found)) => {
                     proposal = Some(found);
                     Asked::Won
@@ -279,14 +314,53 @@ fn ask_all(
             break;
         }
     }
-    let recording = situation.recording();
+    let mut confirmed = false;
+    if let Some((place, own)) = beside {
+        // What it would do is what mhost would do anyway, or nobody else knows anything.
+        confirmed = proposal.as_ref().is_some_and(|other| same_deeds(&own, other));
+        if proposal.as_ref().is_none_or(|other| confirmed || !acts(other)) {
+            for entry in &mut trail {
+                if entry.asked == Asked::Won {
+                    entry.asked = Asked::Beside;
+                }
+            }
+            trail[place].asked = Asked::Won;
+            proposal = Some(own);
+        }
+    }
+    // Asked also when no script does: what is learned from a cure is keyed by it. A slow look
+    // that finds nothing learns nothing.
+    if kind != SymptomKind::Tick || proposal.is_some() {
+        let _ = situation.illness();
+    }
+    let mut recording = situation.recording();
+    recording.symptoms = symptoms.to_vec();
     Diagnosis {
         fingerprint: illness(&recording, kind),
         proposal,
+        confirmed,
         trail,
         recording,
         diverged: situation.diverged(),
     }
+}
+
+/// Does it change anything?
+fn acts(proposal: &Proposal) -> bool {
+    let mut steps = proposal.plan.steps.iter();
+    steps.any(|step| step.action.changes_state())
+}
+
+/// Do two proposals change the same things, in the same order?
+fn same_deeds(a: &Proposal, b: &Proposal) -> bool {
+    let deeds = |proposal: &Proposal| {
+        let steps = proposal.plan.steps.iter();
+        steps
+            .filter(|step| step.action.changes_state())
+            .map(|step| step.action.clone())
+            .collect::<Vec<_>>()
+    };
+    acts(a) && deeds(a) == deeds(b)
 }
 
 /// The illness of the newest death, or else of the most telling complaint.

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use supervisor::{AutonomyLimit, Event, EventKind, HealthStatus, ProcessName, Status};
 
 /// What is known of a process now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessFacts {
     /// Its name.
     pub name: ProcessName,
@@ -50,7 +51,7 @@ pub struct ProcessFacts {
 }
 
 /// What is known of one copy now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceFacts {
     /// Its place.
     pub index: u16,
@@ -79,7 +80,7 @@ pub struct InstanceFacts {
 }
 
 /// One sample of a process's trees.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// When.
     pub at: Timestamp,
@@ -96,7 +97,7 @@ pub struct Sample {
 }
 
 /// A line that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHit {
     /// Its id.
     pub id: String,
@@ -104,6 +105,32 @@ pub struct LogHit {
     pub at: Timestamp,
     /// The text.
     pub text: String,
+}
+
+/// One try of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ProbeResult {
+    /// When.
+    pub at: Timestamp,
+    /// Did it pass?
+    pub passed: bool,
+    /// How long it took.
+    pub latency_ms: u64,
+}
+
+/// What is known of the machine now.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Cores.
+    pub cpus: u32,
+    /// Runnable tasks, averaged over a minute.
+    pub load1: f64,
+    /// Bytes of memory.
+    pub mem_total: u64,
+    /// Bytes that programs could still get.
+    pub mem_free: u64,
+    /// Free bytes where mhost keeps its data.
+    pub disk_free: u64,
 }
 
 /// Reads. Nothing here can change anything.
@@ -139,6 +166,19 @@ pub trait Facts: Send + Sync {
     fn probe_attempts(&self, name: &ProcessName, window: Duration) -> Option<(u64, u64)> {
         let _ = (name, window);
         None
+    }
+    /// The newest tries of all probes of all copies, newest last, at most `limit`.
+    fn probe_results(&self, name: &ProcessName, limit: usize) -> Vec<ProbeResult> {
+        let _ = (name, limit);
+        Vec::new()
+    }
+    /// The machine.
+    fn machine(&self) -> HostFacts {
+        HostFacts {
+            cpus: std::thread::available_parallelism()
+                .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
+            ..HostFacts::default()
+        }
     }
     /// Line `line` (from 1) of a source file of the process, below its working folder, at
     /// most 200 characters. None when there is no such file or it lies elsewhere.

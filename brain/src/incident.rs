@@ -47,6 +47,8 @@ pub enum SymptomKind {
     MemoryExceeded,
     /// Seen on a slow look: nothing happened, but something is wrong for a while.
     Tick,
+    /// The health score is very low.
+    Score,
 }
 
 impl SymptomKind {
@@ -60,6 +62,7 @@ impl SymptomKind {
             SymptomKind::HealthRecover => "health_recover",
             SymptomKind::MemoryExceeded => "memory_exceeded",
             SymptomKind::Tick => "tick",
+            SymptomKind::Score => "score",
         }
     }
 }

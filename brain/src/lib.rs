@@ -11,9 +11,12 @@ mod diagnose;
 mod facts;
 pub mod incident;
 mod knowledge;
+pub mod memory;
 mod playbook;
 mod proposal;
+mod replay;
 pub mod sandbox;
+pub mod scenario;
 mod score;
 mod store;
 
@@ -23,13 +26,24 @@ pub use diagnose::{
     Asked, DiagnoseContext, Diagnosis, TrailEntry, Verdict, diagnose, look, on_failure, replay,
     verify, worth_a_look,
 };
-pub use facts::{Facts, InstanceFacts, LogHit, ProcessFacts, Sample};
+pub use facts::{Facts, HostFacts, InstanceFacts, LogHit, ProbeResult, ProcessFacts, Sample};
 pub use incident::{
     Evidence, Fingerprint, IllegalInput, Incident, IncidentId, IncidentInput, IncidentState, Seen,
     Symptom, SymptomKind,
 };
-pub use playbook::{PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks};
+pub use playbook::lint::{Finding, Weight, lint};
+pub use playbook::{
+    Format, PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks, Switch,
+    TRUSTED_AFTER, Trust, TrustInput,
+};
+
+/// Texts about playbooks: reference, definitions for editors, starters.
+pub mod texts {
+    pub use crate::playbook::reference::{definitions, markdown};
+    pub use crate::playbook::starter::{declared, scenario, script};
+}
 pub use proposal::{Plan, PlaybookId, Proposal, Step};
+pub use replay::{Answered, Moment, Snapshot, Tried, backtest};
 pub use score::{Score, score};
 pub use store::{
     ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError, BrainStoreThread,

@@ -1,39 +1,45 @@
 //! Playbooks: files of rules, compiled once, looked at again when they change.
 //!
-//!   built-in (in the binary) ─┐
-//!   $MHOST_HOME/brain/playbooks/*.rhai ──┼──► compile, check ──► ready · broken · disabled
-//!   …/learned/*.rhai ─────────┘
+//! ```text
+//!   built-in (in the binary) ──────────────────┐
+//!   $MHOST_HOME/brain/playbooks/*.rhai, *.toml ┼──► compile, check ──► ready · broken · disabled
+//!   …/learned/*.rhai ──────────────────────────┘
+//! ```
 //!
 //! A custom file replaces a built-in one of the same name. One that fails three times while
 //! it runs is off until its file changes. What a playbook says is asked in [`crate::diagnose`].
 
 mod builtin;
 mod check;
+mod declarative;
+mod files;
+pub(crate) mod lint;
 mod meta;
+pub(crate) mod reference;
+mod script;
+pub(crate) mod starter;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
-use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Map, Position, Scope};
+use rhai::{Engine, Position};
 use serde::{Deserialize, Serialize};
+use supervisor::ProcessName;
 
-pub(crate) use meta::Meta;
+pub(crate) use declarative::quote;
+pub use files::Format;
 pub use meta::PlaybookOverride;
+pub(crate) use script::Script;
+pub use trust::{Switch, TRUSTED_AFTER, Trust, TrustInput};
 
-use crate::context::{self, Context};
+use crate::context;
+use crate::incident::SymptomKind;
 use crate::incident::fingerprint::fnv1a;
 use crate::sandbox;
-
-/// Files that are read; more is a mistake.
-const FILES: usize = 128;
-/// Longest script that is read; the built-in ones have a few KiB.
-const SCRIPT_BYTES: u64 = 1 << 20;
-/// Errors while running after which a playbook is off.
-const RUN_ERRORS: u32 = 3;
+use files::File;
 
 /// Where a playbook comes from. The order is the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,7 +78,7 @@ pub enum PlaybookState {
         /// In which column, from 1; 0 when it is about the whole line.
         column: usize,
     },
-    /// The config says no.
+    /// The config or a person says no, or it is not believed far enough.
     Disabled,
 }
 
@@ -99,83 +105,25 @@ pub struct PlaybookInfo {
     pub cooldown_s: u64,
     /// How often it may run on a process in an hour.
     pub max_per_hour: u32,
+    /// Names of the steps its text can make.
+    pub actions: Vec<String>,
+    /// How far it is believed.
+    pub trust: Trust,
     /// Can it be asked?
     #[serde(flatten)]
     pub state: PlaybookState,
 }
 
-/// A script that can be called.
-pub(crate) struct Script {
-    pub(crate) source: PlaybookSource,
-    pub(crate) meta: Meta,
-    pub(crate) params: Arc<Map>,
-    ast: AST,
-    engine: Arc<Engine>,
-    functions: BTreeSet<String>,
-    errors: AtomicU32,
-    last_error: Mutex<Option<(String, Position)>>,
-}
-
-impl Script {
-    pub(crate) fn has(&self, function: &str) -> bool {
-        self.functions.contains(function)
-    }
-
-    /// Calls one of its functions. An error counts against it.
-    pub(crate) fn call(&self, function: &str, c: Context) -> Result<Dynamic, String> {
-        let options = CallFnOptions::new().eval_ast(false);
-        let result = sandbox::timed(|| {
-            self.engine.call_fn_with_options::<Dynamic>(
-                options,
-                &mut Scope::new(),
-                &self.ast,
-                function,
-                (c,),
-            )
-        });
-        result.map_err(|error| self.fail(&error))
-    }
-
-    /// Counts an error and gives its text.
-    fn fail(&self, error: &EvalAltResult) -> String {
-        let at = error.position();
-        self.fail_with(format!("{} ({at})", sandbox::message(error)), at)
-    }
-
-    pub(crate) fn fail_with(&self, text: String, at: Position) -> String {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-        *self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some((text.clone(), at));
-        tracing::warn!(playbook = %self.meta.name, error = %text, "Playbook failed.");
-        text
-    }
-
-    fn state(&self) -> PlaybookState {
-        if self.errors.load(Ordering::Relaxed) < RUN_ERRORS {
-            return PlaybookState::Ok;
-        }
-        let last = self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let (text, at) = last.unwrap_or_default();
-        broken(
-            format!("off after {RUN_ERRORS} errors until its file changes; the last: {text}"),
-            at,
-        )
-    }
-}
-
 /// One file, ready or not.
 struct Entry {
     name: String,
+    format: Format,
     source: PlaybookSource,
     path: Option<PathBuf>,
     hash: u64,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: files::Stamp,
+    trust: Trust,
+    off: bool,
     script: Result<Arc<Script>, PlaybookState>,
 }
 
@@ -183,6 +131,7 @@ struct Inner {
     entries: Vec<Entry>,
     folder: Option<PathBuf>,
     overrides: BTreeMap<String, PlaybookOverride>,
+    switches: BTreeMap<String, Switch>,
     engine: Arc<Engine>,
     known: BTreeSet<String>,
 }
@@ -207,27 +156,68 @@ impl Playbooks {
         folder: Option<PathBuf>,
         overrides: BTreeMap<String, PlaybookOverride>,
     ) -> Playbooks {
-        let mut engine = sandbox::engine();
-        context::register(&mut engine);
-        let known = check::known_functions(&engine);
-        let mut inner = Inner {
-            entries: Vec::new(),
-            folder,
-            overrides,
-            engine: Arc::new(engine),
-            known,
-        };
-        for (name, text) in builtin::BUILTIN {
-            let entry = inner.compile(name, PlaybookSource::Builtin, None, None, text);
-            inner.entries.push(entry);
-        }
+        let mut inner = Inner::new(folder, overrides);
+        inner.shadow();
         inner.refresh();
+        inner.believe();
         Playbooks(Arc::new(Mutex::new(inner)))
+    }
+
+    /// One playbook alone, from its text.
+    pub fn only(name: &str, format: Format, text: &str) -> Playbooks {
+        let mut inner = Inner::new(None, BTreeMap::new());
+        let file = File::of_text(name, format, PlaybookSource::Custom);
+        let entry = inner.compile(&file, text);
+        inner.entries.push(entry);
+        Playbooks(Arc::new(Mutex::new(inner)))
+    }
+
+    /// Uses other settings from now on.
+    pub fn reconfigure(&self, overrides: BTreeMap<String, PlaybookOverride>) {
+        let mut inner = self.lock();
+        if inner.overrides == overrides {
+            return;
+        }
+        inner.overrides = overrides;
+        inner.entries.clear();
+        inner.shadow();
+        inner.refresh();
+        inner.believe();
+    }
+
+    /// What people and outcomes say about single playbooks.
+    pub fn switch(&self, switches: impl IntoIterator<Item = Switch>) {
+        let mut inner = self.lock();
+        for switch in switches {
+            inner.switches.insert(switch.name.clone(), switch);
+        }
+        inner.believe();
+    }
+
+    /// The text of a playbook, and the script it becomes when it is written as TOML.
+    pub fn text(&self, name: &str) -> Option<(String, Option<String>)> {
+        let inner = self.lock();
+        let entry = inner.entries.iter().find(|entry| entry.name == name)?;
+        let text = match &entry.path {
+            Some(path) => files::read(path).ok()?,
+            None => builtin::BUILTIN
+                .iter()
+                .find(|(builtin, _, _)| *builtin == name)
+                .map(|(_, _, text)| (*text).to_owned())?,
+        };
+        let script = (entry.format == Format::Toml)
+            .then(|| declarative::translate(name, &text).ok())
+            .flatten();
+        Some((text, script))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All of them, in the order they are asked. Looks for changed files first.
     pub fn list(&self) -> Vec<PlaybookInfo> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.lock();
         inner.refresh();
         let mut all: Vec<PlaybookInfo> = inner.entries.iter().map(Entry::info).collect();
         all.sort_by(|a, b| (a.source, -a.priority, &a.name).cmp(&(b.source, -b.priority, &b.name)));
@@ -237,11 +227,12 @@ impl Playbooks {
     /// Those that can be asked, in the order in which they are. Looks for changed files
     /// first.
     pub(crate) fn ready(&self) -> Vec<Arc<Script>> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.lock();
         inner.refresh();
         let mut all: Vec<Arc<Script>> = inner
             .entries
             .iter()
+            .filter(|entry| !entry.off)
             .filter_map(|entry| entry.script.as_ref().ok())
             .filter(|script| script.state() == PlaybookState::Ok)
             .map(Arc::clone)
@@ -254,6 +245,13 @@ impl Playbooks {
             ))
         });
         all
+    }
+
+    /// Is one asked about this process and this sign?
+    pub(crate) fn wants(&self, process: &ProcessName, kind: SymptomKind) -> bool {
+        let ready = self.ready();
+        let mut all = ready.iter();
+        all.any(|script| script.meta.wants(process.as_str(), kind))
     }
 
     /// The one with this name that would be asked.
@@ -277,6 +275,8 @@ impl Entry {
             priority: 0,
             cooldown_s: 0,
             max_per_hour: 0,
+            actions: Vec::new(),
+            trust: self.trust,
             state: PlaybookState::Ok,
         };
         match &self.script {
@@ -294,7 +294,11 @@ impl Entry {
                 info.priority = meta.priority;
                 info.cooldown_s = meta.cooldown.as_secs();
                 info.max_per_hour = meta.max_per_hour;
-                info.state = script.state();
+                info.actions = script.actions.iter().map(ToString::to_string).collect();
+                info.state = match script.state() {
+                    PlaybookState::Ok if self.off => PlaybookState::Disabled,
+                    state => state,
+                };
             }
         }
         info
@@ -302,66 +306,57 @@ impl Entry {
 }
 
 impl Inner {
+    fn new(folder: Option<PathBuf>, overrides: BTreeMap<String, PlaybookOverride>) -> Self {
+        let mut engine = sandbox::engine();
+        context::register(&mut engine);
+        Inner {
+            entries: Vec::new(),
+            folder,
+            overrides,
+            switches: BTreeMap::new(),
+            known: check::known_functions(&engine),
+            engine: Arc::new(engine),
+        }
+    }
+
     /// Compiles a text, unless the config turned the playbook off.
-    fn compile(
-        &self,
-        name: &str,
-        source: PlaybookSource,
-        path: Option<PathBuf>,
-        stamp: Option<(SystemTime, u64)>,
-        text: &str,
-    ) -> Entry {
-        let over = self.overrides.get(name);
+    fn compile(&self, file: &File, text: &str) -> Entry {
+        let over = self.overrides.get(&file.name);
         let script = if over.is_some_and(|over| over.enabled == Some(false)) {
             Err(PlaybookState::Disabled)
         } else {
-            self.script(name, source, text, over)
+            self.script(file, text, over)
         };
         Entry {
-            name: name.to_owned(),
-            source,
-            path,
+            name: file.name.clone(),
+            format: file.format,
+            source: file.source,
+            path: file.path.clone(),
             hash: fnv1a(text.as_bytes()),
-            stamp,
+            stamp: file.stamp,
+            trust: Trust::Trusted,
+            off: false,
             script: script.map(Arc::new),
         }
     }
 
     fn script(
         &self,
-        name: &str,
-        source: PlaybookSource,
+        file: &File,
         text: &str,
         over: Option<&PlaybookOverride>,
     ) -> Result<Script, PlaybookState> {
-        let ast = self
-            .engine
-            .compile(text)
-            .map_err(|error| broken(error.0.to_string(), error.1))?;
-        if let Some(flaw) = check::flaw(&ast, &self.known) {
-            return Err(broken(flaw.text, flaw.at));
-        }
-        let mut scope = Scope::new();
-        sandbox::timed(|| self.engine.run_ast_with_scope(&mut scope, &ast))
-            .map_err(|error| broken(error.to_string(), error.position()))?;
-        let header = scope
-            .get_value::<Map>("META")
-            .ok_or_else(|| broken(meta::MetaError::Missing.to_string(), Position::NONE))?;
-        let meta = Meta::read(&header, name, over)
-            .map_err(|error| broken(error.to_string(), Position::NONE))?;
-        Ok(Script {
-            source,
-            params: Arc::new(meta.params.clone()),
-            meta,
-            functions: ast
-                .iter_functions()
-                .map(|function| function.name.to_owned())
-                .collect(),
-            ast,
-            engine: Arc::clone(&self.engine),
-            errors: AtomicU32::new(0),
-            last_error: Mutex::default(),
-        })
+        let translated;
+        let text = match file.format {
+            Format::Rhai => text,
+            Format::Toml => {
+                translated = declarative::translate(&file.name, text)
+                    .map_err(|flaw| broken(flaw.text, flaw.at))?;
+                &translated
+            }
+        };
+        let (name, source) = (&file.name, file.source);
+        Script::compile(&self.engine, &self.known, name, source, text, over)
     }
 
     /// Looks at the files again: new, changed, gone.
@@ -369,27 +364,28 @@ impl Inner {
         let Some(folder) = self.folder.clone() else {
             return;
         };
-        let mut files = rhai_files(&folder, PlaybookSource::Custom);
-        files.extend(rhai_files(&folder.join("learned"), PlaybookSource::Learned));
-        files.truncate(FILES);
+        let found = files::all(&folder);
+        let before = self.entries.len();
         self.entries.retain(|entry| {
             entry
                 .path
                 .as_ref()
-                .is_none_or(|path| files.iter().any(|file| file.path == *path))
+                .is_none_or(|path| found.iter().any(|file| file.path.as_ref() == Some(path)))
         });
-        for file in files {
+        let mut changed = self.entries.len() != before;
+        for file in found {
             let known = self
                 .entries
                 .iter()
-                .position(|entry| entry.path.as_ref() == Some(&file.path));
+                .position(|entry| entry.path == file.path);
             if known.is_some_and(|at| self.entries[at].stamp == file.stamp) {
                 continue;
             }
-            let text = match read_script(&file.path) {
+            let Some(path) = &file.path else { continue };
+            let text = match files::read(path) {
                 Ok(text) => text,
                 Err(error) => {
-                    tracing::warn!(path = %file.path.display(), %error, "Playbook is unreadable.");
+                    tracing::warn!(path = %path.display(), %error, "Playbook is unreadable.");
                     continue;
                 }
             };
@@ -400,13 +396,17 @@ impl Inner {
                 self.entries[at].stamp = file.stamp;
                 continue;
             }
-            let entry = self.compile(&file.name, file.source, Some(file.path), file.stamp, &text);
+            let entry = self.compile(&file, &text);
+            changed = true;
             match known {
                 Some(at) => self.entries[at] = entry,
                 None => self.entries.push(entry),
             }
         }
-        self.shadow();
+        if changed {
+            self.shadow();
+            self.believe();
+        }
     }
 
     /// A file takes the place of the built-in playbook with its name.
@@ -420,61 +420,44 @@ impl Inner {
         self.entries.retain(|entry| {
             entry.source != PlaybookSource::Builtin || !names.contains(&entry.name)
         });
-        for (name, text) in builtin::BUILTIN {
+        for (name, format, text) in builtin::BUILTIN {
             let there = self.entries.iter().any(|entry| entry.name == *name);
             if !there {
-                let entry = self.compile(name, PlaybookSource::Builtin, None, None, text);
+                let file = File::of_text(name, *format, PlaybookSource::Builtin);
+                let entry = self.compile(&file, text);
                 self.entries.push(entry);
             }
         }
     }
-}
 
-struct File {
-    name: String,
-    path: PathBuf,
-    source: PlaybookSource,
-    stamp: Option<(SystemTime, u64)>,
-}
-
-/// Reads a script. A pipe would keep the daemon waiting for somebody to write into it.
-fn read_script(path: &Path) -> std::io::Result<String> {
-    let found = std::fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    if found.len() > SCRIPT_BYTES {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
-    }
-    std::fs::read_to_string(path)
-}
-
-/// The scripts of a folder, by name. A folder that is not there has none.
-fn rhai_files(folder: &Path, source: PlaybookSource) -> Vec<File> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut files: Vec<File> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            let path = entry.path();
-            if path.extension()? != "rhai" {
-                return None;
+    /// Puts what is known of each playbook's standing on it. A learned one whose text nobody
+    /// has checked is a draft, and a draft is not asked.
+    fn believe(&mut self) {
+        for entry in &mut self.entries {
+            let switch = self.switches.get(&entry.name);
+            let said = self.overrides.get(&entry.name).and_then(|over| over.enabled);
+            let own = match &entry.script {
+                Ok(script) => script.meta.enabled,
+                Err(_) => true,
+            };
+            let trust = match entry.source {
+                PlaybookSource::Learned => switch
+                    .filter(|switch| switch.hash == entry.hash)
+                    .map_or(Trust::Draft, |switch| switch.trust),
+                PlaybookSource::Custom | PlaybookSource::Builtin => Trust::Trusted,
+            };
+            let on = said
+                .or(switch.and_then(|switch| switch.enabled))
+                .unwrap_or(own);
+            entry.off = !on || !trust.is_asked();
+            entry.trust = trust;
+            if let Ok(script) = &mut entry.script
+                && script.trust != trust
+            {
+                *script = Arc::new(script.believed(trust));
             }
-            let stamp = entry
-                .metadata()
-                .ok()
-                .and_then(|meta| Some((meta.modified().ok()?, meta.len())));
-            Some(File {
-                name: path.file_stem()?.to_str()?.to_owned(),
-                path,
-                source,
-                stamp,
-            })
-        })
-        .collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    files
+        }
+    }
 }
 
 fn broken(error: String, at: Position) -> PlaybookState {

@@ -39,7 +39,10 @@ fn built_in_playbooks_are_whole() {
     let mut files: Vec<String> = fs::read_dir(root)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter_map(|name| name.strip_suffix(".rhai").map(str::to_owned))
+        .filter_map(|name| {
+            let stem = name.strip_suffix(".rhai").or(name.strip_suffix(".toml"));
+            stem.map(str::to_owned)
+        })
         .collect();
     files.sort();
     let playbooks = Playbooks::load(None, BTreeMap::new());

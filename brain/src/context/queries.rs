@@ -18,6 +18,8 @@ use crate::knowledge;
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Lines that `log_lines` returns.
 const LOG_LINES: usize = 20;
+/// Probe tries that `latency_p95` looks at.
+const PROBE_RESULTS: usize = 200;
 /// `cpu_above` and `rss_above` want samples for this share of the window.
 const FILLED: f64 = 0.8;
 
@@ -411,6 +413,13 @@ fn register_events(engine: &mut Engine) {
                 .last()
                 .map_or_else(String::new, |death| death.print.clone()))
         })
+        .register_fn("illness", |c: &mut Context| -> Answer<String> {
+            let found = c.situation.illness()?;
+            if let Some(found) = &found {
+                c.note("illness", &found.readable);
+            }
+            Ok(found.map_or_else(String::new, |found| found.hash))
+        })
         .register_fn("same_death", |c: &mut Context, n: i64| -> Answer<bool> {
             let deaths = all_deaths(c)?;
             let Some(last) = deaths.last() else {
@@ -541,6 +550,29 @@ fn register_metrics(engine: &mut Engine) {
             },
         )
         .register_fn(
+            "latency_p95",
+            |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
+                let w = window(&w)?;
+                let slow: Option<u64> = c.situation.ask(key("latency p95", w), |facts| {
+                    let now = facts.now();
+                    let mut all: Vec<u64> = facts
+                        .probe_results(&c.situation.process, PROBE_RESULTS)
+                        .into_iter()
+                        .filter(|one| supervisor::until(one.at, now) <= w)
+                        .map(|one| one.latency_ms)
+                        .collect();
+                    all.sort_unstable();
+                    // The nearest rank: of twenty tries the nineteenth.
+                    all.get((all.len() * 95).div_ceil(100).saturating_sub(1))
+                        .copied()
+                })?;
+                if let Some(ms) = slow {
+                    c.note("probe:health", format!("95 % of the probes took up to {ms} ms"));
+                }
+                Ok(slow.map_or(Dynamic::UNIT, |ms| Dynamic::from(ms as f64)))
+            },
+        )
+        .register_fn(
             "probe_attempts",
             |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
                 let (passed, total) = attempts(c, &w)?;
@@ -563,6 +595,33 @@ fn attempts(c: &Context, w: &Dynamic) -> Answer<(i64, i64)> {
             .probe_attempts(&c.situation.process, w)
             .map_or((0, 0), |(passed, total)| (passed as i64, total as i64))
     })
+}
+
+/// Does the event, or a line of the last `w`, match? The event carries a program's last words,
+/// which may not have reached the log yet.
+fn says(c: &Context, pattern: &str, w: Duration) -> Answer<bool> {
+    let regex = Regex::new(pattern)
+        .map_err(|error| failure(format!("`{pattern}` is no regular expression: {error}")))?;
+    if let Some(symptom) = c.situation.event() {
+        let lines = symptom.data["last_lines"].as_array().into_iter().flatten();
+        let mut texts = lines.chain([&symptom.data["error"]]).filter_map(Value::as_str);
+        if let Some(text) = texts.find(|text| regex.is_match(text)) {
+            let id = symptom.event.map_or_else(String::new, |id| format!("event:{id}"));
+            c.note(id, knowledge::quotable(text));
+            return Ok(true);
+        }
+    }
+    let found: Option<(String, String)> =
+        c.situation.ask(key(&format!("says {pattern:?}"), w), |facts| {
+            facts
+                .log_lines(&c.situation.process, pattern, w, 1)
+                .pop()
+                .map(|line| (line.id, line.text.chars().take(500).collect()))
+        })?;
+    if let Some((id, text)) = &found {
+        c.note(format!("log:{id}"), knowledge::quotable(text));
+    }
+    Ok(found.is_some())
 }
 
 fn register_logs(engine: &mut Engine) {
@@ -598,6 +657,13 @@ fn register_logs(engine: &mut Engine) {
                     c.note(format!("log:{id}"), knowledge::quotable(text));
                 }
                 Ok(lines.into_iter().map(|(_, text)| text.into()).collect())
+            },
+        )
+        .register_fn(
+            "says",
+            |c: &mut Context, pattern: &str, w: Dynamic| -> Answer<bool> {
+                regex_checked(pattern)?;
+                says(c, pattern, window(&w)?)
             },
         )
         .register_fn("log_bytes", |c: &mut Context, w: Dynamic| -> Answer<i64> {

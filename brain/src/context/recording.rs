@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::incident::Symptom;
+use crate::replay::Snapshot;
+
 /// Questions and answers, in the order they were first asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
@@ -15,6 +18,12 @@ pub struct Recording {
     pub now: Timestamp,
     /// Question and answer.
     pub answers: Vec<(String, Value)>,
+    /// The signs it was asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symptoms: Vec<Symptom>,
+    /// What could be seen then: playbooks that did not exist yet ask this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Snapshot>,
 }
 
 impl Recording {
@@ -23,6 +32,8 @@ impl Recording {
         Self {
             now,
             answers: Vec::new(),
+            symptoms: Vec::new(),
+            seen: None,
         }
     }
 

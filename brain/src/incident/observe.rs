@@ -93,7 +93,7 @@ fn title(kind: SymptomKind, process: &str) -> String {
         SymptomKind::HealthFail => format!("{process} fails its probe"),
         SymptomKind::HealthRecover => format!("{process} passes its probe again"),
         SymptomKind::MemoryExceeded => format!("{process} is over its memory limit"),
-        SymptomKind::Tick => format!("{process} does not do well"),
+        SymptomKind::Tick | SymptomKind::Score => format!("{process} does not do well"),
     }
 }
 

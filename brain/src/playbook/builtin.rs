@@ -1,37 +1,48 @@
 //! The playbooks that come with mhost: the folder `playbooks/` of the repository. A test
 //! compares this list with the folder.
 
+use super::Format;
+
 macro_rules! builtin {
-    ($($name:literal),+ $(,)?) => {
-        /// Name and text of each.
-        pub(super) const BUILTIN: &[(&str, &str)] = &[$((
+    ($($name:literal $kind:ident $ending:literal),+ $(,)?) => {
+        /// Name, form and text of each.
+        pub(super) const BUILTIN: &[(&str, Format, &str)] = &[$((
             $name,
+            Format::$kind,
             include_str!(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/../playbooks/",
                 $name,
-                ".rhai"
+                $ending
             )),
         )),+];
     };
 }
 
 builtin!(
-    "backlog",
-    "crashed",
-    "deploy-rollback",
-    "error-storm",
-    "flapping-probe",
-    "gave-up",
-    "health-recover",
-    "log-flood",
-    "not-ready",
-    "oom-restart",
-    "probe-failed",
-    "probe-fails-again",
-    "rapid-crash",
-    "same-death",
-    "slow-dependency",
-    "slow-start",
-    "zombie-process",
+    "backlog" Rhai ".rhai",
+    "cpu-spike" Rhai ".rhai",
+    "crashed" Rhai ".rhai",
+    "connection-refused" Toml ".toml",
+    "deploy-rollback" Rhai ".rhai",
+    "error-storm" Rhai ".rhai",
+    "flapping-probe" Rhai ".rhai",
+    "gave-up" Rhai ".rhai",
+    "health-recover" Rhai ".rhai",
+    "log-flood" Rhai ".rhai",
+    "not-ready" Rhai ".rhai",
+    "memory-rising" Toml ".toml",
+    "missing-module" Toml ".toml",
+    "no-permission" Toml ".toml",
+    "no-space" Toml ".toml",
+    "oom-restart" Rhai ".rhai",
+    "out-of-memory" Toml ".toml",
+    "port-conflict" Toml ".toml",
+    "probe-failed" Rhai ".rhai",
+    "probe-fails-again" Rhai ".rhai",
+    "rapid-crash" Rhai ".rhai",
+    "same-death" Rhai ".rhai",
+    "slow-dependency" Rhai ".rhai",
+    "slow-start" Rhai ".rhai",
+    "zombie-process" Rhai ".rhai",
 );

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rhai::{AST, ASTNode, Engine, Expr, Position, Stmt};
 
 /// Functions of the language itself that are in no package.
-const KEYWORDS: [&str; 9] = [
+pub(super) const KEYWORDS: [&str; 9] = [
     "print",
     "debug",
     "type_of",
@@ -63,20 +63,9 @@ pub(crate) fn flaw(ast: &AST, known: &BTreeSet<String>) -> Option<Flaw> {
         }
     }
     ast.walk(&mut |path: &[ASTNode<'_>]| {
-        let call = match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => {
-                Some((call, *at))
-            }
-            Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => Some((call, *at)),
-            _ => None,
-        };
-        if let Some((call, at)) = call {
+        if let Some((call, at)) = called(path) {
             let name = call.name.as_str();
-            let is_name = name
-                .chars()
-                .next()
-                .is_some_and(|letter| letter.is_alphabetic() || letter == '_');
-            if is_name
+            if is_name(name)
                 && call.op_token.is_none()
                 && !own.contains(name)
                 && !KEYWORDS.contains(&name)
@@ -92,4 +81,45 @@ pub(crate) fn flaw(ast: &AST, known: &BTreeSet<String>) -> Option<Flaw> {
         true
     });
     found
+}
+
+/// Names of the steps that a script can make, sorted.
+pub(super) fn actions(ast: &AST) -> Vec<&'static str> {
+    let mut found = BTreeSet::new();
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let Some((call, _)) = called(path) {
+            let known = super::reference::FUNCTIONS
+                .iter()
+                .find(|one| super::reference::is_action(one.name) && one.name == call.name.as_str());
+            found.extend(known.map(|one| one.name));
+        }
+        true
+    });
+    found.into_iter().collect()
+}
+
+/// Where META stands.
+pub(super) fn header_at(ast: &AST) -> Position {
+    ast.statements()
+        .iter()
+        .find(|statement| matches!(statement, Stmt::Var(var, ..) if var.0.name == "META"))
+        .map_or(Position::NONE, Stmt::position)
+}
+
+/// The call that a node is, if it is one.
+pub(super) fn called<'a>(path: &[ASTNode<'a>]) -> Option<(&'a rhai::FnCallExpr, Position)> {
+    match path.last() {
+        Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => {
+            Some((call, *at))
+        }
+        Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => Some((call, *at)),
+        _ => None,
+    }
+}
+
+/// Is it the name of a function, not an operator?
+pub(super) fn is_name(name: &str) -> bool {
+    name.chars()
+        .next()
+        .is_some_and(|letter| letter.is_alphabetic() || letter == '_')
 }

@@ -29,6 +29,8 @@ pub(crate) struct Meta {
     pub(crate) cooldown: Duration,
     pub(crate) max_per_hour: u32,
     pub(crate) confidence: f64,
+    /// Is it asked before a person says anything?
+    pub(crate) enabled: bool,
     pub(crate) params: Map,
 }
 
@@ -69,9 +71,9 @@ pub(crate) enum MetaError {
 }
 
 const KNOWN_EVENTS: &str =
-    "crash, spawn_failed, errored, health_fail, health_recover, memory_exceeded and tick";
+    "crash, spawn_failed, errored, health_fail, health_recover, memory_exceeded, tick and score";
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "version",
     "description",
@@ -81,6 +83,7 @@ const KEYS: [&str; 10] = [
     "cooldown",
     "max_per_hour",
     "confidence",
+    "enabled",
     "params",
 ];
 
@@ -152,6 +155,12 @@ impl Meta {
                     .ok()
                     .filter(|share| (0.0..=1.0).contains(share))
                     .ok_or_else(|| kind("confidence", value.to_string(), "between 0.0 and 1.0"))?,
+            },
+            enabled: match header.get("enabled") {
+                None => true,
+                Some(value) => value
+                    .as_bool()
+                    .map_err(|found| kind("enabled", found, "true or false"))?,
             },
             params,
         })

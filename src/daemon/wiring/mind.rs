@@ -28,6 +28,7 @@ fn context(asking: &Asking) -> DiagnoseContext {
     DiagnoseContext {
         autonomous: asking.autonomous,
         runs: asking.runs.clone(),
+        forgetful: false,
     }
 }
 
