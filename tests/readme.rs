@@ -21,8 +21,12 @@ struct Step {
 }
 
 fn readme() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    std::fs::read_to_string(path).expect("the README")
+    page("README.md")
+}
+
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(path).expect("the page")
 }
 
 /// The commands of all console blocks with what they print.
@@ -118,8 +122,18 @@ impl Drop for Home {
 /// Each command of the README prints what the README says.
 #[test]
 fn the_transcripts_are_true() {
+    transcript(&readme());
+}
+
+/// The walk for those who write playbooks, in a home of its own.
+#[test]
+fn the_walk_of_the_playbooks_is_true() {
+    transcript(&page("docs/playbooks.md"));
+}
+
+fn transcript(text: &str) {
     let home = Home(tempfile::tempdir().expect("a temporary folder"));
-    let steps = steps(&readme());
+    let steps = steps(text);
     let mut run = 0;
     for Step { command, wanted } in steps {
         if SET_UP.contains(&command.as_str()) {
@@ -144,7 +158,7 @@ fn the_transcripts_are_true() {
         );
         run += 1;
     }
-    assert!(run > 0, "the README shows something");
+    assert!(run > 0, "the page shows something");
 }
 
 /// The reader needs exactly two commands, and they stand first.

@@ -20,7 +20,7 @@ use supervisor::Role;
 
 pub use level::{Autonomy, Source, capped, effective};
 pub use quiet::{QuietHours, QuietHoursError};
-pub use risk::{Bounds, Risk, Target, limit_of, out_of_bounds, required_role, risk};
+pub use risk::{Bounds, Risk, Target, limit_of, out_of_bounds, required_role, risk, worst_risk};
 
 use crate::budget::Standing;
 

@@ -245,6 +245,16 @@ struct Judged {
     decision: Decision,
 }
 
+/// What the policy would say to a proposal now.
+pub(crate) async fn weigh(
+    shared: &Arc<Shared>,
+    process: &ProcessName,
+    proposal: &Proposal,
+) -> Result<Option<(Risk, Decision)>> {
+    let judged = judge(shared, process, proposal, Rest::Counts).await?;
+    Ok(judged.map(|judged| (judged.risk, judged.decision)))
+}
+
 /// Does a playbook rest after its last run?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {

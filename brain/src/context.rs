@@ -25,8 +25,8 @@ pub(crate) use actions::to_plan;
 pub use recording::Recording;
 
 use crate::facts::{Facts, ProcessFacts};
-use crate::replay::SeenThen;
 use crate::incident::{Evidence, Fingerprint, Symptom, SymptomKind};
+use crate::replay::SeenThen;
 
 /// Evidence that one proposal carries at most.
 const EVIDENCE: usize = 12;
@@ -45,7 +45,7 @@ enum World {
     /// The world as it is.
     Live(Arc<dyn Facts>),
     /// What was answered then; what was not asked is read from what was seen then.
-    Recorded(Option<SeenThen>),
+    Recorded(Option<Box<SeenThen>>),
 }
 
 /// One incident at one moment.
@@ -86,7 +86,10 @@ impl Situation {
         symptoms: Vec<Symptom>,
         autonomous: bool,
     ) -> Arc<Self> {
-        let seen = recording.seen.clone().map(SeenThen::new);
+        let seen = recording
+            .seen
+            .clone()
+            .map(|seen| Box::new(SeenThen::new(seen)));
         Self::new(
             World::Recorded(seen),
             recording,

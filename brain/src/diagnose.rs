@@ -20,10 +20,9 @@ use crate::incident::{Evidence, Fingerprint, Incident, Symptom, SymptomKind};
 use crate::playbook::{PlaybookSource, Playbooks, Script, Trust};
 use crate::proposal::{Plan, PlaybookId, Proposal};
 use crate::replay::Snapshot;
+use crate::score::VERY_LOW;
 use crate::store::PlaybookRun;
 
-/// Health below which playbooks that are `on: ["score"]` are asked.
-const SCORE_LOW: f64 = 20.0;
 /// Longest root cause, in characters.
 const CAUSE: usize = 900;
 
@@ -145,7 +144,8 @@ pub fn look(
     let mut found = asked(SymptomKind::Tick);
     if found.proposal.is_none()
         && playbooks.wants(process, SymptomKind::Score)
-        && crate::score::score(facts.as_ref(), process).is_some_and(|it| it.value < SCORE_LOW)
+        && crate::score::score(facts.as_ref(), process)
+            .is_some_and(|it| it.value < f64::from(VERY_LOW))
     {
         found = asked(SymptomKind::Score);
     }
@@ -168,7 +168,10 @@ pub fn worth_a_look(
         scripts.iter().any(|script| {
             let skip = script.source == PlaybookSource::Builtin && calm.contains(process);
             let slow = [SymptomKind::Tick, SymptomKind::Score];
-            !skip && slow.iter().any(|kind| script.meta.wants(process.as_str(), *kind))
+            !skip
+                && slow
+                    .iter()
+                    .any(|kind| script.meta.wants(process.as_str(), *kind))
         })
     };
     processes.into_iter().filter(asks).collect()
@@ -317,8 +320,13 @@ fn ask_all(
     let mut confirmed = false;
     if let Some((place, own)) = beside {
         // What it would do is what mhost would do anyway, or nobody else knows anything.
-        confirmed = proposal.as_ref().is_some_and(|other| same_deeds(&own, other));
-        if proposal.as_ref().is_none_or(|other| confirmed || !acts(other)) {
+        confirmed = proposal
+            .as_ref()
+            .is_some_and(|other| same_deeds(&own, other));
+        if proposal
+            .as_ref()
+            .is_none_or(|other| confirmed || !acts(other))
+        {
             for entry in &mut trail {
                 if entry.asked == Asked::Won {
                     entry.asked = Asked::Beside;

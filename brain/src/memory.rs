@@ -344,9 +344,11 @@ mod tests {
             let one = Playbooks::only(&draft.name, Format::Rhai, &draft.text).list();
             assert_eq!(one[0].state, PlaybookState::Ok);
             assert_eq!(one[0].actions, ["restart"], "{}", draft.text);
-            assert!(lint(&draft.name, Format::Rhai, &draft.text)
-                .iter()
-                .all(|one| one.weight != Weight::Error));
+            assert!(
+                lint(&draft.name, Format::Rhai, &draft.text)
+                    .iter()
+                    .all(|one| one.weight != Weight::Error)
+            );
         }
     }
 

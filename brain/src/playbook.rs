@@ -109,6 +109,9 @@ pub struct PlaybookInfo {
     pub actions: Vec<String>,
     /// How far it is believed.
     pub trust: Trust,
+    /// Hash of its text.
+    #[serde(skip)]
+    pub hash: u64,
     /// Can it be asked?
     #[serde(flatten)]
     pub state: PlaybookState,
@@ -170,6 +173,30 @@ impl Playbooks {
         let entry = inner.compile(&file, text);
         inner.entries.push(entry);
         Playbooks(Arc::new(Mutex::new(inner)))
+    }
+
+    /// One of these alone, asked even if it is off: what it would say.
+    pub fn alone(&self, name: &str) -> Option<Playbooks> {
+        let mut inner = self.lock();
+        inner.refresh();
+        let entry = inner.entries.iter().find(|entry| entry.name == name)?;
+        let script = match &entry.script {
+            Ok(script) => Ok(Arc::new(script.believed(Trust::Trusted))),
+            Err(state) => Err(state.clone()),
+        };
+        let mut alone = Inner::new(None, BTreeMap::new());
+        alone.entries.push(Entry {
+            name: entry.name.clone(),
+            format: entry.format,
+            source: entry.source,
+            path: None,
+            hash: entry.hash,
+            stamp: None,
+            trust: Trust::Trusted,
+            off: false,
+            script,
+        });
+        Some(Playbooks(Arc::new(Mutex::new(alone))))
     }
 
     /// Uses other settings from now on.
@@ -277,6 +304,7 @@ impl Entry {
             max_per_hour: 0,
             actions: Vec::new(),
             trust: self.trust,
+            hash: self.hash,
             state: PlaybookState::Ok,
         };
         match &self.script {
@@ -435,7 +463,10 @@ impl Inner {
     fn believe(&mut self) {
         for entry in &mut self.entries {
             let switch = self.switches.get(&entry.name);
-            let said = self.overrides.get(&entry.name).and_then(|over| over.enabled);
+            let said = self
+                .overrides
+                .get(&entry.name)
+                .and_then(|over| over.enabled);
             let own = match &entry.script {
                 Ok(script) => script.meta.enabled,
                 Err(_) => true,

@@ -76,7 +76,6 @@ pub struct Case {
     source: BTreeMap<String, String>,
 }
 
-
 /// How a case went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -172,12 +171,18 @@ fn said(playbook: &str, case: &Case, found: &Diagnosis) -> Result<(), String> {
     };
     let done = names(mine);
     wrong(done == case.actions, || {
-        format!("it would do [{}], not [{}]", done.join(", "), case.actions.join(", "))
+        format!(
+            "it would do [{}], not [{}]",
+            done.join(", "),
+            case.actions.join(", ")
+        )
     })?;
     wrong(mine.cause.contains(case.process.name.as_str()), || {
         format!("the cause does not name the process: {}", mine.cause)
     })?;
-    wrong(!mine.evidence.is_empty(), || "it has no evidence".to_owned())?;
+    wrong(!mine.evidence.is_empty(), || {
+        "it has no evidence".to_owned()
+    })?;
     let regex = |text: &String| {
         Regex::new(&format!("(?i){text}")).map_err(|error| format!("`{text}`: {error}"))
     };
@@ -195,9 +200,10 @@ fn said(playbook: &str, case: &Case, found: &Diagnosis) -> Result<(), String> {
     }
     for wanted in &case.evidence {
         let regex = regex(wanted)?;
-        wrong(mine.evidence.iter().any(|it| regex.is_match(&it.text)), || {
-            format!("`{wanted}` is not in the evidence: {:?}", mine.evidence)
-        })?;
+        wrong(
+            mine.evidence.iter().any(|it| regex.is_match(&it.text)),
+            || format!("`{wanted}` is not in the evidence: {:?}", mine.evidence),
+        )?;
     }
     Ok(())
 }
@@ -224,7 +230,9 @@ fn again(
     let recording = found.recording.clone();
     let again = replay(&incident.process, &symptoms, recording, playbooks, ctx);
     if let Some(question) = again.diverged {
-        return Err(format!("its replay asks {question}, which was not asked then"));
+        return Err(format!(
+            "its replay asks {question}, which was not asked then"
+        ));
     }
     wrong(again.proposal == found.proposal, || {
         format!("its replay says something else: {:?}", again.proposal)

@@ -10,6 +10,15 @@ use supervisor::{EventKind, HealthStatus, ProcessName, Status, until};
 
 use crate::facts::{Facts, Sample};
 
+/// Probe tries that count.
+const TRIES: usize = 20;
+/// Below this people are told.
+pub const LOW: u8 = 40;
+/// Below this playbooks that are `on: ["score"]` are asked.
+pub const VERY_LOW: u8 = 20;
+/// Points above a threshold from which it counts again.
+const REARM: f64 = 10.0;
+
 /// The score and what was taken off for what.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -38,9 +47,6 @@ pub fn score(facts: &dyn Facts, name: &ProcessName) -> Option<Score> {
         .map(|event| (-until(event.at, now).as_secs_f64() / 60.0 / 20.0).exp())
         .sum();
     let samples = facts.samples(name, Duration::from_secs(1800));
-    let (passed, total) = facts
-        .probe_attempts(name, Duration::from_secs(60))
-        .unwrap_or((0, 0));
     let failing = process
         .instances
         .iter()
@@ -48,11 +54,7 @@ pub fn score(facts: &dyn Facts, name: &ProcessName) -> Option<Score> {
     let mut score = Score {
         value: 0.0,
         crash: (13.0 * crashes).min(40.0),
-        probe: if total == 0 {
-            0.0
-        } else {
-            30.0 * (1.0 - passed as f64 / total as f64)
-        },
+        probe: probe(facts, name),
         memory: memory(&samples, process.max_memory),
         cpu: cpu(&samples),
     };
@@ -67,6 +69,51 @@ pub fn score(facts: &dyn Facts, name: &ProcessName) -> Option<Score> {
     };
     score.value = (100.0 - score.crash - score.probe - score.memory - score.cpu).clamp(0.0, cap);
     Some(score)
+}
+
+/// Failures among the last 20 tries of all copies; the newest try counts twice.
+fn probe(facts: &dyn Facts, name: &ProcessName) -> f64 {
+    let tries = facts.probe_results(name, TRIES);
+    let passes: Vec<bool> = tries.iter().map(|one| one.passed).collect();
+    if passes.is_empty() {
+        // Where only counts are known, they are of the last minute.
+        let counted = facts.probe_attempts(name, Duration::from_secs(60));
+        return counted
+            .filter(|(_, total)| *total > 0)
+            .map_or(0.0, |(passed, total)| {
+                30.0 * (1.0 - passed as f64 / total as f64)
+            });
+    }
+    30.0 * (1.0 - share(&passes))
+}
+
+/// The share that passed, the newest counted twice.
+fn share(passes: &[bool]) -> f64 {
+    let newest = passes.last().copied().unwrap_or(true);
+    let passed = passes.iter().filter(|passed| **passed).count() + usize::from(newest);
+    passed as f64 / (passes.len() + 1) as f64
+}
+
+/// Remembers whether people were told that a process does badly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LowWatch {
+    low: bool,
+    very_low: bool,
+}
+
+impl LowWatch {
+    /// Takes a score. Answers with the threshold that it fell below, each once until the
+    /// process has recovered by ten points.
+    pub fn fell_below(&mut self, value: f64) -> Option<u8> {
+        let crossed = |low: &mut bool, threshold: u8| {
+            let limit = f64::from(threshold);
+            let falls = !*low && value < limit;
+            *low = value < limit || (*low && value < limit + REARM);
+            falls.then_some(threshold)
+        };
+        let low = crossed(&mut self.low, LOW);
+        crossed(&mut self.very_low, VERY_LOW).or(low)
+    }
 }
 
 /// Growth over the window by least squares, and nearness to the limit.
@@ -173,6 +220,35 @@ mod tests {
         assert_eq!(memory(&saw, None), 0.0);
         assert_eq!(memory(&saw[..5], Some(110_000_000)), 15.0, "at its limit");
         assert_eq!(memory(&saw, Some(1 << 30)), 0.0);
+    }
+
+    #[test]
+    fn the_newest_probe_counts_twice() {
+        assert_eq!(share(&[true; 20]), 1.0);
+        assert_eq!(share(&[false; 20]), 0.0);
+        let mut tries = [true; 20];
+        tries[19] = false;
+        assert_eq!(share(&tries), 19.0 / 21.0);
+        assert_eq!(share(&[false]), 0.0);
+    }
+
+    #[test]
+    fn each_threshold_is_told_once_and_armed_again_ten_points_above() {
+        let mut watch = LowWatch::default();
+        let told: Vec<Option<u8>> = [
+            90.0, 39.0, 38.0, 45.0, 39.0, 50.0, 30.0, 15.0, 25.0, 19.0, 31.0, 10.0, 80.0, 5.0,
+        ]
+        .into_iter()
+        .map(|value| watch.fell_below(value))
+        .collect();
+        let low = Some(LOW);
+        let very = Some(VERY_LOW);
+        assert_eq!(
+            told,
+            [
+                None, low, None, None, None, None, low, very, None, None, None, very, None, very
+            ]
+        );
     }
 
     #[test]

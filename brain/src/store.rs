@@ -7,10 +7,13 @@
 //! A job is done even if its [`Answer`] is dropped. All SQL of this crate is in this module.
 
 mod approvals;
+mod recorded;
 mod rows;
 mod schema;
+mod scores;
 mod sql;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -26,7 +29,10 @@ use tokio::sync::oneshot;
 
 use crate::context::Recording;
 use crate::incident::{Incident, IncidentId};
+use crate::playbook::Switch;
 use crate::proposal::{PlaybookId, Proposal};
+use crate::replay::Moment;
+use crate::score::Score;
 
 pub use rows::{
     ActionId, Approval, ApprovalState, BudgetUse, Decision, HistoryFilter, HistoryRow,
@@ -355,12 +361,49 @@ impl BrainStore {
         at: Timestamp,
         recording: Recording,
     ) -> Answer<()> {
-        self.ask(move |db| sql::keep_recording(db, incident, at, &recording))
+        self.ask(move |db| recorded::keep_recording(db, incident, at, &recording))
     }
 
     /// The recordings of an incident, oldest first.
     pub fn recordings(&self, incident: IncidentId) -> Answer<Vec<Recording>> {
-        self.ask(move |db| sql::recordings(db, incident))
+        self.ask(move |db| recorded::recordings(db, incident))
+    }
+
+    /// Every recorded moment since a time, oldest first, at most `limit` of each kind: what
+    /// was seen in incidents, with what was done, and windows in which nothing was wrong.
+    pub fn moments(&self, since: Timestamp, limit: u32) -> Answer<Vec<Moment>> {
+        self.ask(move |db| recorded::moments(db, since, limit))
+    }
+
+    /// Keeps what a process looked like while nothing was wrong with it. Of all processes
+    /// together the newest 300 are kept.
+    pub fn keep_window(&self, process: ProcessName, recording: Recording) -> Answer<()> {
+        self.ask(move |db| recorded::keep_window(db, &process, &recording))
+    }
+
+    /// Keeps scores of one moment.
+    pub fn keep_scores(&self, at: Timestamp, scores: Vec<(ProcessName, Score)>) -> Answer<()> {
+        self.ask(move |db| scores::keep(db, at, &scores))
+    }
+
+    /// Scores of a process since a time, oldest first.
+    pub fn scores(&self, process: ProcessName, since: Timestamp) -> Answer<Vec<(Timestamp, f64)>> {
+        self.ask(move |db| scores::of(db, &process, since))
+    }
+
+    /// How each process did between two times: its average score.
+    pub fn average_scores(&self, from: Timestamp, to: Timestamp) -> Answer<BTreeMap<String, f64>> {
+        self.ask(move |db| scores::averages(db, from, to))
+    }
+
+    /// Keeps how a playbook stands.
+    pub fn set_switch(&self, switch: Switch) -> Answer<()> {
+        self.ask(move |db| recorded::set_switch(db, &switch))
+    }
+
+    /// How all playbooks stand of which somebody said something.
+    pub fn switches(&self) -> Answer<Vec<Switch>> {
+        self.ask(move |db| recorded::switches(db))
     }
 
     /// Removes what is older than `before`, open incidents excepted. Returns how many

@@ -48,7 +48,9 @@ fn built_in_playbooks_are_whole() {
     let playbooks = Playbooks::load(None, BTreeMap::new());
     let mut listed = Vec::new();
     for info in playbooks.list() {
-        assert_eq!(info.state, PlaybookState::Ok, "{}", info.name);
+        // Those that other playbooks cover better are off until a person wants them.
+        let well = matches!(info.state, PlaybookState::Ok | PlaybookState::Disabled);
+        assert!(well, "{}: {:?}", info.name, info.state);
         assert_eq!(info.source, PlaybookSource::Builtin);
         listed.push(info.name);
     }

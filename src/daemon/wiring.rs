@@ -9,6 +9,7 @@
 
 mod facts;
 mod mind;
+mod playbooks;
 mod port;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     // The thread ends with the last handle; there is nothing to wait for after that, since
     // every answer was awaited by whoever asked.
     let (memory, _thread, playbooks) = opened.await??;
+    playbooks.switch(memory.switches().await?);
     let facts = Arc::new(LiveFacts {
         registry: registry.clone(),
         store: store.clone(),
@@ -119,7 +121,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     .await?;
     gate.register(Arc::new(BrainPort::new(
         handle.clone(),
-        playbooks,
+        playbooks.clone(),
         memory,
         facts,
     )));
@@ -132,6 +134,11 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             }
             let config = settings.borrow_and_update().clone();
             handle.reconfigure(settings_of(&config, &paths));
+            let (playbooks, overrides) = (playbooks.clone(), overrides_of(&config));
+            let read = tokio::task::spawn_blocking(move || playbooks.reconfigure(overrides));
+            if let Err(error) = read.await {
+                error!(%error, "The playbooks could not be read again.");
+            }
         }
     });
     Ok(())

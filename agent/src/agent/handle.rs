@@ -146,6 +146,21 @@ impl AgentHandle {
         let _ = self.messages.try_send(Message::Look);
     }
 
+    /// What the policy would say to a proposal now. Nothing is done and nothing is counted.
+    /// None when the process does not exist.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn weigh(
+        &self,
+        process: &ProcessName,
+        proposal: &brain::Proposal,
+    ) -> Result<Option<(crate::policy::Risk, crate::policy::Decision)>> {
+        crate::worker::weigh(&self.shared, process, proposal)
+            .await
+            .map_err(unrecorded)
+    }
+
     /// Incidents that are not over.
     pub fn open_incidents(&self) -> Vec<Incident> {
         self.shared.all_open()

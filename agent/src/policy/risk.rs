@@ -139,6 +139,17 @@ pub fn risk(action: &Action, target: &Target) -> Risk {
     }
 }
 
+/// The highest risk that an action of this name can have: what a list shows before anybody
+/// knows the target.
+pub fn worst_risk(action: &str) -> Risk {
+    match action {
+        "wait" | "update_score" | "notify" | "log_incident" | "log_only" | "escalate" | "ask"
+        | "run_probe" => Risk::None,
+        "restart" | "reload" | "start" | "clear_error" | "halt" => Risk::Low,
+        _ => Risk::High,
+    }
+}
+
 /// The limit a `set_limit` names, if it is one that can be set.
 pub fn limit_of(key: &str, value: &str) -> Option<Limit> {
     match key {

@@ -567,7 +567,10 @@ fn register_metrics(engine: &mut Engine) {
                         .copied()
                 })?;
                 if let Some(ms) = slow {
-                    c.note("probe:health", format!("95 % of the probes took up to {ms} ms"));
+                    c.note(
+                        "probe:health",
+                        format!("95 % of the probes took up to {ms} ms"),
+                    );
                 }
                 Ok(slow.map_or(Dynamic::UNIT, |ms| Dynamic::from(ms as f64)))
             },
@@ -597,6 +600,11 @@ fn attempts(c: &Context, w: &Dynamic) -> Answer<(i64, i64)> {
     })
 }
 
+/// As much of a line as is kept.
+fn cut(text: &str) -> String {
+    text.chars().take(500).collect()
+}
+
 /// Does the event, or a line of the last `w`, match? The event carries a program's last words,
 /// which may not have reached the log yet.
 fn says(c: &Context, pattern: &str, w: Duration) -> Answer<bool> {
@@ -604,20 +612,25 @@ fn says(c: &Context, pattern: &str, w: Duration) -> Answer<bool> {
         .map_err(|error| failure(format!("`{pattern}` is no regular expression: {error}")))?;
     if let Some(symptom) = c.situation.event() {
         let lines = symptom.data["last_lines"].as_array().into_iter().flatten();
-        let mut texts = lines.chain([&symptom.data["error"]]).filter_map(Value::as_str);
+        let mut texts = lines
+            .chain([&symptom.data["error"]])
+            .filter_map(Value::as_str);
         if let Some(text) = texts.find(|text| regex.is_match(text)) {
-            let id = symptom.event.map_or_else(String::new, |id| format!("event:{id}"));
+            let id = symptom
+                .event
+                .map_or_else(String::new, |id| format!("event:{id}"));
             c.note(id, knowledge::quotable(text));
             return Ok(true);
         }
     }
     let found: Option<(String, String)> =
-        c.situation.ask(key(&format!("says {pattern:?}"), w), |facts| {
-            facts
-                .log_lines(&c.situation.process, pattern, w, 1)
-                .pop()
-                .map(|line| (line.id, line.text.chars().take(500).collect()))
-        })?;
+        c.situation
+            .ask(key(&format!("says {pattern:?}"), w), |facts| {
+                facts
+                    .log_lines(&c.situation.process, pattern, w, 1)
+                    .pop()
+                    .map(|line| (line.id, cut(&line.text)))
+            })?;
     if let Some((id, text)) = &found {
         c.note(format!("log:{id}"), knowledge::quotable(text));
     }
@@ -631,10 +644,20 @@ fn register_logs(engine: &mut Engine) {
             |c: &mut Context, pattern: &str, w: Dynamic| -> Answer<i64> {
                 regex_checked(pattern)?;
                 let w = window(&w)?;
-                c.situation
-                    .ask(key(&format!("log count {pattern:?}"), w), |facts| {
-                        facts.log_count(&c.situation.process, pattern, w) as i64
-                    })
+                let question = key(&format!("log matches {pattern:?}"), w);
+                let (count, newest) = c.situation.ask(question, |facts| {
+                    let name = &c.situation.process;
+                    let count = facts.log_count(name, pattern, w) as i64;
+                    let newest = (count > 0)
+                        .then(|| facts.log_lines(name, pattern, w, 1).pop())
+                        .flatten()
+                        .map(|LogHit { id, text, .. }| (id, cut(&text)));
+                    (count, newest)
+                })?;
+                if let Some((id, text)) = newest {
+                    c.note(format!("log:{id}"), knowledge::quotable(&text));
+                }
+                Ok(count)
             },
         )
         .register_fn(
@@ -648,9 +671,7 @@ fn register_logs(engine: &mut Engine) {
                             facts
                                 .log_lines(&c.situation.process, pattern, w, LOG_LINES)
                                 .into_iter()
-                                .map(|LogHit { id, text, .. }| {
-                                    (id, text.chars().take(500).collect())
-                                })
+                                .map(|LogHit { id, text, .. }| (id, cut(&text)))
                                 .collect()
                         })?;
                 for (id, text) in lines.iter().rev().take(3) {

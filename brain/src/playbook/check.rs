@@ -88,9 +88,9 @@ pub(super) fn actions(ast: &AST) -> Vec<&'static str> {
     let mut found = BTreeSet::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some((call, _)) = called(path) {
-            let known = super::reference::FUNCTIONS
-                .iter()
-                .find(|one| super::reference::is_action(one.name) && one.name == call.name.as_str());
+            let known = super::reference::FUNCTIONS.iter().find(|one| {
+                super::reference::is_action(one.name) && one.name == call.name.as_str()
+            });
             found.extend(known.map(|one| one.name));
         }
         true

@@ -88,7 +88,9 @@ struct Verify {
 pub(crate) fn translate(file: &str, text: &str) -> Result<String, Flaw> {
     let declared: Declared = toml::from_str(text).map_err(|error| Flaw {
         text: error.message().to_owned(),
-        at: error.span().map_or(Position::NONE, |span| place(text, &span)),
+        at: error
+            .span()
+            .map_or(Position::NONE, |span| place(text, &span)),
     })?;
     let wrong = |span: Range<usize>, message: String| Flaw {
         text: message,
@@ -97,7 +99,10 @@ pub(crate) fn translate(file: &str, text: &str) -> Result<String, Flaw> {
     if let Some(name) = &declared.name
         && name.get_ref() != file
     {
-        let message = format!("name is `{}`, but the file is called `{file}`", name.get_ref());
+        let message = format!(
+            "name is `{}`, but the file is called `{file}`",
+            name.get_ref()
+        );
         return Err(wrong(name.span(), message));
     }
     let mut script = String::new();
@@ -122,9 +127,17 @@ pub(crate) fn translate(file: &str, text: &str) -> Result<String, Flaw> {
         ));
     }
     if let Some(pattern) = &trigger.pattern {
-        regex::Regex::new(pattern.get_ref())
-            .map_err(|error| wrong(pattern.span(), format!("it is no regular expression: {error}")))?;
-        terms.push(format!("c.says({}, {})", quote(pattern.get_ref()), quote(window)));
+        regex::Regex::new(pattern.get_ref()).map_err(|error| {
+            wrong(
+                pattern.span(),
+                format!("it is no regular expression: {error}"),
+            )
+        })?;
+        terms.push(format!(
+            "c.says({}, {})",
+            quote(pattern.get_ref()),
+            quote(window)
+        ));
     }
     if let Some(condition) = &trigger.condition {
         terms.push(conditional(condition, text)?);
@@ -135,13 +148,19 @@ pub(crate) fn translate(file: &str, text: &str) -> Result<String, Flaw> {
     if terms.is_empty() {
         if trigger.on.is_empty() {
             return Err(Flaw {
-                text: "the trigger has neither `on` nor anything to look for, so it would always act".into(),
+                text:
+                    "the trigger has neither `on` nor anything to look for, so it would always act"
+                        .into(),
                 at: Position::NONE,
             });
         }
         terms.push("true".into());
     }
-    let _ = writeln!(script, "fn matches(c) {{\n    {}\n}}\n", terms.join("\n        && "));
+    let _ = writeln!(
+        script,
+        "fn matches(c) {{\n    {}\n}}\n",
+        terms.join("\n        && ")
+    );
     let _ = writeln!(
         script,
         "fn reason(c) {{ `${{c.name}}: ${{{}}}` }}\n",
@@ -151,7 +170,11 @@ pub(crate) fn translate(file: &str, text: &str) -> Result<String, Flaw> {
     for step in &declared.action {
         steps.push(constructor(step.get_ref()).map_err(|message| wrong(step.span(), message))?);
     }
-    let _ = writeln!(script, "fn plan(c) {{\n    [ {} ]\n}}", steps.join(",\n      "));
+    let _ = writeln!(
+        script,
+        "fn plan(c) {{\n    [ {} ]\n}}",
+        steps.join(",\n      ")
+    );
     if let Some(verify) = &declared.verify {
         let condition = conditional(&verify.condition, text)?;
         let within = match &verify.within {
@@ -196,14 +219,20 @@ fn header(script: &mut String, file: &str, declared: &Declared) {
     more("confidence", declared.confidence.map(|n| format!("{n:?}")));
     more("enabled", declared.enabled.map(|yes| yes.to_string()));
     more("cooldown", declared.limits.cooldown.as_deref().map(quote));
-    more("max_per_hour", declared.limits.max_per_hour.map(|n| n.to_string()));
+    more(
+        "max_per_hour",
+        declared.limits.max_per_hour.map(|n| n.to_string()),
+    );
     script.push_str(" };\n\n");
 }
 
 /// So many events in a window, or lines where no event is named.
 fn counted(trigger: &Trigger, window: &str, count: u32) -> String {
     let window = quote(window);
-    let events = trigger.on.iter().filter(|name| *name != "tick" && *name != "score");
+    let events = trigger
+        .on
+        .iter()
+        .filter(|name| *name != "tick" && *name != "score");
     let mut parts: Vec<String> = events
         .map(|name| format!("c.events({}, {window}).len()", quote(name)))
         .collect();
@@ -252,10 +281,17 @@ fn constructor(step: &Step) -> Result<String, String> {
         "reload" | "start" | "stop" | "clear_error" | "update_score" | "rollback" => {
             (format!("{kind}()"), &[])
         }
-        "halt" => (format!("halt({})", need(&step.reason, "reason")?), &["reason"]),
+        "halt" => (
+            format!("halt({})", need(&step.reason, "reason")?),
+            &["reason"],
+        ),
         "scale_up" | "scale_down" => (format!("{kind}({})", step.n.unwrap_or(1)), &["n"]),
         "set_limit" => (
-            format!("set_limit({}, {})", need(&step.key, "key")?, need(&step.value, "value")?),
+            format!(
+                "set_limit({}, {})",
+                need(&step.key, "key")?,
+                need(&step.value, "value")?
+            ),
             &["key", "value"],
         ),
         "wait" => {
@@ -272,7 +308,10 @@ fn constructor(step: &Step) -> Result<String, String> {
                 Some(text) => quote(text),
                 None => "reason(c)".into(),
             };
-            (format!("notify({}, {text})", quote(severity)), &["severity", "text"])
+            (
+                format!("notify({}, {text})", quote(severity)),
+                &["severity", "text"],
+            )
         }
         "log_incident" | "escalate" | "ask" => {
             let text = match &step.text {
@@ -292,7 +331,10 @@ fn constructor(step: &Step) -> Result<String, String> {
             });
         }
     };
-    match given.iter().find(|(key, there)| *there && !used.contains(key)) {
+    match given
+        .iter()
+        .find(|(key, there)| *there && !used.contains(key))
+    {
         Some((key, _)) => Err(format!("`{kind}` has no use for `{key}`")),
         None => Ok(call),
     }
@@ -325,7 +367,11 @@ pub(crate) fn quote(text: &str) -> String {
 fn place(text: &str, span: &Range<usize>) -> Position {
     let before = &text[..text.floor_char_boundary(span.start.min(text.len()))];
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |rest| rest.chars().count())
+        + 1;
     Position::new(
         u16::try_from(line).unwrap_or(u16::MAX),
         u16::try_from(column).unwrap_or(u16::MAX),
@@ -391,7 +437,15 @@ within = "60s"
         assert!(line == 7 && text.contains("exitcode"), "{line}: {text}");
         let (line, text) = at(&PORT.replace("restarts <", "retsarts <"));
         assert!(line == 8 && text.contains("restarts"), "{line}: {text}");
-        assert!(at("description = \"x\"\n[trigger]\n[[action]]\ntype = \"start\"").1.contains("always"));
-        assert!(at(&PORT.replace("for = \"5s\"", "text = \"5s\"")).1.contains("needs `for`"));
+        assert!(
+            at("description = \"x\"\n[trigger]\n[[action]]\ntype = \"start\"")
+                .1
+                .contains("always")
+        );
+        assert!(
+            at(&PORT.replace("for = \"5s\"", "text = \"5s\""))
+                .1
+                .contains("needs `for`")
+        );
     }
 }

@@ -103,6 +103,8 @@ fn of(folder: &Path, source: PlaybookSource) -> Vec<File> {
         .collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
     // Two forms of one name would take turns: the script counts.
-    files.dedup_by(|b, a| a.name == b.name && (a.format == Format::Rhai || b.format == Format::Toml));
+    files.dedup_by(|b, a| {
+        a.name == b.name && (a.format == Format::Rhai || b.format == Format::Toml)
+    });
     files
 }

@@ -13,10 +13,10 @@ use rhai::{AST, ASTNode, Expr, Map, Position, Scope, Stmt};
 use serde::{Deserialize, Serialize};
 
 use super::check::{KEYWORDS, called, flaw, header_at, is_name, known_functions};
+use super::declarative;
 use super::files::Format;
 use super::meta::Meta;
 use super::reference::{FIELDS, FUNCTIONS, Group, is_action, near};
-use super::declarative;
 use crate::{context, sandbox};
 
 /// Longest window that a query takes.
@@ -98,7 +98,9 @@ pub fn lint(name: &str, format: Format, text: &str) -> Vec<Finding> {
             (one.line, one.column) = (0, 0);
         }
     }
-    all.sort_by(|a, b| (a.line, a.column, a.weight, &a.text).cmp(&(b.line, b.column, b.weight, &b.text)));
+    all.sort_by(|a, b| {
+        (a.line, a.column, a.weight, &a.text).cmp(&(b.line, b.column, b.weight, &b.text))
+    });
     all.dedup();
     all
 }
@@ -141,10 +143,19 @@ impl Linter {
                     self.warn(at, "META.on is empty, so nothing ever asks it");
                 }
                 if meta.cooldown.is_zero() {
-                    self.warn(at, "META.cooldown is 0, so nothing keeps it from acting again and again");
+                    self.warn(
+                        at,
+                        "META.cooldown is 0, so nothing keeps it from acting again and again",
+                    );
                 }
                 if meta.max_per_hour > MANY {
-                    self.warn(at, format!("META.max_per_hour is {}: more than {MANY} runs in an hour help nobody", meta.max_per_hour));
+                    self.warn(
+                        at,
+                        format!(
+                            "META.max_per_hour is {}: more than {MANY} runs in an hour help nobody",
+                            meta.max_per_hour
+                        ),
+                    );
                 }
                 self.params = Some(meta.params.keys().map(ToString::to_string).collect());
             }
@@ -180,7 +191,10 @@ impl Linter {
         });
         for (at, ends) in loops.into_values() {
             if !ends {
-                self.error(at, "this loop never ends: give it a `break` or loop over something that ends");
+                self.error(
+                    at,
+                    "this loop never ends: give it a `break` or loop over something that ends",
+                );
             }
         }
     }
@@ -193,7 +207,10 @@ impl Linter {
         let given = call.args.len();
         if !method && self.own.iter().any(|(own, _)| own == name) {
             if !self.own.contains(&(name.to_owned(), given)) {
-                self.error(at, format!("`{name}` takes another number of arguments than {given}"));
+                self.error(
+                    at,
+                    format!("`{name}` takes another number of arguments than {given}"),
+                );
             }
             return;
         }
@@ -210,7 +227,10 @@ impl Linter {
         };
         let query = first.group == Group::Query;
         if query && !method {
-            self.error(at, format!("`{name}` is a question of c: write `c.{name}(…)`"));
+            self.error(
+                at,
+                format!("`{name}` is a question of c: write `c.{name}(…)`"),
+            );
             return;
         }
         if !ours.iter().any(|one| one.params.len() == given) {
@@ -219,7 +239,13 @@ impl Linter {
                 .iter()
                 .map(|one| format!("`{owner}{name}({})`", one.params.join(", ")))
                 .collect();
-            self.error(at, format!("`{name}` has {given} arguments here; write {}", ways.join(" or ")));
+            self.error(
+                at,
+                format!(
+                    "`{name}` has {given} arguments here; write {}",
+                    ways.join(" or ")
+                ),
+            );
             return;
         }
         let Some(function) = ours.iter().find(|one| one.params.len() == given) else {
@@ -239,7 +265,10 @@ impl Linter {
             "w" | "duration" => match humantime::parse_duration(text) {
                 Err(_) => self.error(*at, format!("`{text}` is no duration; write \"5m\"")),
                 Ok(time) if param == "w" && time > LONGEST => {
-                    self.error(*at, format!("`{name}` looks back a day at most, not {text}"));
+                    self.error(
+                        *at,
+                        format!("`{name}` looks back a day at most, not {text}"),
+                    );
                 }
                 Ok(time) if param == "duration" && time > Duration::from_secs(600) => {
                     self.error(*at, "a plan waits 10 minutes at most");
@@ -249,7 +278,11 @@ impl Linter {
             "regex" => {
                 if let Err(error) = Regex::new(text) {
                     let last = error.to_string();
-                    let why = last.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    let why = last
+                        .lines()
+                        .last()
+                        .unwrap_or_default()
+                        .trim_start_matches("error: ");
                     self.error(*at, format!("`{text}` is no regular expression: {why}"));
                 }
             }
@@ -257,7 +290,10 @@ impl Linter {
                 self.error(*at, "severity is `info`, `warning` or `critical`");
             }
             "key" if !["max_memory", "max_restarts", "grace_period"].contains(&text.as_str()) => {
-                self.error(*at, "set_limit knows max_memory, max_restarts and grace_period");
+                self.error(
+                    *at,
+                    "set_limit knows max_memory, max_restarts and grace_period",
+                );
             }
             _ => {}
         }
@@ -280,7 +316,10 @@ impl Linter {
                 self.error(*at, format!("`{name}` is a question: write `c.{name}(…)`"));
                 return;
             }
-            let known = FIELDS.iter().map(|one| one.name).chain(queries.map(|one| one.name));
+            let known = FIELDS
+                .iter()
+                .map(|one| one.name)
+                .chain(queries.map(|one| one.name));
             let hint = near(name, known)
                 .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             self.error(*at, format!("`c` has no field `{name}`{hint}"));
@@ -331,7 +370,10 @@ impl Linter {
             if seen.contains(name) {
                 let at = direct.get(name).or_else(|| direct.values().next());
                 let at = at.copied().unwrap_or(Position::NONE);
-                self.warn(at, format!("`{name}` calls itself; 32 calls deep it is stopped"));
+                self.warn(
+                    at,
+                    format!("`{name}` calls itself; 32 calls deep it is stopped"),
+                );
             }
         }
     }
@@ -339,7 +381,17 @@ impl Linter {
     fn habits(&mut self, ast: &AST) {
         let acts = |name: &str| {
             is_action(name)
-                && !matches!(name, "wait" | "notify" | "log_incident" | "escalate" | "ask" | "update_score" | "halt" | "stop")
+                && !matches!(
+                    name,
+                    "wait"
+                        | "notify"
+                        | "log_incident"
+                        | "escalate"
+                        | "ask"
+                        | "update_score"
+                        | "halt"
+                        | "stop"
+                )
         };
         let mut first = None;
         ast.walk(&mut |path: &[ASTNode<'_>]| {
@@ -356,8 +408,15 @@ impl Linter {
             self.warn(at, format!("nothing measures whether `{name}` helped; write `fn verify(c)`, else a quiet minute counts as a success"));
         }
         for (function, params) in self.own.clone() {
-            if matches!(function.as_str(), "matches" | "plan" | "reason" | "verify" | "on_failure") && params != 1 {
-                self.error(Position::NONE, format!("`{function}` takes one argument: fn {function}(c)"));
+            if matches!(
+                function.as_str(),
+                "matches" | "plan" | "reason" | "verify" | "on_failure"
+            ) && params != 1
+            {
+                self.error(
+                    Position::NONE,
+                    format!("`{function}` takes one argument: fn {function}(c)"),
+                );
             }
         }
     }
@@ -365,9 +424,8 @@ impl Linter {
 
 /// Where each function begins, in the order of the text.
 fn begins(script: &str) -> Vec<((usize, usize), String)> {
-    static FN: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?:^|[\s};])fn\s+(\w+)\s*\(").expect("a constant")
-    });
+    static FN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?:^|[\s};])fn\s+(\w+)\s*\(").expect("a constant"));
     script
         .lines()
         .enumerate()
@@ -424,7 +482,8 @@ mod tests {
             (4, 56, "10 minutes"),
         ] {
             assert!(
-                all.iter().any(|(l, c, text)| (*l, *c) == (line, column) && text.contains(words)),
+                all.iter()
+                    .any(|(l, c, text)| (*l, *c) == (line, column) && text.contains(words)),
                 "{line}:{column} {words} is not in {all:#?}"
             );
         }
@@ -436,8 +495,14 @@ mod tests {
         let all = found(&format!(
             "{HEAD}fn f(c) {{ g(c) }}\nfn g(c) {{ f(c) }}\nfn matches(c) {{ f(c) }}\nfn plan(c) {{ [ restart() ] }}\n"
         ));
-        assert!(all.iter().any(|(_, _, text)| text.contains("calls itself")), "{all:?}");
-        assert!(all.iter().any(|(_, _, text)| text.contains("fn verify(c)")), "{all:?}");
+        assert!(
+            all.iter().any(|(_, _, text)| text.contains("calls itself")),
+            "{all:?}"
+        );
+        assert!(
+            all.iter().any(|(_, _, text)| text.contains("fn verify(c)")),
+            "{all:?}"
+        );
     }
 
     /// What ships is an example: it has nothing to mend but what its scenario covers.

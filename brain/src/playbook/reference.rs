@@ -74,70 +74,317 @@ const fn helper(
 
 /// All functions.
 pub(crate) const FUNCTIONS: &[Function] = &[
-    query("crashes", &["w"], "int", "Runs that died in the last `w`, failed starts included."),
-    query("restarts", &["w"], "int", "Restarts in the last `w`, whatever their reason."),
-    query("restarts_by", &["reason", "w"], "int", "Restarts for one reason: `crash`, `manual`, `memory`, `cron`, `watch`, `reload`, `probe`, `brain` or `agent`."),
-    query("heals", &["w"], "int", "How often a probe passed again in the last `w`."),
-    query("events", &["name", "w"], "array", "Events of one kind, oldest first, at most 100: `#{id, name, ts, instance, data}`."),
-    query("seen", &["fingerprint", "w"], "int", "Deaths with this fingerprint in the last `w`."),
-    query("fingerprint", &[], "string", "Fingerprint of the newest death; empty if nothing died."),
-    query("illness", &[], "string", "Fingerprint of this incident: its sign, the exit and the telling line without what differs from run to run. Empty when there is no telling line."),
-    query("same_death", &["n"], "bool", "Did it die the same death `n` times in a row?"),
-    query("death", &[], "map or ()", "The newest death: `#{at, instance, code, signal, exit, uptime_s, error, output, kind, waitable, words, place, source, print, readable, same, poses_as_order, sentence}`."),
-    query("was_online", &[], "bool", "Was it online at some time of the last hour?"),
-    query("last_action", &["name"], "float or ()", "Seconds since mhost did this to the process, within the last hour."),
-    query("cpu_avg", &["w"], "float", "Average CPU of all copies together, in percent of one core."),
-    query("cpu_max", &["w"], "float", "Highest CPU sample, in percent of one core."),
-    query("cpu_above", &["percent", "w"], "bool", "Was CPU above this in every sample, with samples for at least 80 % of `w`?"),
-    query("rss_avg", &["w"], "float", "Average resident memory, in bytes."),
-    query("rss_above", &["bytes", "w"], "bool", "Was resident memory above this in every sample, with samples for at least 80 % of `w`?"),
-    query("rss_growth", &["w"], "float", "Relative growth of resident memory: 0.5 is half as much again."),
-    query("rss_slope", &["w"], "float", "Growth of resident memory by least squares, in bytes a second."),
-    query("probe_failures", &[], "int", "Failed probes in a row, of the worst copy."),
-    query("probe_down_for", &[], "float", "For how many seconds the probe has been failing, of the worst copy."),
-    query("probe_success", &["w"], "float or ()", "Share of probes that passed, 0.0 to 1.0; `()` without a probe."),
-    query("probe_attempts", &["w"], "map", "`#{passed, total}` of the probes in the last `w`."),
-    query("latency_p95", &["w"], "float or ()", "Milliseconds within which 95 % of the probes answered; `()` without a probe."),
+    query(
+        "crashes",
+        &["w"],
+        "int",
+        "Runs that died in the last `w`, failed starts included.",
+    ),
+    query(
+        "restarts",
+        &["w"],
+        "int",
+        "Restarts in the last `w`, whatever their reason.",
+    ),
+    query(
+        "restarts_by",
+        &["reason", "w"],
+        "int",
+        "Restarts for one reason: `crash`, `manual`, `memory`, `cron`, `watch`, `reload`, `probe`, `brain` or `agent`.",
+    ),
+    query(
+        "heals",
+        &["w"],
+        "int",
+        "How often a probe passed again in the last `w`.",
+    ),
+    query(
+        "events",
+        &["name", "w"],
+        "array",
+        "Events of one kind, oldest first, at most 100: `#{id, name, ts, instance, data}`.",
+    ),
+    query(
+        "seen",
+        &["fingerprint", "w"],
+        "int",
+        "Deaths with this fingerprint in the last `w`.",
+    ),
+    query(
+        "fingerprint",
+        &[],
+        "string",
+        "Fingerprint of the newest death; empty if nothing died.",
+    ),
+    query(
+        "illness",
+        &[],
+        "string",
+        "Fingerprint of this incident: its sign, the exit and the telling line without what differs from run to run. Empty when there is no telling line.",
+    ),
+    query(
+        "same_death",
+        &["n"],
+        "bool",
+        "Did it die the same death `n` times in a row?",
+    ),
+    query(
+        "death",
+        &[],
+        "map or ()",
+        "The newest death: `#{at, instance, code, signal, exit, uptime_s, error, output, kind, waitable, words, place, source, print, readable, same, poses_as_order, sentence}`.",
+    ),
+    query(
+        "was_online",
+        &[],
+        "bool",
+        "Was it online at some time of the last hour?",
+    ),
+    query(
+        "last_action",
+        &["name"],
+        "float or ()",
+        "Seconds since mhost did this to the process, within the last hour.",
+    ),
+    query(
+        "cpu_avg",
+        &["w"],
+        "float",
+        "Average CPU of all copies together, in percent of one core.",
+    ),
+    query(
+        "cpu_max",
+        &["w"],
+        "float",
+        "Highest CPU sample, in percent of one core.",
+    ),
+    query(
+        "cpu_above",
+        &["percent", "w"],
+        "bool",
+        "Was CPU above this in every sample, with samples for at least 80 % of `w`?",
+    ),
+    query(
+        "rss_avg",
+        &["w"],
+        "float",
+        "Average resident memory, in bytes.",
+    ),
+    query(
+        "rss_above",
+        &["bytes", "w"],
+        "bool",
+        "Was resident memory above this in every sample, with samples for at least 80 % of `w`?",
+    ),
+    query(
+        "rss_growth",
+        &["w"],
+        "float",
+        "Relative growth of resident memory: 0.5 is half as much again.",
+    ),
+    query(
+        "rss_slope",
+        &["w"],
+        "float",
+        "Growth of resident memory by least squares, in bytes a second.",
+    ),
+    query(
+        "probe_failures",
+        &[],
+        "int",
+        "Failed probes in a row, of the worst copy.",
+    ),
+    query(
+        "probe_down_for",
+        &[],
+        "float",
+        "For how many seconds the probe has been failing, of the worst copy.",
+    ),
+    query(
+        "probe_success",
+        &["w"],
+        "float or ()",
+        "Share of probes that passed, 0.0 to 1.0; `()` without a probe.",
+    ),
+    query(
+        "probe_attempts",
+        &["w"],
+        "map",
+        "`#{passed, total}` of the probes in the last `w`.",
+    ),
+    query(
+        "latency_p95",
+        &["w"],
+        "float or ()",
+        "Milliseconds within which 95 % of the probes answered; `()` without a probe.",
+    ),
     query("log_count", &["regex", "w"], "int", "Lines that match."),
-    query("log_lines", &["regex", "w"], "array", "The newest lines that match, at most 20."),
-    query("says", &["regex", "w"], "bool", "Does the event (last words, error) or a line of the last `w` match?"),
+    query(
+        "log_lines",
+        &["regex", "w"],
+        "array",
+        "The newest lines that match, at most 20.",
+    ),
+    query(
+        "says",
+        &["regex", "w"],
+        "bool",
+        "Does the event (last words, error) or a line of the last `w` match?",
+    ),
     query("log_bytes", &["w"], "int", "Bytes it printed."),
-    query("log_rate_bytes", &["w"], "float", "Bytes it printed, a second."),
-    query("error_rate", &["w"], "float or ()", "Share of lines that report an error, 0.0 to 1.0; 1.0 after two crashes; `()` with under 20 lines."),
-    query("errors", &["w"], "array", "Groups of alike error lines, the most telling first: `#{text, id, template, count, first_s, last_s, named, kind, words}`."),
-    query("last_line", &["w"], "string", "The newest line; empty if there is none."),
-    query("trouble", &[], "map", "What seems wrong with a live process: `#{words, failures, down_s, cpu, error, kind, dependency}`."),
-    query("blamed", &["w"], "array", "Other processes that complain about this one: `#{process, text, id}`."),
-    query("blames", &["w"], "array", "Other processes that this one complains about: `#{process, text, id}`."),
-    query("sick_dependency", &[], "map or ()", "A dependency that is not well: `#{name, words}`."),
-    query("wanted_port", &[], "int or ()", "The port it wants to listen on, from its last words or its probe."),
-    query("port_holder", &["port"], "map or ()", "Who listens on a port here: `#{pid, command, port}`."),
-    action("restart", &[], "Stop gracefully and start again. Risk: low."),
+    query(
+        "log_rate_bytes",
+        &["w"],
+        "float",
+        "Bytes it printed, a second.",
+    ),
+    query(
+        "error_rate",
+        &["w"],
+        "float or ()",
+        "Share of lines that report an error, 0.0 to 1.0; 1.0 after two crashes; `()` with under 20 lines.",
+    ),
+    query(
+        "errors",
+        &["w"],
+        "array",
+        "Groups of alike error lines, the most telling first: `#{text, id, template, count, first_s, last_s, named, kind, words}`.",
+    ),
+    query(
+        "last_line",
+        &["w"],
+        "string",
+        "The newest line; empty if there is none.",
+    ),
+    query(
+        "trouble",
+        &[],
+        "map",
+        "What seems wrong with a live process: `#{words, failures, down_s, cpu, error, kind, dependency}`.",
+    ),
+    query(
+        "blamed",
+        &["w"],
+        "array",
+        "Other processes that complain about this one: `#{process, text, id}`.",
+    ),
+    query(
+        "blames",
+        &["w"],
+        "array",
+        "Other processes that this one complains about: `#{process, text, id}`.",
+    ),
+    query(
+        "sick_dependency",
+        &[],
+        "map or ()",
+        "A dependency that is not well: `#{name, words}`.",
+    ),
+    query(
+        "wanted_port",
+        &[],
+        "int or ()",
+        "The port it wants to listen on, from its last words or its probe.",
+    ),
+    query(
+        "port_holder",
+        &["port"],
+        "map or ()",
+        "Who listens on a port here: `#{pid, command, port}`.",
+    ),
+    action(
+        "restart",
+        &[],
+        "Stop gracefully and start again. Risk: low.",
+    ),
     action("restart", &["instance"], "The same, one copy. Risk: low."),
     action("reload", &[], "Replace without a gap. Risk: low."),
     action("start", &[], "Start a registered process. Risk: low."),
-    action("kill_restart", &[], "SIGKILL, then start. Risk: low while its probe fails, else high."),
+    action(
+        "kill_restart",
+        &[],
+        "SIGKILL, then start. Risk: low while its probe fails, else high.",
+    ),
     action("kill_restart", &["instance"], "The same, one copy."),
-    action("halt", &["reason"], "Stop a process that is not online, and hold it. Risk: low; forbidden on one that is well."),
+    action(
+        "halt",
+        &["reason"],
+        "Stop a process that is not online, and hold it. Risk: low; forbidden on one that is well.",
+    ),
     action("stop", &[], "Stop a process that is online. Risk: high."),
-    action("scale_up", &["n"], "More copies, up to `c.bound.max_instances`. Risk: high."),
-    action("scale_down", &["n"], "Fewer copies, never none. Risk: high."),
-    action("set_limit", &["key", "value"], "Change `max_memory`, `max_restarts` or `grace_period`, at most by a factor of 2. Risk: high."),
-    action("clear_error", &[], "Leave the error state and reset the counters. Risk: low."),
-    action("update_score", &[], "Compute the health score again. Risk: none."),
-    action("rollback", &[], "Go back to the definition before the newest. Risk: high."),
-    action("wait", &["duration"], "Let time pass, at most 10 minutes. Risk: none."),
-    action("notify", &["severity", "text"], "Tell people; severity is `info`, `warning` or `critical`. Risk: none."),
+    action(
+        "scale_up",
+        &["n"],
+        "More copies, up to `c.bound.max_instances`. Risk: high.",
+    ),
+    action(
+        "scale_down",
+        &["n"],
+        "Fewer copies, never none. Risk: high.",
+    ),
+    action(
+        "set_limit",
+        &["key", "value"],
+        "Change `max_memory`, `max_restarts` or `grace_period`, at most by a factor of 2. Risk: high.",
+    ),
+    action(
+        "clear_error",
+        &[],
+        "Leave the error state and reset the counters. Risk: low.",
+    ),
+    action(
+        "update_score",
+        &[],
+        "Compute the health score again. Risk: none.",
+    ),
+    action(
+        "rollback",
+        &[],
+        "Go back to the definition before the newest. Risk: high.",
+    ),
+    action(
+        "wait",
+        &["duration"],
+        "Let time pass, at most 10 minutes. Risk: none.",
+    ),
+    action(
+        "notify",
+        &["severity", "text"],
+        "Tell people; severity is `info`, `warning` or `critical`. Risk: none.",
+    ),
     action("log_incident", &["text"], "Keep a record only. Risk: none."),
-    action("escalate", &["text"], "Hand the incident to a person. Risk: none."),
-    action("ask", &["text"], "Ask a person before the rest of the plan runs, whatever the level is."),
+    action(
+        "escalate",
+        &["text"],
+        "Hand the incident to a person. Risk: none.",
+    ),
+    action(
+        "ask",
+        &["text"],
+        "Ask a person before the rest of the plan runs, whatever the level is.",
+    ),
     helper("kb", &["n"], "int", "KiB in bytes."),
     helper("mb", &["n"], "int", "MiB in bytes."),
     helper("gb", &["n"], "int", "GiB in bytes."),
     helper("in_mb", &["bytes"], "int", "Bytes in MiB."),
-    helper("dur", &["text"], "float", "A duration such as `\"5m\"` in seconds."),
-    helper("percent_of", &["part", "whole"], "float", "`part` of `whole` in percent; 0 when `whole` is 0."),
-    helper("number_after", &["text", "word"], "int or ()", "The first number in `text` after `word`."),
+    helper(
+        "dur",
+        &["text"],
+        "float",
+        "A duration such as `\"5m\"` in seconds.",
+    ),
+    helper(
+        "percent_of",
+        &["part", "whole"],
+        "float",
+        "`part` of `whole` in percent; 0 when `whole` is 0.",
+    ),
+    helper(
+        "number_after",
+        &["text", "word"],
+        "int or ()",
+        "The first number in `text` after `word`.",
+    ),
 ];
 
 /// A field of `c`.
@@ -155,60 +402,183 @@ const fn field(name: &'static str, kind: &'static str, doc: &'static str) -> Fie
 /// All fields of `c`.
 pub(crate) const FIELDS: &[Field] = &[
     field("name", "string", "The process."),
-    field("state", "string", "The worst state of its copies: `stopped`, `starting`, `online`, `stopping` or `errored`."),
-    field("detail", "string", "State with its flags, as `mhost list` shows it."),
+    field(
+        "state",
+        "string",
+        "The worst state of its copies: `stopped`, `starting`, `online`, `stopping` or `errored`.",
+    ),
+    field(
+        "detail",
+        "string",
+        "State with its flags, as `mhost list` shows it.",
+    ),
     field("held", "bool", "Is it held?"),
-    field("wanted", "bool", "Should it run, by what a person last asked for?"),
+    field(
+        "wanted",
+        "bool",
+        "Should it run, by what a person last asked for?",
+    ),
     field("instances", "int", "Copies there are."),
     field("online", "int", "Copies that are online."),
     field("alive", "int", "Copies with a live process."),
     field("desired", "int", "Copies wanted."),
     field("configured", "int", "Copies written in the config file."),
-    field("uptime_s", "float", "Seconds since the youngest live run began."),
+    field(
+        "uptime_s",
+        "float",
+        "Seconds since the youngest live run began.",
+    ),
     field("restarts", "int", "Restarts since the last manual start."),
     field("now", "int", "The time, in seconds since 1970."),
     field("tags", "array", "Its tags."),
-    field("config", "map", "Its whole definition; values of variables are masked."),
+    field(
+        "config",
+        "map",
+        "Its whole definition; values of variables are masked.",
+    ),
     field("env_file", "string or ()", "Its env file."),
-    field("p", "map", "The params of META, with what the config says over them."),
-    field("age_s", "float", "Seconds since the plan was carried out; only in `verify` and `on_failure`."),
-    field("is_autonomous", "bool", "May machines act on this process without asking?"),
-    field("event", "map or ()", "What it is asked about: `#{name, data, instance, ts}`; `()` on a tick."),
-    field("all", "array", "Its copies: `#{index, pid, alive, state, rss, cpu, uptime_s, probe, probe_failures, probe_error}`."),
-    field("host", "map", "The machine: `#{cpus, load1, mem_total, mem_free, disk_free}`, in bytes."),
-    field("deploy", "()", "The newest deploy. This version of mhost deploys nothing, so it is always `()`."),
-    field("score", "map or ()", "Its health: `#{value, crash, probe, memory, cpu}`; `()` while it is stopped on purpose."),
-    field("bound", "map", "How far a machine may go: `#{max_instances, max_memory}`."),
+    field(
+        "p",
+        "map",
+        "The params of META, with what the config says over them.",
+    ),
+    field(
+        "age_s",
+        "float",
+        "Seconds since the plan was carried out; only in `verify` and `on_failure`.",
+    ),
+    field(
+        "is_autonomous",
+        "bool",
+        "May machines act on this process without asking?",
+    ),
+    field(
+        "event",
+        "map or ()",
+        "What it is asked about: `#{name, data, instance, ts}`; `()` on a tick.",
+    ),
+    field(
+        "all",
+        "array",
+        "Its copies: `#{index, pid, alive, state, rss, cpu, uptime_s, probe, probe_failures, probe_error}`.",
+    ),
+    field(
+        "host",
+        "map",
+        "The machine: `#{cpus, load1, mem_total, mem_free, disk_free}`, in bytes.",
+    ),
+    field(
+        "deploy",
+        "()",
+        "The newest deploy. This version of mhost deploys nothing, so it is always `()`.",
+    ),
+    field(
+        "score",
+        "map or ()",
+        "Its health: `#{value, crash, probe, memory, cpu}`; `()` while it is stopped on purpose.",
+    ),
+    field(
+        "bound",
+        "map",
+        "How far a machine may go: `#{max_instances, max_memory}`.",
+    ),
     field("max_memory", "int or ()", "Its memory limit, in bytes."),
     field("max_restarts", "int", "Its breaker; 0 is none."),
     field("depends_on", "array", "Names of what it depends on."),
-    field("changed_s", "float or ()", "Seconds since its definition last changed."),
-    field("has_previous", "bool", "Is there a definition to go back to?"),
+    field(
+        "changed_s",
+        "float or ()",
+        "Seconds since its definition last changed.",
+    ),
+    field(
+        "has_previous",
+        "bool",
+        "Is there a definition to go back to?",
+    ),
     field("has_probe", "bool", "Has it a probe?"),
-    field("healthy", "bool", "Is every copy online with its probes passing?"),
+    field(
+        "healthy",
+        "bool",
+        "Is every copy online with its probes passing?",
+    ),
 ];
 
 /// A key of the header.
 const HEADER: &[Field] = &[
-    field("name", "string", "Required; the file is called `<name>.rhai`."),
+    field(
+        "name",
+        "string",
+        "Required; the file is called `<name>.rhai`.",
+    ),
     field("version", "int", "Required."),
-    field("description", "string", "Required. What it is for, in a line."),
-    field("on", "array", "Required. What it is asked on: `crash`, `spawn_failed`, `errored`, `health_fail`, `health_recover`, `memory_exceeded`, `tick` (the slow look) or `score` (health below 20)."),
-    field("process", "string", "Which processes; `*` and `?` stand for anything. Default `*`."),
-    field("priority", "int", "Higher is asked earlier among those of its source. Default 50."),
-    field("cooldown", "string", "How long it rests after a run on a process. Default `5m`."),
-    field("max_per_hour", "int", "Runs on a process in an hour. Default 6."),
-    field("confidence", "float", "How sure it is, 0.0 to 1.0; below 0.5 a person is always asked. Default 0.8."),
-    field("enabled", "bool", "Is it asked before `mhost brain playbook enable`? Default `true`."),
-    field("params", "map", "Values that `[brain.playbooks.<name>] params` of config.toml can set; read as `c.p`."),
+    field(
+        "description",
+        "string",
+        "Required. What it is for, in a line.",
+    ),
+    field(
+        "on",
+        "array",
+        "Required. What it is asked on: `crash`, `spawn_failed`, `errored`, `health_fail`, `health_recover`, `memory_exceeded`, `tick` (the slow look) or `score` (health below 20).",
+    ),
+    field(
+        "process",
+        "string",
+        "Which processes; `*` and `?` stand for anything. Default `*`.",
+    ),
+    field(
+        "priority",
+        "int",
+        "Higher is asked earlier among those of its source. Default 50.",
+    ),
+    field(
+        "cooldown",
+        "string",
+        "How long it rests after a run on a process. Default `5m`.",
+    ),
+    field(
+        "max_per_hour",
+        "int",
+        "Runs on a process in an hour. Default 6.",
+    ),
+    field(
+        "confidence",
+        "float",
+        "How sure it is, 0.0 to 1.0; below 0.5 a person is always asked. Default 0.8.",
+    ),
+    field(
+        "enabled",
+        "bool",
+        "Is it asked before `mhost brain playbook enable`? Default `true`.",
+    ),
+    field(
+        "params",
+        "map",
+        "Values that `[brain.playbooks.<name>] params` of config.toml can set; read as `c.p`.",
+    ),
 ];
 
 const PARTS: &[(&str, &str)] = &[
-    ("matches(c)", "Required. `true` when it has something to say, or `#{ok, evidence: [#{id, text}]}`."),
-    ("plan(c)", "Required. An array of what the constructors below make, at most 10 steps."),
-    ("reason(c)", "The root cause, for people. Without it the description is taken."),
-    ("verify(c)", "Asked again and again after the plan ran: `()` not yet, `true` it helped, `false` it did not. Without it: online and quiet for a while."),
-    ("on_failure(c)", "A plan for when the first one did not help. Only words and a `halt` are carried out."),
+    (
+        "matches(c)",
+        "Required. `true` when it has something to say, or `#{ok, evidence: [#{id, text}]}`.",
+    ),
+    (
+        "plan(c)",
+        "Required. An array of what the constructors below make, at most 10 steps.",
+    ),
+    (
+        "reason(c)",
+        "The root cause, for people. Without it the description is taken.",
+    ),
+    (
+        "verify(c)",
+        "Asked again and again after the plan ran: `()` not yet, `true` it helped, `false` it did not. Without it: online and quiet for a while.",
+    ),
+    (
+        "on_failure(c)",
+        "A plan for when the first one did not help. Only words and a `halt` are carried out.",
+    ),
 ];
 
 /// `docs/playbook-reference.md`.
@@ -238,7 +608,10 @@ pub fn markdown() -> String {
         (Group::Action, "Steps of a plan", ""),
         (Group::Helper, "Helpers", ""),
     ] {
-        let _ = write!(text, "\n## {title}\n\n{lead}| Call | Answer | Meaning |\n|---|---|---|\n");
+        let _ = write!(
+            text,
+            "\n## {title}\n\n{lead}| Call | Answer | Meaning |\n|---|---|---|\n"
+        );
         for one in FUNCTIONS.iter().filter(|one| one.group == group) {
             let owner = if group == Group::Query { "c." } else { "" };
             let _ = writeln!(
@@ -280,7 +653,11 @@ pub fn markdown() -> String {
 fn fields(text: &mut String, all: &[Field], owner: &str) {
     text.push_str("| Name | Kind | Meaning |\n|---|---|---|\n");
     for one in all {
-        let _ = writeln!(text, "| `{owner}{}` | {} | {} |", one.name, one.kind, one.doc);
+        let _ = writeln!(
+            text,
+            "| `{owner}{}` | {} | {} |",
+            one.name, one.kind, one.doc
+        );
     }
 }
 
@@ -359,8 +736,14 @@ mod tests {
                 let args = rest.rsplit_once(')')?.0;
                 let name = name.rsplit("::").next()?.trim().to_owned();
                 let depth = |text: &str| text.matches('<').count() - text.matches('>').count();
-                let commas = args.match_indices(',').filter(|(at, _)| depth(&args[..*at]) == 0);
-                let count = if args.trim().is_empty() { 0 } else { commas.count() + 1 };
+                let commas = args
+                    .match_indices(',')
+                    .filter(|(at, _)| depth(&args[..*at]) == 0);
+                let count = if args.trim().is_empty() {
+                    0
+                } else {
+                    commas.count() + 1
+                };
                 (name.chars().all(|c| c.is_alphanumeric() || c == '_')).then_some((name, count))
             })
             .collect()
@@ -378,7 +761,10 @@ mod tests {
         let known = known();
         let missing: Vec<_> = known.difference(&listed).collect();
         let invented: Vec<_> = listed.difference(&known).collect();
-        assert!(missing.is_empty() && invented.is_empty(), "{missing:?} {invented:?}");
+        assert!(
+            missing.is_empty() && invented.is_empty(),
+            "{missing:?} {invented:?}"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ const META = #{{ name: "{name}", version: 1,
                 description: "Restart a process that logs the same error again and again",
                 on: ["tick"],          // or "crash", "health_fail", "memory_exceeded", "score" …
                 process: "*",          // or "api-*"
+                enabled: false,        // until: mhost brain playbook enable {name}
                 cooldown: "10m", max_per_hour: 2,
                 params: #{{ error: "pool is drained", lines: 3, window: "1m" }} }};
 
@@ -73,6 +74,7 @@ pub fn declared(name: &str) -> String {
         r#"# Restart a process that logs the same error again and again.
 name = "{name}"
 description = "Restart a process that logs the same error again and again"
+enabled = false                 # until: mhost brain playbook enable {name}
 
 [trigger]                       # all that is given must hold
 process = "*"                   # or "api-*"

@@ -83,17 +83,15 @@ impl Trust {
             (Trust::Draft, TrustInput::Checked) => Trust::Replayed,
             (Trust::Replayed, TrustInput::Silent) => Trust::Probation,
             (Trust::Draft | Trust::Replayed, TrustInput::Rejected) => Trust::Draft,
-            (Trust::Probation, TrustInput::Helped(times)) if times >= TRUSTED_AFTER => Trust::Trusted,
+            (Trust::Probation, TrustInput::Helped(times)) if times >= TRUSTED_AFTER => {
+                Trust::Trusted
+            }
             (Trust::Probation | Trust::Trusted, TrustInput::Failed(row)) if row >= FAILURES => {
                 Trust::Retired
             }
             (Trust::Trusted, TrustInput::Failed(_)) => Trust::Probation,
             (
-                Trust::Draft
-                | Trust::Replayed
-                | Trust::Probation
-                | Trust::Trusted
-                | Trust::Retired,
+                Trust::Draft | Trust::Replayed | Trust::Probation | Trust::Trusted | Trust::Retired,
                 TrustInput::Checked
                 | TrustInput::Silent
                 | TrustInput::Rejected
@@ -172,7 +170,13 @@ mod tests {
             TrustInput::Promoted,
             TrustInput::Retired,
         ];
-        let table = ["rddddddDTX", "rPdrrrrDTX", "PPPPTPXDTX", "TTTTTPXDTX", "XXXXXXXDTX"];
+        let table = [
+            "rddddddDTX",
+            "rPdrrrrDTX",
+            "PPPPTPXDTX",
+            "TTTTTPXDTX",
+            "XXXXXXXDTX",
+        ];
         for (state, row) in ALL.into_iter().zip(table) {
             for (input, expected) in inputs.into_iter().zip(row.chars()) {
                 let found = match state.step(input) {

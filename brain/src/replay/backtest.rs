@@ -150,7 +150,9 @@ fn ask(playbooks: &Playbooks, moment: &Moment, asked_on: &[String]) -> Answered 
     let mut recording = moment.recording.clone();
     // The answers belong to the signs they were given about.
     if recording.symptoms.last().map(|one| one.kind) != symptoms.last().map(|one| one.kind) {
-        recording.answers.retain(|(question, _)| question != "illness");
+        recording
+            .answers
+            .retain(|(question, _)| question != "illness");
     }
     let found = replay(&moment.process, &symptoms, recording, playbooks, &ctx);
     if let Some(question) = found.diverged {

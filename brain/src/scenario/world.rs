@@ -382,4 +382,3 @@ pub(super) fn incident(case: &Case, world: &World) -> Result<Incident, String> {
         title: String::new(),
     })
 }
-

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// Raised by one with each change; [`migrate`] brings an older file up.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS incidents (
@@ -80,6 +80,24 @@ CREATE TABLE IF NOT EXISTS contexts (
     json TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS contexts_by_incident ON contexts (incident);
+CREATE INDEX IF NOT EXISTS contexts_by_time ON contexts (ts);
+CREATE TABLE IF NOT EXISTS windows (
+    process TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    json TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS windows_by_time ON windows (ts);
+CREATE TABLE IF NOT EXISTS scores (
+    process TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    value REAL NOT NULL,
+    parts TEXT NOT NULL,
+    PRIMARY KEY (process, ts)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS playbooks (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+);
 ";
 
 /// Opens or makes the file, private to its owner's folder.

@@ -14,7 +14,6 @@ use super::rows::{
     ActionId, BudgetUse, HistoryFilter, HistoryRow, IncidentStep, NewAction, NewIncident,
     PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
 };
-use crate::context::Recording;
 use crate::incident::{Fingerprint, Incident, IncidentId, IncidentState, SymptomKind};
 use crate::proposal::{PlaybookId, Proposal};
 
@@ -48,7 +47,7 @@ pub(super) fn time(millis: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(millis).map_err(|error| BrainStoreError::Damaged(error.to_string()))
 }
 
-fn name(text: &str) -> Result<ProcessName> {
+pub(super) fn name(text: &str) -> Result<ProcessName> {
     text.parse()
         .map_err(|error: supervisor::NameError| BrainStoreError::Damaged(error.to_string()))
 }
@@ -551,28 +550,12 @@ fn history_row(db: &Connection, row: StoredIncident) -> Result<HistoryRow> {
     })
 }
 
-pub(super) fn keep_recording(
-    db: &Connection,
-    incident: IncidentId,
-    at: Timestamp,
-    recording: &Recording,
-) -> Result<()> {
-    db.prepare_cached("INSERT INTO contexts (incident, ts, json) VALUES (?1, ?2, ?3)")?
-        .execute(params![incident.0, at.as_millisecond(), encode(recording)?])?;
-    Ok(())
-}
-
-pub(super) fn recordings(db: &Connection, incident: IncidentId) -> Result<Vec<Recording>> {
-    db.prepare_cached("SELECT json FROM contexts WHERE incident = ?1 ORDER BY rowid")?
-        .query_map([incident.0], |row| row.get::<_, String>(0))?
-        .map(|row| decode(&row?))
-        .collect()
-}
-
 pub(super) fn forget(db: &Connection, before: Timestamp) -> Result<u64> {
     let gone = db.execute(
         "DELETE FROM incidents WHERE closed IS NOT NULL AND closed < ?1",
         [before.as_millisecond()],
     )?;
+    super::recorded::forget(db, before)?;
+    super::scores::forget(db, before)?;
     Ok(gone as u64)
 }

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use agent::policy::Bounds;
-use brain::{Facts, InstanceFacts, LogHit, ProcessFacts, Sample};
+use brain::{Facts, HostFacts, InstanceFacts, LogHit, ProbeResult, ProcessFacts, Sample};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use supervisor::command::view::HealthView;
@@ -179,6 +179,45 @@ impl Facts for LiveFacts {
         let total = attempts().count() as u64;
         let passed = attempts().filter(|attempt| attempt.passed).count() as u64;
         (total > 0).then_some((passed, total))
+    }
+
+    fn probe_results(&self, name: &ProcessName, limit: usize) -> Vec<ProbeResult> {
+        let Some(glance) = self.registry.glance(name) else {
+            return Vec::new();
+        };
+        let attempts = glance.health.iter().flat_map(|row| &row.attempts);
+        let mut all: Vec<ProbeResult> = attempts
+            .map(|attempt| ProbeResult {
+                at: attempt.at,
+                passed: attempt.passed,
+                latency_ms: attempt.latency_ms,
+            })
+            .collect();
+        all.sort_by_key(|one| one.at);
+        all.split_off(all.len().saturating_sub(limit))
+    }
+
+    fn machine(&self) -> HostFacts {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let memory = read("/proc/meminfo");
+        let kib = |key: &str| {
+            let line = memory.lines().find(|line| line.starts_with(key));
+            let figure = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+            figure.unwrap_or(0) * 1024
+        };
+        let load = read("/proc/loadavg");
+        let disk = rustix::fs::statvfs(self.paths.home());
+        HostFacts {
+            cpus: u32::from(self.bounds.cpus),
+            load1: load
+                .split_whitespace()
+                .next()
+                .and_then(|load| load.parse().ok())
+                .unwrap_or(0.0),
+            mem_total: kib("MemTotal:"),
+            mem_free: kib("MemAvailable:"),
+            disk_free: disk.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+        }
     }
 
     fn source_line(&self, name: &ProcessName, file: &str, line: u32) -> Option<String> {

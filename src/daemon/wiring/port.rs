@@ -26,11 +26,15 @@ const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     }
 }
 
-const METHODS: [PortMethod; 12] = [
+const METHODS: [PortMethod; 16] = [
     method("brain.status", Role::Viewer, false),
     method("brain.history", Role::Viewer, false),
     method("brain.playbooks", Role::Viewer, false),
     method("brain.explain", Role::Viewer, false),
+    method("brain.playbook_show", Role::Viewer, false),
+    method("brain.playbook_test", Role::Operator, false),
+    method("brain.playbook_set", Role::Admin, true),
+    method("brain.backtest", Role::Operator, false),
     method("agent.status", Role::Viewer, false),
     method("agent.actions", Role::Viewer, false),
     method("agent.start", Role::Admin, true),
@@ -43,10 +47,10 @@ const METHODS: [PortMethod; 12] = [
 
 /// Answers for a brain that runs.
 pub(super) struct BrainPort {
-    agent: AgentHandle,
-    playbooks: Playbooks,
-    memory: BrainStore,
-    facts: Arc<LiveFacts>,
+    pub(super) agent: AgentHandle,
+    pub(super) playbooks: Playbooks,
+    pub(super) memory: BrainStore,
+    pub(super) facts: Arc<LiveFacts>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,7 +89,7 @@ struct PauseParams {
     duration_ms: u64,
 }
 
-fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, ControlError> {
+pub(super) fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, ControlError> {
     let params = if params.is_null() { json!({}) } else { params };
     serde_json::from_value(params).map_err(|error| {
         let message = format!("{method}: {error}");
@@ -112,7 +116,7 @@ impl BrainPort {
     }
 
     /// A process that exists.
-    fn known(&self, name: &str) -> Result<ProcessName, ControlError> {
+    pub(super) fn known(&self, name: &str) -> Result<ProcessName, ControlError> {
         let not_found = || ControlError::NotFound {
             target: name.to_owned(),
             near: Vec::new(),
@@ -190,6 +194,7 @@ impl BrainPort {
             .map(|info| {
                 let own = stats.iter().find(|one| one.playbook.0 == info.name);
                 let mut row = json!(info);
+                row["risk"] = json!(super::playbooks::risk(&row));
                 row["level"] = json!(settings.level(&info.name, enabled));
                 row["runs"] = json!(own.map_or(0, |one| one.runs));
                 row["ok"] = json!(own.map_or(0, |one| one.ok));
@@ -274,6 +279,10 @@ impl Port for BrainPort {
                 let ExplainParams { what } = read(method, params)?;
                 self.explain(&what).await
             }
+            "brain.playbook_show" => self.show(read(method, params)?).await,
+            "brain.playbook_test" => self.test(read(method, params)?).await,
+            "brain.playbook_set" => self.set(caller, read(method, params)?).await,
+            "brain.backtest" => self.backtest(read(method, params)?).await,
             "agent.actions" => {
                 let Nothing {} = read(method, params)?;
                 let all = agent.actions().await?.into_iter().map(question);

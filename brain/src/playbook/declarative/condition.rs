@@ -41,11 +41,18 @@ enum Token {
 /// The expression of a condition.
 pub(super) fn translate(text: &str) -> Result<String, Wrong> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens, at: 0, end: text.len() };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        end: text.len(),
+    };
     let expression = parser.either()?;
     match parser.tokens.get(parser.at) {
         None => Ok(expression),
-        Some((at, _)) => Err((*at, "the condition should end here, or go on with AND or OR".into())),
+        Some((at, _)) => Err((
+            *at,
+            "the condition should end here, or go on with AND or OR".into(),
+        )),
     }
 }
 
@@ -131,7 +138,8 @@ impl Parser {
     }
 
     fn word(&mut self, word: &str) -> bool {
-        let there = matches!(self.peek(), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word));
+        let there =
+            matches!(self.peek(), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word));
         self.at += usize::from(there);
         there
     }
@@ -166,7 +174,14 @@ impl Parser {
                 }
             }
             Some(Token::Word(word)) => self.named(place, &word),
-            _ => Err((place, format!("here should stand one of: {}, {}", METRICS.join(", "), FLAGS.join(", ")))),
+            _ => Err((
+                place,
+                format!(
+                    "here should stand one of: {}, {}",
+                    METRICS.join(", "),
+                    FLAGS.join(", ")
+                ),
+            )),
         }
     }
 
@@ -183,7 +198,11 @@ impl Parser {
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err((place, format!("there is no metric `{word}`{hint}")));
         }
-        let pattern = if word == "log" { Some(self.pattern(place)?) } else { None };
+        let pattern = if word == "log" {
+            Some(self.pattern(place)?)
+        } else {
+            None
+        };
         let at = self.place();
         let Some(Token::Op(op)) = self.next() else {
             return Err((at, "here should stand a comparison: > >= < <= == !=".into()));
@@ -195,7 +214,9 @@ impl Parser {
         let span = if self.word("for") {
             let at = self.place();
             match self.next() {
-                Some(Token::Number(count, unit)) if matches!(unit.as_str(), "ms" | "s" | "m" | "h") => {
+                Some(Token::Number(count, unit))
+                    if matches!(unit.as_str(), "ms" | "s" | "m" | "h") =>
+                {
                     Some(format!("{count}{unit}"))
                 }
                 _ => return Err((at, "here should stand a duration such as 60s".into())),
@@ -238,7 +259,9 @@ fn compare(
     let plain = |expression: &str| Ok(format!("{expression} {op} {number:?}"));
     // What may be unknown is compared only when it is known.
     let maybe = |expression: &str, value: f64| {
-        Ok(format!("({expression} != () && {expression} {op} {value:?})"))
+        Ok(format!(
+            "({expression} != () && {expression} {op} {value:?})"
+        ))
     };
     let wants = |units: &[&str]| {
         if units.contains(&unit) {
@@ -335,8 +358,14 @@ mod tests {
                 "errored OR health_fail AND score < 50",
                 "c.state == \"errored\" || c.probe_failures() > 0 && (c.score != () && c.score.value < 50.0)",
             ),
-            ("(errored OR held) AND NOT healthy", "(c.state == \"errored\" || c.held) && !(c.healthy)"),
-            ("log('refused|reset') >= 3", "c.log_count(\"refused|reset\", \"1m\") >= 3.0"),
+            (
+                "(errored OR held) AND NOT healthy",
+                "(c.state == \"errored\" || c.held) && !(c.healthy)",
+            ),
+            (
+                "log('refused|reset') >= 3",
+                "c.log_count(\"refused|reset\", \"1m\") >= 3.0",
+            ),
             (
                 "memory > 80% for 30s",
                 "(c.max_memory != () && c.rss_above(((c.max_memory * 0.8)).to_int(), \"30s\"))",

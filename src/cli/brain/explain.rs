@@ -1,0 +1,80 @@
+//! `mhost brain explain`: the story of an incident.
+
+use agent::Explanation;
+use serde_json::{Value, json};
+
+use super::reply;
+use super::status::{ScoreRow, scores_table};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::exit::Exit;
+use crate::output::figures::{NONE, time};
+
+/// One incident, or the newest of a process.
+pub(super) fn explain(ctx: &Context, what: &str) -> Result<Exit, CliError> {
+    let answer: Value = ctx.call("brain.explain", json!({ "what": what }))?;
+    if ctx.output.is_json() {
+        ctx.output.json(&answer)?;
+        return Ok(Exit::Success);
+    }
+    let output = &ctx.output;
+    if let Some(health) = answer.get("health").filter(|health| !health.is_null()) {
+        let row: ScoreRow = reply(health)?;
+        output.table(&scores_table(&[row]))?;
+        output.line("")?;
+    }
+    if answer.get("incident").is_none() {
+        output.note("It has had no incident.");
+        return Ok(Exit::Success);
+    }
+    let told: Explanation = reply(&answer)?;
+    output.line(&format!("{}  {}", told.incident, told.title))?;
+    let opened = time(told.opened, None);
+    output.line(&match told.closed {
+        Some(closed) => format!("  from {opened} to {}", time(closed, None)),
+        None => format!("  since {opened}"),
+    })?;
+    if let Some(cause) = &told.root_cause {
+        output.line(&format!("  cause      {cause}"))?;
+    }
+    if let Some(playbook) = &told.playbook {
+        let sure = told.confidence.unwrap_or_default() * 100.0;
+        output.line(&format!("  playbook   {playbook} ({sure:.0} % sure)"))?;
+    }
+    if let Some(illness) = &told.fingerprint {
+        output.line(&format!("  illness    {illness}"))?;
+    }
+    for evidence in &told.evidence {
+        output.line(&format!("  evidence   {}  {}", evidence.id, evidence.text))?;
+    }
+    for step in told.story.iter().filter(|step| step.kind == "gate") {
+        let decision = &step.data["decision"];
+        let why = decision["why"].as_str().unwrap_or("within the level");
+        output.line(&format!(
+            "  gate       {} risk at {}: {} ({why})",
+            step.data["risk"].as_str().unwrap_or(NONE),
+            step.data["level"].as_str().unwrap_or(NONE),
+            decision["decision"].as_str().unwrap_or(NONE),
+        ))?;
+    }
+    for act in &told.actions {
+        output.line(&format!(
+            "  {}  {} {}: {}{}",
+            time(act.ts, None),
+            act.action,
+            act.target,
+            act.result,
+            act.outcome
+                .as_ref()
+                .map_or_else(String::new, |outcome| format!(" → {outcome}")),
+        ))?;
+    }
+    let outcome = told.outcome.as_deref().unwrap_or("not over yet");
+    let person = if told.escalated {
+        "; a person was told"
+    } else {
+        ""
+    };
+    output.line(&format!("  outcome    {outcome}{person}"))?;
+    Ok(Exit::Success)
+}
