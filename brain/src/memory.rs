@@ -139,11 +139,8 @@ fn telling(lines: &[String]) -> Option<String> {
 /// What a person did within an incident that could have cured it, with who it was: a restart,
 /// a start or a reload.
 pub fn by_a_person(incident: &Incident, events: &[Event]) -> Option<(Plan, String)> {
-    let person = |actor: &str| {
-        ["cli:", "rpc:", "api:", "chat:"]
-            .iter()
-            .any(|via| actor.starts_with(via))
-    };
+    let person =
+        |actor: &str| !matches!(actor, "" | "system" | "agent") && !actor.starts_with("brain:");
     let done = events
         .iter()
         .rev()

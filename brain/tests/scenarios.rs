@@ -1,5 +1,10 @@
 //! Runs `playbooks/scenarios/*.toml`, and what holds for all playbooks together.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail like the test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

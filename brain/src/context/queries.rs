@@ -505,11 +505,16 @@ fn register_metrics(engine: &mut Engine) {
             let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
                 return Ok(0.0);
             };
-            Ok(if first.2 > 0.0 {
+            let growth = if first.2 > 0.0 {
                 (last.2 - first.2) / first.2
             } else {
                 0.0
-            })
+            };
+            c.note(
+                "metric:rss",
+                format!("memory grew by {:.0} % in {w}", growth * 100.0),
+            );
+            Ok(growth)
         })
         .register_fn("rss_slope", |c: &mut Context, w: Dynamic| -> Answer<f64> {
             // Bytes a second, by least squares.

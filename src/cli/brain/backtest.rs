@@ -17,6 +17,9 @@ use crate::output::table::{Cell, Column, Table};
 /// More rows of one kind say nothing new.
 const ROWS: usize = 50;
 
+/// One kind of answer.
+type Is = fn(&Answered) -> bool;
+
 #[derive(Debug, Deserialize)]
 struct Reply {
     tried: Vec<Tried>,
@@ -64,7 +67,7 @@ fn tell(ctx: &Context, incidents: &[&Tried], quiet: &[&Tried]) -> Result<(), Cli
         return Ok(());
     }
     let of = |all: &[&Tried], what: &str| {
-        let parts: [(&str, fn(&Answered) -> bool); 6] = [
+        let parts: [(&str, Is); 6] = [
             ("would have acted in", |it| {
                 matches!(it, Answered::Acts { .. })
             }),

@@ -20,7 +20,14 @@ pub(super) fn new(ctx: &Context, name: &str, toml: bool) -> Result<Exit, CliErro
             .with_help("use up to 64 letters, digits, `-`, `_` and `.`: pool-drained"));
     }
     let folder = folder(ctx)?;
+    let mut proof = texts::scenario(name);
     let (ending, text) = if toml {
+        // A declared playbook gives its description as the cause.
+        proof = proof
+            .lines()
+            .filter(|line| !line.starts_with("cause = "))
+            .map(|line| format!("{line}\n"))
+            .collect();
         ("toml", texts::declared(name))
     } else {
         ("rhai", texts::script(name))
@@ -35,7 +42,7 @@ pub(super) fn new(ctx: &Context, name: &str, toml: bool) -> Result<Exit, CliErro
     }
     let scenario = super::files::scenario(&playbook, name);
     write(&playbook, &text)?;
-    write(&scenario, &texts::scenario(name))?;
+    write(&scenario, &proof)?;
     if ctx.output.is_json() {
         ctx.output
             .json(&json!({ "name": name, "file": playbook, "scenario": scenario }))?;
