@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use supervisor::Paths;
-use supervisor::sys::{FileLock, GuardLink, guard};
+use supervisor::sys::{FileLock, GuardLink, HomeName, guard};
 
 /// Runs the guard of a home's daemon until the daemon ends of its own will. With `resurrect`
 /// the daemon starts what `mhost save` wrote down.
@@ -40,6 +40,7 @@ pub(crate) fn run_guard(paths: &Paths, resurrect: bool) -> u8 {
 pub(crate) fn run_new_guard(paths: &Paths, daemon: i32) -> u8 {
     // Watching matters more than being alone: another guard that is about to leave is no harm.
     let _lock = FileLock::try_acquire(&paths.guard_lock());
+    let _name = HomeName::take(paths.home(), supervisor::sys::Part::Guard);
     let arguments = arguments(paths, Part::Core { resurrect: false });
     guard::watch(&own_path(), &arguments, daemon)
 }

@@ -1,4 +1,4 @@
-//! One guard per home.
+//! One guard per home, also when the home was removed under it.
 //!
 //! A command that finds no daemon starts a guard, also when the one that is there is just
 //! about to bring its dead daemon back. The second guard waits for the first to end, and
@@ -9,16 +9,24 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use supervisor::Paths;
-use supervisor::sys::FileLock;
+use supervisor::sys::{FileLock, Held, HomeName, Part};
 
 /// How often the former guard is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// How often at most: 10 s.
 const POLLS: u32 = 500;
 
+/// What the only guard holds.
+#[derive(Debug)]
+pub(super) struct Place {
+    _lock: FileLock,
+    /// Outlives the folder.
+    _name: Option<Held>,
+}
+
 /// Takes the place of the only guard. `None` when it is not free: somebody else's daemon
 /// answers, or the home cannot be used, which has then been told.
-pub(super) fn only_guard(paths: &Paths) -> Option<FileLock> {
+pub(super) fn only_guard(paths: &Paths) -> Option<Place> {
     match wait_for_lock(paths) {
         Ok(Some(lock)) => Some(lock),
         Ok(None) => {
@@ -32,20 +40,33 @@ pub(super) fn only_guard(paths: &Paths) -> Option<FileLock> {
     }
 }
 
-fn wait_for_lock(paths: &Paths) -> Result<Option<FileLock>, String> {
+fn wait_for_lock(paths: &Paths) -> Result<Option<Place>, String> {
     paths
         .create()
         .map_err(|error| super::run::with_source(&error))?;
     let path = paths.guard_lock();
     for _ in 0..POLLS {
-        let lock = FileLock::try_acquire(&path);
-        match lock.map_err(|error| format!("cannot use {}: {error}", path.display()))? {
-            Some(lock) => return Ok(Some(lock)),
+        let place = place(paths);
+        match place.map_err(|error| format!("cannot use {}: {error}", path.display()))? {
+            Some(place) => return Ok(Some(place)),
             None if UnixStream::connect(paths.socket()).is_ok() => return Ok(None),
             None => pause(),
         }
     }
     Ok(None)
+}
+
+fn place(paths: &Paths) -> io::Result<Option<Place>> {
+    let name = match HomeName::take(paths.home(), Part::Guard) {
+        HomeName::Ours(held) => Some(held),
+        HomeName::Taken { .. } => return Ok(None),
+        HomeName::Useless => None,
+    };
+    let lock = FileLock::try_acquire(&paths.guard_lock())?;
+    Ok(lock.map(|lock| Place {
+        _lock: lock,
+        _name: name,
+    }))
 }
 
 /// Nothing tells a guard that another one has ended, so it looks again after a while.
@@ -78,6 +99,17 @@ mod tests {
         assert!(only_guard(&paths).is_none());
         drop(first);
         assert!(only_guard(&paths).is_some());
+    }
+
+    #[test]
+    fn a_second_guard_leaves_also_when_the_home_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path().join("home")).unwrap();
+        let _first = only_guard(&paths).expect("free");
+        std::fs::remove_dir_all(paths.home()).unwrap();
+        paths.create().unwrap();
+        let _daemon = UnixListener::bind(paths.socket()).unwrap();
+        assert!(only_guard(&paths).is_none());
     }
 
     #[test]

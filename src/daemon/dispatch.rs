@@ -8,6 +8,7 @@ use supervisor::command::view::PlannedChange;
 use supervisor::{Caller, Command, ControlError, InstanceId, RegistryHandle, Reply, Target};
 use tokio::sync::mpsc;
 
+use super::rpc::Home;
 use super::settings::Settings;
 
 /// Does commands. Only the gate holds one.
@@ -36,6 +37,7 @@ pub(crate) enum End {
 pub(crate) struct Dispatcher {
     pub(crate) registry: RegistryHandle,
     pub(crate) settings: Settings,
+    pub(crate) home: Home,
     pub(crate) end: mpsc::Sender<End>,
 }
 
@@ -62,6 +64,7 @@ impl Dispatch for Dispatcher {
                 let mut reply = self.registry.call(caller, command).await?;
                 if let Reply::Version(version) = &mut reply {
                     version.degraded.extend(self.settings.problem());
+                    version.degraded.extend(self.home.problem());
                 }
                 Ok(reply)
             }

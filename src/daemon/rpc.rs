@@ -15,14 +15,15 @@ mod subscription;
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use supervisor::Tasks;
+use supervisor::{Paths, Tasks};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::gate::Gate;
 use message::RpcError;
@@ -47,9 +48,27 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Socket {
     listener: UnixListener,
-    path: PathBuf,
+    paths: Paths,
     /// Device and inode of our file.
     file: Option<(u64, u64)>,
+    /// Those of the state database.
+    database: Option<(u64, u64)>,
+    home: Home,
+}
+
+/// What has happened to the home folder. Clones see the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Home {
+    lost: Arc<AtomicBool>,
+}
+
+impl Home {
+    /// What is wrong with it, and what to do.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.lost.load(Ordering::Relaxed).then(|| {
+            "the home folder was removed while the daemon ran: its processes go on, but their state is on no disk and would be lost with the daemon; keep it with: mhost save && mhost daemon stop && mhost daemon start && mhost resurrect".to_owned()
+        })
+    }
 }
 
 /// Device and inode of what is at `path`.
@@ -61,26 +80,37 @@ fn file_at(path: &Path) -> Option<(u64, u64)> {
 impl Socket {
     /// Opens the socket, 0600. A file that nobody answers on is removed first; one that
     /// somebody answers on is an error.
-    pub(crate) async fn open(path: PathBuf) -> io::Result<Self> {
-        let listener = Self::bind(&path).await?;
-        let file = file_at(&path);
+    pub(crate) async fn open(paths: Paths, home: Home) -> io::Result<Self> {
+        let listener = Self::bind(&paths.socket()).await?;
         Ok(Self {
             listener,
-            path,
-            file,
+            file: file_at(&paths.socket()),
+            database: file_at(&paths.database()),
+            paths,
+            home,
         })
     }
 
     /// Opens it anew when its file is gone: without it nobody could ever ask again.
     async fn restore(&mut self) {
-        if file_at(&self.path) == self.file {
+        if file_at(&self.paths.database()) != self.database
+            && !self.home.lost.swap(true, Ordering::Relaxed)
+        {
+            error!("The state database was removed; what happens from now on is on no disk.");
+        }
+        let path = self.paths.socket();
+        if file_at(&path) == self.file {
             return;
         }
-        match Self::bind(&self.path).await {
+        // Whoever removed the socket may have removed all of the home.
+        if let Err(error) = self.paths.create() {
+            debug!(%error, "The home folder is gone and cannot be made.");
+        }
+        match Self::bind(&path).await {
             Ok(listener) => {
                 warn!("The socket's file was gone; it is there again.");
                 self.listener = listener;
-                self.file = file_at(&self.path);
+                self.file = file_at(&path);
             }
             Err(error) => debug!(%error, "The socket's file is gone and cannot be made."),
         }
@@ -111,8 +141,9 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         // It may have been removed by hand, and be another daemon's now.
-        if file_at(&self.path) == self.file {
-            let _ = std::fs::remove_file(&self.path);
+        let path = self.paths.socket();
+        if file_at(&path) == self.file {
+            let _ = std::fs::remove_file(path);
         }
     }
 }

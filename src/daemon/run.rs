@@ -19,7 +19,7 @@ use supervisor::logs::feed::Feed;
 use supervisor::logs::{Ingest, Limits};
 use supervisor::sinks::Sinks;
 use supervisor::store::{StoreHandle, StoreThread};
-use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, OsLauncher};
+use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, Held, HomeName, OsLauncher, Part};
 use supervisor::{
     Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
 };
@@ -32,7 +32,7 @@ use super::audit_port::AuditPort;
 use super::dispatch::{Dispatcher, End};
 use super::gate::Gate;
 use super::guarded::Guarded;
-use super::rpc::{Server, Socket};
+use super::rpc::{Home, Server, Socket};
 use super::settings::{Settings, log_to_stderr};
 use super::sinks_port::SinksPort;
 use super::systemd::Systemd;
@@ -139,6 +139,8 @@ fn start(
 struct PidFile {
     path: std::path::PathBuf,
     _lock: FileLock,
+    /// Stays taken when the home is removed, and the lock with it.
+    _name: Option<Held>,
 }
 
 impl PidFile {
@@ -149,16 +151,30 @@ impl PidFile {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
             let what = || format!("use the pid file {}", path.display());
-            if let Some(mut lock) = FileLock::try_acquire(&path).map_err(cannot(what()))? {
+            let (name, holder) = match HomeName::take(paths.home(), Part::Daemon) {
+                HomeName::Ours(held) => (Some(held), None),
+                HomeName::Taken { pid } => (None, Some(pid)),
+                HomeName::Useless => (None, None),
+            };
+            let lock = match holder {
+                Some(_) => None,
+                None => FileLock::try_acquire(&path).map_err(cannot(what()))?,
+            };
+            if let Some(mut lock) = lock {
                 lock.write(&own).map_err(cannot(what()))?;
                 // A former daemon may have removed the file that we had opened already.
                 if std::fs::read_to_string(&path).is_ok_and(|text| text == own) {
-                    return Ok(Self { path, _lock: lock });
+                    return Ok(Self {
+                        path,
+                        _lock: lock,
+                        _name: name,
+                    });
                 }
             } else if Instant::now() >= deadline {
-                let pid = std::fs::read_to_string(&path).unwrap_or_default();
+                let written = std::fs::read_to_string(&path).unwrap_or_default();
+                let pid = holder.flatten().map(|pid| pid.to_string());
                 return Err(StartError::Running {
-                    pid: pid.trim().to_owned(),
+                    pid: pid.unwrap_or_else(|| written.trim().to_owned()),
                 });
             }
             tokio::time::sleep(LOCK_POLL).await;
@@ -257,10 +273,12 @@ impl Daemon {
             loaded,
         );
         let (end, ends) = mpsc::channel(1);
+        let home = Home::default();
         let audit = Audit::new(paths, clock.clone());
         let dispatch = Dispatcher {
             registry: registry.clone(),
             settings: settings.clone(),
+            home: home.clone(),
             end: end.clone(),
         };
         let gate = Arc::new(Gate::new(Arc::new(dispatch), audit.clone(), bus));
@@ -279,7 +297,7 @@ impl Daemon {
         let sinks = Sinks::start(&tasks, feed, paths, &clock, settings.watch());
         gate.register(Arc::new(SinksPort { sinks }));
         gate.announce(wiring::METHODS);
-        let socket = Socket::open(paths.socket())
+        let socket = Socket::open(paths.clone(), home)
             .await
             .map_err(cannot(format!("open {}", paths.socket().display())))?;
         let server = Server::new(gate.clone(), rpc_tasks.clone(), ingest.grew());

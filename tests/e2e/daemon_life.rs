@@ -47,6 +47,22 @@ fn a_daemon_that_is_killed_comes_back_and_adopts() {
     assert!(lives(pid));
 }
 
+/// Who removes the home under a living daemon finds the same daemon and the same process.
+#[test]
+fn a_removed_home_leads_to_no_second_daemon() {
+    let (home, pid) = started();
+    let daemon = home.daemon().unwrap();
+    std::fs::remove_dir_all(home.path()).unwrap();
+    let output = home.run(&["start", "sleep 1000", "--name", "api"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(home.daemon(), Some(daemon));
+    assert_eq!(home.pid("api"), Some(pid));
+    assert_eq!(home.strays_named("sleep"), [pid]);
+    let status = home.run(&["daemon", "status"]);
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(said.contains("home folder was removed"), "{said}");
+}
+
 #[test]
 fn commands_that_come_while_it_is_dead_start_no_second_one() {
     let (home, pid) = started();

@@ -99,7 +99,7 @@ impl Running {
         let (grow, grew) = watch::channel(0);
         let tasks = Tasks::new();
         let server = Server::new(gate, tasks.clone(), grew);
-        let socket = Socket::open(paths.socket()).await.unwrap();
+        let socket = Socket::open(paths.clone(), Home::default()).await.unwrap();
         tasks.spawn("server", server.serve(socket));
         Self {
             folder,
@@ -319,13 +319,15 @@ async fn the_end_answers_what_was_asked_and_removes_the_socket() {
 #[tokio::test]
 async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mhost.sock");
+    let paths = Paths::new(folder.path()).unwrap();
+    let path = paths.socket();
+    let open = || Socket::open(paths.clone(), Home::default());
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let socket = Socket::open(path.clone()).await.unwrap();
+    let socket = open().await.unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let second = Socket::open(path.clone()).await;
+    let second = open().await;
     assert_eq!(
         second.err().map(|error| error.kind()),
         Some(io::ErrorKind::AddrInUse)
@@ -334,17 +336,36 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     assert!(!path.exists());
 }
 
+/// Somebody who removed the whole home finds the daemon there, and is told what that means.
+#[tokio::test]
+async fn a_home_that_was_removed_comes_back_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path().join("home")).unwrap();
+    paths.create().unwrap();
+    std::fs::write(paths.database(), "").unwrap();
+    let home = Home::default();
+    let mut socket = Socket::open(paths.clone(), home.clone()).await.unwrap();
+    socket.restore().await;
+    assert_eq!(home.problem(), None);
+    std::fs::remove_dir_all(paths.home()).unwrap();
+    socket.restore().await;
+    UnixStream::connect(paths.socket()).await.unwrap();
+    assert!(home.problem().unwrap().contains("mhost save"));
+}
+
 /// Somebody who tidied the socket away is answered again; another daemon's is left alone.
 #[tokio::test]
 async fn a_socket_that_was_removed_comes_back() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mhost.sock");
-    let mut socket = Socket::open(path.clone()).await.unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let path = paths.socket();
+    let open = || Socket::open(paths.clone(), Home::default());
+    let mut socket = open().await.unwrap();
     std::fs::remove_file(&path).unwrap();
     socket.restore().await;
     UnixStream::connect(&path).await.unwrap();
     std::fs::remove_file(&path).unwrap();
-    let others = Socket::open(path.clone()).await.unwrap();
+    let others = open().await.unwrap();
     socket.restore().await;
     drop(socket);
     UnixStream::connect(&path).await.unwrap();
