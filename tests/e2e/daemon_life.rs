@@ -112,6 +112,21 @@ fn an_upgrade_in_place_keeps_the_processes() {
     assert_eq!(home.guard(), Some(guard));
 }
 
+/// What hangs in the place of the new daemon is ended with all it has started.
+#[test]
+fn an_upgrade_to_something_that_hangs_leaves_nothing_of_it() {
+    let (home, pid) = started();
+    let script = home.folder().join("hangs");
+    std::fs::write(&script, "#!/bin/sh\nsleep 987 &\nsleep 987\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    home.run(&["daemon", "upgrade", "--binary", script.to_str().unwrap()]);
+    until("the former one is back", || home.pid("api") == Some(pid));
+    until("nothing else is left", || {
+        home.strays_named("sleep") == [pid]
+    });
+}
+
 #[test]
 fn an_upgrade_to_something_else_is_undone() {
     let (home, pid) = started();

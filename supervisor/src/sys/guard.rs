@@ -188,6 +188,11 @@ impl Guard {
             }
         }
         daemon.listen(&mut self.held);
+        if self.former.is_some() && !daemon.up {
+            // It is no daemon of ours, and may have started others. It has not been collected
+            // yet, so the number is its group for sure; that may be empty.
+            let _ = kernel::signal_group_number(daemon.pid, libc::SIGKILL);
+        }
     }
 
     /// What to do now that the daemon has ended.
