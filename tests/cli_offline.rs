@@ -321,3 +321,58 @@ fn flush_needs_a_yes() {
       help: add --yes
     ");
 }
+
+/// What is no file where a file is meant is refused and not waited for.
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let dir = folder();
+    for (at, args) in [
+        ("mhost.toml", &["check", "mhost.toml"][..]),
+        ("other.toml", &["-c", "other.toml", "start", "--dry-run"]),
+        (
+            "vars",
+            &["start", "sleep 5", "--env-file", "vars", "--dry-run"],
+        ),
+    ] {
+        let fifo = dir.path().join(at);
+        supervisor::sys::make_fifo(&fifo).expect("makes");
+        let (code, _, err) = run(dir.path(), args);
+        assert_eq!(code, 2, "{args:?}: {err}");
+        assert!(err.contains("it is a FIFO, not a file"), "{args:?}: {err}");
+    }
+}
+
+/// A home that is a file is named as what it is.
+#[test]
+fn a_home_that_is_a_file_is_told() {
+    let dir = folder();
+    fs::write(dir.path().join("home"), "").expect("writes");
+    for args in [&["list"][..], &["daemon", "status"], &["daemon", "start"]] {
+        let (code, _, err) = run(dir.path(), args);
+        assert_eq!(code, 2, "{args:?}: {err}");
+        assert!(err.contains("FOLDER/home is not a folder"), "{err}");
+        assert!(err.contains("move that file away"), "{err}");
+    }
+}
+
+/// A pause says for how long.
+#[test]
+fn a_pause_needs_a_time() {
+    let dir = folder();
+    for args in [&["agent", "pause"][..], &["agent", "pause", "0s"]] {
+        let (code, _, err) = run(dir.path(), args);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("mhost agent pause 30m"), "{err}");
+    }
+}
+
+/// The script of a shell is one JSON value, too.
+#[test]
+fn a_completion_script_as_json() {
+    let dir = folder();
+    let (code, out, _) = run(dir.path(), &["completion", "bash", "--json"]);
+    assert_eq!(code, 0);
+    let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(value["shell"], "bash");
+    assert!(value["script"].as_str().expect("a text").contains("_mhost"));
+}

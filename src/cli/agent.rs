@@ -45,7 +45,7 @@ enum AgentCommand {
     Pause {
         /// How long: 30m, 2h
         #[arg(value_name = "TIME", value_parser = duration)]
-        time: Duration,
+        time: Option<Duration>,
     },
     /// End a pause
     Resume,
@@ -69,6 +69,7 @@ impl Agent {
             ),
             AgentCommand::Resume => turn(ctx, "agent.resume", json!({}), "the pause is over"),
             AgentCommand::Pause { time } => {
+                let time = pause(time)?;
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 turn(
                     ctx,
@@ -82,6 +83,18 @@ impl Agent {
             AgentCommand::Approve { id } => decide(ctx, "agent.approve", &id, "approved"),
             AgentCommand::Deny { id } => decide(ctx, "agent.deny", &id, "denied"),
         }
+    }
+}
+
+/// A time that is given and not over at once.
+fn pause(time: Option<Duration>) -> Result<Duration, CliError> {
+    match time {
+        None => Err(CliError::config("a pause needs a time").with_help(
+            "say how long: mhost agent pause 30m; without an end it is mhost agent stop",
+        )),
+        Some(Duration::ZERO) => Err(CliError::config("a pause of no time is none")
+            .with_help("say how long: mhost agent pause 30m; mhost agent resume ends one")),
+        Some(time) => Ok(time),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
@@ -21,7 +22,14 @@ impl Completion {
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut super::tree(), "mhost", &mut script);
-        ctx.output.write(&String::from_utf8_lossy(&script))?;
+        let script = String::from_utf8_lossy(&script);
+        if ctx.output.is_json() {
+            let shell = self.shell.to_string();
+            ctx.output
+                .json(&json!({ "shell": shell, "script": script }))?;
+        } else {
+            ctx.output.write(&script)?;
+        }
         Ok(Exit::Success)
     }
 }

@@ -93,7 +93,9 @@ impl Context {
                 HomeError::SocketPathTooLong { .. } => {
                     "choose a shorter folder: mhost --home /tmp/m …, or set MHOST_HOME"
                 }
-                HomeError::NotWritable { .. } => "choose another folder with --home",
+                HomeError::NotAFolder { .. } | HomeError::NotWritable { .. } => {
+                    "choose another folder with --home"
+                }
             };
             CliError::config(error.to_string()).with_help(help)
         })

@@ -79,6 +79,15 @@ impl ClientError {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 ClientError::NotRunning { socket }
             }
+            io::ErrorKind::NotADirectory => match socket.parent() {
+                Some(home) if home.symlink_metadata().is_ok() => {
+                    ClientError::Home(HomeError::NotAFolder {
+                        path: home.to_owned(),
+                    })
+                }
+                // It does not exist either: making it says what is in the way.
+                _ => ClientError::NotRunning { socket },
+            },
             _ => ClientError::NotReachable {
                 socket,
                 source: error,
@@ -146,6 +155,9 @@ impl ClientError {
                 "only the owner of {} may ask it, or root; another home is chosen with --home <dir>",
                 socket.display()
             )),
+            ClientError::Home(HomeError::NotAFolder { .. }) => Some(
+                "move that file away, or choose another folder: mhost --home <dir> …, or set MHOST_HOME".into(),
+            ),
             ClientError::Home(_) => {
                 Some("choose another folder: mhost --home <dir> …, or set MHOST_HOME".into())
             }

@@ -63,6 +63,12 @@ pub enum HomeError {
         /// Its length in bytes.
         length: usize,
     },
+    /// Something that is no folder has its name.
+    #[error("the home folder {path} is not a folder")]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
     /// It could not be created or written.
     #[error("cannot write the home folder {path}")]
     NotWritable {
@@ -112,6 +118,11 @@ impl Paths {
     /// [`HomeError::NotWritable`] names the first folder that could not be made.
     pub fn create(&self) -> Result<(), HomeError> {
         use std::os::unix::fs::DirBuilderExt;
+        if std::fs::metadata(&self.home).is_ok_and(|found| !found.is_dir()) {
+            return Err(HomeError::NotAFolder {
+                path: self.home.clone(),
+            });
+        }
         let folders = [
             self.home.clone(),
             self.run(),
