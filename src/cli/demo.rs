@@ -182,7 +182,7 @@ fn show(ctx: &Context, home: &Path) -> Result<Exit, CliError> {
         wait: None,
         ..project.apply
     };
-    let _: Value = ctx.call("process.start", json!({ "apply": apply }))?;
+    let _: Value = ctx.call("process.start", json!({ "apply": apply.into_wire() }))?;
     let mut patients = Patients::new(started);
     loop {
         let events: Value = ctx.call("process.events", json!({ "limit": 200 }))?;

@@ -1,10 +1,9 @@
 //! `mhost restart`: stop and start again.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use serde_json::json;
 use supervisor::OsText;
+use supervisor::secret::{EnvVars, exposed};
 
 use super::context::Context;
 use super::error::CliError;
@@ -38,7 +37,7 @@ impl Restart {
             |name| {
                 let mut params = json!({ "name": name, "force": self.force });
                 if let Some(env) = &env {
-                    params["update_env"] = json!(env);
+                    params["update_env"] = exposed(|| json!(env));
                 }
                 params
             },
@@ -47,7 +46,7 @@ impl Restart {
 }
 
 /// The environment of the caller, without what mhost itself sets.
-fn environment() -> BTreeMap<String, OsText> {
+fn environment() -> EnvVars<OsText> {
     std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, OsText(value))))
         .filter(|(key, _)| !key.starts_with("MHOST_"))

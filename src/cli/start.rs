@@ -366,7 +366,10 @@ impl Start {
             ctx.output.note(&format!("Starting {} …", names.join(", ")));
         }
         for project in loaded {
-            add(ctx.call_waiting("process.start", json!({ "apply": project.apply }))?);
+            add(ctx.call_waiting(
+                "process.start",
+                json!({ "apply": project.apply.into_wire() }),
+            )?);
         }
         for name in registered {
             let wait = self.wait(ctx).map(|wait| wait.as_millis() as u64);

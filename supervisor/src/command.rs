@@ -4,8 +4,8 @@
 //! one of these and nothing else; they differ only in the [`crate::Caller`].
 
 pub mod view;
+mod wire;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use crate::caller::Role;
 use crate::ids::{InstanceId, ProcessName};
 use crate::logs::LogQuery;
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::{GroupSpec, ProcessSpec, Signal};
 use crate::state::Reason;
 use view::{
@@ -77,7 +78,7 @@ pub enum Command {
         /// Which.
         target: Target,
         /// Take this as the caller's environment from now on.
-        update_env: Option<BTreeMap<String, OsText>>,
+        update_env: Option<EnvVars<OsText>>,
         /// As it is told in events.
         reason: Reason,
         /// SIGKILL at once.

@@ -4,13 +4,13 @@
 //! [`SpawnOrder`] and gets a [`ProcessRef`] back. The real one is `sys::OsLauncher`; tests
 //! use `testing::FakeLauncher`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 
 use crate::ids::{Generation, InstanceId};
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::{Argv, Limits, Signal};
 use crate::state::{ExitStatus, ProcessRef};
 
@@ -26,7 +26,7 @@ pub struct SpawnOrder {
     /// Absolute working folder.
     pub cwd: PathBuf,
     /// The complete environment.
-    pub env: BTreeMap<String, OsText>,
+    pub env: EnvVars<OsText>,
     /// Limits to set before exec.
     pub limits: Limits,
     /// User to become.

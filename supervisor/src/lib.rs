@@ -25,6 +25,7 @@ mod sampler;
 
 mod schedule;
 mod seams;
+pub mod secret;
 pub mod sinks;
 pub mod spec;
 pub mod state;
@@ -48,7 +49,7 @@ pub use ids::{EventId, Generation, InstanceId, MAX_NAME, NameError, ProcessName,
 pub use os_text::OsText;
 pub use paths::{HomeError, MAX_SOCKET_PATH, Paths, Stream};
 pub use probe::{ProbeEvent, Probes};
-pub use registry::{Foundation, Glance, RegistryHandle, is_secret_name};
+pub use registry::{Foundation, Glance, RegistryHandle};
 pub use sampler::{MemoryBreach, Sampler, TreeSample};
 pub use schedule::{Schedule, ScheduleError};
 pub use spec::{AutonomyLimit, GroupSpec, ProcessSpec};

@@ -30,7 +30,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use boot::Foundation;
-pub use reads::is_secret_name;
 pub use view::Glance;
 
 use crate::caller::Caller;

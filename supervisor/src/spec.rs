@@ -22,6 +22,7 @@ pub use forms::{MAX_INSTANCES, SignalError};
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;
 use crate::paths::Paths;
+use crate::secret::{EnvVars, Secret};
 
 /// A process as the user wants it, complete and checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,13 +69,13 @@ pub struct Argv {
 pub struct EnvLayers {
     /// From env files, later files already applied over earlier ones.
     #[serde(default)]
-    pub files: BTreeMap<String, String>,
+    pub files: EnvVars<String>,
     /// From the environment that ran `mhost start`, without `MHOST_*`.
     #[serde(default)]
-    pub os: BTreeMap<String, OsText>,
+    pub os: EnvVars<OsText>,
     /// From `--env` flags: these win over everything.
     #[serde(default)]
-    pub flags: BTreeMap<String, String>,
+    pub flags: EnvVars<String>,
 }
 
 /// A group of processes.
@@ -100,8 +101,37 @@ impl ProcessSpec {
         instance: &InstanceId,
         generation: Generation,
         paths: &Paths,
-    ) -> BTreeMap<String, OsText> {
-        let mut merged: BTreeMap<String, OsText> = BTreeMap::new();
+    ) -> EnvVars<OsText> {
+        let mut merged = self.variables();
+        if let Some(key) = &self.config.increment_var
+            && let Some(base) = merged
+                .get(key)
+                .and_then(|value| value.to_str()?.parse::<u64>().ok())
+        {
+            merged.insert(
+                key.clone(),
+                OsText::from((base + u64::from(instance.index)).to_string().as_str()),
+            );
+        }
+        let own = [
+            ("MHOST_NAME", self.name.to_string()),
+            ("MHOST_INSTANCE", instance.index.to_string()),
+            ("MHOST_INSTANCES", self.instances.to_string()),
+            ("MHOST_GENERATION", generation.to_string()),
+        ];
+        merged.extend(own.map(|(key, value)| (key.to_owned(), OsText::from(value.as_str()))));
+        merged.insert("MHOST_HOME".into(), OsText::from(paths.home().as_os_str()));
+        merged
+    }
+
+    /// The values of its variables that must not be printed.
+    pub fn secrets(&self) -> Vec<Secret<String>> {
+        self.variables().secrets()
+    }
+
+    /// What its layers come to, the same for all instances.
+    fn variables(&self) -> EnvVars<OsText> {
+        let mut merged: EnvVars<OsText> = EnvVars::new();
         let text = |map: &BTreeMap<String, String>| -> Vec<(String, OsText)> {
             map.iter()
                 .map(|(key, value)| (key.clone(), OsText::from(value.as_str())))
@@ -131,24 +161,6 @@ impl ProcessSpec {
             }
         }
         merged.extend(text(&self.env.flags));
-        if let Some(key) = &self.config.increment_var
-            && let Some(base) = merged
-                .get(key)
-                .and_then(|value| value.to_str()?.parse::<u64>().ok())
-        {
-            merged.insert(
-                key.clone(),
-                OsText::from((base + u64::from(instance.index)).to_string().as_str()),
-            );
-        }
-        let own = [
-            ("MHOST_NAME", self.name.to_string()),
-            ("MHOST_INSTANCE", instance.index.to_string()),
-            ("MHOST_INSTANCES", self.instances.to_string()),
-            ("MHOST_GENERATION", generation.to_string()),
-        ];
-        merged.extend(own.map(|(key, value)| (key.to_owned(), OsText::from(value.as_str()))));
-        merged.insert("MHOST_HOME".into(), OsText::from(paths.home().as_os_str()));
         merged
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::ids::{Generation, InstanceId};
 use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
+use crate::secret::EnvVars;
 use crate::spec::Signal;
 use crate::state::{ExitStatus, ProcessRef};
 
@@ -438,7 +439,7 @@ mod tests {
                 interpreter: None,
             },
             cwd: "/".into(),
-            env: BTreeMap::new(),
+            env: EnvVars::new(),
             limits: Limits::default(),
             user: None,
             group: None,

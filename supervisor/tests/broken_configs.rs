@@ -59,7 +59,7 @@ fn broken_configs_name_the_right_lines() {
         let name = file.file_name().map(Path::new).expect("a file has a name");
         let ctx = LoadContext {
             cwd: folder(),
-            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/bin"))]),
+            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/bin"))]).into(),
             ..LoadContext::default()
         };
         let wanted = expected(file);

@@ -133,7 +133,7 @@ fn order(paths: &Paths, script: &str) -> SpawnOrder {
             interpreter: None,
         },
         cwd: paths.home().to_owned(),
-        env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]),
+        env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]).into(),
         limits: Limits::default(),
         user: None,
         group: None,

@@ -51,7 +51,7 @@ impl Bench {
                 interpreter: None,
             },
             cwd: self.paths.home().to_owned(),
-            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]),
+            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]).into(),
             limits: Limits::default(),
             user: None,
             group: None,

@@ -7,6 +7,7 @@ use supervisor::config::{
     Discovery, LoadContext, LoadError, LoadedProject, Selection, Severity, discover,
     expand_for_instance, is_project_file, load_project, to_json, to_toml,
 };
+use supervisor::secret::EnvVars;
 use supervisor::spec::Autorestart;
 use supervisor::{InstanceId, OsText, Paths};
 use tempfile::TempDir;
@@ -50,7 +51,7 @@ impl Folder {
     }
 
     /// The environment of instance `index` of the first process.
-    fn environment(&self, index: u16) -> BTreeMap<String, OsText> {
+    fn environment(&self, index: u16) -> EnvVars<OsText> {
         let spec = &self.loaded().apply.processes[0];
         let paths = Paths::new("/tmp/mhost-test-home").expect("a short path");
         spec.environment(&InstanceId::new(spec.name.clone(), index), 1, &paths)
@@ -81,7 +82,7 @@ fn the_sample_is_the_same_in_three_formats() {
         .unwrap();
         let ctx = LoadContext {
             cwd: dir.path().to_owned(),
-            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/bin"))]),
+            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/bin"))]).into(),
             ..LoadContext::default()
         };
         let loaded = load_project(Path::new(&name), &ctx)
@@ -186,7 +187,7 @@ fn env_file_flags_replace_the_key() {
     let spec = folder.loaded().apply.processes.remove(0);
     assert_eq!(
         spec.env.files,
-        BTreeMap::from([("A".to_owned(), "2".to_owned())])
+        BTreeMap::from([("A".to_owned(), "2".to_owned())]).into()
     );
     std::fs::write(folder.dir.path().join("two"), "A=3").unwrap();
     assert_eq!(supervisor::config::read_env_files(&spec).unwrap()["A"], "3");

@@ -1,6 +1,5 @@
 //! The registry with real processes, a real store and real logs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,7 +144,7 @@ fn spec(name: &str, script: &str, extra: &str) -> ProcessSpec {
             interpreter: None,
         },
         env: EnvLayers {
-            os: path.into_iter().collect::<BTreeMap<_, _>>(),
+            os: path.into_iter().collect(),
             ..EnvLayers::default()
         },
     }

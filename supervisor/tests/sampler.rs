@@ -27,7 +27,7 @@ async fn start(
             interpreter: None,
         },
         cwd: paths.home().to_owned(),
-        env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]),
+        env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]).into(),
         limits: Limits::default(),
         user: None,
         group: None,

@@ -18,6 +18,7 @@ mod logs;
 mod monit;
 mod output;
 mod rpc;
+mod secrets;
 mod sinks;
 mod stop;
 mod survival;

@@ -25,7 +25,7 @@ pub(super) fn show(
 ) -> Result<Exit, CliError> {
     let mut plan = Vec::new();
     for project in loaded {
-        let params = json!({ "apply": project.apply, "dry_run": true });
+        let params = json!({ "apply": project.apply.clone().into_wire(), "dry_run": true });
         match ctx.ask::<PlanReply>("process.start", params) {
             Ok(reply) => plan.extend(reply.plan),
             Err(error) if error.exit() == Exit::NotRunning => plan.extend(without_daemon(project)),

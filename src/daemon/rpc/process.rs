@@ -1,11 +1,12 @@
 //! `process.*`, `health.*`, `metrics.*` and `link.get`: parameters to commands.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use supervisor::command::{Apply, Limit, ScaleChange};
+use supervisor::secret::EnvVars;
 use supervisor::spec::Signal;
 use supervisor::state::Reason;
 use supervisor::{Command, OsText, Target};
@@ -29,7 +30,7 @@ struct List {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Start {
-    apply: Option<Apply>,
+    apply: Option<Value>,
     name: Option<TargetText>,
     #[serde(default = "yes")]
     wait: bool,
@@ -75,7 +76,7 @@ struct Stop {
 #[serde(deny_unknown_fields)]
 struct Restart {
     name: TargetText,
-    update_env: Option<BTreeMap<String, OsText>>,
+    update_env: Option<EnvVars<OsText>>,
     #[serde(default)]
     force: bool,
 }
@@ -304,7 +305,9 @@ fn start(params: Params<'_>) -> Result<Command, RpcError> {
     }
     let start = params.read::<Start>()?;
     match (start.apply, start.name) {
-        (Some(apply), None) => Ok(Command::Apply(apply)),
+        (Some(apply), None) => Apply::from_wire(apply)
+            .map(Command::Apply)
+            .map_err(|error| RpcError::bad_params(format!("process.start: {error}"))),
         (None, Some(name)) => Ok(Command::Start {
             target: name.0,
             wait: wait(start.wait, start.timeout_ms),

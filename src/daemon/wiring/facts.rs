@@ -73,7 +73,13 @@ impl LiveFacts {
         };
         let sources = self.registry.log_sources(&query).unwrap_or_default();
         match logs::query(&self.paths, &sources, &query) {
-            Ok(page) => page.lines,
+            Ok(mut page) => {
+                for line in &mut page.lines {
+                    let text = std::mem::take(&mut line.message);
+                    line.message = self.registry.masked(name, text);
+                }
+                page.lines
+            }
             Err(error) => {
                 warn!(process = %name, %error, "The brain could not read the logs.");
                 Vec::new()

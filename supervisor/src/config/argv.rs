@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::shell::{needs_shell, shell};
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::{Argv, EnvLayers, EnvPriority, ProcessConfig};
 
 /// Why a command line cannot be run.
@@ -317,7 +318,7 @@ pub(crate) fn default_name(command: &str, cwd: &Path) -> String {
 }
 
 /// The environment as the layers need it: everything but `MHOST_*`.
-pub(crate) fn without_mhost(env: &BTreeMap<String, OsText>) -> BTreeMap<String, OsText> {
+pub(crate) fn without_mhost(env: &BTreeMap<String, OsText>) -> EnvVars<OsText> {
     env.iter()
         .filter(|(key, _)| !key.starts_with("MHOST_"))
         .map(|(key, value)| (key.clone(), value.clone()))

@@ -158,7 +158,7 @@ pub fn from_command_line(
         return Err(LoadError::Invalid(read.problems).into());
     }
     let env = EnvLayers {
-        files: read.vars,
+        files: read.vars.into(),
         os: argv::without_mhost(&ctx.env),
         flags: ctx.flags.clone(),
     };
@@ -237,7 +237,6 @@ pub fn parse_env(text: &str) -> Result<(String, String), String> {
 mod tests {
     use super::*;
     use crate::os_text::OsText;
-    use std::collections::BTreeMap;
 
     fn context(folder: &std::path::Path) -> LoadContext {
         let env = [("PATH", "/bin"), ("MHOST_HOME", "/x"), ("A", "os")];
@@ -256,7 +255,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("e"), "A=file\nB=file\n").unwrap();
         let ctx = LoadContext {
-            flags: BTreeMap::from([("B".into(), "flag".into())]),
+            flags: [("B".into(), "flag".into())].into_iter().collect(),
             env_files: vec!["e".into()],
             ..context(folder.path())
         };

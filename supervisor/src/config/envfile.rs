@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::expand::Scope;
 use super::problem::{LoadError, Problem, Problems, Severity, Source};
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::{EnvFile, ProcessSpec};
 
 /// Variables of env files, and what is wrong with the files.
@@ -97,7 +98,7 @@ fn own(error: LoadError) -> Vec<Problem> {
 ///
 /// # Errors
 /// Every bad line of the files.
-pub fn read_env_files(spec: &ProcessSpec) -> Result<BTreeMap<String, String>, LoadError> {
+pub fn read_env_files(spec: &ProcessSpec) -> Result<EnvVars<String>, LoadError> {
     let folder = spec
         .project
         .as_ref()
@@ -110,7 +111,7 @@ pub fn read_env_files(spec: &ProcessSpec) -> Result<BTreeMap<String, String>, Lo
     if read.problems.iter().any(bad) {
         return Err(LoadError::Invalid(read.problems));
     }
-    Ok(read.vars)
+    Ok(read.vars.into())
 }
 
 /// `NODE_ENV` of the caller, else of the table.

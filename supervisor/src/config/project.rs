@@ -19,6 +19,7 @@ use super::validate::{self, Around};
 use crate::command::Apply;
 use crate::ids::ProcessName;
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::{EnvFile, EnvLayers, GroupSpec, Instances, ProcessConfig, ProcessSpec, Project};
 
 /// A project file: what mhost should run.
@@ -53,11 +54,11 @@ pub struct GroupConfig {
 #[derive(Debug, Clone, Default)]
 pub struct LoadContext {
     /// The caller's environment. `MHOST_*` is used for `${…}` but not handed to processes.
-    pub env: BTreeMap<String, OsText>,
+    pub env: EnvVars<OsText>,
     /// The caller's folder.
     pub cwd: PathBuf,
     /// `--env` flags: they win over everything.
-    pub flags: BTreeMap<String, String>,
+    pub flags: EnvVars<String>,
     /// `--env-file` flags, relative to `cwd`: they replace the `env_file` of every process.
     pub env_files: Vec<PathBuf>,
 }
@@ -162,7 +163,7 @@ pub fn load_table(
 ///
 /// # Errors
 /// What it must be.
-pub fn variables(table: serde_json::Value) -> Result<BTreeMap<String, String>, String> {
+pub fn variables(table: serde_json::Value) -> Result<EnvVars<String>, String> {
     let values: BTreeMap<String, crate::spec::EnvValue> =
         serde_json::from_value(table).map_err(|error| format!("`env`: {error}"))?;
     Ok(values
@@ -384,7 +385,7 @@ impl Loading<'_> {
         }
         let cwd = self.cwd(config.cwd.as_deref());
         let env = EnvLayers {
-            files: vars,
+            files: vars.into(),
             os: argv::without_mhost(&self.ctx.env),
             flags: self.ctx.flags.clone(),
         };

@@ -19,6 +19,7 @@ use crate::launch::{Found, Scope, SpawnError, SpawnOrder};
 use crate::machine::{self, Effect, IllegalInput, Input, Rules};
 use crate::paths::Stream;
 use crate::probe::ProbeEvent;
+use crate::secret::masked;
 use crate::spec::{OnFail, Output, ProcessSpec, Signal};
 use crate::state::{ExitStatus, Hold, Run, Saved, State};
 use crate::store::Batch;
@@ -600,8 +601,10 @@ impl InstanceTask {
         for (kind, mut data) in events {
             if kind == EventKind::Crash {
                 let generation = self.saved.counters.generation;
-                data["last_lines"] =
-                    json!(self.context.capture.last_words(&self.id, generation).await);
+                let lines = self.context.capture.last_words(&self.id, generation).await;
+                let secrets = self.spec.secrets();
+                let lines = lines.into_iter().map(|line| masked(line, &secrets));
+                data["last_lines"] = json!(lines.collect::<Vec<_>>());
             }
             let (process, instance) = (self.id.process.clone(), Some(self.id.index));
             rows.push(NewEvent {

@@ -71,7 +71,7 @@ pub(super) fn checks(
         let check = ScriptCheck(Script {
             command: expand(&script.command),
             cwd: spec.cwd.clone(),
-            env: env.clone(),
+            env: env.clone().into(),
             user: spec.config.user.clone(),
             group: spec.config.group.clone(),
         });

@@ -15,6 +15,7 @@ use crate::event::EventKind;
 use crate::ids::ProcessName;
 use crate::instance::detail;
 use crate::machine::Input;
+use crate::secret::exposed;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::{Hold, Reason, State};
 use crate::store::{Batch, Desired, ProcessRow};
@@ -30,7 +31,7 @@ struct Verdict {
 /// The keys in which two definitions differ. The caller's environment is not looked at: it
 /// differs between any two shells, and would restart a fleet for nothing.
 fn differing_keys(old: &ProcessSpec, new: &ProcessSpec) -> Vec<String> {
-    let as_map = |spec: &ProcessSpec| match serde_json::to_value(&spec.config) {
+    let as_map = |spec: &ProcessSpec| match exposed(|| serde_json::to_value(&spec.config)) {
         Ok(serde_json::Value::Object(map)) => map,
         Ok(_) | Err(_) => serde_json::Map::new(),
     };

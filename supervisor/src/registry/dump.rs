@@ -11,6 +11,7 @@ use super::RegistryHandle;
 use crate::command::view::{StartChange, StartOutcome};
 use crate::command::{Apply, Reply};
 use crate::control::ControlError;
+use crate::secret::exposed;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::store::Desired;
 
@@ -56,9 +57,10 @@ impl RegistryHandle {
             }
         };
         let path = self.context().paths.dump();
-        let text = toml::to_string_pretty(&dump).map_err(|error| ControlError::Internal {
-            message: error.to_string(),
-        })?;
+        let text =
+            exposed(|| toml::to_string_pretty(&dump)).map_err(|error| ControlError::Internal {
+                message: error.to_string(),
+            })?;
         let (target, count) = (path.clone(), dump.process.len());
         let written = tokio::task::spawn_blocking(move || replace(&target, text.as_bytes())).await;
         match written {

@@ -22,6 +22,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, OrderError, Snapshot};
 use crate::machine::Input;
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::{ProcessSpec, Signal};
 use crate::state::{ExitStatus, Hold, Reason, State};
 use crate::store::{Batch, Desired};
@@ -38,7 +39,7 @@ const BEGINNING: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Restart {
     /// The caller's environment from now on.
-    pub(super) update_env: Option<BTreeMap<String, OsText>>,
+    pub(super) update_env: Option<EnvVars<OsText>>,
     pub(super) reason: Reason,
     /// SIGKILL at once.
     pub(super) force: bool,

@@ -17,19 +17,11 @@ use crate::logs::feed::FeedSource;
 use crate::logs::{self, LogPage, LogQuery, Source};
 use crate::paths::Stream;
 use crate::schedule::Schedule;
+use crate::secret::{MASK, is_secret_name, masked};
 use crate::store::EventFilter;
-
-/// Parts of a variable's name that make its value a secret (`spec/cli.md` §4.1).
-const SECRET_WORDS: [&str; 6] = ["secret", "token", "passw", "key", "credential", "dsn"];
 
 /// Version of the protocol on the socket.
 const PROTOCOL: u32 = 1;
-
-/// Should the value of this variable be masked?
-pub fn is_secret_name(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| lower.contains(word))
-}
 
 impl Inner {
     pub(super) fn groups_of(&self, name: &ProcessName) -> Vec<String> {
@@ -118,7 +110,7 @@ impl RegistryHandle {
                 let shown = |(key, value): (String, crate::os_text::OsText)| {
                     let hidden = !reveal && is_secret_name(&key);
                     let value = if hidden {
-                        "***".into()
+                        MASK.into()
                     } else {
                         value.0.to_string_lossy().into_owned()
                     };
@@ -132,6 +124,13 @@ impl RegistryHandle {
             }
         }
         Ok(views)
+    }
+
+    /// A text that a process has printed, without the secrets of its environment.
+    pub fn masked(&self, name: &ProcessName, text: String) -> String {
+        let spec = self.inner().entry(name).map(|entry| entry.spec.clone());
+        let secrets = spec.map(|spec| spec.secrets()).unwrap_or_default();
+        masked(text, &secrets)
     }
 
     pub(super) async fn history(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::EnvVars;
 use crate::units::ByteSize;
 
 /// One process: what to run, how many, and what to do when it fails.
@@ -34,8 +35,9 @@ pub struct ProcessConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Environment variables. Numbers and booleans become strings.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, EnvValue>,
+    #[serde(default, skip_serializing_if = "EnvVars::is_empty")]
+    #[schemars(with = "BTreeMap<String, EnvValue>")]
+    pub env: EnvVars<EnvValue>,
     /// Env file or files, later wins; `true` reads `.env`, `.env.local` and `.env.$NODE_ENV`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<EnvFile>,

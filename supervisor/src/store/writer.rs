@@ -20,6 +20,7 @@ use super::{Batch, Loaded, ProcessRow, StoreError, reader, schema};
 use crate::clock::Clock;
 use crate::event::{Event, NewEvent};
 use crate::ids::{InstanceId, ProcessName};
+use crate::secret::exposed;
 use crate::spec::GroupSpec;
 use crate::state::Saved;
 
@@ -469,7 +470,8 @@ fn move_aside(path: &Path, clock: &Clock) -> Result<PathBuf, StoreError> {
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value)
+    // The next daemon starts the processes with these very values.
+    exposed(|| serde_json::to_string(value))
         .map_err(|error| StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))
 }
 

@@ -3,7 +3,6 @@
 //! The shell has a session of its own; when its time is over, or nobody waits for it any
 //! longer, the whole group is killed. It is never left behind and never left uncollected.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::spawn::{self, Plan};
 use super::{kernel, reap, users};
 use crate::launch::SpawnError;
 use crate::os_text::OsText;
+use crate::secret::EnvVars;
 use crate::spec::Limits;
 use crate::state::ExitStatus;
 
@@ -42,7 +42,7 @@ pub struct Script {
     /// Absolute working folder.
     pub cwd: PathBuf,
     /// The complete environment.
-    pub env: BTreeMap<String, OsText>,
+    pub env: EnvVars<OsText>,
     /// User to become.
     pub user: Option<String>,
     /// Group to become.
@@ -189,7 +189,9 @@ mod tests {
         Script {
             command: command.to_owned(),
             cwd: "/".into(),
-            env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]),
+            env: [("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]
+                .into_iter()
+                .collect(),
             user: None,
             group: None,
         }

@@ -1,0 +1,243 @@
+//! What must not be printed: the values of variables with secret-looking names.
+//!
+//! Environments are carried as [`EnvVars`], which shows a mask wherever it is printed or
+//! written as JSON, whoever does it. The few places that need the values (the child's own
+//! environment, the state database, `dump.toml`, a request of the command line) say so with
+//! [`exposed`] or [`Secret::expose`], which can be searched for.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::os_text::OsText;
+
+/// What is shown in the place of a secret.
+pub const MASK: &str = "***";
+
+/// Shorter values are not looked for in texts: `1` and `yes` stand everywhere.
+const SHORTEST: usize = 4;
+
+/// Parts of a variable's name that make its value a secret.
+const SECRET_WORDS: [&str; 6] = ["secret", "token", "passw", "key", "credential", "dsn"];
+
+/// Should the value of this variable be masked?
+pub fn is_secret_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// A value that cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Keeps a value from being printed.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl<T> fmt::Display for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl<T> Serialize for Secret<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+thread_local! {
+    static EXPOSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What is written as JSON or TOML while `work` runs has its secrets.
+pub fn exposed<R>(work: impl FnOnce() -> R) -> R {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            EXPOSED.set(self.0);
+        }
+    }
+    let _back = Back(EXPOSED.replace(true));
+    work()
+}
+
+/// Variables of an environment. Values of secret names are printed as a mask.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EnvVars<T>(BTreeMap<String, T>);
+
+impl<T> EnvVars<T> {
+    /// None at all.
+    pub fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl EnvVars<OsText> {
+    /// The values that must not be printed, where they are long enough to be recognised.
+    pub fn secrets(&self) -> Vec<Secret<String>> {
+        let hidden = self.0.iter().filter(|(name, _)| is_secret_name(name));
+        hidden
+            .map(|(_, value)| value.0.to_string_lossy().into_owned())
+            .filter(|value| value.len() >= SHORTEST)
+            .map(Secret::new)
+            .collect()
+    }
+}
+
+/// A text with a mask in the place of each of these values.
+pub fn masked(text: String, secrets: &[Secret<String>]) -> String {
+    let stands = |secret: &&Secret<String>| text.contains(secret.expose().as_str());
+    let mut found: Vec<&str> = secrets
+        .iter()
+        .filter(stands)
+        .map(|secret| secret.expose().as_str())
+        .collect();
+    // A longer one may hold a shorter one.
+    found.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    found
+        .into_iter()
+        .fold(text, |text, value| text.replace(value, MASK))
+}
+
+impl<T> Default for EnvVars<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> From<BTreeMap<String, T>> for EnvVars<T> {
+    fn from(vars: BTreeMap<String, T>) -> Self {
+        Self(vars)
+    }
+}
+
+impl<T> FromIterator<(String, T)> for EnvVars<T> {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(vars: I) -> Self {
+        Self(vars.into_iter().collect())
+    }
+}
+
+impl<T> IntoIterator for EnvVars<T> {
+    type Item = (String, T);
+    type IntoIter = std::collections::btree_map::IntoIter<String, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<T> Deref for EnvVars<T> {
+    type Target = BTreeMap<String, T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for EnvVars<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for EnvVars<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (name, value) in &self.0 {
+            if is_secret_name(name) {
+                map.entry(name, &format_args!("{MASK}"));
+            } else {
+                map.entry(name, value);
+            }
+        }
+        map.finish()
+    }
+}
+
+impl<T: Serialize> Serialize for EnvVars<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let exposed = EXPOSED.get();
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            if exposed || !is_secret_name(name) {
+                map.serialize_entry(name, value)?;
+            } else {
+                map.serialize_entry(name, MASK)?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for EnvVars<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars() -> EnvVars<OsText> {
+        [("API_KEY", "hunter22"), ("PORT", "80"), ("TOKEN", "abc")]
+            .map(|(name, value)| (name.to_owned(), OsText::from(value)))
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn secrets_are_printed_nowhere_unless_asked_for() {
+        let vars = vars();
+        let printed = format!("{vars:?}");
+        assert!(
+            printed.contains("80") && !printed.contains("hunter22"),
+            "{printed}"
+        );
+        let shown = serde_json::to_value(&vars).expect("writes");
+        assert_eq!(shown["API_KEY"], MASK);
+        assert_eq!(shown["PORT"], "80");
+        let kept = exposed(|| serde_json::to_string(&vars)).expect("writes");
+        let read: EnvVars<OsText> = serde_json::from_str(&kept).expect("reads");
+        assert!(read == vars, "all is kept");
+        assert_eq!(
+            serde_json::to_value(&vars).expect("writes")["API_KEY"],
+            MASK
+        );
+        let secret = Secret::new("hunter22");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        assert_eq!(serde_json::to_string(&secret).expect("writes"), "\"***\"");
+    }
+
+    #[test]
+    fn known_values_are_masked_in_texts() {
+        let secrets = vars().secrets();
+        assert_eq!(secrets.len(), 1, "a short value is everywhere");
+        let line = "refused: key hunter22 (hunter22)".to_owned();
+        assert_eq!(masked(line, &secrets), "refused: key *** (***)");
+    }
+}
