@@ -4,6 +4,7 @@
 //! from the daemon's own environment. A missing file means all defaults.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -330,7 +331,9 @@ fn read(
         explain,
         &mut problems,
     );
-    sinks::check(&root, &mut problems);
+    let mode = std::fs::metadata(file).map(|meta| meta.permissions().mode());
+    let is_public = mode.is_ok_and(|mode| mode & 0o004 != 0);
+    sinks::check(&root, is_public, &mut problems);
     let config = from_node(&root);
     if let Err(error) = &config
         && problems.errors() == 0

@@ -15,9 +15,9 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 14] = [
+pub(crate) const FORMS: [&str; 15] = [
     "duration", "size", "memory", "signal", "cron", "timezone", "glob", "url", "method", "port",
-    "command", "time", "variable", "hours",
+    "command", "time", "variable", "hours", "endpoint",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -30,6 +30,7 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "timezone" => "\"Europe/Berlin\"",
         "glob" => "\"src/**/*.js\"",
         "url" => "\"http://localhost:${PORT}/health\"",
+        "endpoint" => "\"http://localhost:3100\"",
         "method" => "\"GET\"",
         "port" => "8080",
         "command" => "\"node server.js\"",
@@ -79,6 +80,7 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "timezone" => timezone(text),
         "glob" => glob(text),
         "url" => url(text),
+        "endpoint" => endpoint(text),
         "method" => method(text),
         "port" => port(text),
         "command" => command(text),
@@ -197,6 +199,17 @@ fn filled(text: &str) -> String {
     }
     out.push_str(rest);
     out.replace("{instance}", "1").replace("$$", "$")
+}
+
+/// An address that something is sent to. It may hold a password, so it is not repeated.
+fn endpoint(text: &str) -> Result<(), Complaint> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
+        _ => Err((
+            "it must be an address that begins with http:// or https://".to_owned(),
+            "write one such as `\"http://localhost:3100\"`".to_owned(),
+        )),
+    }
 }
 
 fn url(text: &str) -> Result<(), Complaint> {

@@ -140,7 +140,7 @@ pub struct SinkConfig {
     /// Where to send: the base address of Loki or Elasticsearch, or the whole address of a
     /// GELF input over HTTP.
     #[serde(default)]
-    #[schemars(extend("x-form" = "url"))]
+    #[schemars(extend("x-form" = "endpoint"))]
     pub url: Option<String>,
     /// Name of the index; `{date}` becomes the day of the line, as `2026.03.28`. Default
     /// `mhost-logs`. Elasticsearch.

@@ -362,7 +362,8 @@ const SECRET_WORDS: [&str; 9] = [
     "authorization",
 ];
 
-fn secret(entry: &Entry, problems: &mut Problems) {
+/// Warns of a secret that everybody can read.
+pub(crate) fn secret(entry: &Entry, problems: &mut Problems) {
     let key = entry.key.to_lowercase().replace('-', "_");
     let written = entry.value.text().is_some_and(|text| !text.is_empty());
     if written && !entry.value.expanded && SECRET_WORDS.iter().any(|word| key.contains(word)) {

@@ -85,7 +85,12 @@ impl Runner {
     async fn settle(&mut self) -> bool {
         tokio::time::sleep(SETTLED).await;
         match timeout(self.config.timeout, self.sink.settle()).await {
-            Ok(Ok(sure)) => sure,
+            Ok(Ok(sure)) => {
+                if self.failures > 0 {
+                    self.up();
+                }
+                sure
+            }
             Ok(Err(error)) => {
                 self.failed(&error.to_string());
                 tokio::time::sleep(self.pause()).await;
@@ -118,12 +123,9 @@ impl Runner {
                     parts.extend([second, first]);
                 }
                 Err(SinkError::TooLarge(why) | SinkError::Rejected(why)) => {
-                    self.failed(&why);
-                    let why = self.scrubbed(&why);
                     let letters = part.into_iter().map(|line| (line, why.clone()));
                     self.reject(letters.collect()).await;
-                    // The server is there.
-                    self.failures = 0;
+                    self.up();
                 }
                 Err(SinkError::Retry(why)) => {
                     self.failed(&why);
@@ -143,13 +145,11 @@ impl Runner {
             shown.sent += taken as u64;
             shown.last_sent_at = Some(now);
         }
-        if let Some((_, why)) = sent.rejected.first() {
-            self.failed(why);
-            let letters = sent.rejected.iter().filter_map(|(place, why)| {
-                let line = part.get(*place)?.clone();
-                Some((line, self.scrubbed(why)))
-            });
-            let letters = letters.collect();
+        let letters = sent.rejected.into_iter();
+        let letters: Vec<(Arc<FeedLine>, String)> = letters
+            .filter_map(|(place, why)| Some((part.get(place)?.clone(), why)))
+            .collect();
+        if !letters.is_empty() {
             self.reject(letters).await;
         }
         if !sent.retry.is_empty() {
@@ -158,20 +158,43 @@ impl Runner {
             let rest = sent.retry.iter().filter_map(|place| part.get(*place));
             return Some(rest.cloned().collect());
         }
+        self.up();
+        None
+    }
+
+    /// The server is there and took or refused all it got.
+    fn up(&mut self) {
         if self.failures > 0 {
             info!(sink = self.name, "The sink is up again.");
         }
         self.failures = 0;
         self.shown.lock().state = SinkState::Up;
-        None
     }
 
-    async fn reject(&mut self, letters: Vec<(Arc<FeedLine>, String)>) {
-        {
-            let mut shown = self.shown.lock();
-            shown.rejected += letters.len() as u64;
+    /// Keeps lines that the server will never take.
+    async fn reject(&mut self, mut letters: Vec<(Arc<FeedLine>, String)>) {
+        for (_, why) in &mut letters {
+            *why = self.scrubbed(why);
         }
-        let (dead, now) = (self.dead.clone(), self.clock.now());
+        let first = letters.first().map(|(_, why)| why.clone());
+        let now = self.clock.now();
+        let former = {
+            let mut shown = self.shown.lock();
+            let former = shown.rejected;
+            shown.rejected += letters.len() as u64;
+            shown.failures += 1;
+            shown.last_error = first.clone();
+            shown.last_error_at = Some(now);
+            former
+        };
+        if former == 0 {
+            warn!(
+                sink = self.name,
+                error = first,
+                "The server refuses lines; they are kept in a file beside its place."
+            );
+        }
+        let dead = self.dead.clone();
         let kept = tokio::task::spawn_blocking(move || dead.keep(&letters, now)).await;
         if let Ok(Err(error)) = kept {
             warn!(sink = self.name, %error, "Refused lines could not be kept.");
@@ -245,5 +268,92 @@ pub(super) async fn save(inbox: Arc<Inbox>, file: PlaceFile, cancel: Cancellatio
         if over {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use tokio::time::Instant;
+
+    use super::super::testing::{arcs, line};
+    use super::*;
+    use crate::config::SinkType;
+    use crate::logs::feed::{Bounds, Places};
+
+    /// Fails so many times, then takes all; some tries hang.
+    struct Shaky {
+        failures: usize,
+        tries: Arc<Mutex<Vec<Instant>>>,
+    }
+
+    #[async_trait]
+    impl Sink for Shaky {
+        async fn send(&mut self, _batch: &[Arc<FeedLine>]) -> Result<Sent, SinkError> {
+            self.tries.lock().unwrap().push(Instant::now());
+            if self.failures == 0 {
+                return Ok(Sent::default());
+            }
+            self.failures -= 1;
+            if self.failures == 3 {
+                std::future::pending::<()>().await;
+            }
+            Err(SinkError::Retry("away; your key is s3cr3t".to_owned()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_double_from_a_second_to_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let tries: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let clock = Clock::system();
+        let mut config = SinkConfig::new(SinkType::Elasticsearch);
+        config.api_key = Some("s3cr3t".into());
+        let sink = Shaky {
+            failures: 9,
+            tries: tries.clone(),
+        };
+        let mut runner = Runner {
+            name: "es".to_owned(),
+            sink: Box::new(sink),
+            inbox: Arc::new(Inbox::new(
+                Places::from_now(&clock),
+                Bounds::default(),
+                Box::new(|_| true),
+            )),
+            shown: Shown::new("es", config.kind),
+            dead: DeadLetters::new(folder.path(), "es"),
+            config,
+            clock,
+            cancel: CancellationToken::new(),
+            failures: 0,
+        };
+        runner.deliver(arcs(vec![line("a"), line("b")])).await;
+        let shown = runner.shown.lock().clone();
+        assert_eq!((shown.sent, shown.failures), (2, 9));
+        assert_eq!(shown.state, SinkState::Up);
+        assert_eq!(
+            shown.last_error.as_deref(),
+            Some("away; your key is ***"),
+            "a secret is not shown"
+        );
+        let tries = tries.lock().unwrap();
+        let waits: Vec<f64> = tries
+            .windows(2)
+            .map(|two| (two[1] - two[0]).as_secs_f64())
+            .collect();
+        // The sixth hangs until its time is over.
+        let expected = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0 + 10.5, 60.0, 60.0, 60.0];
+        for (wait, expected) in waits.iter().zip(expected) {
+            let least = if expected == 42.5 {
+                39.0
+            } else {
+                expected * 0.89
+            };
+            assert!((least..=expected * 1.11).contains(wait), "{waits:?}");
+        }
+        assert_eq!(waits.len(), 9);
     }
 }

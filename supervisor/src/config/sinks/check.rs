@@ -4,6 +4,7 @@ use super::{FACILITIES, Facility};
 use crate::config::problem::Problems;
 use crate::config::suggest::nearest;
 use crate::config::tree::{Entry, Format, Node, Value};
+use crate::config::validate;
 use crate::ids::MAX_NAME;
 
 const GELF: &[&str] = &["host", "port", "transport", "url"];
@@ -25,10 +26,19 @@ const COMMON: &[&str] = &[
 ];
 
 /// What the tables mean, checked: names, keys of each type, what must be there.
-pub(crate) fn check(root: &Node, problems: &mut Problems) {
+///
+/// `is_public`: others may read the file.
+pub(crate) fn check(root: &Node, is_public: bool, problems: &mut Problems) {
     for entry in root.get("sinks").map(Node::entries).unwrap_or_default() {
         name(entry, problems);
         table(entry, problems);
+        if is_public {
+            let headers = entry.value.get("headers").map(Node::entries);
+            let own = entry.value.entries().iter();
+            for secret in own.chain(headers.unwrap_or_default()) {
+                validate::secret(secret, problems);
+            }
+        }
     }
 }
 
@@ -213,6 +223,7 @@ fn values(entry: &Entry, problems: &mut Problems) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt;
 
     use crate::config::{DaemonConfig, Transport};
     use crate::logs::Level;
@@ -221,6 +232,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, text).unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&file, private).unwrap();
         DaemonConfig::load_with(&file, &BTreeMap::new())
             .map(|(config, _)| config)
             .map_err(|error| {
@@ -304,5 +317,25 @@ transport = "unix"
             "{problems:?}"
         );
         assert!(problems.iter().all(|p| !p.1.contains("hunter22")));
+    }
+
+    #[test]
+    fn an_address_is_not_repeated_and_public_secrets_are_told() {
+        let problems = load("[sinks.a]\ntype = \"loki\"\nurl = \"loki://u:hunter22@l\"\n");
+        let problems = problems.unwrap_err();
+        assert_eq!(problems[0].0, 3);
+        assert!(!problems[0].1.contains("hunter22"), "{problems:?}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let text = "[sinks.a]\ntype = \"loki\"\nurl = \"http://l\"\nusername = \"u\"\npassword = \"hunter22\"\n";
+        std::fs::write(&file, text).unwrap();
+        for (mode, expected) in [(0o644, vec![5]), (0o600, vec![])] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&file, mode).unwrap();
+            let (_, warnings) = DaemonConfig::load_with(&file, &BTreeMap::new()).unwrap();
+            let lines: Vec<usize> = warnings.iter().map(|problem| problem.line).collect();
+            assert_eq!(lines, expected);
+        }
     }
 }

@@ -81,7 +81,7 @@ fn size(line: &FeedLine) -> usize {
 }
 
 impl Inbox {
-    pub(super) fn new(places: Places, bounds: Bounds, wanted: Wanted) -> Self {
+    pub(crate) fn new(places: Places, bounds: Bounds, wanted: Wanted) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
