@@ -288,7 +288,7 @@ impl Daemon {
             end,
         }));
         let instances = registry.clone();
-        let feed = Feed::start(
+        let feed = Feed::new(
             &tasks,
             ingest.clone(),
             clock.clone(),

@@ -1,28 +1,27 @@
 //! The live tail over all streams, for those who take every line: sinks, alerts, learning.
 //!
 //! ```text
-//!   segments ──reader──► one round of lines, in time order ──► inbox of each subscriber
-//!                │                                              (bounded, its own copy)
-//!                └─ begins where the subscriber that is furthest back wants to
+//!   segments ──reader──► one round of lines, in time order ──► inbox (bounded) ──► subscriber
+//!                └─ one reader per subscriber: each goes at its own pace
 //! ```
 //!
 //! Lines are read back from segments, behind the capture and never in its way. A round reads
-//! only streams that grew, and at most so many lines. Each subscriber has a bounded inbox: one
-//! that is slow loses its own oldest copies, which are counted, and delays nobody. Every line
-//! carries its place in its stream, so that a subscriber can go on there after a restart.
+//! only streams that grew, and at most so many lines. Each subscriber has a bounded inbox: a
+//! full one loses its oldest lines, which are counted. One whose subscriber makes progress may
+//! ask the reader to wait instead, but not longer than it takes to be a minute behind. Every
+//! line carries its place in its stream, so that a subscriber can go on there after a restart.
 //! Without subscribers nothing is read.
 
 mod inbox;
 mod reader;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
 use tracing::error;
 
 use super::{Ingest, Level, Source};
@@ -38,6 +37,8 @@ use reader::Reader;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Lines of this time are taken together.
 const GATHER: Duration = Duration::from_millis(100);
+/// A reader that is so far behind waits for nobody: the oldest lines are dropped instead.
+const LONGEST_LAG_MS: i64 = 60_000;
 
 /// A kept line, with what was found in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,12 +124,10 @@ pub type Sources = Arc<dyn Fn() -> Vec<FeedSource> + Send + Sync>;
 /// Where one subscribes. Clones are the same feed.
 #[derive(Clone)]
 pub struct Feed {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    inboxes: Mutex<Vec<Weak<Inbox>>>,
-    changed: Notify,
+    tasks: Tasks,
+    ingest: Ingest,
+    clock: Clock,
+    sources: Sources,
 }
 
 impl std::fmt::Debug for Feed {
@@ -138,21 +137,14 @@ impl std::fmt::Debug for Feed {
 }
 
 impl Feed {
-    /// Starts the reader.
-    pub fn start(tasks: &Tasks, ingest: Ingest, clock: Clock, sources: Sources) -> Self {
-        let shared = Arc::new(Shared {
-            inboxes: Mutex::default(),
-            changed: Notify::new(),
-        });
-        let cancel = tasks.token();
-        let work = run(shared.clone(), ingest, clock, sources);
-        tasks.spawn("log feed", async move {
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = work => {}
-            }
-        });
-        Self { shared }
+    /// A feed of the lines that `ingest` keeps. It reads nothing before somebody subscribes.
+    pub fn new(tasks: &Tasks, ingest: Ingest, clock: Clock, sources: Sources) -> Self {
+        Self {
+            tasks: tasks.clone(),
+            ingest,
+            clock,
+            sources,
+        }
     }
 
     /// Gets every line after `places` that `wanted` takes. It ends when the inbox is dropped.
@@ -163,63 +155,50 @@ impl Feed {
         wanted: impl Fn(&FeedLine) -> bool + Send + Sync + 'static,
     ) -> Arc<Inbox> {
         let inbox = Arc::new(Inbox::new(places, bounds, Box::new(wanted)));
-        self.shared.lock().push(Arc::downgrade(&inbox));
-        self.shared.changed.notify_one();
+        let (feed, weak) = (self.clone(), Arc::downgrade(&inbox));
+        self.tasks.spawn("log feed", async move {
+            tokio::select! {
+                () = feed.tasks.cancelled() => {}
+                () = feed.fill(weak) => {}
+            }
+        });
         inbox
     }
-}
 
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Inbox>>> {
-        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn live(&self) -> Vec<Arc<Inbox>> {
-        let mut inboxes = self.lock();
-        inboxes.retain(|inbox| inbox.strong_count() > 0);
-        inboxes.iter().filter_map(Weak::upgrade).collect()
-    }
-}
-
-async fn run(shared: Arc<Shared>, ingest: Ingest, clock: Clock, sources: Sources) {
-    let mut grew = ingest.grew();
-    let mut reader = Reader::default();
-    loop {
-        let inboxes = shared.live();
-        if inboxes.is_empty() {
-            reader = Reader::default();
-            shared.changed.notified().await;
-            continue;
-        }
-        grew.mark_unchanged();
-        let (sources, ingest, now) = (sources.clone(), ingest.clone(), clock.now());
-        let round = tokio::task::spawn_blocking(move || {
-            let more = reader.round(&sources(), &ingest, &inboxes, now.as_millisecond());
-            (reader, more)
-        });
-        let more = match round.await {
-            Ok((back, more)) => {
-                reader = back;
-                more
+    /// Puts new lines into an inbox as long as there is one.
+    async fn fill(&self, inbox: Weak<Inbox>) {
+        let mut grew = self.ingest.grew();
+        let mut reader = Reader::default();
+        while let Some(inbox) = inbox.upgrade() {
+            let now_ms = self.clock.now().as_millisecond();
+            let room = inbox.room(reader.behind_ms(now_ms) >= LONGEST_LAG_MS);
+            if room == 0 {
+                inbox.emptied(LOOK_EVERY).await;
+                continue;
             }
-            Err(error) => {
-                // The inboxes know how far they are, so that nothing is lost or doubled.
-                error!(%error, "A round of the log feed failed.");
-                reader = Reader::default();
-                tokio::time::sleep(LOOK_EVERY).await;
-                false
+            grew.mark_unchanged();
+            let (sources, ingest) = (self.sources.clone(), self.ingest.clone());
+            let round = tokio::task::spawn_blocking(move || {
+                reader.round(&sources(), &ingest, &inbox, room, now_ms);
+                reader
+            });
+            reader = match round.await {
+                Ok(back) => back,
+                Err(error) => {
+                    // The inbox knows how far it is, so that nothing is lost or doubled.
+                    error!(%error, "A round of the log feed failed.");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    Reader::default()
+                }
+            };
+            if reader.has_more() {
+                continue;
             }
-        };
-        if more {
-            continue;
-        }
-        tokio::select! {
-            () = shared.changed.notified() => {}
-            news = tokio::time::timeout(LOOK_EVERY, grew.changed()) => match news {
+            match tokio::time::timeout(LOOK_EVERY, grew.changed()).await {
                 Ok(Ok(())) => tokio::time::sleep(GATHER).await,
                 Ok(Err(_closed)) => tokio::time::sleep(LOOK_EVERY).await,
                 Err(_nothing) => {}
-            },
+            }
         }
     }
 }

@@ -59,6 +59,7 @@ impl Runner {
     pub(super) async fn run(mut self) {
         let mut unsettled = false;
         let (cancel, inbox) = (self.cancel.clone(), self.inbox.clone());
+        inbox.wait_for_me(true);
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
@@ -168,6 +169,7 @@ impl Runner {
             info!(sink = self.name, "The sink is up again.");
         }
         self.failures = 0;
+        self.inbox.wait_for_me(true);
         self.shown.lock().state = SinkState::Up;
     }
 
@@ -212,6 +214,8 @@ impl Runner {
             );
         }
         self.failures = self.failures.saturating_add(1);
+        // Nobody knows how long it takes: its queue is what is kept now.
+        self.inbox.wait_for_me(false);
         let now = self.clock.now();
         let mut shown = self.shown.lock();
         shown.state = SinkState::Down;

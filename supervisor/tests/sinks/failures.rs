@@ -94,15 +94,15 @@ async fn a_slow_sink_drops_its_oldest_and_counts_them() {
     let port = slow.local_addr().unwrap().port();
     // Reads a little, then a little more.
     tokio::spawn(async move {
-        let mut buffer = vec![0; 16 << 10];
+        let mut buffer = vec![0; 4 << 10];
         while let Ok((mut stream, _)) = slow.accept().await {
             while stream.read(&mut buffer).await.unwrap_or(0) > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     });
     let rig = Rig::new(&format!(
-        "[sinks.slow]\ntype = \"gelf\"\nhost = \"127.0.0.1\"\nport = {port}\ntransport = \"tcp\"\nqueue = 2000\nflush = \"20ms\""
+        "[sinks.slow]\ntype = \"gelf\"\nhost = \"127.0.0.1\"\nport = {port}\ntransport = \"tcp\"\nqueue = 2000\nflush = \"20ms\"\ntimeout = \"300ms\""
     ));
     rig.ready(&["slow"]).await;
     let mut program = rig.program("api", 0, Stream::Out).await;
@@ -127,6 +127,29 @@ async fn a_slow_sink_drops_its_oldest_and_counts_them() {
     let status = rig.status("slow");
     assert!(most <= 2_000 + 500, "{most} lines waited");
     assert!(status.dropped > 50_000, "{status:?}");
+}
+
+/// A server that takes what it gets loses nothing to a flood, however small the queue: the
+/// lines wait in the log files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_up_gets_every_line_of_a_flood() {
+    const LINES: usize = 30_000;
+    let server = Server::start(|_| (204, String::new())).await;
+    let rig = Rig::new(&loki("l", server.port, "queue = 100\nbatch = 100"));
+    rig.ready(&["l"]).await;
+    let mut program = rig.program("api", 0, Stream::Out).await;
+    let printing = tokio::task::spawn_blocking(move || {
+        for number in 0..LINES {
+            program.print(&format!("{number}\n"));
+        }
+        program
+    });
+    rig.until("l", |sink| sink.sent + sink.dropped >= LINES as u64)
+        .await;
+    let _program = printing.await.unwrap();
+    assert_eq!(rig.status("l").dropped, 0);
+    let expected: Vec<String> = (0..LINES).map(|number| number.to_string()).collect();
+    assert_eq!(lines(&server), expected);
 }
 
 /// A server that closes in the middle of a batch gets all of it on its next connection.

@@ -46,7 +46,7 @@ impl Rig {
         let settings = watch::Sender::new(Arc::new(load(&paths, settings)));
         let list = sources.clone();
         let list = Arc::new(move || list.lock().unwrap().clone());
-        let feed = Feed::start(&tasks, ingest.clone(), clock.clone(), list);
+        let feed = Feed::new(&tasks, ingest.clone(), clock.clone(), list);
         let sinks = Sinks::start(&tasks, feed.clone(), &paths, &clock, settings.subscribe());
         Self {
             home,

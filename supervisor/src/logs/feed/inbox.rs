@@ -1,11 +1,11 @@
 //! What waits for one subscriber: bounded in lines and bytes, the oldest goes first.
 //!
+//! A subscriber that makes progress may ask that the reader wait while its inbox is full.
 //! An inbox also knows how far its subscriber got: a line counts as done when it was
 //! acknowledged or dropped. Lines are done in order within a stream, so one offset per stream
 //! says it all.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -38,9 +38,9 @@ type Wanted = Box<dyn Fn(&FeedLine) -> bool + Send + Sync>;
 
 /// The lines that wait for one subscriber.
 pub struct Inbox {
-    id: u64,
     state: Mutex<State>,
     filled: Notify,
+    emptied: Notify,
     bounds: Bounds,
     wanted: Wanted,
 }
@@ -51,6 +51,8 @@ struct State {
     /// When the oldest line in the queue came in.
     oldest: Option<Instant>,
     dropped: u64,
+    /// Nothing is dropped at the moment.
+    patient: bool,
     /// A batch was taken and not acknowledged yet.
     taken: bool,
     /// How far the feed has read for this subscriber.
@@ -82,28 +84,23 @@ fn size(line: &FeedLine) -> usize {
 
 impl Inbox {
     pub(crate) fn new(places: Places, bounds: Bounds, wanted: Wanted) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 bytes: 0,
                 oldest: None,
                 dropped: 0,
+                patient: false,
                 taken: false,
                 seen: places.clone(),
                 done: places,
                 passed: Vec::new(),
             }),
             filled: Notify::new(),
+            emptied: Notify::new(),
             bounds,
             wanted,
         }
-    }
-
-    /// Tells it from every other one.
-    pub(super) fn id(&self) -> u64 {
-        self.id
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,7 +146,33 @@ impl Inbox {
         state.bytes -= sum;
         state.taken = !batch.is_empty();
         state.oldest = (!state.queue.is_empty()).then(Instant::now);
+        self.emptied.notify_one();
         batch
+    }
+
+    /// Says whether the reader should wait while the inbox is full: it should as long as the
+    /// subscriber makes progress. At first it does not.
+    pub fn wait_for_me(&self, patient: bool) {
+        self.lock().patient = patient;
+        self.emptied.notify_one();
+    }
+
+    /// How many lines may come at once.
+    pub(super) fn room(&self, late: bool) -> usize {
+        let state = self.lock();
+        if !state.patient || late {
+            return usize::MAX;
+        }
+        if state.bytes > self.bounds.bytes / 2 {
+            return 0;
+        }
+        self.bounds.lines.saturating_sub(state.queue.len())
+    }
+
+    /// Waits until something was taken out, at most so long.
+    pub(super) async fn emptied(&self, limit: std::time::Duration) {
+        // Either way it is looked at again.
+        let _ = tokio::time::timeout(limit, self.emptied.notified()).await;
     }
 
     /// The lines of the last batch are dealt with.

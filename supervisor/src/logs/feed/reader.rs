@@ -1,7 +1,7 @@
 //! Reads rounds of new lines from the segments of all streams.
 //!
-//! It keeps one place per stream and opens files only of streams that grew since. It decides
-//! nothing about who gets what.
+//! It keeps one place per stream and opens files only of streams that grew since. What of it
+//! is wanted is not decided here.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -29,16 +29,22 @@ const ROUND_BYTES: usize = 8 << 20;
 /// Most lines of one stream in a round, so that one that floods lets others pass.
 const STREAM_LINES: usize = 4_096;
 
+/// What waited in memory for a full disk was counted long before it can be read: so often
+/// a stream is looked at although nothing was counted.
+const LOOK_ANYWAY_MS: i64 = 10_000;
+
 /// How far each stream was read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     streams: HashMap<(InstanceId, Stream), At>,
-    /// Who the subscribers were; a new one may want older lines.
-    known: Vec<u64>,
     /// The newest run of each instance and its pid: its last lines come when it has ended.
     runs: HashMap<InstanceId, (u32, u32)>,
     /// Where a round begins, so that every stream comes first some time.
     turn: usize,
+    /// There was more than a round takes.
+    more: bool,
+    /// When the last line of the last round came, in ms.
+    last_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -51,6 +57,16 @@ struct At {
     bytes: u64,
     /// Nothing was there although it may have grown: not looked at again before it grows.
     quiet: bool,
+    /// When it was looked at, in ms.
+    looked_ms: i64,
+}
+
+impl At {
+    /// Need it not be looked at?
+    fn rests(&self, bytes: u64, now_ms: i64) -> bool {
+        let lately = now_ms.saturating_sub(self.looked_ms) < LOOK_ANYWAY_MS;
+        self.quiet && self.bytes == bytes && lately
+    }
 }
 
 /// What a round may still read.
@@ -60,22 +76,29 @@ struct Budget {
 }
 
 impl Reader {
-    /// One round for all of `inboxes`. True when there is more to read at once.
+    /// Is there more to read at once?
+    pub(super) fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// How long ago the last line that was read came, when there is more behind it.
+    pub(super) fn behind_ms(&self, now_ms: i64) -> i64 {
+        let last = self.last_ms.filter(|_| self.more);
+        last.map_or(0, |last| now_ms.saturating_sub(last))
+    }
+
+    /// One round of at most `room` lines.
     pub(super) fn round(
         &mut self,
         sources: &[FeedSource],
         ingest: &Ingest,
-        inboxes: &[Arc<Inbox>],
+        inbox: &Inbox,
+        room: usize,
         now_ms: i64,
-    ) -> bool {
-        let known: Vec<u64> = inboxes.iter().map(|inbox| inbox.id()).collect();
-        if known != self.known {
-            self.streams.clear();
-            self.known = known;
-        }
-        self.forget(sources, inboxes);
+    ) {
+        self.forget(sources, inbox);
         let mut budget = Budget {
-            lines: ROUND_LINES,
+            lines: ROUND_LINES.min(room),
             bytes: ROUND_BYTES,
         };
         let mut found: Vec<(Key, Arc<FeedLine>)> = Vec::new();
@@ -97,7 +120,7 @@ impl Reader {
                 }
                 let key = (source.source.instance.clone(), *stream);
                 let at = self.streams.get(&key);
-                if at.is_some_and(|at| at.quiet && at.bytes == bytes) {
+                if at.is_some_and(|at| at.rests(bytes, now_ms)) {
                     continue;
                 }
                 let run = self.runs.get(&key.0).copied();
@@ -105,7 +128,7 @@ impl Reader {
                     source,
                     run,
                     stream: *stream,
-                    inboxes,
+                    inbox,
                     now_ms,
                 };
                 match look.read(at, bytes, &mut budget, &mut found) {
@@ -123,7 +146,7 @@ impl Reader {
                         // The rest is still served; it is tried again when it grows.
                         debug!(%error, "A log could not be read.");
                         if let Some(at) = self.streams.get_mut(&key) {
-                            (at.bytes, at.quiet) = (bytes, true);
+                            (at.bytes, at.quiet, at.looked_ms) = (bytes, true, now_ms);
                         }
                     }
                 }
@@ -131,14 +154,15 @@ impl Reader {
         }
         found.sort_by_key(|(key, _)| *key);
         let lines: Vec<Arc<FeedLine>> = found.into_iter().map(|(_, line)| line).collect();
-        for inbox in inboxes {
-            inbox.push(&lines, &ends);
+        inbox.push(&lines, &ends);
+        self.more = more;
+        if let Some(last) = lines.last() {
+            self.last_ms = Some(last.ts.as_millisecond());
         }
-        more
     }
 
     /// Streams of instances that are no longer there.
-    fn forget(&mut self, sources: &[FeedSource], inboxes: &[Arc<Inbox>]) {
+    fn forget(&mut self, sources: &[FeedSource], inbox: &Inbox) {
         let here: HashSet<&InstanceId> = sources.iter().map(|s| &s.source.instance).collect();
         let mut gone = Vec::new();
         self.streams.retain(|(instance, _), at| {
@@ -151,9 +175,7 @@ impl Reader {
         });
         self.runs.retain(|instance, _| here.contains(instance));
         if !gone.is_empty() {
-            for inbox in inboxes {
-                inbox.forget(&gone);
-            }
+            inbox.forget(&gone);
         }
     }
 }
@@ -163,7 +185,7 @@ struct Look<'a> {
     source: &'a FeedSource,
     run: Option<(u32, u32)>,
     stream: Stream,
-    inboxes: &'a [Arc<Inbox>],
+    inbox: &'a Inbox,
     now_ms: i64,
 }
 
@@ -204,7 +226,13 @@ impl Look<'_> {
         let from = match at {
             Some(at) if at.epoch == epoch => at.offset.min(reader.end()),
             Some(_) => 0,
-            None => self.start(&name, epoch, &mut reader)?,
+            None => {
+                let start = self.inbox.start(&name, epoch, |since_ms| {
+                    let offset = reader.offset_of_time(since_ms)?;
+                    reader.line_start_from(offset)
+                })?;
+                start.min(reader.end())
+            }
         };
         let to = reader.visible_end(self.now_ms)?.max(from);
         let mut forward = Forward::new(from, to);
@@ -249,23 +277,11 @@ impl Look<'_> {
             offset,
             // Bytes may be counted a moment before they can be read, so a stream is quiet
             // only when a second look found the same.
+            looked_ms: self.now_ms,
             quiet: offset == reader.end() && at.is_some_and(|at| at.bytes == bytes),
             bytes,
         };
         Ok(Some((at, rest)))
-    }
-
-    /// Where the subscriber begins that is furthest back.
-    fn start(&self, name: &Arc<str>, epoch: i64, reader: &mut StreamReader) -> io::Result<u64> {
-        let mut first = u64::MAX;
-        for inbox in self.inboxes {
-            let start = inbox.start(name, epoch, |since_ms| {
-                let offset = reader.offset_of_time(since_ms)?;
-                reader.line_start_from(offset)
-            })?;
-            first = first.min(start);
-        }
-        Ok(first.min(reader.end()))
     }
 
     fn line(&self, key: Key, generation: u32, bytes: &[u8], mark: Mark) -> FeedLine {
