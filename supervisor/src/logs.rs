@@ -8,9 +8,12 @@
 //! is not UTF-8) is decided when they are read. Nothing here keeps lines in memory.
 
 mod backlog;
+mod count;
 mod counter;
 mod cursor;
+pub mod expr;
 pub mod feed;
+mod filter;
 mod follow;
 mod index;
 mod ingest;
@@ -20,7 +23,9 @@ mod query;
 mod reader;
 pub mod record;
 mod scan;
+mod search;
 mod segment;
+mod side;
 mod spool;
 mod stream;
 mod worker;
@@ -34,7 +39,9 @@ use crate::command::Target;
 use crate::ids::{InstanceId, ProcessName};
 use crate::paths::Stream;
 
+pub use count::Count;
 pub use follow::Follower;
+pub use index::{IndexView, LogIndex};
 pub use ingest::Ingest;
 pub use query::query;
 pub use record::{Level, Record};
@@ -52,6 +59,17 @@ pub enum LogError {
         #[source]
         source: Box<regex::Error>,
     },
+    /// The condition is not understood.
+    #[error("the condition is not understood: {0}")]
+    Condition(#[from] expr::ExprError),
+    /// The search could not be prepared.
+    #[error("the search could not be prepared")]
+    Search(#[source] Box<rusqlite::Error>),
+    /// Nothing can be counted by this.
+    #[error(
+        "`{0}` is nothing to count by; use process, instance, stream, level, minute, hour, day or the name of a field"
+    )]
+    CountBy(String),
     /// The place to go on from is none that a page or a line named.
     #[error("`{0}` is not the id of a line; leave `after` out to begin with the last lines")]
     Cursor(String),
@@ -71,6 +89,9 @@ impl LogError {
     pub fn code(&self) -> &'static str {
         match self {
             LogError::Pattern { .. } => "bad_pattern",
+            LogError::Condition(_) => "bad_condition",
+            LogError::Search(_) => "search_failed",
+            LogError::CountBy(_) => "bad_count_by",
             LogError::Cursor(_) => "bad_cursor",
             LogError::Read { .. } => "logs_unreadable",
         }
@@ -105,6 +126,21 @@ pub struct LogQuery {
     /// Only lines after the one with this id: how a follower goes on.
     #[serde(default)]
     pub after: Option<String>,
+    /// Lines with these words: an FTS5 query, or just words that all have to be there.
+    #[serde(default)]
+    pub search: Option<String>,
+    /// The best matches of `search` instead of the newest.
+    #[serde(default)]
+    pub rank: bool,
+    /// Lines for which this condition holds; see [`expr`].
+    #[serde(default, rename = "where")]
+    pub condition: Option<String>,
+    /// Lines of this level or a graver one.
+    #[serde(default)]
+    pub level: Option<Level>,
+    /// Counts lines by the values of this field instead of showing them.
+    #[serde(default)]
+    pub count_by: Option<String>,
 }
 
 fn default_lines() -> usize {
@@ -122,6 +158,11 @@ impl Default for LogQuery {
             stream: None,
             context: 0,
             after: None,
+            search: None,
+            rank: false,
+            condition: None,
+            level: None,
+            count_by: None,
         }
     }
 }
@@ -158,12 +199,15 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// An answer to a [`LogQuery`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogPage {
     /// In time order.
     pub lines: Vec<LogLine>,
     /// Where a follower goes on, also when there were no lines.
     pub next: String,
+    /// Lines by value, the most frequent first: the answer to `count_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Vec<Count>>,
 }
 
 /// Which streams a query is over, once its target is resolved.

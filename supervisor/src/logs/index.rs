@@ -1,291 +1,180 @@
-//! The side index of a segment: when the bytes at which offset came.
+//! The derived index: what makes a word among millions of lines findable in milliseconds.
 //!
 //! ```text
-//! header  magic(8) number(8) base(8) epoch(8)
-//! record  offset(8) ts_ms(8) seq(8) generation(4) flags(2) check(2)     at most one per ms
+//!  segments ──gather──► indexer thread ──one transaction──► logs.sqlite (rows, words, cursors)
+//!      │                                                        │
+//!      └────────── scan of what is not indexed yet ──► query ◄──┘ read-only
 //! ```
 //!
-//! All numbers are little-endian. Offsets are **logical**: they count from the first byte the
-//! stream ever printed, so that they stay valid over rotation; `base` is the logical offset of
-//! the segment's first byte. A record is written *before* the bytes it speaks of, so that no
-//! kept byte is ever without one; a record with no bytes behind it is harmless. The check
-//! finds a torn last record, which is then cut off.
+//! Segments are the truth. The index may lag, be deleted or be damaged at any time: a query
+//! takes from it what it has and scans the rest, and the indexer makes it again. Rows and the
+//! places up to which streams are indexed are written in one transaction, so that a kill at any
+//! moment leaves neither a gap nor a line twice. Nothing here stands between a program and its
+//! next line.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+mod clean;
+mod gather;
+mod insert;
+pub(super) mod lookup;
+mod schema;
+mod worker;
 
-/// Bytes of the header.
-pub(super) const HEADER: u64 = 32;
-/// Bytes of a record.
-pub(super) const RECORD: u64 = 32;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-const MAGIC: [u8; 8] = *b"mhostix1";
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, watch};
 
-/// Records kept in memory by a reader: 2 KiB, so that hundreds of streams cost little.
-const PAGE: u64 = 64;
+use crate::clock::Clock;
+use crate::paths::Paths;
 
-/// A run begins at this offset: what stands before it is another line, with or without a
-/// line end.
-pub(super) const START: u16 = 1;
-/// A run ended at this offset.
-pub(super) const END: u16 = 2;
+/// The name of the index in the folder of the logs.
+pub(super) const FILE: &str = "logs.sqlite";
 
-/// Which segment this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Counts the segments of a stream; the name it gets when it is sealed.
-    pub(super) number: u64,
-    /// Logical offset of its first byte.
-    pub(super) base: u64,
-    /// When the stream was first captured, in ms: tells a new stream of an old name.
-    pub(super) epoch: i64,
+/// Where the index of a logs folder is.
+pub(super) fn path_in(folder: &Path) -> PathBuf {
+    folder.join(FILE)
 }
 
-/// From `offset` on, bytes came at `ts_ms`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) offset: u64,
-    pub(super) ts_ms: i64,
-    pub(super) seq: u64,
-    /// The low half of the run's generation.
-    pub(super) generation: u32,
-    pub(super) flags: u16,
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
-}
-
-impl Header {
-    pub(super) fn encode(&self) -> [u8; HEADER as usize] {
-        let mut bytes = [0; HEADER as usize];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.base.to_le_bytes());
-        bytes[24..].copy_from_slice(&self.epoch.to_le_bytes());
-        bytes
+/// The fields of a record as the index keeps them.
+pub(super) fn fields_text(fields: &[(String, Value)]) -> Option<String> {
+    if fields.is_empty() {
+        return None;
     }
+    let map: Map<String, Value> = fields.iter().cloned().collect();
+    serde_json::to_string(&map).ok()
+}
 
-    fn decode(bytes: &[u8; HEADER as usize]) -> Option<Self> {
-        (bytes[..8] == MAGIC).then(|| Self {
-            number: u64_at(bytes, 8),
-            base: u64_at(bytes, 16),
-            epoch: u64_at(bytes, 24) as i64,
+/// How the index is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexView {
+    /// Lines in it.
+    pub lines: u64,
+    /// Bytes of output that are not in it yet; queries scan them.
+    pub behind_bytes: u64,
+    /// How old the oldest line is that is not in it yet, in milliseconds.
+    pub lag_ms: u64,
+    /// Its size on disk, in bytes.
+    pub size_bytes: u64,
+    /// How often it was made anew since the daemon started.
+    pub rebuilds: u64,
+    /// What is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Lag that is worth telling, in milliseconds.
+const WORTH_TELLING_MS: u64 = 5_000;
+
+impl IndexView {
+    /// One sentence for `status` when the index is far behind or broken.
+    pub fn degraded(&self) -> Option<String> {
+        if let Some(problem) = &self.problem {
+            return Some(format!(
+                "the log index cannot be written: {problem}; searches read the logs themselves"
+            ));
+        }
+        (self.lag_ms > WORTH_TELLING_MS).then(|| {
+            format!(
+                "the log index is {} s behind ({} MB); searches read the rest of the logs themselves",
+                self.lag_ms / 1000,
+                self.behind_bytes >> 20
+            )
         })
     }
 }
 
-impl Record {
-    pub(super) fn encode(&self) -> [u8; RECORD as usize] {
-        let mut bytes = [0; RECORD as usize];
-        bytes[..8].copy_from_slice(&self.offset.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.ts_ms.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.seq.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.generation.to_le_bytes());
-        bytes[28..30].copy_from_slice(&self.flags.to_le_bytes());
-        let check = check(&bytes[..30]);
-        bytes[30..].copy_from_slice(&check.to_le_bytes());
-        bytes
-    }
+/// What handle and thread both see.
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    rebuild: AtomicBool,
+    wake: Notify,
+    view: Mutex<IndexView>,
+}
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let check_read = u16::from_le_bytes([bytes[30], bytes[31]]);
-        (check(&bytes[..30]) == check_read).then(|| Self {
-            offset: u64_at(bytes, 0),
-            ts_ms: u64_at(bytes, 8) as i64,
-            seq: u64_at(bytes, 16),
-            generation: u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]),
-            flags: u16::from_le_bytes([bytes[28], bytes[29]]),
-        })
-    }
-
-    pub(super) fn starts(&self) -> bool {
-        self.flags & START != 0
-    }
-
-    pub(super) fn ends(&self) -> bool {
-        self.flags & END != 0
+impl Shared {
+    fn update(&self, change: impl FnOnce(&mut IndexView)) {
+        change(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// FNV-1a folded to 16 bits; never 0 for a block of zeros, which a power cut may leave.
-fn check(bytes: &[u8]) -> u16 {
-    let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
-    (hash ^ (hash >> 16)) as u16
+/// The indexer. Cheap to clone; the thread ends with the last handle.
+#[derive(Debug, Clone)]
+pub struct LogIndex {
+    inner: Arc<Inner>,
 }
 
-/// Reads an index: any record by its place, and the place of an offset or a time.
 #[derive(Debug)]
-pub(super) struct Index {
-    file: File,
-    pub(super) header: Header,
-    count: u64,
-    page_first: u64,
-    page: Vec<Record>,
+struct Inner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Index {
-    /// Opens an index; `None` when there is none or it has no header yet.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut header = [0; HEADER as usize];
-        if !read_full(&file, &mut header, 0)? {
-            return Ok(None);
-        }
-        let Some(header) = Header::decode(&header) else {
-            return Ok(None);
-        };
-        let mut index = Self {
-            file,
-            header,
-            count: 0,
-            page_first: 0,
-            page: Vec::new(),
-        };
-        index.refresh()?;
-        Ok(Some(index))
+impl LogIndex {
+    /// Starts the thread, which goes on where the last one was. `grew` tells it of new lines.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        paths: &Paths,
+        clock: &Clock,
+        grew: watch::Receiver<u64>,
+    ) -> std::io::Result<LogIndex> {
+        let shared = Arc::new(Shared::default());
+        let worker = worker::Worker::new(paths.logs(), clock.clone(), shared.clone(), grew);
+        let thread = std::thread::Builder::new()
+            .name("log index".to_owned())
+            .spawn(move || worker.run())?;
+        Ok(LogIndex {
+            inner: Arc::new(Inner {
+                shared,
+                thread: Mutex::new(Some(thread)),
+            }),
+        })
     }
 
-    /// The file it reads, for its identity.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// Throws the index away and makes it again from the segments. Returns at once; queries
+    /// scan until it has caught up.
+    pub fn rebuild(&self) {
+        self.inner.shared.rebuild.store(true, Ordering::Release);
+        self.inner.shared.update(|view| {
+            view.lines = 0;
+            view.behind_bytes = view.behind_bytes.max(1);
+        });
+        self.inner.shared.wake.notify_one();
     }
 
-    /// Sees records that were added meanwhile.
-    pub(super) fn refresh(&mut self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        self.count = length.saturating_sub(HEADER) / RECORD;
-        self.page.clear();
-        // A torn record can only be the last one.
-        while self.count > 0 && self.get(self.count - 1)?.is_none() {
-            self.count -= 1;
-        }
-        Ok(())
+    /// How it is.
+    pub fn view(&self) -> IndexView {
+        let view = self.inner.shared.view.lock();
+        view.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many whole records there are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The record at a place.
-    pub(super) fn get(&mut self, place: u64) -> io::Result<Option<Record>> {
-        if place >= self.count {
-            return Ok(None);
-        }
-        let in_page = place.checked_sub(self.page_first);
-        if let Some(record) = in_page.and_then(|at| self.page.get(at as usize)) {
-            return Ok(Some(*record));
-        }
-        let first = place - place % PAGE;
-        let wanted = PAGE.min(self.count - first);
-        let mut bytes = [0; (PAGE * RECORD) as usize];
-        let bytes = &mut bytes[..(wanted * RECORD) as usize];
-        self.page.clear();
-        self.page_first = first;
-        if read_full(&self.file, bytes, HEADER + first * RECORD)? {
-            let records = bytes.chunks_exact(RECORD as usize);
-            self.page.extend(records.map_while(Record::decode));
-        }
-        Ok(self.page.get((place - first) as usize).copied())
-    }
-
-    /// How many records from the first on satisfy `holds`, which must hold for a prefix.
-    pub(super) fn prefix(&mut self, holds: impl Fn(&Record) -> bool) -> io::Result<u64> {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.get(middle)? {
-                Some(record) if holds(&record) => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
-    }
-
-    /// The place of the record that covers an offset: the last one not after it.
-    pub(super) fn place_of(&mut self, offset: u64) -> io::Result<Option<u64>> {
-        // Lines are mostly asked for in order, so the page at hand usually has the answer.
-        if let (Some(first), Some(last)) = (self.page.first(), self.page.last())
-            && first.offset <= offset
-            && offset < last.offset
-        {
-            let within = self.page.partition_point(|r| r.offset <= offset) as u64;
-            return Ok(Some(self.page_first + within - 1));
-        }
-        Ok(self
-            .prefix(|record| record.offset <= offset)?
-            .checked_sub(1))
-    }
-
-    /// The last record.
-    pub(super) fn last(&mut self) -> io::Result<Option<Record>> {
-        match self.count {
-            0 => Ok(None),
-            count => self.get(count - 1),
-        }
+    /// Ends the thread after its present batch.
+    pub fn stop(&self) {
+        self.inner.end();
     }
 }
 
-/// Fills the whole buffer, or says that the file ends before.
-fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<bool> {
-    match file.read_exact_at(buffer, at) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
+impl Inner {
+    fn end(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = thread.take() else {
+            return;
+        };
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
+        // A panic of the thread was reported where it happened.
+        let _ = thread.join();
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(n: u64) -> Record {
-        Record {
-            offset: n * 10,
-            ts_ms: 1_000 + n as i64,
-            seq: n,
-            generation: 1,
-            flags: 0,
-        }
-    }
-
-    #[test]
-    fn finds_records_and_drops_a_torn_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.idx");
-        let header = Header {
-            number: 3,
-            base: 0,
-            epoch: 9,
-        };
-        let mut bytes = header.encode().to_vec();
-        for n in 0..1000 {
-            bytes.extend(record(n).encode());
-        }
-        bytes.extend(&record(1000).encode()[..20]);
-        std::fs::write(&path, &bytes).unwrap();
-        let mut index = Index::open(&path).unwrap().unwrap();
-        assert_eq!((index.header, index.count()), (header, 1000));
-        for offset in [0, 5, 9990, 123_456, 4321, 4330] {
-            let place = index.place_of(offset).unwrap().unwrap();
-            assert_eq!(place, (offset / 10).min(999), "{offset}");
-        }
-        assert_eq!(index.prefix(|r| r.ts_ms < 1_500).unwrap(), 500);
-        // A whole record of garbage at the end is not believed either.
-        bytes.truncate(bytes.len() - 20);
-        bytes.extend([0; RECORD as usize]);
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(Index::open(&path).unwrap().unwrap().count(), 1000);
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -1,5 +1,6 @@
 //! Bytes into lines: split, cut, match.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::{memchr, memrchr};
@@ -26,6 +27,16 @@ pub(super) fn message(line: &[u8]) -> (String, bool) {
         end -= 1;
     }
     (String::from_utf8_lossy(&text[..end]).into_owned(), true)
+}
+
+/// The text of a line as conditions and searches see it: as it is shown, and borrowed where
+/// it is UTF-8.
+pub(super) fn shown(line: &[u8]) -> Cow<'_, str> {
+    let text = trim_end(line);
+    if text.len() > MAX_LINE {
+        return Cow::Owned(message(line).0);
+    }
+    String::from_utf8_lossy(text)
 }
 
 /// Finds lines that match.

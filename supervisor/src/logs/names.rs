@@ -39,6 +39,23 @@ impl Names {
         &self.stem
     }
 
+    /// Whose stream it is.
+    pub(super) fn owner(&self) -> Option<(InstanceId, Stream)> {
+        let (label, stream) = self.stem.rsplit_once('.')?;
+        let (process, index) = label.rsplit_once('-')?;
+        let stream = Stream::BOTH.into_iter().find(|s| s.as_str() == stream)?;
+        let process = process.parse().ok()?;
+        Some((InstanceId::new(process, index.parse().ok()?), stream))
+    }
+
+    /// The same stream, by its name in cursors.
+    pub(super) fn of_stem(folder: &Path, stem: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            stem: stem.to_owned(),
+        }
+    }
+
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join(format!("{}.log", self.stem))
     }

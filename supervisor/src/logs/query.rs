@@ -4,21 +4,33 @@
 //! `after`: the first lines after that place, so that a follower that asks again with `next`
 //! sees every line once, whatever the size of a page. Lines of different streams are merged by
 //! time, then sequence number.
+//!
+//! Words and conditions are asked of the index as far as it goes, and of the lines themselves
+//! beyond that, so that an answer is over all kept lines at any moment.
+
+mod after;
+mod context;
+mod indexed;
 
 use std::collections::BinaryHeap;
 use std::io;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::count::CountBy;
 use super::cursor::{self, Cursor, Key, Place};
-use super::line::{self, Matcher};
+use super::filter::Filter;
+use super::index::lookup::{Indexed, Lookup, trouble};
+use super::line;
 use super::names::Names;
 use super::reader::StreamReader;
-use super::scan::{Backward, Forward, Line, Span};
+use super::scan::{Backward, Line, Span};
 use super::{LogError, LogLine, LogPage, LogQuery, Source};
 use crate::clock::Clock;
 use crate::ids::InstanceId;
 use crate::paths::{Paths, Stream};
+use indexed::IndexError;
 
 /// Answers a query. Reads files: call it where blocking is fine.
 ///
@@ -26,16 +38,16 @@ use crate::paths::{Paths, Stream};
 /// When the pattern or the cursor is not one, or a segment cannot be read.
 pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogPage, LogError> {
     let now_ms = Clock::system().now().as_millisecond();
-    let matcher = query.grep.as_deref().map(Matcher::new).transpose();
-    let matcher = matcher.map_err(|error| LogError::Pattern {
-        pattern: query.grep.clone().unwrap_or_default(),
-        source: Box::new(error),
-    })?;
+    let filter = Filter::new(query, now_ms)?;
+    let by = query.count_by.as_deref().map(CountBy::parse).transpose()?;
     let after = query.after.as_deref().map(cursor::parse).transpose()?;
     let failed = |source| LogError::Read {
         folder: paths.logs(),
         source,
     };
+    // Before the streams are opened, so that no line is in neither.
+    let asks_index = after.is_none() && indexed::is_worth_asking(&filter, by.as_ref());
+    let lookup = asks_index.then(|| Lookup::open(&paths.logs())).flatten();
     let mut tracks = Vec::new();
     for source in sources {
         for stream in &source.streams {
@@ -46,17 +58,22 @@ pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogP
     }
     let mut search = Search {
         tracks,
-        matcher,
+        // Without a filter every line is a hit and nothing is around it.
+        context: if filter.is_empty() { 0 } else { query.context },
+        filter,
+        folder: paths.logs(),
         lines: query.lines,
-        // Without a pattern every line is a hit and nothing is around it.
-        context: query.grep.as_ref().map_or(0, |_| query.context),
+        since_ms: query.since.map(Timestamp::as_millisecond),
+        until_ms: query.until.map(Timestamp::as_millisecond),
+        best: query.rank && query.search.is_some(),
         now_ms,
     };
-    match after {
-        None => search.last_page(),
-        Some(cursor) => search.page_after(&cursor),
-    }
-    .map_err(failed)
+    let page = match (by, after) {
+        (Some(by), None) => search.counted(&by, lookup.as_ref()),
+        (_, Some(cursor)) => search.page_after(&cursor),
+        (None, None) => search.last_page(lookup.as_ref()),
+    };
+    page.map_err(failed)
 }
 
 /// One stream of the selection.
@@ -77,14 +94,40 @@ struct Found {
     track: usize,
     line: Line,
     context: bool,
+    /// Less is better.
+    score: f64,
 }
 
 struct Search {
     tracks: Vec<Track>,
-    matcher: Option<Matcher>,
+    filter: Filter,
+    folder: PathBuf,
     lines: usize,
     context: usize,
+    since_ms: Option<i64>,
+    until_ms: Option<i64>,
+    /// The best hits instead of the newest.
+    best: bool,
     now_ms: i64,
+}
+
+impl Found {
+    fn hit(key: Key, track: usize, line: Line) -> Self {
+        Self {
+            key,
+            track,
+            line,
+            context: false,
+            score: 0.0,
+        }
+    }
+
+    fn around(key: Key, track: usize, line: Line) -> Self {
+        Self {
+            context: true,
+            ..Self::hit(key, track, line)
+        }
+    }
 }
 
 impl Track {
@@ -123,6 +166,18 @@ impl Track {
             high,
             visible,
         }))
+    }
+
+    /// What the index has of it; nothing of another stream that had its name.
+    fn indexed(&self, lookup: &Lookup) -> Option<Indexed> {
+        let known = lookup.streams.get(self.reader.stem())?;
+        (known.epoch == self.reader.epoch() && known.done <= self.reader.end()).then_some(*known)
+    }
+
+    /// The next older line that passes.
+    fn older_hit(&mut self, scan: &mut Backward, filter: &Filter) -> io::Result<Option<Line>> {
+        let sieve = filter.of(&self.instance, self.stream);
+        scan.next(&mut self.reader, (!filter.is_empty()).then_some(&sieve))
     }
 
     fn key(&mut self, span: Span) -> io::Result<Key> {
@@ -185,44 +240,39 @@ impl Track {
 }
 
 impl Search {
-    fn matcher_of(&self) -> Option<&Matcher> {
-        self.matcher.as_ref()
-    }
-
-    fn last_page(&mut self) -> io::Result<LogPage> {
-        let mut scans: Vec<Backward> = self
-            .tracks
-            .iter()
-            .map(|track| Backward::new(track.low, track.high))
-            .collect();
-        let mut heads: Vec<Option<Line>> = Vec::new();
-        let mut heap = BinaryHeap::new();
-        let matcher = self.matcher.as_ref();
-        for (place, (track, scan)) in self.tracks.iter_mut().zip(&mut scans).enumerate() {
-            let head = scan.next(&mut track.reader, matcher)?;
-            if let Some(line) = &head {
-                heap.push((track.key(line.span)?, place));
+    fn last_page(&mut self, lookup: Option<&Lookup>) -> io::Result<LogPage> {
+        let lows: Vec<u64> = self.tracks.iter().map(|track| track.low).collect();
+        let mut found = None;
+        if let Some(lookup) = lookup {
+            // What the index has need not be scanned.
+            for track in &mut self.tracks {
+                track.low = track
+                    .low
+                    .max(track.indexed(lookup).map_or(0, |known| known.done));
             }
-            heads.push(head);
-        }
-        let mut found: Vec<Found> = Vec::new();
-        while found.len() < self.lines
-            && let Some((key, place)) = heap.pop()
-        {
-            let track = &mut self.tracks[place];
-            let head = scans[place].next(&mut track.reader, self.matcher.as_ref())?;
-            if let Some(line) = &head {
-                heap.push((track.key(line.span)?, place));
-            }
-            if let Some(line) = std::mem::replace(&mut heads[place], head) {
-                found.push(Found {
-                    key,
-                    track: place,
-                    line,
-                    context: false,
-                });
+            match self.from_index(lookup) {
+                Ok(hits) => found = Some(hits),
+                Err(IndexError::Sql(error)) => trouble(&self.folder, &error),
+                Err(IndexError::Read(error)) => return Err(error),
             }
         }
+        if found.is_none() {
+            for (track, low) in self.tracks.iter_mut().zip(&lows) {
+                track.low = *low;
+            }
+        }
+        let mut found = found.unwrap_or_default();
+        found.extend(self.from_end()?);
+        for (track, low) in self.tracks.iter_mut().zip(lows) {
+            track.low = low;
+        }
+        if self.best {
+            self.rate(&mut found)?;
+            found.sort_by(|a, b| a.score.total_cmp(&b.score).then(b.key.cmp(&a.key)));
+        } else {
+            found.sort_by_key(|found| std::cmp::Reverse(found.key));
+        }
+        found.truncate(self.lines);
         let mut places: Vec<Place> = self
             .tracks
             .iter()
@@ -236,94 +286,53 @@ impl Search {
         Ok(self.page(found, &places))
     }
 
-    /// Adds the lines around the hits of one stream.
-    fn surround(
-        &mut self,
-        place: usize,
-        found: &mut Vec<Found>,
-        next: &mut Place,
-    ) -> io::Result<()> {
-        let mut hits: Vec<Span> = found
+    /// The newest lines that pass, newest first, read backwards.
+    fn from_end(&mut self) -> io::Result<Vec<Found>> {
+        let most = if self.best { usize::MAX } else { self.lines };
+        let filter = &self.filter;
+        let mut scans: Vec<Backward> = self
+            .tracks
             .iter()
-            .filter(|hit| hit.track == place)
-            .map(|hit| hit.line.span)
+            .map(|track| Backward::new(track.low, track.high))
             .collect();
-        hits.sort_by_key(|span| span.start);
-        let context = self.context;
-        let track = &mut self.tracks[place];
-        let mut shown = 0;
-        for (at, hit) in hits.iter().enumerate() {
-            let mut around = before(&mut track.reader, shown, hit.start, context)?;
-            shown = hit.end;
-            let limit = hits.get(at + 1).map_or(track.visible, |hit| hit.start);
-            let mut forward = Forward::new(hit.end, limit);
-            let mut missing = context;
-            while missing > 0
-                && let Some(line) = forward.next(&mut track.reader, None)?
-            {
-                shown = line.span.end;
-                around.push(line);
-                missing -= 1;
-            }
-            if at + 1 == hits.len() && shown >= track.visible {
-                next.pending = missing;
-            }
-            for line in around {
-                found.push(Found {
-                    key: track.key(line.span)?,
-                    track: place,
-                    line,
-                    context: true,
-                });
-            }
-        }
-        next.unseen = next.offset.saturating_sub(shown);
-        Ok(())
-    }
-
-    fn page_after(&mut self, cursor: &Cursor) -> io::Result<LogPage> {
-        let mut walks = Vec::new();
+        let mut heads: Vec<Option<Line>> = Vec::new();
         let mut heap = BinaryHeap::new();
-        let matcher = self.matcher.as_ref();
-        for (place, track) in self.tracks.iter_mut().enumerate() {
-            let from = track.resume(cursor)?;
-            let mut walk = Walk::new(track, from, self.context);
-            walk.advance(track, matcher)?;
-            if let Some(head) = &walk.head {
-                heap.push(std::cmp::Reverse((head.0, place)));
-            }
-            walks.push(walk);
+        let mut found: Vec<Found> = Vec::new();
+        if most == 0 {
+            return Ok(found);
         }
-        let mut found = Vec::new();
-        let mut hits = 0;
-        while hits < self.lines.max(1)
-            && let Some(std::cmp::Reverse((_, place))) = heap.pop()
-        {
-            let (walk, track) = (&mut walks[place], &mut self.tracks[place]);
-            let Some((key, line, context)) = walk.head.take() else {
-                continue;
-            };
-            hits += usize::from(!context);
-            walk.take(track, key, line, context, place, &mut found)?;
-            walk.advance(track, self.matcher.as_ref())?;
-            if let Some(head) = &walk.head {
-                heap.push(std::cmp::Reverse((head.0, place)));
+        for (place, (track, scan)) in self.tracks.iter_mut().zip(&mut scans).enumerate() {
+            let head = track.older_hit(scan, filter)?;
+            if let Some(line) = &head {
+                heap.push((track.key(line.span)?, place));
+            }
+            heads.push(head);
+        }
+        while let Some((key, place)) = heap.pop() {
+            if let Some(line) = heads[place].take() {
+                found.push(Found::hit(key, place, line));
+            }
+            if found.len() >= most {
+                break;
+            }
+            let track = &mut self.tracks[place];
+            heads[place] = track.older_hit(&mut scans[place], filter)?;
+            if let Some(line) = &heads[place] {
+                heap.push((track.key(line.span)?, place));
             }
         }
-        let places: Vec<Place> = walks
-            .into_iter()
-            .zip(&self.tracks)
-            .map(|(walk, track)| walk.place(track))
-            .collect();
-        Ok(self.page(found, &places))
+        Ok(found)
     }
 
     fn page(&self, mut found: Vec<Found>, places: &[Place]) -> LogPage {
-        found.sort_by_key(|found| found.key);
+        if !self.best {
+            found.sort_by_key(|found| found.key);
+        }
         let lines = found.into_iter().map(|found| self.log_line(found));
         LogPage {
             lines: lines.collect(),
             next: cursor::places(self.now_ms, places),
+            counts: None,
         }
     }
 
@@ -333,6 +342,7 @@ impl Search {
             track,
             line,
             context,
+            score: _,
         } = found;
         let track = &self.tracks[track];
         let (message, truncated) = line::message(&line.bytes);
@@ -349,7 +359,7 @@ impl Search {
             stream: track.stream,
             message,
             truncated,
-            context: context && self.matcher_of().is_some(),
+            context: context && !self.filter.is_empty(),
         }
     }
 }
@@ -365,115 +375,4 @@ fn before(reader: &mut StreamReader, low: u64, end: u64, count: usize) -> io::Re
     }
     lines.reverse();
     Ok(lines)
-}
-
-/// A follower's way through one stream.
-struct Walk {
-    forward: Forward,
-    /// The next line that will be shown, and whether it is context only.
-    head: Option<(Key, Line, bool)>,
-    /// After the last line that was looked at.
-    at: u64,
-    /// After the last line that was shown.
-    shown: u64,
-    pending: usize,
-    /// Lines are taken one by one at the moment.
-    near: bool,
-    context: usize,
-    to: u64,
-    from: Place,
-}
-
-impl Walk {
-    fn new(track: &Track, from: Place, context: usize) -> Self {
-        let at = from.offset.max(track.low);
-        let to = track.high.max(at);
-        Self {
-            forward: Forward::new(at, to),
-            head: None,
-            at,
-            shown: at.saturating_sub(from.unseen),
-            pending: from.pending.min(context),
-            near: false,
-            context,
-            to,
-            from,
-        }
-    }
-
-    /// Finds the next line to show.
-    fn advance(&mut self, track: &mut Track, matcher: Option<&Matcher>) -> io::Result<()> {
-        let near = self.pending > 0 && matcher.is_some();
-        // Lines that are shown in any case are taken one by one; else the next hit is searched.
-        let filter = if near { None } else { matcher };
-        if near != self.near {
-            // What it has read ahead was chosen by the other rule.
-            self.near = near;
-            self.forward = Forward::new(self.at, self.to);
-        }
-        self.head = match self.forward.next(&mut track.reader, filter)? {
-            Some(line) => {
-                let hit = matcher.is_none_or(|matcher| matcher.matches(&line.bytes));
-                Some((track.key(line.span)?, line, !hit))
-            }
-            None => None,
-        };
-        if self.head.is_none() {
-            self.at = self.to;
-        }
-        Ok(())
-    }
-
-    /// Shows the head.
-    fn take(
-        &mut self,
-        track: &mut Track,
-        key: Key,
-        line: Line,
-        context: bool,
-        place: usize,
-        found: &mut Vec<Found>,
-    ) -> io::Result<()> {
-        let span = line.span;
-        if context {
-            self.pending -= 1;
-        } else if self.context > 0 {
-            for line in before(&mut track.reader, self.shown, span.start, self.context)? {
-                found.push(Found {
-                    key: track.key(line.span)?,
-                    track: place,
-                    line,
-                    context: true,
-                });
-            }
-            self.pending = self.context;
-        }
-        found.push(Found {
-            key,
-            track: place,
-            line,
-            context,
-        });
-        self.at = span.end;
-        self.shown = span.end;
-        Ok(())
-    }
-
-    fn place(self, track: &Track) -> Place {
-        let offset = match &self.head {
-            Some((_, line, _)) => line.span.start,
-            None => self.at,
-        };
-        let context = self.context > 0;
-        Place {
-            offset,
-            pending: if context { self.pending } else { 0 },
-            unseen: if context {
-                offset.saturating_sub(self.shown)
-            } else {
-                0
-            },
-            ..track.place(offset.max(self.from.offset))
-        }
-    }
 }

@@ -11,8 +11,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use memchr::{memchr, memrchr};
 
-use super::index::{Index, Record};
 use super::names::Names;
+use super::side::{Index, Record};
 
 /// How much is read at a time when only a line end is looked for.
 const STEP: u64 = 16 << 10;
@@ -331,6 +331,22 @@ impl StreamReader {
             return Ok(end);
         }
         self.line_start_before(end)
+    }
+
+    /// The end of the last line that cannot grow any more.
+    pub(super) fn whole_end(&mut self) -> io::Result<u64> {
+        // With no time passed, an unfinished line is never shown.
+        self.visible_end(i64::MIN / 2)
+    }
+
+    /// Where a stream begins now: the first offset of its oldest segment.
+    pub(super) fn first_kept(names: &Names) -> io::Result<u64> {
+        for number in names.sealed()? {
+            if let Some(index) = Index::open(&names.sealed_index(number))? {
+                return Ok(index.header.base);
+            }
+        }
+        Ok(Index::open(&names.index())?.map_or(0, |index| index.header.base))
     }
 
     /// Where the first bytes are that came at `ms` or later.

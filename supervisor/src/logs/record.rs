@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::paths::Stream;
 
 pub use level::Level;
+pub(crate) use time::of_integer as epoch;
 
 /// Most fields of a record; what comes after them is not taken apart.
 pub const MAX_FIELDS: usize = 64;

@@ -8,11 +8,14 @@ use std::io;
 
 use memchr::{memchr, memrchr};
 
-use super::line::{MAX_LINE, Matcher, split};
+use super::filter::Sieve;
+use super::line::{MAX_LINE, split};
 use super::names::Names;
 use super::reader::StreamReader;
 
 const FIRST_BLOCK: u64 = 16 << 10;
+/// For a single line.
+const ONE_BLOCK: u64 = 1 << 10;
 /// Of a line longer than this only so much is searched.
 const LAST_BLOCK: u64 = 1 << 20;
 /// What is kept of a line: enough to be cut, and to see that it was.
@@ -56,7 +59,7 @@ impl Block {
         reader: &mut StreamReader,
         from: usize,
         to: usize,
-        matcher: Option<&Matcher>,
+        sieve: Option<&Sieve<'_>>,
     ) -> io::Result<impl Iterator<Item = Span> + use<>> {
         let start = self.at + from as u64;
         let cuts: Vec<usize> = reader
@@ -64,7 +67,11 @@ impl Block {
             .into_iter()
             .map(|offset| (offset - start) as usize)
             .collect();
-        let lines = split(&self.bytes[from..to], &cuts, matcher);
+        let bytes = &self.bytes[from..to];
+        let lines = match sieve {
+            Some(sieve) => sieve.split(reader, start, bytes, &cuts)?,
+            None => split(bytes, &cuts, None),
+        };
         Ok(lines.into_iter().map(move |line| Span {
             start: start + line.start as u64,
             end: start + line.end as u64,
@@ -98,7 +105,7 @@ impl Backward {
     pub(super) fn next(
         &mut self,
         reader: &mut StreamReader,
-        matcher: Option<&Matcher>,
+        sieve: Option<&Sieve<'_>>,
     ) -> io::Result<Option<Line>> {
         loop {
             if let Some(span) = self.spans.pop() {
@@ -129,13 +136,13 @@ impl Backward {
                 let end = self.at;
                 let start = reader.line_start_before(end)?.max(self.low);
                 self.at = start;
-                if let Some(line) = giant(reader, &mut self.block, start, end, matcher)? {
+                if let Some(line) = giant(reader, &mut self.block, start, end, sieve)? {
                     return Ok(Some(line));
                 }
                 continue;
             };
             let (skip, len) = ((start - from) as usize, self.block.bytes.len());
-            let spans = self.block.spans(reader, skip, len, matcher)?;
+            let spans = self.block.spans(reader, skip, len, sieve)?;
             self.spans.extend(spans);
             self.at = start;
             self.size = grown;
@@ -154,6 +161,14 @@ pub(super) struct Forward {
 }
 
 impl Forward {
+    /// The one line that begins at `at`: few bytes are read for it.
+    pub(super) fn one(at: u64, to: u64) -> Self {
+        Self {
+            size: ONE_BLOCK,
+            ..Self::new(at, to)
+        }
+    }
+
     /// Lines from `at` on; the last one ends at `to`. What stands at `at` counts as a start.
     pub(super) fn new(at: u64, to: u64) -> Self {
         Self {
@@ -169,7 +184,7 @@ impl Forward {
     pub(super) fn next(
         &mut self,
         reader: &mut StreamReader,
-        matcher: Option<&Matcher>,
+        sieve: Option<&Sieve<'_>>,
     ) -> io::Result<Option<Line>> {
         loop {
             if let Some(span) = self.spans.pop_front() {
@@ -200,12 +215,12 @@ impl Forward {
                 let start = self.at;
                 let end = reader.line_start_from(to)?.min(self.to);
                 self.at = end;
-                if let Some(line) = giant(reader, &mut self.block, start, end, matcher)? {
+                if let Some(line) = giant(reader, &mut self.block, start, end, sieve)? {
                     return Ok(Some(line));
                 }
                 continue;
             }
-            let spans = self.block.spans(reader, 0, whole, matcher)?;
+            let spans = self.block.spans(reader, 0, whole, sieve)?;
             self.spans.extend(spans);
             self.at += whole as u64;
             self.size = grown;
@@ -219,11 +234,14 @@ fn giant(
     block: &mut Block,
     start: u64,
     end: u64,
-    matcher: Option<&Matcher>,
+    sieve: Option<&Sieve<'_>>,
 ) -> io::Result<Option<Line>> {
     reader.read(start, end.min(start + LAST_BLOCK), &mut block.bytes)?;
     block.at = start;
-    let found = matcher.is_none_or(|matcher| matcher.matches(&block.bytes));
+    let found = match sieve {
+        Some(sieve) => sieve.passes(reader, start, &block.bytes)?,
+        None => true,
+    };
     Ok(found.then(|| block.line(Span { start, end })))
 }
 

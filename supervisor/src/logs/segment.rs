@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
-use super::index::{END, HEADER, Header, Index, RECORD, Record, START};
 use super::names::{Names, gone};
+use super::side::{END, HEADER, Header, Index, RECORD, Record, START};
 
 /// How far a segment may grow over its limit while it waits for a line end: 1 MiB, the most
 /// one read moves.

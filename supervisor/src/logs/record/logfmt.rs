@@ -141,7 +141,14 @@ fn unescape(text: &str) -> String {
             '\\' => match chars.next() {
                 Some('n') => out.push('\n'),
                 Some('t') => out.push('\t'),
-                Some(other) => out.push(other),
+                Some(other) => {
+                    // An escape nobody knows stays as it is, so that no word appears that is
+                    // not in the line.
+                    if !matches!(other, '"' | '\\') {
+                        out.push('\\');
+                    }
+                    out.push(other);
+                }
                 None => out.push('\\'),
             },
             other => out.push(other),

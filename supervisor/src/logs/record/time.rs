@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// Epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude: each is
 /// right for the years from 1973 to 5138.
-pub(super) fn of_integer(number: i64) -> Option<Timestamp> {
+pub(crate) fn of_integer(number: i64) -> Option<Timestamp> {
     let size = number.unsigned_abs();
     let time = if size < 100_000_000_000 {
         Timestamp::from_second(number)

@@ -1,0 +1,292 @@
+//! The indexer thread: rounds over what grew, each batch a transaction.
+//!
+//! It runs at a lower priority than programs and the capture. When the index is deleted or
+//! damaged it makes a new one; when the disk refuses, it says so and tries again later.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::clean::Cleaning;
+use super::gather::{Gather, Known, Settled};
+use super::insert::{self, BatchError, Tail};
+use super::{Shared, path_in, schema};
+use crate::clock::Clock;
+use crate::logs::names::Names;
+use crate::logs::reader::StreamReader;
+
+/// How nice the thread is: programs and the capture go first.
+const NICE: i32 = 10;
+/// Between two rounds while lines come: they gather meanwhile, and batches are bigger.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often it looks by itself: whether the index is still there, and what can be cleaned.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After the disk or the database refused.
+const RETRY: Duration = Duration::from_secs(2);
+
+pub(super) struct Worker {
+    folder: PathBuf,
+    path: PathBuf,
+    clock: Clock,
+    shared: Arc<Shared>,
+    grew: watch::Receiver<u64>,
+    open: Option<Open>,
+}
+
+/// The index while it is open.
+struct Open {
+    db: Connection,
+    /// Device and inode of the file, to see that it was replaced.
+    identity: (u64, u64),
+    known: HashMap<String, Known>,
+    tail: Tail,
+    settled: Settled,
+    cleaning: Cleaning,
+    /// First kept offset of streams when they were last looked at.
+    firsts: HashMap<i64, u64>,
+    lines: u64,
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+impl Worker {
+    pub(super) fn new(
+        folder: PathBuf,
+        clock: Clock,
+        shared: Arc<Shared>,
+        grew: watch::Receiver<u64>,
+    ) -> Self {
+        Self {
+            path: path_in(&folder),
+            folder,
+            clock,
+            shared,
+            grew,
+            open: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let thread = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(thread), NICE) {
+            tracing::debug!(%error, "The log index runs at the usual priority.");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "The log index cannot run.");
+                return;
+            }
+        };
+        while !self.shared.stop.load(Ordering::Acquire) {
+            self.grew.mark_unchanged();
+            let wait = match self.round() {
+                Ok(Next::More) => continue,
+                Ok(Next::Soon) => Some(PAUSE),
+                Ok(Next::Idle) => None,
+                Err(error) => {
+                    self.failed(&error);
+                    Some(RETRY)
+                }
+            };
+            runtime.block_on(self.rest(wait));
+        }
+        // Closing moves the write-ahead log into the file.
+        self.open = None;
+    }
+
+    /// Waits for lines, or for the given time.
+    async fn rest(&mut self, wait: Option<Duration>) {
+        let woken = self.shared.wake.notified();
+        match wait {
+            Some(wait) => {
+                let _ = timeout(wait, woken).await;
+            }
+            None => {
+                let grew = self.grew.changed();
+                let news = async {
+                    tokio::select! {
+                        () = woken => {}
+                        changed = grew => if changed.is_err() {
+                            // The capture has ended; only a wake can come.
+                            std::future::pending::<()>().await;
+                        },
+                    }
+                };
+                let _ = timeout(LOOK_EVERY, news).await;
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &BatchError) {
+        if let BatchError::Sql(error) = error
+            && schema::is_damage(error)
+        {
+            tracing::warn!(%error, "The log index is damaged; it is made anew.");
+            self.throw_away();
+            return;
+        }
+        let problem = error.to_string();
+        let known = self.view_problem();
+        if known.as_deref() != Some(&problem) {
+            tracing::warn!(%error, "The log index cannot be written.");
+        }
+        // A half-done transaction must not linger.
+        self.open = None;
+        self.shared.update(|view| view.problem = Some(problem));
+    }
+
+    fn view_problem(&self) -> Option<String> {
+        let mut problem = None;
+        self.shared.update(|view| problem = view.problem.clone());
+        problem
+    }
+
+    fn throw_away(&mut self) {
+        self.open = None;
+        schema::remove(&self.path);
+        self.shared.update(|view| {
+            view.rebuilds += 1;
+            view.lines = 0;
+        });
+    }
+
+    /// Opens the index if it is not, or not any more, the file of that name.
+    fn ensure_open(&mut self) -> Result<&mut Open, BatchError> {
+        if self.shared.rebuild.swap(false, Ordering::AcqRel) {
+            self.throw_away();
+        }
+        if let Some(open) = &self.open
+            && identity(&self.path) != Some(open.identity)
+        {
+            tracing::warn!("The log index was removed; it is made anew.");
+            self.open = None;
+            // Nothing that is left beside it belongs to a new file.
+            schema::remove(&self.path);
+            self.shared.update(|view| view.rebuilds += 1);
+        }
+        if self.open.is_none() {
+            self.open = Some(Open::new(&self.path)?);
+        }
+        self.open
+            .as_mut()
+            .ok_or(BatchError::Sql(rusqlite::Error::InvalidQuery))
+    }
+
+    fn round(&mut self) -> Result<Next, BatchError> {
+        let now_ms = self.clock.now().as_millisecond();
+        let (folder, shared) = (self.folder.clone(), self.shared.clone());
+        let open = self.ensure_open()?;
+        let mut gather = Gather::open(&folder, &open.known, &open.settled, now_ms)?;
+        open.forget_missing(&gather);
+        let mut full = false;
+        if !gather.sources.is_empty() {
+            let done = insert::batch(&mut open.db, &mut gather, &mut open.known, &mut open.tail)?;
+            open.lines += done.lines;
+            full = done.full;
+            open.look_for_lost(&folder, &gather);
+            gather.settle(&mut open.settled);
+        }
+        let cleaned = open.cleaning.step(&mut open.db)?;
+        open.lines = open.lines.saturating_sub(cleaned);
+        let (lines, left) = (open.lines, gather.left());
+        let lag = gather.oldest().map_or(0, |ts| now_ms.saturating_sub(ts));
+        let busy = full || !open.cleaning.is_idle();
+        let size = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        shared.update(|view| {
+            view.lines = lines;
+            view.behind_bytes = left;
+            view.lag_ms = lag.max(0) as u64;
+            view.size_bytes = size;
+            view.problem = None;
+        });
+        Ok(match (busy, gather.waits || left > 0) {
+            (true, _) => Next::More,
+            (false, true) => Next::Soon,
+            (false, false) => Next::Idle,
+        })
+    }
+}
+
+/// When the next round is due.
+enum Next {
+    More,
+    Soon,
+    Idle,
+}
+
+impl Open {
+    fn new(path: &Path) -> Result<Self, BatchError> {
+        let db = schema::open(path)?;
+        let (known, tail) = insert::load(&db)?;
+        // One look at all rows, at start-up only: how many there are, and those of streams
+        // that were replaced when nobody looked.
+        let counts: Vec<(i64, i64)> = db
+            .prepare("SELECT stream, count(*) FROM rows GROUP BY stream")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let lines: i64 = counts.iter().map(|(_, count)| count).sum();
+        let mut open = Self {
+            identity: identity(path).ok_or(std::io::Error::from(std::io::ErrorKind::NotFound))?,
+            db,
+            known,
+            tail,
+            settled: Settled::default(),
+            cleaning: Cleaning::default(),
+            firsts: HashMap::new(),
+            lines: lines.max(0) as u64,
+        };
+        for (stream, _) in counts {
+            if !open.known.values().any(|known| known.id == stream) {
+                open.cleaning.forget(stream);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Streams that are no longer there, or are others of the same name.
+    fn forget_missing(&mut self, gather: &Gather) {
+        let cleaning = &mut self.cleaning;
+        self.known.retain(|stem, known| {
+            let there = gather.stems.contains(stem);
+            let replaced = gather
+                .sources
+                .iter()
+                .any(|source| source.stem == *stem && source.epoch != known.epoch);
+            if !there || replaced {
+                cleaning.forget(known.id);
+            }
+            there && !replaced
+        });
+    }
+
+    /// Streams of which the oldest segments are gone.
+    fn look_for_lost(&mut self, folder: &Path, gather: &Gather) {
+        for source in &gather.sources {
+            let Some(known) = self.known.get(&source.stem) else {
+                continue;
+            };
+            let names = Names::of_stem(folder, &source.stem);
+            let Ok(first) = StreamReader::first_kept(&names) else {
+                continue;
+            };
+            let before = self.firsts.insert(known.id, first);
+            if before.is_some_and(|before| first > before) {
+                self.cleaning.begins_at(known.id, first);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Hits and counts from the index, completed by the lines it does not have.
+
+use std::io;
+
+use super::{Found, Search, Track};
+use crate::logs::LogPage;
+use crate::logs::count::{CountBy, Counts};
+use crate::logs::cursor;
+use crate::logs::expr::{Expr, Field, Op, Subject};
+use crate::logs::filter::Filter;
+use crate::logs::index::lookup::{Ask, Hit, Lookup, trouble};
+use crate::logs::line;
+use crate::logs::record;
+use crate::logs::scan::{Forward, Line, Span};
+
+/// Why the index gave no answer.
+pub(super) enum IndexError {
+    /// Of the index: everything is scanned then.
+    Sql(rusqlite::Error),
+    /// Of a segment.
+    Read(io::Error),
+}
+
+impl From<rusqlite::Error> for IndexError {
+    fn from(error: rusqlite::Error) -> Self {
+        IndexError::Sql(error)
+    }
+}
+
+impl From<io::Error> for IndexError {
+    fn from(error: io::Error) -> Self {
+        IndexError::Read(error)
+    }
+}
+
+/// The index knows a faster way than reading the lines.
+pub(super) fn is_worth_asking(filter: &Filter, by: Option<&CountBy>) -> bool {
+    let has_sql = filter.exprs.iter().any(|expr| expr.sql().is_some());
+    match by {
+        // The text of each line has to be read in any case.
+        Some(by) => !by.needs_text() && filter.grep.is_none() && rest(filter).is_empty(),
+        None => filter.search.is_some() || (has_sql && filter.grep.is_none()),
+    }
+}
+
+/// Conditions that only the lines themselves can answer.
+fn rest(filter: &Filter) -> Vec<&Expr> {
+    let unknown = |expr: &&Expr| expr.sql().is_none();
+    filter.exprs.iter().filter(unknown).collect()
+}
+
+/// The least level that a condition lets through.
+fn least_level(expr: &Expr) -> Option<u8> {
+    let rank = |operand: &crate::logs::expr::Operand| operand.rank();
+    match expr {
+        Expr::Compare(Field::Level, Op::Equal | Op::AtLeast, value) => rank(value),
+        Expr::Compare(Field::Level, Op::Greater, value) => rank(value).map(|rank| rank + 1),
+        Expr::In(Field::Level, values) => values.iter().map(rank).min().flatten(),
+        Expr::Between(Field::Level, low, _) => rank(low),
+        _ => None,
+    }
+}
+
+impl Search {
+    fn ask(&self, lookup: &Lookup) -> Ask {
+        let streams = self.tracks.iter().filter_map(|track| track.indexed(lookup));
+        let search = self.filter.search.as_ref();
+        Ask {
+            words: search.and_then(|search| search.query().map(str::to_owned)),
+            conditions: self.filter.exprs.iter().filter_map(Expr::sql).collect(),
+            least_level: self.filter.exprs.iter().filter_map(least_level).max(),
+            streams: streams.map(|known| known.id).collect(),
+            since_ms: self.since_ms,
+            until_ms: self.until_ms,
+        }
+    }
+
+    /// A search without any word finds nothing.
+    fn finds_nothing(&self) -> bool {
+        let search = self.filter.search.as_ref();
+        search.is_some_and(|search| search.query().is_none())
+    }
+
+    /// The newest or best hits that the index has.
+    pub(super) fn from_index(&mut self, lookup: &Lookup) -> Result<Vec<Found>, IndexError> {
+        let ask = self.ask(lookup);
+        let mut found: Vec<Found> = Vec::new();
+        if self.finds_nothing() || self.lines == 0 || ask.streams.is_empty() {
+            return Ok(found);
+        }
+        let most = self.lines.saturating_add(lookup.late());
+        let places: Vec<Option<i64>> = self
+            .tracks
+            .iter()
+            .map(|track| track.indexed(lookup).map(|known| known.id))
+            .collect();
+        let (best, filter, tracks) = (self.best, &self.filter, &mut self.tracks);
+        let needs_text = filter.grep.is_some() || !rest(filter).is_empty();
+        let mut failed = None;
+        lookup.hits(&ask, best, |hit| {
+            let Some(place) = places.iter().position(|id| *id == Some(hit.stream)) else {
+                return true;
+            };
+            match tracks[place].take(hit, place, filter, needs_text) {
+                Ok(hit) => found.extend(hit),
+                Err(error) => {
+                    failed = Some(error);
+                    return false;
+                }
+            }
+            found.len() < most
+        })?;
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(found),
+        }
+    }
+
+    /// How well the hits match that the index has no score for.
+    pub(super) fn rate(&self, found: &mut [Found]) -> io::Result<()> {
+        let Some(search) = &self.filter.search else {
+            return Ok(());
+        };
+        let unrated: Vec<usize> = (0..found.len())
+            .filter(|at| found[*at].score == 0.0)
+            .collect();
+        let lines: Vec<_> = unrated
+            .iter()
+            .map(|at| line::shown(&found[*at].line.bytes))
+            .collect();
+        let records: Vec<_> = lines.iter().map(|line| record::parse(line)).collect();
+        let texts: Vec<_> = records.iter().map(|record| record.search_text()).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let scores = search.scores(&texts).map_err(io::Error::other)?;
+        drop(records);
+        for (at, score) in unrated.into_iter().zip(scores) {
+            found[at].score = score.unwrap_or(0.0);
+        }
+        Ok(())
+    }
+
+    /// How many lines pass, by value.
+    pub(super) fn counted(&mut self, by: &CountBy, lookup: Option<&Lookup>) -> io::Result<LogPage> {
+        let mut counts = Counts::default();
+        let mut counted = false;
+        if let Some(lookup) = lookup {
+            let ask = self.ask(lookup);
+            let nothing = self.finds_nothing() || ask.streams.is_empty();
+            match if nothing {
+                Ok(Vec::new())
+            } else {
+                lookup.counts(&ask, by)
+            } {
+                Ok(found) => {
+                    counted = true;
+                    for (value, count) in found {
+                        counts.add(value, count);
+                    }
+                }
+                Err(error) => trouble(&self.folder, &error),
+            }
+        }
+        for track in &mut self.tracks {
+            let known = lookup
+                .filter(|_| counted)
+                .and_then(|lookup| track.indexed(lookup));
+            let low = track.low.max(known.map_or(0, |known| known.done));
+            track.count(low, &self.filter, by, &mut counts)?;
+        }
+        let places: Vec<_> = self
+            .tracks
+            .iter()
+            .map(|track| track.place(track.visible))
+            .collect();
+        Ok(LogPage {
+            lines: Vec::new(),
+            next: cursor::places(self.now_ms, &places),
+            counts: Some(counts.sorted()),
+        })
+    }
+}
+
+impl Track {
+    /// The line of a hit; nothing when it is gone, or when the rest of the filter refuses it.
+    fn take(
+        &mut self,
+        hit: Hit,
+        place: usize,
+        filter: &Filter,
+        needs_text: bool,
+    ) -> io::Result<Option<Found>> {
+        if self.reader.reach(hit.offset)? != hit.offset || hit.offset >= self.visible {
+            return Ok(None);
+        }
+        let mut forward = Forward::one(hit.offset, self.visible);
+        let Some(line) = forward.next(&mut self.reader, None)? else {
+            return Ok(None);
+        };
+        if needs_text && !self.rest_holds(hit.ts_ms, &line, filter) {
+            return Ok(None);
+        }
+        let key = self.key(line.span)?;
+        Ok(Some(Found {
+            score: hit.score,
+            ..Found::hit(key, place, line)
+        }))
+    }
+
+    fn rest_holds(&self, ts_ms: i64, line: &Line, filter: &Filter) -> bool {
+        let grep = filter.grep.as_ref();
+        if grep.is_some_and(|grep| !grep.matches(&line.bytes)) {
+            return false;
+        }
+        let text = line::shown(&line.bytes);
+        let sieve = filter.of(&self.instance, self.stream);
+        sieve.holds(ts_ms, &record::parse(&text))
+    }
+
+    /// Counts the lines from `low` on.
+    fn count(
+        &mut self,
+        low: u64,
+        filter: &Filter,
+        by: &CountBy,
+        counts: &mut Counts,
+    ) -> io::Result<()> {
+        let low = self.reader.reach(low)?;
+        let mut forward = Forward::new(low, self.high.max(low));
+        let sieve = filter.of(&self.instance, self.stream);
+        let sieve = (!filter.is_empty()).then_some(sieve);
+        while let Some(line) = forward.next(&mut self.reader, sieve.as_ref())? {
+            let Span { start, .. } = line.span;
+            let ts_ms = self.reader.record_at(start)?.ts_ms;
+            let text = line::shown(&line.bytes);
+            let record = record::parse(&text);
+            let subject = Subject {
+                ts_ms,
+                process: self.instance.process.as_str(),
+                instance: self.instance.index,
+                stream: self.stream,
+                level: record.severity(self.stream),
+                record: &record,
+            };
+            counts.add(by.value_in(&subject), 1);
+        }
+        Ok(())
+    }
+}

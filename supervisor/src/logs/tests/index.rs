@@ -1,0 +1,316 @@
+//! The index beside the segments: answers are the same with it, without it and with half of it.
+
+use super::*;
+
+/// A rig with an indexer.
+struct Indexed {
+    rig: Rig,
+    index: Option<LogIndex>,
+}
+
+impl Indexed {
+    fn new(limits: Limits) -> Self {
+        let mut indexed = Self {
+            rig: Rig::with(limits),
+            index: None,
+        };
+        indexed.start();
+        indexed
+    }
+
+    fn start(&mut self) {
+        let grew = self.rig.ingest().grew();
+        let index = LogIndex::start(&self.rig.paths, &Clock::system(), grew).unwrap();
+        self.index = Some(index);
+    }
+
+    /// Ends the indexer; what comes now is scanned.
+    fn pause(&mut self) {
+        self.index = None;
+    }
+
+    fn file(&self) -> PathBuf {
+        crate::logs::index::path_in(&self.rig.paths.logs())
+    }
+
+    async fn until_lines(&self, lines: u64) {
+        let view = || self.index.as_ref().unwrap().view();
+        self.rig
+            .until(view, |view| view.lines == lines && view.behind_bytes == 0)
+            .await;
+    }
+
+    /// The answer with the index and the answer without it.
+    fn both(&self, sources: &[Source], query: &LogQuery) -> LogPage {
+        let with = crate::logs::query(&self.rig.paths, sources, query).unwrap();
+        let hidden = self.file().with_extension("hidden");
+        let there = std::fs::rename(self.file(), &hidden).is_ok();
+        let without = crate::logs::query(&self.rig.paths, sources, query).unwrap();
+        if there {
+            std::fs::rename(&hidden, self.file()).unwrap();
+        }
+        assert_eq!(with.lines, without.lines, "{query:?}");
+        assert_eq!(with.counts, without.counts, "{query:?}");
+        with
+    }
+}
+
+/// A line of some kind.
+fn line(n: u32) -> String {
+    match n % 6 {
+        0 => format!(
+            r#"{{"level":"error","msg":"disk {n} is full","status":{},"user":{{"id":"u{}"}}}}"#,
+            500 + n % 7,
+            n % 11
+        ),
+        1 => format!(
+            "2026-03-28T14:32:01Z  INFO request {n} took={} status={}",
+            n % 100,
+            200 + n % 5
+        ),
+        2 => format!("[WARN] slow query {n} caf\u{e9}"),
+        3 => format!(
+            r#"{{"level":30,"message":"job {n} done","took":{}.5,"ok":{}}}"#,
+            n % 10,
+            n % 2 == 0
+        ),
+        4 => format!("plain text without anything {n}"),
+        _ => format!("TypeError: x{n} is not a function"),
+    }
+}
+
+fn questions() -> Vec<LogQuery> {
+    let base = LogQuery {
+        lines: 40,
+        ..query()
+    };
+    let search = |text: &str| LogQuery {
+        search: Some(text.into()),
+        ..base.clone()
+    };
+    let condition = |text: &str| LogQuery {
+        condition: Some(text.into()),
+        ..base.clone()
+    };
+    let count = |by: &str, query: LogQuery| LogQuery {
+        count_by: Some(by.into()),
+        ..query
+    };
+    let level = |level| LogQuery {
+        level: Some(level),
+        ..base.clone()
+    };
+    vec![
+        search("disk"),
+        search("disk OR slow"),
+        search("\"is not a function\""),
+        search("cafe"),
+        search("x:80 don't"),
+        search("req* NOT 1"),
+        LogQuery {
+            context: 2,
+            lines: 3,
+            ..search("slow AND query")
+        },
+        condition("status >= 503"),
+        condition("level = error and status in (501, 502)"),
+        condition("user.id = u3 or ok = true"),
+        condition("message like '%disk%' and status > 500"),
+        condition("message ~ 'x[0-9]+5 is'"),
+        condition("process = 'web' and stream = err"),
+        condition("level is null"),
+        condition("ts > now - 1h and took < 5"),
+        level(Level::Error),
+        level(Level::Trace),
+        LogQuery {
+            stream: Some(Stream::Err),
+            ..level(Level::Warn)
+        },
+        LogQuery {
+            grep: Some("[05] is".into()),
+            level: Some(Level::Error),
+            search: Some("disk".into()),
+            ..base.clone()
+        },
+        LogQuery {
+            lines: 1_000_000,
+            ..search("request")
+        },
+        count("process", base.clone()),
+        count("level", base.clone()),
+        count("status", search("disk")),
+        count("user.id", condition("status > 501")),
+        count("day", level(Level::Warn)),
+        count("message", condition("user.id = u3")),
+        count("stream", condition("message like '%5%'")),
+        count(
+            "level",
+            LogQuery {
+                grep: Some("7".into()),
+                ..base.clone()
+            },
+        ),
+    ]
+}
+
+/// With all, half or nothing in the index, every question has the same answer as a scan.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_and_a_scan_give_the_same_answers() {
+    let mut indexed = Indexed::new(Limits::default());
+    let (api, web) = (id("api"), id("web"));
+    let mut files = Vec::new();
+    for (who, stream) in [
+        (&api, Stream::Out),
+        (&api, Stream::Err),
+        (&web, Stream::Err),
+    ] {
+        files.push(indexed.rig.open(who, 1, stream).await);
+    }
+    let sources = [indexed.rig.source(&api), indexed.rig.source(&web)];
+    for n in 0..1500 {
+        writeln!(files[n as usize % 3], "{}", line(n)).unwrap();
+    }
+    indexed.until_lines(1500).await;
+    for query in questions() {
+        let page = indexed.both(&sources, &query);
+        let shown = page.lines.len() + page.counts.map_or(0, |counts| counts.len());
+        assert!(
+            shown > 0 || query.search.as_deref() == Some("x:80 don't"),
+            "{query:?} found nothing"
+        );
+    }
+    indexed.pause();
+    for n in 1500..2500 {
+        writeln!(files[n as usize % 3], "{}", line(n)).unwrap();
+    }
+    drop(files);
+    for who in [&api, &web] {
+        indexed.rig.drained(who, 1).await;
+    }
+    for query in questions() {
+        indexed.both(&sources, &query);
+    }
+    // The next indexer goes on where the last one was.
+    indexed.start();
+    indexed.until_lines(2500).await;
+    for query in questions() {
+        indexed.both(&sources, &query);
+    }
+    let only_one = [indexed.rig.source(&web)];
+    for query in questions() {
+        indexed.both(&only_one, &query);
+    }
+}
+
+/// A deleted or damaged index is made anew, and meanwhile nothing is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_index_comes_back() {
+    let indexed = Indexed::new(Limits::default());
+    let api = id("api");
+    let mut out = indexed.rig.open(&api, 1, Stream::Out).await;
+    for n in 0..300 {
+        writeln!(out, "{}", line(n)).unwrap();
+    }
+    indexed.until_lines(300).await;
+    let asked = LogQuery {
+        search: Some("disk".into()),
+        ..query()
+    };
+    let sources = [indexed.rig.source(&api)];
+    let expected = indexed.both(&sources, &asked).lines;
+    assert_eq!(expected.len(), 50);
+    for damage in 0..3 {
+        let before = indexed.index.as_ref().unwrap().view().rebuilds;
+        match damage {
+            0 => std::fs::remove_file(indexed.file()).unwrap(),
+            1 => {
+                // All of its pages, also the first one.
+                let length = std::fs::metadata(indexed.file()).unwrap().len() as usize;
+                std::fs::remove_file(indexed.file().with_extension("sqlite-wal")).unwrap();
+                std::fs::write(indexed.file(), vec![0x5a; length]).unwrap();
+            }
+            _ => indexed.index.as_ref().unwrap().rebuild(),
+        }
+        let page = crate::logs::query(&indexed.rig.paths, &sources, &asked).unwrap();
+        assert_eq!(page.lines, expected, "right after damage {damage}");
+        writeln!(out, "plain").unwrap();
+        indexed
+            .rig
+            .until(
+                || indexed.index.as_ref().unwrap().view(),
+                |view| view.rebuilds > before,
+            )
+            .await;
+        indexed.until_lines(301 + damage).await;
+        assert_eq!(indexed.both(&sources, &asked).lines, expected);
+    }
+}
+
+/// Rows go with their lines: flushed, removed, and rotated away.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_go_with_their_lines() {
+    let limits = Limits {
+        raw_max_size: 20_000,
+        raw_keep: 2,
+        ..Limits::default()
+    };
+    let indexed = Indexed::new(limits);
+    let (api, web) = (id("api"), id("web"));
+    let mut out = indexed.rig.open(&api, 1, Stream::Out).await;
+    let mut other = indexed.rig.open(&web, 1, Stream::Out).await;
+    writeln!(other, "disk of web").unwrap();
+    for n in 0..3_000 {
+        writeln!(out, "{}", line(n)).unwrap();
+        if n % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+    let kept = |rig: &Rig| rig.all(&api).len() as u64;
+    indexed
+        .rig
+        .until(
+            || (kept(&indexed.rig), indexed.index.as_ref().unwrap().view()),
+            |(kept, view)| *kept < 3_000 && view.lines == kept + 1 && view.behind_bytes == 0,
+        )
+        .await;
+    let sources = [indexed.rig.source(&api), indexed.rig.source(&web)];
+    for query in questions() {
+        indexed.both(&sources, &query);
+    }
+    indexed.rig.ingest().flush(&api).await.unwrap();
+    writeln!(out, "fresh").unwrap();
+    indexed.until_lines(2).await;
+    for query in questions() {
+        indexed.both(&sources, &query);
+    }
+    drop(other);
+    indexed.rig.ingest().remove(&web).await.unwrap();
+    indexed.until_lines(1).await;
+}
+
+/// A condition that is not understood says where; a search never fails.
+#[tokio::test]
+async fn bad_questions_are_explained() {
+    let rig = Rig::new();
+    let sources = [rig.source(&id("api"))];
+    let ask = |query: LogQuery| crate::logs::query(&rig.paths, &sources, &query);
+    let error = ask(LogQuery {
+        condition: Some("status >".into()),
+        ..query()
+    });
+    let LogError::Condition(error) = error.unwrap_err() else {
+        panic!("another error");
+    };
+    assert_eq!(error.at, 8);
+    for text in ["\"", "a:b", "*", "NEAR(", ""] {
+        let search = Some(text.to_owned());
+        ask(LogQuery { search, ..query() }).unwrap();
+    }
+    let count_by = Some("a b; --".to_owned());
+    let error = ask(LogQuery {
+        count_by,
+        ..query()
+    })
+    .unwrap_err();
+    assert_eq!(error.code(), "bad_count_by");
+}
