@@ -98,7 +98,7 @@ enum Command {
     Status(status::Status),
     #[command(visible_alias = "describe")]
     Info(info::Info),
-    Logs(logs::Logs),
+    Logs(Box<logs::Logs>),
     Monit(monit::Monit),
     Health(health::Health),
     History(history::History),

@@ -4,15 +4,18 @@
 //! `TIME  [name-instance]  text` with JSON records made readable; a pipe gets the lines as
 //! they were printed.
 
+mod counts;
 mod follow;
 mod line;
+mod reindex;
 
-use clap::Args;
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use supervisor::Stream;
 use supervisor::command::Target;
-use supervisor::logs::{LogPage, LogQuery};
+use supervisor::logs::expr::Expr;
+use supervisor::logs::{Level, LogPage, LogQuery};
 
 use super::context::Context;
 use super::error::CliError;
@@ -23,9 +26,12 @@ use line::Layout;
 /// Show what processes printed
 ///
 /// On a terminal each line has its time and its process; into a pipe, or with --raw, lines
-/// are passed on as they were printed. All filters combine.
+/// are passed on as they were printed. All filters combine, also with --follow.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Logs {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Name, name:instance, index, group, or glob; all when left out
     target: Option<String>,
     /// The last so many lines
@@ -40,6 +46,21 @@ pub(crate) struct Logs {
     /// Up to this time
     #[arg(long, value_name = "TIME", conflicts_with = "follow")]
     until: Option<String>,
+    /// Lines with these words: FTS5 syntax (a AND b, "a phrase", pre*), or just words
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
+    /// The best matches of --search instead of the newest
+    #[arg(long, requires = "search", conflicts_with = "follow")]
+    rank: bool,
+    /// Lines for which this holds: "level >= warn AND status >= 500"
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Lines of this level or a graver one
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
+    /// Count lines by a field: process, level, hour, day, or any field of JSON lines
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["follow", "context", "rank"])]
+    count_by: Option<String>,
     /// Lines that match this regular expression
     #[arg(long, value_name = "REGEX")]
     grep: Option<String>,
@@ -52,6 +73,9 @@ pub(crate) struct Logs {
     /// So many lines around each hit
     #[arg(long, value_name = "N", default_value_t = 0)]
     context: usize,
+    /// How lines are written: text, json, jsonl, csv
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, hide_possible_values = true)]
+    format: Format,
     /// Lines exactly as they were printed
     #[arg(long)]
     raw: bool,
@@ -63,18 +87,49 @@ pub(crate) struct Logs {
     pretty: bool,
 }
 
+/// What can be done about logs besides showing them.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make the search index anew from the kept logs
+    Reindex(reindex::Reindex),
+}
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person on a terminal, as printed elsewhere.
+    Text,
+    /// One object with all lines.
+    Json,
+    /// One object per line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
 impl Logs {
     /// Prints the selected lines, then with `--follow` each new one.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
+        if let Some(Action::Reindex(reindex)) = self.action {
+            return reindex.run(ctx);
+        }
         let query = self.query(ctx)?;
         let layout = self.layout(ctx)?;
         let page: LogPage = ctx.call("logs.query", json!(query))?;
-        if ctx.output.is_json() && !self.follow {
-            ctx.output.json(&page)?;
+        if let Some(by) = &self.count_by {
+            return counts::show(ctx, by, self.format(ctx), &page.counts.unwrap_or_default());
+        }
+        if self.format(ctx) == Format::Json && !self.follow {
+            let lines: Vec<Value> = page.lines.iter().map(line::object).collect();
+            ctx.output
+                .json(&json!({ "lines": lines, "next": page.next }))?;
             return Ok(Exit::Success);
         }
         if page.lines.is_empty() && !self.follow {
             ctx.output.note(self.nothing());
+        }
+        if self.format == Format::Csv {
+            ctx.output.write(line::CSV_HEADER)?;
         }
         ctx.output.write(&layout.render(&page.lines))?;
         if self.follow {
@@ -88,6 +143,13 @@ impl Logs {
             )?;
         }
         Ok(Exit::Success)
+    }
+
+    fn format(&self, ctx: &Context) -> Format {
+        match self.format {
+            Format::Text if ctx.output.is_json() => Format::Json,
+            format => format,
+        }
     }
 
     fn query(&self, ctx: &Context) -> Result<LogQuery, CliError> {
@@ -112,12 +174,45 @@ impl Logs {
             stream,
             context: self.context,
             after: None,
+            search: self.search.clone(),
+            rank: self.rank,
+            condition: self.condition(ctx)?,
+            level: self.level()?,
+            count_by: self.count_by.clone(),
         })
     }
 
+    /// Read here too, so that a mistake is told with its place and without a daemon.
+    fn condition(&self, ctx: &Context) -> Result<Option<String>, CliError> {
+        let Some(text) = &self.condition else {
+            return Ok(None);
+        };
+        match Expr::parse(text, ctx.clock.now().as_millisecond()) {
+            Ok(_) => Ok(Some(text.clone())),
+            Err(error) => Err(
+                CliError::config(format!("--where is not understood: {error}"))
+                    .with_details(error.caret())
+                    .with_help("write for example --where \"level >= warn AND status >= 500\""),
+            ),
+        }
+    }
+
+    fn level(&self) -> Result<Option<Level>, CliError> {
+        let Some(text) = &self.level else {
+            return Ok(None);
+        };
+        match Level::parse(text) {
+            Some(level) => Ok(Some(level)),
+            None => Err(CliError::config(format!("`{text}` is not a level"))
+                .with_help("use one of trace, debug, info, warn, error, fatal")),
+        }
+    }
+
     fn layout(&self, ctx: &Context) -> Result<Layout, CliError> {
-        if ctx.output.is_json() {
-            return Ok(Layout::Json);
+        match self.format(ctx) {
+            Format::Json | Format::Jsonl => return Ok(Layout::Json),
+            Format::Csv => return Ok(Layout::Csv),
+            Format::Text => {}
         }
         if self.raw || !(ctx.output.is_terminal() || self.pretty) {
             return Ok(Layout::Raw);
@@ -133,7 +228,15 @@ impl Logs {
     }
 
     fn nothing(&self) -> &'static str {
-        if self.since.is_some() || self.until.is_some() || self.grep.is_some() {
+        let filters = [
+            &self.since,
+            &self.until,
+            &self.grep,
+            &self.search,
+            &self.condition,
+            &self.level,
+        ];
+        if filters.iter().any(|filter| filter.is_some()) {
             "No lines match."
         } else {
             "No lines yet."

@@ -251,6 +251,9 @@ impl Daemon {
         let loaded = store.load().await?;
         let ingest = Ingest::start_with(paths, &clock, limits(&settings))
             .map_err(cannot("start to read logs"))?;
+        ingest
+            .start_index(paths)
+            .map_err(cannot("start the index of the logs"))?;
         let bus = Bus::new();
         let sampler = Sampler::start(&tasks, &clock);
         let launcher = if settings.current().daemon.control_groups {

@@ -172,6 +172,10 @@ pub enum Command {
     Links,
     /// Kept log lines.
     Logs(LogQuery),
+    /// How the index over kept lines is.
+    LogIndex,
+    /// Make the index over kept lines anew.
+    Reindex,
     /// Empty the stored logs.
     Flush {
         /// Which; all when absent.
@@ -298,6 +302,8 @@ pub enum Reply {
     Links(LinkView),
     /// Log lines.
     Logs(crate::logs::LogPage),
+    /// How the index over kept lines is.
+    Index(crate::logs::IndexView),
     /// The process list was written.
     Saved {
         /// Entries.
@@ -368,6 +374,7 @@ impl Command {
             | Command::Limits { .. }
             | Command::Links
             | Command::Logs(_)
+            | Command::LogIndex
             | Command::Version => Role::Viewer,
             Command::Apply(_)
             | Command::Start { .. }
@@ -380,6 +387,7 @@ impl Command {
             | Command::Hold { .. }
             | Command::ClearError { .. }
             | Command::Flush { .. }
+            | Command::Reindex
             | Command::Save
             | Command::Resurrect => Role::Operator,
             Command::SetLimit { .. } | Command::Shutdown | Command::ReloadConfig => Role::Admin,
@@ -426,6 +434,8 @@ impl Command {
             Command::Limits { .. } => "process.limits",
             Command::Links => "link.get",
             Command::Logs(_) => "logs.query",
+            Command::LogIndex => "logs.index",
+            Command::Reindex => "logs.reindex",
             Command::Flush { .. } => "logs.flush",
             Command::Save => "process.save",
             Command::Resurrect => "process.resurrect",
@@ -469,6 +479,8 @@ impl Command {
             | Command::Cron
             | Command::Links
             | Command::Logs(_)
+            | Command::LogIndex
+            | Command::Reindex
             | Command::Save
             | Command::Resurrect
             | Command::Version

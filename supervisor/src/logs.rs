@@ -85,6 +85,14 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Lines that show more of it: where in the text it is wrong.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            LogError::Condition(error) => error.caret(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A stable word for it.
     pub fn code(&self) -> &'static str {
         match self {

@@ -210,6 +210,11 @@ impl RegistryHandle {
             Command::Limits { target } => self.limits(&target).map(Reply::Limits),
             Command::Links => Ok(Reply::Links(self.links())),
             Command::Logs(query) => self.logs(query).await.map(Reply::Logs),
+            Command::LogIndex => Ok(Reply::Index(self.shared.ingest.index())),
+            Command::Reindex => {
+                self.shared.ingest.reindex();
+                Ok(Reply::Index(self.shared.ingest.index()))
+            }
             Command::Flush { target } => self.flush(target.as_ref()).await.map(Reply::Done),
             Command::Save => self.save().await,
             Command::Resurrect => self.resurrect(actor).await.map(Reply::Started),

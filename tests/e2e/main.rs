@@ -15,6 +15,7 @@ mod daemon_life;
 mod daemon_start;
 mod lifecycle;
 mod logs;
+mod logs_query;
 mod monit;
 mod output;
 mod rpc;

@@ -30,7 +30,6 @@ pub(super) fn follow(
 ) -> Result<Exit, CliError> {
     // Only what one message may hold at most: nothing between two connections is left out.
     query.lines = MOST;
-    query.context = 0;
     let mut failed = 0;
     loop {
         let wanted = json!(query);

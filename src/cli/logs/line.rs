@@ -7,17 +7,13 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use supervisor::Stream;
 use supervisor::command::view::ProcessView;
-use supervisor::logs::LogLine;
+use supervisor::logs::record::{self, Form};
+use supervisor::logs::{Level, LogLine, Record};
 
 use crate::output::date_format;
 use crate::output::figures;
 use crate::output::style::{Painter, Tone};
 use crate::output::text;
-
-/// Keys that hold the level, the message and the time of a JSON record; the first hit wins.
-const LEVELS: [&str; 4] = ["level", "severity", "lvl", "levelname"];
-const MESSAGES: [&str; 3] = ["message", "msg", "text"];
-const TIMES: [&str; 4] = ["timestamp", "time", "ts", "@timestamp"];
 
 /// How lines are shown.
 #[derive(Debug)]
@@ -26,6 +22,8 @@ pub(crate) enum Layout {
     Raw,
     /// One JSON object per line.
     Json,
+    /// One row of comma-separated values per line.
+    Csv,
     /// For a person.
     Human(Box<Human>),
 }
@@ -37,12 +35,52 @@ impl Layout {
         for line in lines {
             match self {
                 Layout::Raw => out.push_str(&line.message),
-                Layout::Json => out.push_str(&serde_json::to_string(line).unwrap_or_default()),
+                Layout::Json => out.push_str(&object(line).to_string()),
+                Layout::Csv => out.push_str(&csv(line)),
                 Layout::Human(human) => out.push_str(&human.line(line)),
             }
             out.push('\n');
         }
         out
+    }
+}
+
+/// The first row of comma-separated values.
+pub(crate) const CSV_HEADER: &str = "ts,process,instance,stream,level,message\n";
+
+/// A line with what it says: its level and its fields, where it has any.
+pub(crate) fn object(line: &LogLine) -> Value {
+    let mut object = serde_json::to_value(line).unwrap_or_default();
+    let record = record::parse(&line.message);
+    if let Some(level) = record.severity(line.stream) {
+        object["level"] = Value::from(level.as_str());
+    }
+    if !record.fields.is_empty() {
+        object["fields"] = Value::Object(record.fields.into_iter().collect());
+    }
+    object
+}
+
+fn csv(line: &LogLine) -> String {
+    let level = record::parse(&line.message).severity(line.stream);
+    [
+        line.ts.to_string().as_str(),
+        line.process.as_str(),
+        line.instance.to_string().as_str(),
+        line.stream.as_str(),
+        level.map_or("", |level| level.as_str()),
+        &line.message,
+    ]
+    .map(csv_cell)
+    .join(",")
+}
+
+/// RFC 4180: quoted where it has to be.
+pub(crate) fn csv_cell(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
     }
 }
 
@@ -141,39 +179,37 @@ impl Human {
         if !message.starts_with('{') {
             return text::clean_line(message).into_owned();
         }
-        match serde_json::from_str::<Map<String, Value>>(message) {
-            Ok(record) if self.pretty => {
-                let full = serde_json::to_string_pretty(&record).unwrap_or_default();
-                text::clean_block(&full)
-            }
-            Ok(record) => self.record(record),
-            Err(_) => text::clean_line(message).into_owned(),
+        if self.pretty
+            && let Ok(whole) = serde_json::from_str::<Map<String, Value>>(message)
+        {
+            let full = serde_json::to_string_pretty(&whole).unwrap_or_default();
+            return text::clean_block(&full);
+        }
+        let record = record::parse(message);
+        match record.form {
+            Form::Json => self.record(&record),
+            _ => text::clean_line(message).into_owned(),
         }
     }
 
     /// `LEVEL message key=value …`
-    fn record(&self, mut record: Map<String, Value>) -> String {
-        let mut take = |keys: &[&str]| keys.iter().find_map(|key| record.shift_remove(*key));
-        let level = take(&LEVELS).map(|level| level_name(&level));
-        let message = take(&MESSAGES);
-        // The line has a time of its own already.
-        let _ = take(&TIMES);
+    fn record(&self, record: &Record<'_>) -> String {
         let mut out = String::new();
-        if let Some(level) = level {
-            let level = text::clean(&level).to_uppercase();
-            let tone = match level.as_str() {
-                "ERROR" | "ERR" | "FATAL" | "CRITICAL" | "CRIT" | "PANIC" => Tone::Bad,
-                "WARN" | "WARNING" => Tone::Busy,
-                "TRACE" | "DEBUG" | "DBG" => Tone::Quiet,
-                _ => Tone::Good,
+        if let Some(level) = record.level {
+            let tone = match level {
+                Level::Error | Level::Fatal => Tone::Bad,
+                Level::Warn => Tone::Busy,
+                Level::Trace | Level::Debug => Tone::Quiet,
+                Level::Info => Tone::Good,
             };
+            let level = level.as_str().to_uppercase();
             let _ = write!(out, "{}", self.painter.paint(&level, tone));
         }
-        if let Some(message) = message {
+        if record.has_message() {
             let gap = if out.is_empty() { "" } else { " " };
-            let _ = write!(out, "{gap}{}", text::clean_line(&plain(&message)));
+            let _ = write!(out, "{gap}{}", text::clean_line(&record.message));
         }
-        for (key, value) in &record {
+        for (key, value) in &record.fields {
             let gap = if out.is_empty() { "" } else { " " };
             let value = plain(value);
             let value = text::clean_line(&value);
@@ -188,19 +224,6 @@ impl Human {
             let _ = write!(out, "{gap}{key}{quote}{value}{quote}");
         }
         out
-    }
-}
-
-/// The name of a level; numbers are those of pino.
-fn level_name(level: &Value) -> String {
-    match level.as_u64() {
-        Some(10..20) => "trace".to_owned(),
-        Some(20..30) => "debug".to_owned(),
-        Some(30..40) => "info".to_owned(),
-        Some(40..50) => "warn".to_owned(),
-        Some(50..60) => "error".to_owned(),
-        Some(60..70) => "fatal".to_owned(),
-        _ => plain(level),
     }
 }
 
@@ -272,6 +295,22 @@ mod tests {
           }
         }
         "#);
+    }
+
+    #[test]
+    fn objects_and_rows_say_the_level() {
+        let line = printed("api", r#"{"level":"warn","msg":"a, \"b\"","n":{"k":1}}"#);
+        assert_eq!(
+            csv(&line),
+            r#"2026-03-28T14:32:01.25Z,api,0,out,warn,"{""level"":""warn"",""msg"":""a, \""b\"""",""n"":{""k"":1}}""#
+        );
+        let object = object(&line);
+        assert_eq!(object["level"], "warn");
+        assert_eq!(object["fields"]["n.k"], 1);
+        assert_eq!(
+            csv(&printed("db", "ready")),
+            "2026-03-28T14:32:01.25Z,db,0,out,,ready"
+        );
     }
 
     #[test]

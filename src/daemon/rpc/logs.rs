@@ -9,12 +9,14 @@ use super::message::RpcError;
 use super::params::{MaybeNamed, Params};
 
 /// The methods of this file.
-pub(super) const METHODS: [&str; 2] = ["logs.query", "logs.flush"];
+pub(super) const METHODS: [&str; 4] = ["logs.query", "logs.flush", "logs.index", "logs.reindex"];
 
 /// The command that a method means. `None` when it is not one of this file's.
 pub(super) fn command(params: Params<'_>) -> Option<Result<Command, RpcError>> {
     let command = match params.method {
         "logs.query" => query(params).map(Command::Logs),
+        "logs.index" => params.none().map(|()| Command::LogIndex),
+        "logs.reindex" => params.none().map(|()| Command::Reindex),
         "logs.flush" => params.read::<MaybeNamed>().map(|named| Command::Flush {
             target: named.name.map(|name| name.0),
         }),

@@ -107,6 +107,7 @@ pub(super) fn result(method: &str, reply: Reply) -> Result<Value, RpcError> {
         }
         Reply::Links(view) => serde_json::to_value(view),
         Reply::Logs(page) => serde_json::to_value(page),
+        Reply::Index(view) => wrap("index", serde_json::to_value(view)),
         Reply::Saved { count, path } => Ok(json!({ "count": count, "path": path })),
         Reply::Version(version) => serde_json::to_value(version).map(|mut value| {
             if method == "daemon.ping" {
@@ -153,6 +154,7 @@ mod tests {
                 "process.set_limit" => json!({ "name": "api", "limit": { "max_restarts": 3 } }),
                 "process.list" | "process.save" | "process.resurrect" | "process.cron"
                 | "link.get" => json!({}),
+                "logs.index" | "logs.reindex" => json!({}),
                 method if method.starts_with("daemon.") => json!({}),
                 _ => name_only.clone(),
             };

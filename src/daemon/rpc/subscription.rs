@@ -69,7 +69,6 @@ pub(super) async fn logs(
         }
         query.after = Some(page.next);
         query.lines = PAGE;
-        query.context = 0;
         if !full {
             tokio::select! {
                 () = sink.cancel.cancelled() => return,

@@ -14,13 +14,14 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
 use super::counter::Counter;
+use super::index::{IndexView, LogIndex};
 use super::names::Names;
 use super::scan;
 use super::segment::Limits;
@@ -118,6 +119,7 @@ pub struct Ingest {
 struct Inner {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    index: OnceLock<LogIndex>,
     folder: PathBuf,
     clock: Clock,
 }
@@ -168,10 +170,37 @@ impl Ingest {
             inner: Arc::new(Inner {
                 shared,
                 thread: Mutex::new(Some(thread)),
+                index: OnceLock::new(),
                 folder,
                 clock: clock.clone(),
             }),
         })
+    }
+
+    /// Starts the index over what is captured. It ends with the capture.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_index(&self, paths: &Paths) -> io::Result<()> {
+        if self.inner.index.get().is_none() {
+            let index = LogIndex::start(paths, &self.inner.clock, self.grew())?;
+            // Two at once: one of them is dropped, and ends.
+            let _ = self.inner.index.set(index);
+        }
+        Ok(())
+    }
+
+    /// How the index is; empty when there is none.
+    pub fn index(&self) -> IndexView {
+        let index = self.inner.index.get();
+        index.map_or_else(IndexView::default, LogIndex::view)
+    }
+
+    /// Makes the index anew. Queries read the segments meanwhile.
+    pub fn reindex(&self) {
+        if let Some(index) = self.inner.index.get() {
+            index.rebuild();
+        }
     }
 
     /// Captures one stream of one run until its end. Makes the FIFO if it is not there, so it
@@ -268,7 +297,8 @@ impl Ingest {
 
     /// What is wrong at the moment: which output cannot be written, and what was lost.
     pub fn degraded(&self) -> Option<String> {
-        lock(&self.inner.shared.degraded).clone()
+        let capture = lock(&self.inner.shared.degraded).clone();
+        capture.or_else(|| self.index().degraded())
     }
 
     /// Takes what is in the FIFOs and ends the thread. Programs go on into their FIFOs.
@@ -300,6 +330,9 @@ impl Inner {
         // A panic of the thread was reported where it happened.
         let _ = thread.join();
         self.shared.close();
+        if let Some(index) = self.index.get() {
+            index.stop();
+        }
     }
 }
 

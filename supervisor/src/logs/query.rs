@@ -250,7 +250,7 @@ impl Search {
                     .low
                     .max(track.indexed(lookup).map_or(0, |known| known.done));
             }
-            match self.from_index(lookup) {
+            match self.indexed_hits(lookup) {
                 Ok(hits) => found = Some(hits),
                 Err(IndexError::Sql(error)) => trouble(&self.folder, &error),
                 Err(IndexError::Read(error)) => return Err(error),
@@ -262,7 +262,7 @@ impl Search {
             }
         }
         let mut found = found.unwrap_or_default();
-        found.extend(self.from_end()?);
+        found.extend(self.scanned_hits()?);
         for (track, low) in self.tracks.iter_mut().zip(lows) {
             track.low = low;
         }
@@ -287,7 +287,7 @@ impl Search {
     }
 
     /// The newest lines that pass, newest first, read backwards.
-    fn from_end(&mut self) -> io::Result<Vec<Found>> {
+    fn scanned_hits(&mut self) -> io::Result<Vec<Found>> {
         let most = if self.best { usize::MAX } else { self.lines };
         let filter = &self.filter;
         let mut scans: Vec<Backward> = self

@@ -98,6 +98,11 @@ impl Record<'_> {
         })
     }
 
+    /// It has a message of its own; else all of the line stands for it.
+    pub fn has_message(&self) -> bool {
+        !self.whole
+    }
+
     /// The field of that name.
     pub fn field(&self, name: &str) -> Option<&Value> {
         let found = self.fields.iter().find(|(key, _)| key == name);

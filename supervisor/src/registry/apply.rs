@@ -453,6 +453,8 @@ impl RegistryHandle {
             | Command::Limits { .. }
             | Command::Links
             | Command::Logs(_)
+            | Command::LogIndex
+            | Command::Reindex
             | Command::Save
             | Command::Resurrect
             | Command::Version

@@ -328,8 +328,8 @@ impl RegistryHandle {
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(page)) => Ok(page),
             Ok(Err(error)) => Err(ControlError::Invalid {
+                details: error.details(),
                 message: error.to_string(),
-                details: Vec::new(),
             }),
             Err(error) => Err(ControlError::Internal {
                 message: error.to_string(),

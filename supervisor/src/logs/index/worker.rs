@@ -161,6 +161,8 @@ impl Worker {
         self.shared.update(|view| {
             view.rebuilds += 1;
             view.lines = 0;
+            // Until the first round has looked.
+            view.behind_bytes = 1;
         });
     }
 
@@ -176,7 +178,11 @@ impl Worker {
             self.open = None;
             // Nothing that is left beside it belongs to a new file.
             schema::remove(&self.path);
-            self.shared.update(|view| view.rebuilds += 1);
+            self.shared.update(|view| {
+                view.rebuilds += 1;
+                view.lines = 0;
+                view.behind_bytes = 1;
+            });
         }
         if self.open.is_none() {
             self.open = Some(Open::new(&self.path)?);

@@ -82,7 +82,7 @@ impl Search {
     }
 
     /// The newest or best hits that the index has.
-    pub(super) fn from_index(&mut self, lookup: &Lookup) -> Result<Vec<Found>, IndexError> {
+    pub(super) fn indexed_hits(&mut self, lookup: &Lookup) -> Result<Vec<Found>, IndexError> {
         let ask = self.ask(lookup);
         let mut found: Vec<Found> = Vec::new();
         if self.finds_nothing() || self.lines == 0 || ask.streams.is_empty() {

@@ -72,7 +72,7 @@ fn line(n: u32) -> String {
         3 => format!(
             r#"{{"level":30,"message":"job {n} done","took":{}.5,"ok":{}}}"#,
             n % 10,
-            n % 2 == 0
+            n.is_multiple_of(2)
         ),
         4 => format!("plain text without anything {n}"),
         _ => format!("TypeError: x{n} is not a function"),
