@@ -20,6 +20,7 @@ pub mod guard;
 mod guard_link;
 mod home_name;
 mod image;
+pub mod inspect;
 mod kernel;
 mod launcher;
 mod limits;

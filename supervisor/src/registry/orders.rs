@@ -3,7 +3,7 @@
 //! Each process gets a future that first waits for those it must come after. All run at
 //! once, so independent branches go in parallel and a failure stops only what depends on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::instance::{InstanceHandle, OrderError, Snapshot};
 use crate::machine::Input;
 use crate::os_text::OsText;
 use crate::secret::EnvVars;
+use crate::secret::is_secret_name;
 use crate::spec::{ProcessSpec, Signal};
 use crate::state::{ExitStatus, Hold, Reason, State};
 use crate::store::{Batch, Desired};
@@ -528,11 +529,16 @@ impl RegistryHandle {
         {
             return Ok(());
         }
-        self.redefine(name, |spec| spec.env.files = files).await?;
+        let mut changed = Vec::new();
+        self.redefine(name, |spec| {
+            changed = changed_variables(&spec.env.files, &files);
+            spec.env.files = files;
+        })
+        .await?;
         let event = self.new_event(
             name,
             EventKind::ConfigChanged,
-            json!({ "keys": ["env_file"] }),
+            json!({ "keys": ["env_file"], "changed": changed }),
             "system",
         );
         self.journal(Batch {
@@ -733,4 +739,28 @@ pub(super) fn started(
         error: result.err(),
         note: None,
     }
+}
+
+/// Variables that an edited env file changed: name, then, now. Secrets are masked.
+fn changed_variables(
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Vec<(String, String, String)> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .take(20)
+        .map(|name| {
+            let of = |map: &BTreeMap<String, String>| {
+                let value = map.get(name).map(String::as_str).unwrap_or_default();
+                let address = value.contains("://") && value.contains('@');
+                if !value.is_empty() && (is_secret_name(name) || address) {
+                    return "***".to_owned();
+                }
+                value.chars().take(64).collect()
+            };
+            (name.clone(), of(old), of(new))
+        })
+        .collect()
 }

@@ -38,6 +38,11 @@ pub struct Glance {
 }
 
 impl RegistryHandle {
+    /// The definition before the newest, which a rollback goes back to.
+    pub fn previous(&self, name: &ProcessName) -> Option<ProcessSpec> {
+        self.inner().entry(name)?.row.previous.clone()
+    }
+
     /// One process, as the brain wants to see it.
     pub fn glance(&self, name: &ProcessName) -> Option<Glance> {
         let inner = self.inner();

@@ -50,7 +50,8 @@ fn listeners(table: &str, port: u16) -> Vec<u64> {
     table.lines().skip(1).filter_map(of_line).collect()
 }
 
-fn command_line(pid: i32) -> String {
+/// The words a process was started with; its name where it has none.
+pub(super) fn command_line(pid: i32) -> String {
     let folder = Path::new("/proc").join(pid.to_string());
     let words = std::fs::read(folder.join("cmdline")).unwrap_or_default();
     let text = String::from_utf8_lossy(&words).replace('\0', " ");
