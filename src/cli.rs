@@ -13,6 +13,7 @@ mod watch;
 mod when;
 
 mod agent;
+mod ai;
 mod audit;
 mod brain;
 mod check;
@@ -120,6 +121,7 @@ enum Command {
     Completion(completion::Completion),
     Brain(brain::Brain),
     Agent(agent::Agent),
+    Ai(ai::Ai),
     Daemon(daemon::Daemon),
     Ping(ping::Ping),
     Kill(daemon::Kill),
@@ -160,6 +162,7 @@ impl Command {
             Command::Completion(command) => command.run(ctx),
             Command::Brain(command) => command.run(ctx),
             Command::Agent(command) => command.run(ctx),
+            Command::Ai(command) => command.run(ctx),
             Command::Daemon(command) => command.run(ctx),
             Command::Ping(command) => command.run(ctx),
             Command::Kill(command) => command.run(ctx),

@@ -24,7 +24,9 @@ mod worker;
 pub use agent::{Agent, AgentHandle, StartError};
 pub use approver::{Approver, Notice, Visible};
 pub use mind::{Asking, Check, Diagnosis, Mind};
-pub use report::{Act, Budget, Entry, Explanation, Question, Status, Told, describe, question};
-pub use run::Revisions;
+pub use report::{
+    Act, Budget, Entry, Explanation, Question, Remembered, Status, Told, describe, question,
+};
+pub use run::{CLEAR_LOCK, Revisions};
 pub use settings::{PlaybookSettings, Settings};
 pub use shared::Parts;

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookRun, Proposal, Recording};
+use brain::{
+    Case, Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookRun, Proposal, Recording,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use supervisor::ProcessName;
@@ -31,6 +33,8 @@ pub struct Diagnosis {
     pub trail: Value,
     /// What was asked and answered, for replay.
     pub recording: Option<Recording>,
+    /// The root cause, as the knowledge base sees it.
+    pub case: Option<Case>,
 }
 
 /// What a playbook's own check says.

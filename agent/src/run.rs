@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use brain::{Action, IncidentId};
-use supervisor::command::{Apply, ScaleChange};
+use serde_json::json;
+use supervisor::command::{Apply, PortCommand, ScaleChange};
 use supervisor::state::Reason;
 use supervisor::{
-    Caller, Command, Control, ControlError, ProcessName, ProcessSpec, Reply, Request, Target,
+    Caller, Command, Control, ControlError, ProcessName, ProcessSpec, Reply, Request, Role, Target,
 };
 
 use crate::policy::limit_of;
+
+/// The method that moves a stale lock aside.
+pub const CLEAR_LOCK: &str = "brain.clear_lock";
 
 /// The longest a plan may wait in one step.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -95,6 +99,13 @@ fn work(action: &Action, process: &ProcessName) -> Work {
         },
         Action::ClearError => Work::Call(Command::ClearError { target: whole }),
         Action::Rollback => Work::Rollback,
+        // Its proof is made again where it is done.
+        Action::ClearLock { path } => Work::Call(Command::Port(PortCommand {
+            method: CLEAR_LOCK.to_owned(),
+            params: json!({ "name": process, "path": path }),
+            role: Role::Operator,
+            changes: true,
+        })),
         Action::Wait(time) => Work::Wait((*time).min(LONGEST_WAIT)),
         Action::UpdateScore
         | Action::Notify { .. }
@@ -184,6 +195,10 @@ mod tests {
             (Action::ClearError, "process.clear_error api"),
             (Action::ScaleUp { by: 1 }, "process.scale api"),
             (Action::Rollback, "Rollback"),
+            (
+                Action::ClearLock { path: "/x".into() },
+                r#"brain.clear_lock {"name":"api","path":"/x"}"#,
+            ),
             (Action::UpdateScore, "Say"),
             (Action::Wait(Duration::from_secs(9000)), "Wait(600s)"),
         ] {

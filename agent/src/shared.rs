@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use brain::incident::observe;
 use brain::{
-    Answer, BrainStore, BrainStoreError, Facts, Incident, IncidentId, IncidentInput, NewIncident,
-    ProcessFacts, Seen, Severity,
+    Answer, BrainStore, BrainStoreError, Case, Facts, Incident, IncidentId, IncidentInput,
+    NewIncident, ProcessFacts, Seen, Severity,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
 struct Memory {
     /// Plans that were decided on, per incident: nothing is decided twice.
     tried: BTreeMap<IncidentId, BTreeSet<String>>,
+    /// How sure the best diagnosis of an incident is, and of what.
+    known: BTreeMap<IncidentId, (String, f64)>,
     /// Processes whose incident waits to be thought about although nothing new happened.
     postponed: BTreeSet<ProcessName>,
     /// When people were last told that the budget is used up.
@@ -315,11 +317,26 @@ impl Shared {
             if now.state.is_over() {
                 now.closed.get_or_insert(self.clock.now());
                 open.remove(process);
-                lock(&self.memory).tried.remove(&now.id);
+                let mut memory = lock(&self.memory);
+                memory.tried.remove(&now.id);
+                memory.known.remove(&now.id);
             }
             self.store.save_incident(now)
         };
         stored(saved).await
+    }
+
+    /// Is this diagnosis surer than the best one of the incident? It then is the best one.
+    pub(crate) fn knows_better(&self, incident: IncidentId, case: &Case) -> bool {
+        let mut memory = lock(&self.memory);
+        let name = case.cause.clone().unwrap_or_default();
+        let better = memory.known.get(&incident).is_none_or(|(known, sure)| {
+            case.confidence > sure + if *known == name { 0.04 } else { 0.0 }
+        });
+        if better {
+            memory.known.insert(incident, (name, case.confidence));
+        }
+        better
     }
 
     /// Was this plan decided on already?

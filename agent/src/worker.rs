@@ -26,6 +26,9 @@ use crate::question;
 use crate::shared::{Shared, stored};
 use crate::verify::RECURRENCE;
 
+/// The line of an incident's story that holds its root cause.
+pub(crate) const CAUSE: &str = "cause";
+
 pub(crate) type Result<T> = std::result::Result<T, BrainStoreError>;
 
 /// Thinks about the open incident of a process, and does what follows.
@@ -53,7 +56,33 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         .await
         .unwrap_or_default();
     recognise(shared, &incident, &diagnosis).await?;
+    explain(shared, &incident, &diagnosis).await?;
     decide(shared, &incident, diagnosis).await
+}
+
+/// Keeps the root cause in the incident's story, if it is surer than what was known.
+async fn explain(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
+    let Some(case) = diagnosis.case.as_ref().filter(|case| case.is_telling()) else {
+        return Ok(());
+    };
+    if !shared.knows_better(incident.id, case) {
+        return Ok(());
+    }
+    shared.tell(incident.id, CAUSE, json!(case)).await?;
+    let title = case
+        .root_cause
+        .split_inclusive(". ")
+        .next()
+        .unwrap_or_default();
+    let title: String = title
+        .trim()
+        .trim_end_matches('.')
+        .chars()
+        .take(120)
+        .collect();
+    shared
+        .change(&incident.process, |incident| incident.title = title)
+        .await
 }
 
 /// Does what follows from a slow look that found something. An incident that is open takes it
@@ -69,6 +98,7 @@ pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: 
                     .await?
             }
         };
+        explain(&shared, &incident, &diagnosis).await?;
         decide(&shared, &incident, diagnosis).await
     };
     if let Err(error) = done.await {

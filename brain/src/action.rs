@@ -65,6 +65,11 @@ pub enum Action {
     UpdateScore,
     /// Go back to the definition before the newest.
     Rollback,
+    /// Move a lock file aside whose holder is dead. Proven again before it is done.
+    ClearLock {
+        /// The file, absolute.
+        path: String,
+    },
     /// Let time pass.
     #[serde(with = "wait_millis")]
     Wait(Duration),
@@ -132,6 +137,7 @@ impl Action {
             Action::ClearError => "clear_error",
             Action::UpdateScore => "update_score",
             Action::Rollback => "rollback",
+            Action::ClearLock { .. } => "clear_lock",
             Action::Wait(_) => "wait",
             Action::Notify { .. } => "notify",
             // Read by people and programs that ask what was *done*: nothing but a record.
@@ -153,6 +159,7 @@ impl Action {
             | Action::ScaleDown { .. }
             | Action::SetLimit { .. }
             | Action::ClearError
+            | Action::ClearLock { .. }
             | Action::Rollback => true,
             Action::UpdateScore
             | Action::Wait(_)

@@ -7,7 +7,7 @@
 //! a question costs its price once, however many scripts ask it. Nothing here can act.
 
 mod actions;
-mod deaths;
+pub(crate) mod deaths;
 mod errors;
 mod queries;
 mod recording;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use supervisor::{HealthStatus, ProcessName, Status, until};
 
 pub(crate) use actions::to_plan;
+pub use errors::is_well;
 pub use recording::Recording;
 
 use crate::facts::{Facts, ProcessFacts};

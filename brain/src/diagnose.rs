@@ -7,12 +7,14 @@
 //! help, so the next one may know better. The trail says of each one why it did not win.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rhai::{Array, Dynamic, Map, Position};
 use serde::{Deserialize, Serialize};
 use supervisor::{ProcessName, after};
 
+use crate::causes::Case;
 use crate::context::{Context, Recording, Situation, to_plan};
 use crate::facts::Facts;
 use crate::incident::fingerprint::fingerprint;
@@ -93,6 +95,63 @@ pub struct Diagnosis {
     pub recording: Recording,
     /// The first question of a replay that was not asked then; none when it is true to it.
     pub diverged: Option<String>,
+    /// What the knowledge base of causes says; none when it was not asked.
+    pub case: Option<Case>,
+}
+
+/// Asks the knowledge base as well, and takes up its plan where the playbooks have none that
+/// changes anything. Blocking; about a second at most.
+pub fn with_causes(
+    mut found: Diagnosis,
+    process: &ProcessName,
+    facts: &Arc<dyn Facts>,
+    ctx: &DiagnoseContext,
+) -> Diagnosis {
+    let Some((case, scenes)) = crate::causes::investigate(facts, process) else {
+        return found;
+    };
+    for (name, scene) in scenes {
+        found.recording.keep(format!("scene {name}"), scene);
+    }
+    let acts = |proposal: &Proposal| {
+        let mut steps = proposal.plan.steps.iter();
+        steps.any(|step| step.action.changes_state())
+    };
+    if !found.proposal.as_ref().is_some_and(acts)
+        && let Some(proposal) = case.proposal().filter(acts)
+    {
+        let asked = match rests(&proposal.playbook, ctx, found.recording.now) {
+            Some(resting) => resting,
+            None => Asked::Won,
+        };
+        let won = asked == Asked::Won;
+        found.trail.push(TrailEntry {
+            playbook: proposal.playbook.clone(),
+            source: PlaybookSource::Builtin,
+            asked,
+        });
+        if won {
+            found.proposal = Some(proposal);
+        }
+    }
+    found.case = Some(case);
+    found
+}
+
+/// How long the plan of a cause rests after it ran on a process.
+pub const CAUSE_COOLDOWN: Duration = Duration::from_secs(60);
+/// How often it may run on a process in an hour.
+const CAUSE_RUNS: u32 = 3;
+
+fn rests(plan: &PlaybookId, ctx: &DiagnoseContext, now: Timestamp) -> Option<Asked> {
+    let run = ctx.runs.iter().find(|run| run.playbook == *plan)?;
+    let until = after(run.last, CAUSE_COOLDOWN);
+    if now < until {
+        return Some(Asked::Resting { until });
+    }
+    (run.last_hour >= CAUSE_RUNS).then_some(Asked::Spent {
+        runs: run.last_hour,
+    })
 }
 
 /// Diagnoses an incident by its newest symptom. Blocking: reads facts and runs scripts.
@@ -350,6 +409,7 @@ fn ask_all(
         trail,
         recording,
         diverged: situation.diverged(),
+        case: None,
     }
 }
 

@@ -4,11 +4,18 @@
 //! recorded while they are read, so that an incident can be replayed. Calls may block: they
 //! are made from a blocking thread, never from a runtime worker.
 
+mod looks;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+pub use looks::{
+    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, FileLook, LockLook, NeighbourLook, ReachLook,
+    seconds,
+};
 use serde::{Deserialize, Serialize};
+use supervisor::sys::inspect::{CloseLook, DiskRoom, HostLook, PortOwner};
 use supervisor::{AutonomyLimit, Event, EventKind, HealthStatus, ProcessName, Status};
 
 /// What is known of a process now.
@@ -197,6 +204,72 @@ pub trait Facts: Send + Sync {
     fn calm(&self, processes: &[ProcessName]) -> BTreeSet<ProcessName> {
         let _ = processes;
         BTreeSet::new()
+    }
+    /// The live trees of a process, close up: threads, descriptors, children, sockets. Costs
+    /// a tenth of a second.
+    fn close_look(&self, name: &ProcessName) -> Vec<CloseLook> {
+        let _ = name;
+        Vec::new()
+    }
+    /// Who listens on a TCP port here, and whether it is one of ours.
+    fn port_owner(&self, port: u16) -> Option<PortOwner> {
+        let (pid, command) = self.port_holder(port)?;
+        Some(PortOwner {
+            port,
+            pid,
+            command,
+            ..PortOwner::default()
+        })
+    }
+    /// Room where the process works, where its output goes, and for temporary files.
+    fn disks(&self, name: &ProcessName) -> Vec<DiskRoom> {
+        let _ = name;
+        Vec::new()
+    }
+    /// A file that a process speaks of; relative to its working folder. Its content is not read.
+    fn file(&self, name: &ProcessName, path: &str) -> Option<FileLook> {
+        let _ = (name, path);
+        None
+    }
+    /// Files in the process's working folder that are no valid JSON or TOML although their
+    /// names say so; few, shallow, and none of what was installed.
+    fn broken_files(&self, name: &ProcessName) -> Vec<BrokenFile> {
+        let _ = name;
+        Vec::new()
+    }
+    /// A lock or pid file that a process speaks of.
+    fn lock_file(&self, name: &ProcessName, path: &str) -> Option<LockLook> {
+        let _ = (name, path);
+        None
+    }
+    /// What the last change of the definition changed.
+    fn last_change(&self, name: &ProcessName) -> Option<ChangeLook> {
+        let _ = name;
+        None
+    }
+    /// The environment files of a process.
+    fn env_files(&self, name: &ProcessName) -> Vec<EnvFileLook> {
+        let _ = name;
+        Vec::new()
+    }
+    /// Tries addresses; port 0 only asks for the name. Half a second for all.
+    fn reach(&self, addresses: &[(String, u16)]) -> Vec<ReachLook> {
+        let _ = addresses;
+        Vec::new()
+    }
+    /// The machine.
+    fn host(&self) -> HostLook {
+        HostLook::default()
+    }
+    /// The newest tries of the probes of a process, oldest first.
+    fn attempts(&self, name: &ProcessName) -> Vec<AttemptLook> {
+        let _ = name;
+        Vec::new()
+    }
+    /// The other processes, in a line each; those it depends on first, at most 30.
+    fn neighbours(&self, name: &ProcessName) -> Vec<NeighbourLook> {
+        let _ = name;
+        Vec::new()
     }
     /// The processes that depend on this one. Worth answering from an index: it is asked for
     /// every process on each slow look.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod causes;
 mod context;
 mod diagnose;
 mod facts;
@@ -21,12 +22,18 @@ mod score;
 mod store;
 
 pub use action::{Action, Severity};
-pub use context::Recording;
-pub use diagnose::{
-    Asked, DiagnoseContext, Diagnosis, TrailEntry, Verdict, diagnose, look, on_failure, replay,
-    verify, worth_a_look,
+pub use causes::{
+    Advice, Case, Investigation, RuledOut, Standing, investigate, is_cause, ports_of, reinvestigate,
 };
-pub use facts::{Facts, HostFacts, InstanceFacts, LogHit, ProbeResult, ProcessFacts, Sample};
+pub use context::{Recording, is_well};
+pub use diagnose::{
+    Asked, CAUSE_COOLDOWN, DiagnoseContext, Diagnosis, TrailEntry, Verdict, diagnose, look,
+    on_failure, replay, verify, with_causes, worth_a_look,
+};
+pub use facts::{
+    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts, InstanceFacts,
+    LockLook, LogHit, NeighbourLook, ProbeResult, ProcessFacts, ReachLook, Sample, seconds,
+};
 pub use incident::{
     Evidence, Fingerprint, IllegalInput, Incident, IncidentId, IncidentInput, IncidentState, Seen,
     Symptom, SymptomKind,

@@ -193,6 +193,7 @@ pub fn draft(cure: &Cure) -> Result<Draft, NeverLearned> {
             | Action::ScaleUp { .. }
             | Action::ScaleDown { .. }
             | Action::SetLimit { .. }
+            | Action::ClearLock { .. }
             | Action::Rollback => return Err(NeverLearned::NotRepeatable(step.action.name())),
         }
     }

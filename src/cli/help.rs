@@ -24,7 +24,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Keep",
         &["save", "resurrect", "startup", "unstartup", "flush"],
     ),
-    ("Heal", &["brain", "agent"]),
+    ("Heal", &["brain", "agent", "ai"]),
     ("Set up", &["demo", "init", "check", "completion"]),
     ("Daemon", &["daemon", "ping", "kill"]),
 ];

@@ -7,7 +7,10 @@
 //!
 //! Only adapters stand here: nothing in this folder decides anything.
 
+mod ask;
 mod facts;
+mod lock;
+mod looks;
 mod mind;
 mod playbooks;
 mod port;
@@ -53,7 +56,7 @@ pub(crate) struct Wires {
 }
 
 /// How the names of the methods begin that [`start`] opens.
-pub(crate) const METHODS: &[&str] = &["brain.", "agent."];
+pub(crate) const METHODS: &[&str] = &["brain.", "agent.", "ai."];
 
 /// Starts the brain and the agent, and opens their methods. What fails here is told and
 /// leaves a supervisor without a brain: processes do not depend on it.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::Message;
 use crate::budget::WINDOW;
 use crate::question::{self, unrecorded};
-use crate::report::{self, Budget, Entry, Explanation, Status};
+use crate::report::{self, Budget, Entry, Explanation, Remembered, Status};
 use crate::settings::Settings;
 use crate::shared::{Shared, before, stored};
 
@@ -82,6 +82,17 @@ impl AgentHandle {
             paused_until: pause.as_ref().map(|(end, _)| *end),
             paused_why: pause.map(|(_, why)| why),
         })
+    }
+
+    /// What was found out about a process lately: the surest diagnosis of its newest incident
+    /// that has one, or of one that it was a victim of. With when it ended, if it did.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn remembered(&self, process: &ProcessName) -> Result<Option<Remembered>> {
+        report::remembered(&self.shared, process)
+            .await
+            .map_err(unrecorded)
     }
 
     /// Enables it and lets it act.

@@ -128,6 +128,9 @@ pub fn risk(action: &Action, target: &Target) -> Risk {
         // What works is stopped by `stop`, which says so; a halt only contains damage.
         Action::Halt { .. } if target.steadily_online() => Risk::Forbidden,
         Action::Halt { .. } => Risk::Low,
+        // It takes nothing away: the file is moved aside, and only where its holder is dead.
+        Action::ClearLock { .. } if target.steadily_online() => Risk::Forbidden,
+        Action::ClearLock { .. } => Risk::High,
         Action::Rollback if !target.has_previous => Risk::Forbidden,
         Action::SetLimit { key, value } if limit_of(key, value).is_none() => Risk::Forbidden,
         Action::KillRestart { .. }
@@ -192,7 +195,9 @@ pub fn out_of_bounds(action: &Action, target: &Target, bounds: &Bounds) -> Optio
 /// The role with which a person could do the same by hand.
 pub fn required_role(action: &Action) -> Role {
     match action {
-        Action::Stop | Action::SetLimit { .. } | Action::Rollback => Role::Admin,
+        Action::Stop | Action::SetLimit { .. } | Action::Rollback | Action::ClearLock { .. } => {
+            Role::Admin
+        }
         Action::Restart { .. }
         | Action::Reload
         | Action::Start
@@ -214,7 +219,7 @@ pub fn required_role(action: &Action) -> Role {
 pub(super) fn command_role(action: &Action) -> Role {
     match action {
         Action::SetLimit { .. } => Role::Admin,
-        Action::Rollback | Action::Stop => Role::Operator,
+        Action::Rollback | Action::Stop | Action::ClearLock { .. } => Role::Operator,
         other => required_role(other),
     }
 }

@@ -132,7 +132,8 @@ pub(crate) fn to_plan(returned: Dynamic, why: &str) -> Result<Plan, PlanError> {
             .map_err(|_| PlanError::Unknown(value.to_string()))?;
         // A map with a key that no constructor writes did not come from one.
         let written = serde_json::to_value(&action).unwrap_or(Value::Null);
-        if keys(&written) != keys(&value) {
+        let foreign = matches!(action, Action::ClearLock { .. });
+        if foreign || keys(&written) != keys(&value) {
             return Err(PlanError::Unknown(value.to_string()));
         }
         if matches!(action, Action::Wait(time) if time > LONGEST_WAIT) {
@@ -204,6 +205,7 @@ mod tests {
             r#"[#{action: "restart", instance: (), also: 1}]"#,
             r#"["restart"]"#,
             r#"[#{action: "delete"}]"#,
+            r#"[#{action: "clear_lock", path: "/etc/passwd"}]"#,
         ] {
             assert!(
                 matches!(plan(script), Err(PlanError::Unknown(_))),

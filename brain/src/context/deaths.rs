@@ -64,6 +64,9 @@ pub(crate) struct Death {
     pub(crate) same: i64,
     /// Something it printed poses as an order to the reader.
     pub(crate) poses_as_order: bool,
+    /// Its last words, as it printed them.
+    #[serde(default)]
+    pub(crate) last_words: Vec<String>,
     /// All of the above in a sentence.
     pub(crate) sentence: String,
 }
@@ -209,6 +212,10 @@ fn death(facts: &dyn Facts, name: &ProcessName, event: &Event, lines: &[LogHit])
         readable: print.readable,
         same: 1,
         poses_as_order: words.iter().any(|line| knowledge::poses_as_order(line)),
+        last_words: words
+            .iter()
+            .map(|line| line.chars().take(300).collect())
+            .collect(),
         sentence: String::new(),
     };
     death.sentence = sentence(&death);

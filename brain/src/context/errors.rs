@@ -180,7 +180,7 @@ fn complaints(
 }
 
 /// Is every copy up, and does no probe fail?
-pub(crate) fn is_well(process: &ProcessFacts) -> bool {
+pub fn is_well(process: &ProcessFacts) -> bool {
     process.state == Status::Online
         && process
             .instances

@@ -34,8 +34,17 @@ pub(super) fn explain(ctx: &Context, what: &str) -> Result<Exit, CliError> {
         Some(closed) => format!("  from {opened} to {}", time(closed, None)),
         None => format!("  since {opened}"),
     })?;
-    if let Some(cause) = &told.root_cause {
-        output.line(&format!("  cause      {cause}"))?;
+    // The story keeps the diagnoses as they got surer; the last one is the best.
+    let case = told.story.iter().rev().find(|step| step.kind == "cause");
+    if let Some(case) = case {
+        let words = case.data["root_cause"].as_str().unwrap_or(NONE);
+        let sure = case.data["confidence"].as_f64().unwrap_or_default() * 100.0;
+        let name = case.data["cause"].as_str().unwrap_or(NONE);
+        output.line(&format!("  cause      {name} ({sure:.0} % sure): {words}"))?;
+    }
+    if let Some(reason) = &told.root_cause {
+        let label = if case.is_some() { "reason" } else { "cause" };
+        output.line(&format!("  {label:<10} {reason}"))?;
     }
     if let Some(playbook) = &told.playbook {
         let sure = told.confidence.unwrap_or_default() * 100.0;

@@ -8,17 +8,23 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use agent::policy::Bounds;
-use brain::{Facts, HostFacts, InstanceFacts, LogHit, ProbeResult, ProcessFacts, Sample};
+use brain::{
+    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts, InstanceFacts,
+    LockLook, LogHit, NeighbourLook, ProbeResult, ProcessFacts, ReachLook, Sample,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use supervisor::command::view::HealthView;
 use supervisor::logs::{self, Ingest, LogQuery};
 use supervisor::store::{EventFilter, StoreHandle};
+use supervisor::sys::inspect::{self, CloseLook, DiskRoom, HostLook, PortOwner};
 use supervisor::{
     Clock, Event, EventKind, Glance, InstanceId, Paths, ProcessName, RegistryHandle, Sampler,
     Target, sys, until,
 };
 use tracing::warn;
+
+use super::looks;
 
 /// Events in one answer.
 const EVENTS: usize = 100;
@@ -175,11 +181,15 @@ impl Facts for LiveFacts {
     fn probe_attempts(&self, name: &ProcessName, window: Duration) -> Option<(u64, u64)> {
         let glance = self.registry.glance(name)?;
         let since = self.since(window);
+        // What failed before the first that passed belongs to the start.
         let attempts = || {
             glance
                 .health
                 .iter()
-                .flat_map(|row| &row.attempts)
+                .flat_map(|row| {
+                    let up = row.attempts.iter().position(|attempt| attempt.passed);
+                    row.attempts.iter().skip(up.unwrap_or(0))
+                })
                 .filter(|attempt| attempt.at >= since)
         };
         let total = attempts().count() as u64;
@@ -224,6 +234,54 @@ impl Facts for LiveFacts {
             mem_free: kib("MemAvailable:"),
             disk_free: disk.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
         }
+    }
+
+    fn close_look(&self, name: &ProcessName) -> Vec<CloseLook> {
+        looks::close_look(self, name)
+    }
+
+    fn port_owner(&self, port: u16) -> Option<PortOwner> {
+        looks::port_owner(self, port)
+    }
+
+    fn disks(&self, name: &ProcessName) -> Vec<DiskRoom> {
+        looks::disks(self, name)
+    }
+
+    fn file(&self, name: &ProcessName, path: &str) -> Option<FileLook> {
+        looks::file(self, name, path)
+    }
+
+    fn broken_files(&self, name: &ProcessName) -> Vec<BrokenFile> {
+        looks::broken_files(self, name)
+    }
+
+    fn lock_file(&self, name: &ProcessName, path: &str) -> Option<LockLook> {
+        looks::lock_file(self, name, path)
+    }
+
+    fn last_change(&self, name: &ProcessName) -> Option<ChangeLook> {
+        looks::last_change(self, name)
+    }
+
+    fn env_files(&self, name: &ProcessName) -> Vec<EnvFileLook> {
+        looks::env_files(self, name)
+    }
+
+    fn reach(&self, addresses: &[(String, u16)]) -> Vec<ReachLook> {
+        looks::reach(self, addresses)
+    }
+
+    fn host(&self) -> HostLook {
+        inspect::host_look()
+    }
+
+    fn attempts(&self, name: &ProcessName) -> Vec<AttemptLook> {
+        looks::attempts(self, name)
+    }
+
+    fn neighbours(&self, name: &ProcessName) -> Vec<NeighbourLook> {
+        looks::neighbours(self, name)
     }
 
     fn source_line(&self, name: &ProcessName, file: &str, line: u32) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The methods `brain.*` and `agent.*`.
+//! The methods `brain.*`, `agent.*` and `ai.*`.
 //!
 //! The role of each method is the least one; who decides on a plan needs, beyond that, the
 //! role that could run it by hand, which the agent checks.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{AgentHandle, question};
+use agent::{AgentHandle, CLEAR_LOCK, question};
 use async_trait::async_trait;
 use brain::{BrainStore, HistoryFilter, Playbooks};
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, ProcessName, Role};
 
 use super::facts::LiveFacts;
+use super::lock;
 use crate::daemon::port::{Port, PortMethod};
 
 const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
@@ -26,7 +27,10 @@ const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     }
 }
 
-const METHODS: [PortMethod; 16] = [
+const METHODS: [PortMethod; 19] = [
+    method("ai.diagnose", Role::Viewer, false),
+    method(CLEAR_LOCK, Role::Operator, true),
+    method("brain.restore_lock", Role::Operator, true),
     method("brain.status", Role::Viewer, false),
     method("brain.history", Role::Viewer, false),
     method("brain.playbooks", Role::Viewer, false),
@@ -75,6 +79,19 @@ struct HistoryParams {
 #[serde(deny_unknown_fields)]
 struct ExplainParams {
     what: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NameParams {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockParams {
+    name: String,
+    path: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -283,6 +300,25 @@ impl Port for BrainPort {
             "brain.playbook_test" => self.test(read(method, params)?).await,
             "brain.playbook_set" => self.set(caller, read(method, params)?).await,
             "brain.backtest" => self.backtest(read(method, params)?).await,
+            "ai.diagnose" => {
+                let NameParams { name } = read(method, params)?;
+                super::ask::diagnose(agent, &self.facts, &self.known(&name)?).await
+            }
+            CLEAR_LOCK | "brain.restore_lock" => {
+                let LockParams { name, path } = read(method, params)?;
+                let (name, facts) = (self.known(&name)?, self.facts.clone());
+                let clear = method == CLEAR_LOCK;
+                let done = tokio::task::spawn_blocking(move || {
+                    if clear {
+                        lock::clear(&facts, &name, &path)
+                    } else {
+                        lock::restore(&facts, &name, &path)
+                    }
+                });
+                done.await.map_err(|error| ControlError::Internal {
+                    message: error.to_string(),
+                })?
+            }
             "agent.actions" => {
                 let Nothing {} = read(method, params)?;
                 let all = agent.actions().await?.into_iter().map(question);
