@@ -33,6 +33,7 @@ mod limits;
 mod link;
 mod list;
 mod logs;
+mod metrics;
 mod monit;
 mod ping;
 mod reload;
@@ -103,6 +104,7 @@ enum Command {
     Monit(monit::Monit),
     Health(health::Health),
     History(history::History),
+    Metrics(metrics::Metrics),
     Limits(limits::Limits),
     Cron(cron::Cron),
     Link(link::Link),
@@ -146,6 +148,7 @@ impl Command {
             Command::Monit(command) => command.run(ctx),
             Command::Health(command) => command.run(ctx),
             Command::History(command) => command.run(ctx),
+            Command::Metrics(command) => command.run(ctx),
             Command::Limits(command) => command.run(ctx),
             Command::Cron(command) => command.run(ctx),
             Command::Link(command) => command.run(ctx),

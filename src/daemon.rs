@@ -9,6 +9,7 @@ pub(crate) mod audit_port;
 pub(crate) mod dispatch;
 pub(crate) mod gate;
 mod guarded;
+mod metrics;
 mod pace;
 pub(crate) mod port;
 pub(crate) mod rpc;

@@ -53,7 +53,7 @@ pub use proposal::{Plan, PlaybookId, Proposal, Step};
 pub use replay::{Answered, Moment, Snapshot, Tried, backtest};
 pub use score::{LOW, LowWatch, Score, VERY_LOW, score};
 pub use store::{
-    ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError, BrainStoreThread,
-    BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction, NewIncident,
-    PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+    ActionCount, ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError,
+    BrainStoreThread, BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction,
+    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
 };

@@ -35,7 +35,7 @@ use crate::replay::Moment;
 use crate::score::Score;
 
 pub use rows::{
-    ActionId, Approval, ApprovalState, BudgetUse, Decision, HistoryFilter, HistoryRow,
+    ActionCount, ActionId, Approval, ApprovalState, BudgetUse, Decision, HistoryFilter, HistoryRow,
     IncidentStep, NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
 };
 
@@ -279,6 +279,11 @@ impl BrainStore {
     ) -> Answer<()> {
         let outcome = outcome.into();
         self.ask(move |db| sql::set_action_outcome(db, incident, &outcome))
+    }
+
+    /// How often each action came to each outcome.
+    pub fn action_counts(&self) -> Answer<Vec<ActionCount>> {
+        self.ask(|db| sql::action_counts(db))
     }
 
     /// The actions of an incident, oldest first.

@@ -45,12 +45,15 @@ pub(crate) fn show(ctx: &Context, target: &str) -> Result<Exit, CliError> {
         return list::print_json(ctx, reply);
     }
     let mut blocks = Vec::new();
+    let scores = super::metrics::scores(ctx);
     for process in status::of(ctx, target)? {
         let name = process.name.as_str();
         let events: EventsReply =
             ctx.call("process.events", json!({ "name": name, "limit": EVENTS }))?;
         let env: EnvReply = ctx.call("process.env", json!({ "name": name, "reveal": false }))?;
+        let score = scores.iter().find(|(scored, _)| scored == name);
         let about = About {
+            score: score.and_then(|(_, score)| *score),
             next_cron: next_cron(ctx, &process)?,
             logs: log_files(ctx, &process)?,
             events: events.events,
@@ -90,6 +93,7 @@ struct About {
     process: ProcessView,
     next_cron: Option<String>,
     logs: Vec<String>,
+    score: Option<u64>,
     events: Vec<Event>,
     env: Vec<EnvView>,
 }
@@ -155,6 +159,8 @@ impl About {
         for file in &self.logs {
             field("log file", file, None);
         }
+        let score = self.score.map(|score| score.to_string());
+        field("score", score.as_deref().unwrap_or(NONE), None);
         let heading = |out: &mut String, title: &str| {
             let _ = writeln!(out, "\n{}", painter.paint(title, Tone::Strong));
         };

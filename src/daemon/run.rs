@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use supervisor::audit::Audit;
+use supervisor::config::DaemonConfig;
 use supervisor::logs::feed::Feed;
 use supervisor::logs::{Ingest, Limits};
+use supervisor::metrics::Metrics;
 use supervisor::sinks::Sinks;
 use supervisor::store::{StoreHandle, StoreThread};
 use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, Held, HomeName, OsLauncher, Part};
@@ -24,7 +26,7 @@ use supervisor::{
     Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use tracing::{error, info, warn};
 
@@ -32,6 +34,7 @@ use super::audit_port::AuditPort;
 use super::dispatch::{Dispatcher, End};
 use super::gate::Gate;
 use super::guarded::Guarded;
+use super::metrics::{Collector, Endpoint, MetricsPort, SinkFigures};
 use super::rpc::{Home, Server, Socket};
 use super::settings::{Settings, log_to_stderr};
 use super::sinks_port::SinksPort;
@@ -242,6 +245,22 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
+/// How long averages of figures are kept, also after the settings have changed.
+fn kept(settings: &Settings, tasks: &Tasks) -> watch::Receiver<Duration> {
+    let history = |config: &DaemonConfig| config.metrics.history;
+    let (sender, kept) = watch::channel(history(&settings.current()));
+    let (mut changes, cancel) = (settings.watch(), tasks.token());
+    let follow = async move {
+        while changes.changed().await.is_ok() {
+            sender.send_replace(history(&changes.borrow_and_update()));
+        }
+    };
+    tasks.spawn("metrics history", async move {
+        cancel.run_until_cancelled(follow).await;
+    });
+    kept
+}
+
 impl Daemon {
     async fn open(paths: &Paths, guard: Guarded, settings: Settings) -> Result<Self, StartError> {
         let signals = Signals::listen().map_err(cannot("listen to signals"))?;
@@ -284,7 +303,20 @@ impl Daemon {
             home: home.clone(),
             end: end.clone(),
         };
+        let collector = Collector::start(registry.clone(), &bus, &store, &clock, &tasks);
+        let metrics = MetricsPort {
+            registry: registry.clone(),
+            metrics: Metrics::start(paths, &clock, &sampler, &tasks, kept(&settings, &tasks)),
+            endpoint: Endpoint::start(
+                collector.clone(),
+                settings.watch(),
+                paths.metrics_switch(),
+                &tasks,
+            ),
+            clock: clock.clone(),
+        };
         let gate = Arc::new(Gate::new(Arc::new(dispatch), audit.clone(), bus));
+        gate.register(Arc::new(metrics));
         gate.register(Arc::new(AuditPort::new(audit)));
         gate.register(Arc::new(UpgradePort {
             guard: guard.clone(),
@@ -298,6 +330,9 @@ impl Daemon {
             Arc::new(move || instances.feed_sources()),
         );
         let sinks = Sinks::start(&tasks, feed, paths, &clock, settings.watch());
+        collector.add(Arc::new(SinkFigures {
+            sinks: sinks.clone(),
+        }));
         gate.register(Arc::new(SinksPort { sinks }));
         gate.announce(wiring::METHODS);
         let socket = Socket::open(paths.clone(), home)
@@ -316,6 +351,7 @@ impl Daemon {
             clock: clock.clone(),
             tasks: tasks.clone(),
             settings: settings.watch(),
+            collector,
         })
         .await;
         gate.announce(&[]);

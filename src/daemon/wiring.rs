@@ -9,6 +9,7 @@
 
 mod ask;
 mod facts;
+mod figures;
 mod lock;
 mod looks;
 mod mind;
@@ -29,7 +30,9 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::gate::Gate;
+use super::metrics::Collector;
 use facts::LiveFacts;
+use figures::BrainFigures;
 use mind::PlaybookMind;
 use port::{BrainPort, Off};
 
@@ -51,6 +54,8 @@ pub(crate) struct Wires {
     pub(crate) clock: Clock,
     /// Where tasks run.
     pub(crate) tasks: Tasks,
+    /// Who puts the figures for Prometheus together.
+    pub(crate) collector: Arc<Collector>,
     /// The settings in force, and those that follow.
     pub(crate) settings: watch::Receiver<Arc<DaemonConfig>>,
 }
@@ -85,6 +90,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         paths,
         clock,
         tasks,
+        collector,
         mut settings,
     } = wires;
     let told = settings_of(config, &paths);
@@ -122,6 +128,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         &tasks,
     )
     .await?;
+    collector.add(Arc::new(BrainFigures::new(facts.clone(), memory.clone())));
     gate.register(Arc::new(BrainPort::new(
         handle.clone(),
         playbooks.clone(),

@@ -44,7 +44,7 @@ pub use command_line::{
 };
 pub use daemon::{
     AgentConfig, BoundsConfig, BrainConfig, DaemonConfig, DaemonTable, LogLevel, LogsConfig,
-    PlaybookConfig,
+    MetricsConfig, PlaybookConfig,
 };
 pub use discover::{Discovery, PROJECT_FILES, discover, is_project_file};
 pub use envfile::read_env_files;

@@ -17,6 +17,7 @@ mod instance;
 pub mod launch;
 pub mod logs;
 pub mod machine;
+pub mod metrics;
 mod os_text;
 mod paths;
 mod probe;

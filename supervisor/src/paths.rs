@@ -166,6 +166,16 @@ impl Paths {
         self.home.join("db.sqlite")
     }
 
+    /// What processes used.
+    pub fn metrics(&self) -> PathBuf {
+        self.home.join("metrics.sqlite")
+    }
+
+    /// Where the metrics endpoint was last asked to listen, or not to.
+    pub fn metrics_switch(&self) -> PathBuf {
+        self.home.join("metrics.json")
+    }
+
     /// The daemon's own settings.
     pub fn config(&self) -> PathBuf {
         self.home.join("config.toml")

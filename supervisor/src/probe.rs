@@ -35,6 +35,7 @@ use tracker::{Outcome, Rules, Tracker, Turn};
 use crate::clock::Clock;
 use crate::command::view::HealthView;
 use crate::ids::InstanceId;
+use crate::metrics::count_probe;
 use crate::os_text::OsText;
 use crate::spec::{OnFail, ProcessSpec};
 use crate::tasks::Tasks;
@@ -107,6 +108,7 @@ struct BoardState {
 /// One probe, as its task needs it.
 struct Task {
     index: usize,
+    instance: InstanceId,
     check: Check,
     board: Arc<Board>,
     clock: Clock,
@@ -141,6 +143,7 @@ impl Probes {
         for (index, (check, rules)) in checks.into_iter().enumerate() {
             let task = Task {
                 index,
+                instance: instance.clone(),
                 check,
                 board: board.clone(),
                 clock: clock.clone(),
@@ -186,8 +189,9 @@ impl Task {
             let at = self.clock.now();
             // Boxed, so that its state is only there while it runs.
             let outcome = Box::pin(self.check.run(rules.timeout)).await;
-            let since = began - started;
-            let Some(settled) = self.report(at, since, began.elapsed(), outcome).await else {
+            let (since, took) = (began - started, began.elapsed());
+            count_probe(&self.instance, rules.name, took, outcome.passed());
+            let Some(settled) = self.report(at, since, took, outcome).await else {
                 return;
             };
             let pause = if settled {

@@ -83,6 +83,8 @@ struct Watched {
     /// `None` between two runs.
     run: Option<Run>,
     ring: VecDeque<Compact>,
+    /// So many of the newest samples were not taken by [`Sampler::take_new`].
+    new: u16,
 }
 
 #[derive(Debug)]
@@ -161,12 +163,14 @@ impl Sampler {
         };
         let limited = run.limit.is_some();
         let mut watched = self.shared.watched();
-        let ring = watched.remove(instance).map(|before| before.ring);
+        let before = watched.remove(instance);
+        let (ring, new) = before.map_or_else(Default::default, |before| (before.ring, before.new));
         watched.insert(
             instance.clone(),
             Watched {
                 run: Some(run),
-                ring: ring.unwrap_or_default(),
+                ring,
+                new,
             },
         );
         drop(watched);
@@ -185,6 +189,22 @@ impl Sampler {
     /// The newest sample of the present run.
     pub fn latest(&self, instance: &InstanceId) -> Option<TreeSample> {
         self.shared.watched().get(instance)?.run.as_ref()?.latest
+    }
+
+    /// The samples of all instances that came since this was last asked, oldest first, as far
+    /// as they are still kept. By number and not by time, so that a clock may jump.
+    pub fn take_new(&self) -> Vec<(InstanceId, Vec<TreeSample>)> {
+        let mut watched = self.shared.watched();
+        watched
+            .iter_mut()
+            .filter(|(_, watched)| watched.new > 0)
+            .map(|(instance, watched)| {
+                let new = usize::from(std::mem::take(&mut watched.new));
+                let known = watched.ring.len().saturating_sub(new);
+                let samples = watched.ring.range(known..).map(|sample| sample.expand());
+                (instance.clone(), samples.collect())
+            })
+            .collect()
     }
 
     /// The samples of the last `window`, oldest first; 10 minutes are kept.
@@ -355,6 +375,7 @@ impl Shared {
         let fds = run.open_descriptors(now);
         let sample = run.sample(members, fds, at, now);
         watched.ring.push_back(Compact::of(&sample));
+        watched.new = watched.new.saturating_add(1);
         let oldest = at
             .checked_sub(KEPT)
             .map_or(i64::MIN, Timestamp::as_millisecond);

@@ -2,8 +2,8 @@
 """Measures mhost against its goals, and against its peers in the same run.
 
     cargo build --release --locked
-    python3 tests/bench/run.py                     everything, about six minutes
-    python3 tests/bench/run.py list restart        some of: list restart memory flood start
+    python3 tests/bench/run.py                     everything, about nine minutes
+    python3 tests/bench/run.py list restart        some of: list restart memory flood start sampler
 
 `MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
 folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
@@ -23,6 +23,7 @@ import flood
 import listing
 import memory
 import restart
+import sampler
 import start
 from rig import Mhost, Pm2, Supervisord, build_bare, row, version_of
 
@@ -32,6 +33,7 @@ BENCHES = {
     "memory": memory.run,
     "flood": flood.run,
     "start": start.run,
+    "sampler": sampler.run,
 }
 
 

@@ -16,6 +16,7 @@ mod daemon_start;
 mod lifecycle;
 mod logs;
 mod logs_query;
+mod metrics;
 mod monit;
 mod output;
 mod rpc;

@@ -266,3 +266,16 @@ pub struct HistoryFilter {
     /// At most this many; 0 is 100.
     pub limit: u32,
 }
+
+/// How often an action came to an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionCount {
+    /// Its name.
+    pub action: String,
+    /// What the gate said: `run`, `ask`, `refuse`.
+    pub gate: String,
+    /// What the measurement said.
+    pub outcome: String,
+    /// How often.
+    pub count: u64,
+}

@@ -11,8 +11,8 @@ use supervisor::ProcessName;
 
 use super::BrainStoreError;
 use super::rows::{
-    ActionId, BudgetUse, HistoryFilter, HistoryRow, IncidentStep, NewAction, NewIncident,
-    PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+    ActionCount, ActionId, BudgetUse, HistoryFilter, HistoryRow, IncidentStep, NewAction,
+    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
 };
 use crate::incident::{Fingerprint, Incident, IncidentId, IncidentState, SymptomKind};
 use crate::proposal::{PlaybookId, Proposal};
@@ -457,6 +457,22 @@ pub(super) fn runs(
         })
     })
     .collect()
+}
+
+pub(super) fn action_counts(db: &Connection) -> Result<Vec<ActionCount>> {
+    let mut statement = db.prepare_cached(
+        "SELECT action, substr(gate, 1, instr(gate || ':', ':') - 1) AS said, outcome, count(*)
+         FROM actions WHERE outcome IS NOT NULL GROUP BY action, said, outcome",
+    )?;
+    let counts = statement.query_map([], |row| {
+        Ok(ActionCount {
+            action: row.get(0)?,
+            gate: row.get(1)?,
+            outcome: row.get(2)?,
+            count: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    })?;
+    Ok(counts.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn playbook_stats(db: &Connection) -> Result<Vec<PlaybookStats>> {

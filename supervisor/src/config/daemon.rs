@@ -37,6 +37,9 @@ pub struct DaemonConfig {
     /// Places that kept lines are sent to, by name.
     #[serde(default)]
     pub sinks: BTreeMap<String, SinkConfig>,
+    /// The page that Prometheus reads, and how long figures are kept.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
     /// Playbooks: known illnesses and their cures.
     #[serde(default)]
     pub brain: BrainConfig,
@@ -106,6 +109,29 @@ pub struct LogsConfig {
     /// Log files kept per stream, the current one included. Default 5.
     #[schemars(range(min = 1))]
     pub raw_keep: u32,
+}
+
+/// The page that Prometheus reads, and how long figures are kept. What `mhost metrics start`
+/// or `stop` said last counts more than `enabled`, `bind` and `port`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// Serve the page. Default `false`.
+    pub enabled: bool,
+    /// Address to listen on: this machine only, unless another is given. The page asks for no
+    /// password. Default `127.0.0.1`.
+    #[schemars(extend("x-form" = "ip"))]
+    pub bind: String,
+    /// Port to listen on. Default 9161.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// Path of the page. Default `/metrics`.
+    #[schemars(extend("x-form" = "urlpath"))]
+    pub path: String,
+    /// How long averages of a minute are kept; samples are kept for a day. Default `7d`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub history: Duration,
 }
 
 /// Playbooks: known illnesses and their cures.
@@ -202,6 +228,18 @@ impl Default for LogsConfig {
         Self {
             raw_max_size: ByteSize::mib(50),
             raw_keep: 5,
+        }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            bind: "127.0.0.1".into(),
+            port: 9161,
+            path: "/metrics".into(),
+            history: Duration::from_secs(7 * 24 * 3_600),
         }
     }
 }
@@ -368,9 +406,8 @@ fn autonomy(text: &str) -> Result<AutonomyLimit, LoadError> {
 }
 
 fn explain(table: &str, key: &str) -> Option<String> {
-    const LATER: [&str; 12] = [
+    const LATER: [&str; 11] = [
         "dashboard",
-        "metrics",
         "rpc",
         "api",
         "notifications",
@@ -467,6 +504,17 @@ mod tests {
         assert_eq!(playbook.cooldown, Some(Duration::from_secs(60)));
         assert_eq!(playbook.params["pct"], 80.0);
         assert_eq!(config.logs.raw_max_size, ByteSize::mib(1));
+    }
+
+    #[test]
+    fn an_address_and_a_path_look_like_one() {
+        let good =
+            "[metrics]\nenabled = true\nbind = \"::\"\npath = \"/a/b-c\"\nhistory = \"3d\"\n";
+        let config = load(good, &[]).unwrap();
+        assert_eq!(config.metrics.history, Duration::from_secs(3 * 24 * 3_600));
+        let bad = "[metrics]\nbind = \"localhost\"\nport = 0\npath = \"metrics\"\n";
+        let lines: Vec<usize> = load(bad, &[]).unwrap_err().iter().map(|p| p.0).collect();
+        assert_eq!(lines, [2, 3, 4]);
     }
 
     #[test]

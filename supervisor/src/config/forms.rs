@@ -15,9 +15,9 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 15] = [
+pub(crate) const FORMS: [&str; 17] = [
     "duration", "size", "memory", "signal", "cron", "timezone", "glob", "url", "method", "port",
-    "command", "time", "variable", "hours", "endpoint",
+    "command", "time", "variable", "hours", "endpoint", "ip", "urlpath",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -37,6 +37,8 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "time" => "\"YYYY-MM-DD HH:mm:ss\"",
         "variable" => "\"PORT\"",
         "hours" => "\"22:00-07:00\"",
+        "ip" => "\"127.0.0.1\"",
+        "urlpath" => "\"/metrics\"",
         _ => return None,
     })
 }
@@ -87,8 +89,32 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "time" => time(text),
         "variable" => variable(text),
         "hours" => hours(text),
+        "ip" => ip(text),
+        "urlpath" => url_path(text),
         _ => Ok(()),
     }
+}
+
+fn ip(text: &str) -> Result<(), Complaint> {
+    text.parse::<std::net::IpAddr>().map(drop).map_err(|_| {
+        (
+            format!("`{text}` is not an IP address"),
+            "write `\"127.0.0.1\"` for this machine only, or `\"0.0.0.0\"` for everybody"
+                .to_owned(),
+        )
+    })
+}
+
+fn url_path(text: &str) -> Result<(), Complaint> {
+    let in_path = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    if text.starts_with('/') && text.chars().all(in_path) {
+        return Ok(());
+    }
+    Err((
+        format!("`{text}` is not the path of a page"),
+        "write a slash and then letters, digits, `-`, `_`, `.` or `/`, such as `\"/metrics\"`"
+            .to_owned(),
+    ))
 }
 
 fn number(text: &str) -> Option<&str> {
