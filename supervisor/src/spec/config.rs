@@ -50,6 +50,10 @@ pub struct ProcessConfig {
     #[schemars(with = "Option<String>", extend("x-form" = "memory"))]
     pub max_memory: Option<ByteSize>,
     /// Crashes in a row, each within `min_uptime`, after which it is not retried. 0 = no limit. Default 0.
+    /// A number also governs the playbook `rapid-crash`, which counts crashes and then leaves the
+    /// process alone. `same-death` does not count: it holds a process whose deaths all have the
+    /// same cause that no further try can cure, also before this number is reached. It is switched off with
+    /// `[brain.playbooks.same-death] enabled = false`, for one process with `autonomy = "manual"`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_restarts: u32,
     /// A run shorter than this counts for `max_restarts`. Default `1s`.
