@@ -11,6 +11,7 @@ pub(crate) mod gate;
 mod guarded;
 mod metrics;
 mod pace;
+mod pid_file;
 pub(crate) mod port;
 pub(crate) mod rpc;
 mod run;

@@ -21,7 +21,7 @@ use supervisor::logs::{Ingest, Limits};
 use supervisor::metrics::Metrics;
 use supervisor::sinks::Sinks;
 use supervisor::store::{StoreHandle, StoreThread};
-use supervisor::sys::{self, EXIT_FOR_UPGRADE, FileLock, Held, HomeName, OsLauncher, Part};
+use supervisor::sys::{self, EXIT_FOR_UPGRADE, OsLauncher};
 use supervisor::{
     Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
 };
@@ -35,6 +35,7 @@ use super::dispatch::{Dispatcher, End};
 use super::gate::Gate;
 use super::guarded::Guarded;
 use super::metrics::{Collector, Endpoint, MetricsPort, SinkFigures};
+use super::pid_file::PidFile;
 use super::rpc::{Home, Server, Socket};
 use super::settings::{Settings, log_to_stderr};
 use super::sinks_port::SinksPort;
@@ -42,10 +43,6 @@ use super::systemd::Systemd;
 use super::upgrade::UpgradePort;
 use super::wiring::{self, Wires};
 
-/// How long a former daemon may take to let go of the pid file.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// How often that is looked at.
-const LOCK_POLL: Duration = Duration::from_millis(20);
 /// How long tasks may take to end once their work is done.
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait at least between two new guards.
@@ -59,7 +56,7 @@ const WORKERS: usize = 2;
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(super) enum StartError {
     #[error("{}", with_source(.0))]
     Home(#[from] supervisor::HomeError),
     #[error("another daemon runs for this home (pid {pid}); ask it with: mhost daemon status")]
@@ -79,7 +76,7 @@ pub(super) fn with_source(error: &dyn std::error::Error) -> String {
         .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
-fn cannot(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
+pub(super) fn cannot(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
     let what = what.into();
     move |source| StartError::System { what, source }
 }
@@ -136,63 +133,6 @@ fn start(
         drop(lock);
         Ok(code)
     })
-}
-
-/// The pid file: locked while we live, gone afterwards.
-struct PidFile {
-    path: std::path::PathBuf,
-    _lock: FileLock,
-    /// Stays taken when the home is removed, and the lock with it.
-    _name: Option<Held>,
-}
-
-impl PidFile {
-    /// Takes the lock, waiting a while for a former daemon that is about to end.
-    async fn take(paths: &Paths) -> Result<Self, StartError> {
-        let path = paths.pid_file();
-        let own = format!("{}\n", std::process::id());
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        loop {
-            let what = || format!("use the pid file {}", path.display());
-            let (name, holder) = match HomeName::take(paths.home(), Part::Daemon) {
-                HomeName::Ours(held) => (Some(held), None),
-                HomeName::Taken { pid } => (None, Some(pid)),
-                HomeName::Useless => (None, None),
-            };
-            let lock = match holder {
-                Some(_) => None,
-                None => FileLock::try_acquire(&path).map_err(cannot(what()))?,
-            };
-            if let Some(mut lock) = lock {
-                lock.write(&own).map_err(cannot(what()))?;
-                // A former daemon may have removed the file that we had opened already.
-                if std::fs::read_to_string(&path).is_ok_and(|text| text == own) {
-                    return Ok(Self {
-                        path,
-                        _lock: lock,
-                        _name: name,
-                    });
-                }
-            } else if Instant::now() >= deadline {
-                let written = std::fs::read_to_string(&path).unwrap_or_default();
-                let pid = holder.flatten().map(|pid| pid.to_string());
-                return Err(StartError::Running {
-                    pid: pid.unwrap_or_else(|| written.trim().to_owned()),
-                });
-            }
-            tokio::time::sleep(LOCK_POLL).await;
-        }
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        // It may have been removed by hand, and be another daemon's now.
-        let own = format!("{}\n", std::process::id());
-        if std::fs::read_to_string(&self.path).is_ok_and(|text| text == own) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// All parts, put together.

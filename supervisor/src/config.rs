@@ -13,6 +13,7 @@
 //!
 //! This module reads files and nothing else: it starts no process and asks no daemon.
 
+mod allowed;
 mod argv;
 mod check;
 mod command_line;

@@ -18,10 +18,14 @@ mod dump;
 mod graph;
 mod keeper;
 mod orders;
+mod plan;
 mod reads;
 mod reload;
+mod restart;
 mod target;
+mod verdict;
 mod view;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -165,7 +169,7 @@ impl RegistryHandle {
                 .restart(
                     actor,
                     &target,
-                    orders::Restart {
+                    restart::Restart {
                         update_env,
                         reason,
                         force,

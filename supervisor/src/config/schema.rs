@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde_json::{Map, Value as Json, json};
 
-use super::check::described;
+use super::allowed::{alternatives, described, resolve};
 use super::daemon::DaemonConfig;
 use super::project::ProjectFile;
 
@@ -136,36 +136,16 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn resolve(&self, schema: &'a Json) -> &'a Json {
-        let name = schema
-            .get("$ref")
-            .and_then(Json::as_str)
-            .and_then(|path| path.strip_prefix("#/$defs/"));
-        match name.and_then(|name| self.schema.get("$defs")?.get(name)) {
-            Some(target) => self.resolve(target),
-            None => schema,
-        }
-    }
-
-    fn alternatives(&self, schema: &'a Json) -> Vec<&'a Json> {
-        let schema = self.resolve(schema);
-        let union = schema.get("oneOf").or_else(|| schema.get("anyOf"));
-        match union.and_then(Json::as_array) {
-            Some(list) => list.iter().flat_map(|one| self.alternatives(one)).collect(),
-            None => vec![schema],
-        }
-    }
-
     /// The table or map of tables that a value is, with what its name ends in.
     fn inner(&self, schema: &'a Json) -> Option<(&'static str, &'a Json)> {
-        let tables = self.alternatives(schema);
+        let tables = alternatives(self.schema, schema);
         let table = tables.into_iter().find(|one| {
             one.get("properties").is_some() || one.get("additionalProperties").is_some()
         })?;
         if table.get("properties").is_some() {
             return Some(("", table));
         }
-        let value = self.resolve(table.get("additionalProperties")?);
+        let value = resolve(self.schema, table.get("additionalProperties")?);
         value
             .get("properties")
             .is_some()
@@ -195,7 +175,7 @@ impl<'a> Page<'a> {
                 continue;
             }
             let form = property.get("x-form").and_then(Json::as_str);
-            let kind = described(&self.alternatives(property), form).replace('|', "\\|");
+            let kind = described(&alternatives(self.schema, property), form).replace('|', "\\|");
             let text = description(property).replace('|', "\\|");
             let must = if is_required(key) {
                 " **Required.**"

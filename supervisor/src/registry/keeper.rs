@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::RegistryHandle;
-use super::orders::Restart;
+use super::restart::Restart;
 use crate::command::Target;
 use crate::schedule::Schedule;
 use crate::spec::{ProcessSpec, Watch};

@@ -1,9 +1,9 @@
-//! Start, stop and restart, in the order of the graph.
+//! Start and stop, in the order of the graph.
 //!
 //! Each process gets a future that first waits for those it must come after. All run at
 //! once, so independent branches go in parallel and a failure stops only what depends on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,106 +13,28 @@ use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use super::RegistryHandle;
-use super::target::{Pick, Picked};
+use super::target::Pick;
+use super::waiting::{is_unkillable, wait_all};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::{EventKind, NewEvent};
 use crate::ids::ProcessName;
-use crate::instance::{InstanceHandle, OrderError, Snapshot};
+use crate::instance::{InstanceHandle, OrderError};
 use crate::machine::Input;
-use crate::os_text::OsText;
-use crate::secret::EnvVars;
-use crate::secret::is_secret_name;
-use crate::spec::{ProcessSpec, Signal};
-use crate::state::{ExitStatus, Hold, Reason, State};
+use crate::spec::Signal;
+use crate::state::{Reason, State};
 use crate::store::{Batch, Desired};
 
-/// Crashes in a row after which a start is not waited for any longer.
-const HOPELESS_CRASHES: u32 = 2;
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
-const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
+pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
 
 /// What a start that is not waited for takes at most to begin.
 const BEGINNING: Duration = Duration::from_secs(2);
 
-/// How a restart is to be done.
-#[derive(Debug)]
-pub(super) struct Restart {
-    /// The caller's environment from now on.
-    pub(super) update_env: Option<EnvVars<OsText>>,
-    pub(super) reason: Reason,
-    /// SIGKILL at once.
-    pub(super) force: bool,
-    /// The file whose change is the reason.
-    pub(super) path: Option<Box<str>>,
-}
-
-impl Restart {
-    /// A graceful one for this reason.
-    pub(super) fn by(reason: Reason) -> Self {
-        Self {
-            update_env: None,
-            reason,
-            force: false,
-            path: None,
-        }
-    }
-}
-
 /// How the start of a process ended; none until then. Those who wait look at a value and do
 /// not poll each other: a chain of a few hundred nested futures overflowed the stack.
 type Outcome = watch::Receiver<Option<Result<(), String>>>;
-
-/// How an instance looks to somebody who waits for it to come up.
-fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
-    if let Some(error) = &snapshot.spawn_error {
-        return Some(Err(error.clone()));
-    }
-    match &snapshot.saved.state {
-        State::Online { .. } => Some(Ok(())),
-        // A job that has done its work.
-        State::Stopped if snapshot.saved.last_exit == Some(ExitStatus::Code(0)) => Some(Ok(())),
-        State::Stopped => Some(Err("it was stopped".into())),
-        State::Errored {
-            hold: Hold::Retrying { attempt, .. },
-        } => (*attempt >= HOPELESS_CRASHES)
-            .then(|| Err(format!("{}; it is being retried", ending(snapshot)))),
-        State::Errored {
-            hold: Hold::Breaker,
-        } => Some(Err(format!("{}; the breaker is open", ending(snapshot)))),
-        State::Errored {
-            hold: Hold::Held { by, reason },
-        } => Some(Err(format!("held by {by}: {reason}"))),
-        State::Errored {
-            hold: Hold::NoAutorestart,
-        } => Some(Err(ending(snapshot))),
-        State::Errored {
-            hold: Hold::Unkillable { run },
-        } => Some(Err(format!(
-            "pid {} does not die of SIGKILL",
-            run.process.pid
-        ))),
-        State::Spawning { .. } | State::Starting { .. } | State::Stopping { .. } => None,
-    }
-}
-
-fn ending(snapshot: &Snapshot) -> String {
-    if let State::Errored {
-        hold: Hold::Retrying {
-            cause: Reason::Memory,
-            ..
-        },
-    } = snapshot.saved.state
-    {
-        return "it is over its max_memory soon after each start".into();
-    }
-    match snapshot.saved.last_exit {
-        Some(ExitStatus::Code(code)) => format!("it exited with code {code}"),
-        Some(ExitStatus::Signal(signal)) => format!("{} ended it", Signal(signal)),
-        Some(ExitStatus::Unknown) | None => "it ended".into(),
-    }
-}
 
 impl RegistryHandle {
     /// Starts registered processes, and first what they depend on.
@@ -433,155 +355,6 @@ impl RegistryHandle {
         }
     }
 
-    /// Stops and starts again. A group rolls over its members, each online before the next.
-    pub(super) async fn restart(
-        &self,
-        actor: &str,
-        target: &Target,
-        restart: Restart,
-    ) -> Result<Vec<Done>, ControlError> {
-        let Restart {
-            update_env,
-            reason,
-            force,
-            path,
-        } = restart;
-        let input = Input::Restart {
-            reason,
-            force,
-            path,
-        };
-        let Picked { items, rolling } = self.inner().pick(target)?;
-        let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
-        self.want(&names, Desired::Online).await;
-        if reason == Reason::Manual {
-            for name in &names {
-                self.read_env_files(name).await?;
-            }
-        }
-        if let Some(os) = update_env {
-            for name in &names {
-                self.redefine(name, |spec: &mut ProcessSpec| spec.env.os = os.clone())
-                    .await?;
-            }
-        }
-        if !rolling {
-            let restarts = items
-                .iter()
-                .map(|pick| self.restart_pick(pick, &input, actor));
-            return Ok(join_all(restarts).await);
-        }
-        let mut done = Vec::with_capacity(items.len());
-        for pick in &items {
-            let one = self.restart_pick(pick, &input, actor).await;
-            let failed = one.error.is_some();
-            done.push(one);
-            if failed {
-                let rest = items.iter().skip(done.len()).map(|pick| Done {
-                    target: pick.text(),
-                    changed: false,
-                    note: Some("left as it is, because a member before it did not come up".into()),
-                    error: None,
-                });
-                done.extend(rest.collect::<Vec<_>>());
-                break;
-            }
-        }
-        Ok(done)
-    }
-
-    /// Env files are read anew by a restart that somebody asked for, as a person expects who
-    /// has just edited one. A file that cannot be read leaves everything as it is.
-    async fn read_env_files(&self, name: &ProcessName) -> Result<(), ControlError> {
-        let Some(spec) = self
-            .inner()
-            .entry(name)
-            .map(|entry| Arc::clone(&entry.spec))
-        else {
-            return Ok(());
-        };
-        if spec.config.env_file.is_none() {
-            return Ok(());
-        }
-        let read = tokio::task::spawn_blocking(move || crate::config::read_env_files(&spec)).await;
-        let files = match read {
-            Ok(Ok(files)) => files,
-            Ok(Err(error)) => {
-                let details = error
-                    .problems()
-                    .iter()
-                    .map(|problem| problem.render())
-                    .collect();
-                let message = format!("`{name}` was not restarted: {error}");
-                return Err(ControlError::Invalid { message, details });
-            }
-            Err(error) => {
-                return Err(ControlError::Internal {
-                    message: error.to_string(),
-                });
-            }
-        };
-        let known = |spec: &ProcessSpec| spec.env.files == files;
-        if self
-            .inner()
-            .entry(name)
-            .is_some_and(|entry| known(&entry.spec))
-        {
-            return Ok(());
-        }
-        let mut changed = Vec::new();
-        self.redefine(name, |spec| {
-            changed = changed_variables(&spec.env.files, &files);
-            spec.env.files = files;
-        })
-        .await?;
-        let event = self.new_event(
-            name,
-            EventKind::ConfigChanged,
-            json!({ "keys": ["env_file"], "changed": changed }),
-            "system",
-        );
-        self.journal(Batch {
-            events: vec![event],
-            ..Batch::default()
-        })
-        .await
-    }
-
-    async fn restart_pick(&self, pick: &Pick, restart: &Input, actor: &str) -> Done {
-        let (handles, limit) = {
-            let inner = self.inner();
-            let limit = inner
-                .entry(&pick.name)
-                .map(|entry| entry.spec.config.start_timeout)
-                .unwrap_or_default();
-            (inner.handles(pick), limit + DEPENDENCY_SLACK)
-        };
-        let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
-        let restarts = handles.iter().map(|handle| async {
-            let before = handle.snapshot().saved.counters.generation;
-            handle
-                .order(restart.clone(), actor)
-                .await
-                .map_err(|error| error.to_string())?;
-            // The old run has its grace period; the limit begins with the new one.
-            handle
-                .until(None, |snapshot| {
-                    snapshot.saved.counters.generation > before
-                        || !matches!(snapshot.saved.state, State::Stopping { .. })
-                })
-                .await;
-            wait_up(handle, Some(limit)).await
-        });
-        let result: Result<Vec<()>, String> = join_all(restarts).await.into_iter().collect();
-        Done {
-            target: pick.text(),
-            changed: true,
-            note: was_down.then(|| "was not running and has been started".to_owned()),
-            error: result.err(),
-        }
-    }
-
     /// Holds processes: no retry until somebody asks.
     pub(super) async fn hold(
         &self,
@@ -685,15 +458,6 @@ impl RegistryHandle {
     }
 }
 
-fn is_unkillable(snapshot: &Snapshot) -> bool {
-    matches!(
-        snapshot.saved.state,
-        State::Errored {
-            hold: Hold::Unkillable { .. }
-        }
-    )
-}
-
 /// Starts instances side by side.
 async fn start_all(handles: &[InstanceHandle], actor: &str) -> Result<(), String> {
     let starts = handles
@@ -701,29 +465,6 @@ async fn start_all(handles: &[InstanceHandle], actor: &str) -> Result<(), String
         .map(|handle| handle.order(Input::Start, actor));
     let started: Result<(), OrderError> = join_all(starts).await.into_iter().collect();
     started.map_err(|error| error.to_string())
-}
-
-/// Waits until all are up.
-async fn wait_all(handles: &[InstanceHandle], limit: Option<Duration>) -> Result<(), String> {
-    let waits = handles.iter().map(|handle| wait_up(handle, limit));
-    join_all(waits).await.into_iter().collect()
-}
-
-pub(super) async fn wait_up(
-    handle: &InstanceHandle,
-    limit: Option<Duration>,
-) -> Result<(), String> {
-    let decided = handle
-        .until(limit, |snapshot| came_up(snapshot).is_some())
-        .await;
-    match came_up(&handle.snapshot()) {
-        Some(result) => result,
-        None if decided => Ok(()),
-        None => Err(match limit {
-            Some(limit) => format!("not online after {}", crate::units::format_duration(limit)),
-            None => "it is gone".into(),
-        }),
-    }
 }
 
 pub(super) fn started(
@@ -739,28 +480,4 @@ pub(super) fn started(
         error: result.err(),
         note: None,
     }
-}
-
-/// Variables that an edited env file changed: name, then, now. Secrets are masked.
-fn changed_variables(
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Vec<(String, String, String)> {
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    names
-        .into_iter()
-        .filter(|name| old.get(*name) != new.get(*name))
-        .take(20)
-        .map(|name| {
-            let of = |map: &BTreeMap<String, String>| {
-                let value = map.get(name).map(String::as_str).unwrap_or_default();
-                let address = value.contains("://") && value.contains('@');
-                if !value.is_empty() && (is_secret_name(name) || address) {
-                    return "***".to_owned();
-                }
-                value.chars().take(64).collect()
-            };
-            (name.clone(), of(old), of(new))
-        })
-        .collect()
 }

@@ -11,8 +11,9 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::RegistryHandle;
-use super::orders::{Restart, wait_up};
+use super::restart::Restart;
 use super::target::Pick;
+use super::waiting::wait_up;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;

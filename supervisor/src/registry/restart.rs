@@ -1,0 +1,224 @@
+//! Stop and start again: all at once, or a group member by member.
+//!
+//! A restart that somebody asked for reads env files anew, as a person expects who has just
+//! edited one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::RegistryHandle;
+use super::orders::DEPENDENCY_SLACK;
+use super::target::{Pick, Picked};
+use super::waiting::wait_up;
+use crate::command::{Done, Target};
+use crate::control::ControlError;
+use crate::event::EventKind;
+use crate::ids::ProcessName;
+use crate::machine::Input;
+use crate::os_text::OsText;
+use crate::secret::{EnvVars, MASK, is_secret_name};
+use crate::spec::ProcessSpec;
+use crate::state::{Reason, State};
+use crate::store::{Batch, Desired};
+
+/// How a restart is to be done.
+#[derive(Debug)]
+pub(super) struct Restart {
+    /// The caller's environment from now on.
+    pub(super) update_env: Option<EnvVars<OsText>>,
+    pub(super) reason: Reason,
+    /// SIGKILL at once.
+    pub(super) force: bool,
+    /// The file whose change is the reason.
+    pub(super) path: Option<Box<str>>,
+}
+
+impl Restart {
+    /// A graceful one for this reason.
+    pub(super) fn by(reason: Reason) -> Self {
+        Self {
+            update_env: None,
+            reason,
+            force: false,
+            path: None,
+        }
+    }
+}
+
+impl RegistryHandle {
+    /// Stops and starts again. A group rolls over its members, each online before the next.
+    pub(super) async fn restart(
+        &self,
+        actor: &str,
+        target: &Target,
+        restart: Restart,
+    ) -> Result<Vec<Done>, ControlError> {
+        let Restart {
+            update_env,
+            reason,
+            force,
+            path,
+        } = restart;
+        let input = Input::Restart {
+            reason,
+            force,
+            path,
+        };
+        let Picked { items, rolling } = self.inner().pick(target)?;
+        let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
+        self.want(&names, Desired::Online).await;
+        if reason == Reason::Manual {
+            for name in &names {
+                self.read_env_files(name).await?;
+            }
+        }
+        if let Some(os) = update_env {
+            for name in &names {
+                self.redefine(name, |spec: &mut ProcessSpec| spec.env.os = os.clone())
+                    .await?;
+            }
+        }
+        if !rolling {
+            let restarts = items
+                .iter()
+                .map(|pick| self.restart_pick(pick, &input, actor));
+            return Ok(join_all(restarts).await);
+        }
+        let mut done = Vec::with_capacity(items.len());
+        for pick in &items {
+            let one = self.restart_pick(pick, &input, actor).await;
+            let failed = one.error.is_some();
+            done.push(one);
+            if failed {
+                let rest = items.iter().skip(done.len()).map(|pick| Done {
+                    target: pick.text(),
+                    changed: false,
+                    note: Some("left as it is, because a member before it did not come up".into()),
+                    error: None,
+                });
+                done.extend(rest.collect::<Vec<_>>());
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Env files are read anew by a restart that somebody asked for, as a person expects who
+    /// has just edited one. A file that cannot be read leaves everything as it is.
+    async fn read_env_files(&self, name: &ProcessName) -> Result<(), ControlError> {
+        let Some(spec) = self
+            .inner()
+            .entry(name)
+            .map(|entry| Arc::clone(&entry.spec))
+        else {
+            return Ok(());
+        };
+        if spec.config.env_file.is_none() {
+            return Ok(());
+        }
+        let read = tokio::task::spawn_blocking(move || crate::config::read_env_files(&spec)).await;
+        let files = match read {
+            Ok(Ok(files)) => files,
+            Ok(Err(error)) => {
+                let details = error
+                    .problems()
+                    .iter()
+                    .map(|problem| problem.render())
+                    .collect();
+                let message = format!("`{name}` was not restarted: {error}");
+                return Err(ControlError::Invalid { message, details });
+            }
+            Err(error) => {
+                return Err(ControlError::Internal {
+                    message: error.to_string(),
+                });
+            }
+        };
+        let known = |spec: &ProcessSpec| spec.env.files == files;
+        if self
+            .inner()
+            .entry(name)
+            .is_some_and(|entry| known(&entry.spec))
+        {
+            return Ok(());
+        }
+        let mut changed = Vec::new();
+        self.redefine(name, |spec| {
+            changed = changed_variables(&spec.env.files, &files);
+            spec.env.files = files;
+        })
+        .await?;
+        let event = self.new_event(
+            name,
+            EventKind::ConfigChanged,
+            json!({ "keys": ["env_file"], "changed": changed }),
+            "system",
+        );
+        self.journal(Batch {
+            events: vec![event],
+            ..Batch::default()
+        })
+        .await
+    }
+
+    async fn restart_pick(&self, pick: &Pick, restart: &Input, actor: &str) -> Done {
+        let (handles, limit) = {
+            let inner = self.inner();
+            let limit = inner
+                .entry(&pick.name)
+                .map(|entry| entry.spec.config.start_timeout)
+                .unwrap_or_default();
+            (inner.handles(pick), limit + DEPENDENCY_SLACK)
+        };
+        let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
+        let restarts = handles.iter().map(|handle| async {
+            let before = handle.snapshot().saved.counters.generation;
+            handle
+                .order(restart.clone(), actor)
+                .await
+                .map_err(|error| error.to_string())?;
+            // The old run has its grace period; the limit begins with the new one.
+            handle
+                .until(None, |snapshot| {
+                    snapshot.saved.counters.generation > before
+                        || !matches!(snapshot.saved.state, State::Stopping { .. })
+                })
+                .await;
+            wait_up(handle, Some(limit)).await
+        });
+        let result: Result<Vec<()>, String> = join_all(restarts).await.into_iter().collect();
+        Done {
+            target: pick.text(),
+            changed: true,
+            note: was_down.then(|| "was not running and has been started".to_owned()),
+            error: result.err(),
+        }
+    }
+}
+
+/// Variables that an edited env file changed: name, then, now. Secrets are masked.
+fn changed_variables(
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Vec<(String, String, String)> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .take(20)
+        .map(|name| {
+            let of = |map: &BTreeMap<String, String>| {
+                let value = map.get(name).map(String::as_str).unwrap_or_default();
+                let address = value.contains("://") && value.contains('@');
+                if !value.is_empty() && (is_secret_name(name) || address) {
+                    return MASK.to_owned();
+                }
+                value.chars().take(64).collect()
+            };
+            (name.clone(), of(old), of(new))
+        })
+        .collect()
+}
