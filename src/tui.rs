@@ -134,8 +134,9 @@ impl Loop {
                 _ = resumed.recv() => Outside::Resumed,
                 event = input.next() => Outside::Input(event),
                 () = sleep_until(due), if frame.is_some() => Outside::Frame,
-                fed = self.feed.next() => Outside::Fed(fed),
                 () = sleep_until(tick) => Outside::Tick,
+                // Last: a flood of news must not hold up anything else.
+                fed = self.feed.next() => Outside::Fed(fed),
             };
             let soon = Instant::now() + FRAME;
             match outside {

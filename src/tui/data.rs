@@ -132,6 +132,8 @@ pub(crate) struct Row {
     pub(crate) fds: Option<u64>,
     /// Threads.
     pub(crate) threads: Option<u64>,
+    /// Is it about to be tried again?
+    pub(crate) retries: bool,
     /// Restarts since the last start by hand.
     pub(crate) restarts: u64,
     /// Restarts ever.
@@ -153,10 +155,7 @@ pub(crate) struct Row {
 impl Row {
     /// Will its state change by itself soon?
     pub(crate) fn is_moving(&self) -> bool {
-        matches!(
-            self.state,
-            Status::Starting | Status::Stopping | Status::Errored
-        )
+        matches!(self.state, Status::Starting | Status::Stopping) || self.retries
     }
 }
 
@@ -219,6 +218,7 @@ impl ListedProcess {
             limit: self.config.max_memory.map(|size| size.0),
             fds: None,
             threads: None,
+            retries: false,
             restarts: self.restarts,
             restarts_total: self.restarts_total,
             started_at: None,
@@ -257,6 +257,7 @@ impl ListedProcess {
                 pid: instance.pid,
                 cpu: instance.cpu_percent,
                 memory: instance.memory_bytes,
+                retries: instance.next_retry_at.is_some(),
                 restarts: instance.restarts,
                 restarts_total: instance.restarts_total,
                 started_at: instance.pid.and(instance.started_at),

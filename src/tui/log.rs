@@ -7,8 +7,10 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use supervisor::Stream;
-use supervisor::logs::LogLine;
+use supervisor::logs::record::{self, Form, Record};
+use supervisor::logs::{Level, LogLine};
 
 use super::data::LogWish;
 use super::text::harmless;
@@ -17,60 +19,6 @@ use super::text::harmless;
 const KEPT: usize = 5_000;
 /// Characters of a line that are kept for the screen; more fills it several times.
 const LONGEST: usize = 4_000;
-
-/// How grave a line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
-    /// Every step.
-    Debug,
-    /// What happens.
-    Info,
-    /// Worth a look.
-    Warn,
-    /// Something failed.
-    Error,
-}
-
-impl Level {
-    /// Its name.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        }
-    }
-}
-
-/// The level a line speaks of, if it names one among its first words.
-pub(crate) fn level_of(text: &str) -> Option<Level> {
-    /// Bytes in which a level is looked for: behind a time and a logger's name.
-    const HEAD: usize = 96;
-    let mut end = text.len().min(HEAD);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end]
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| (3..=8).contains(&word.len()))
-        .find_map(|word| {
-            let is = |names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-            if is(&[
-                "error", "err", "fatal", "critical", "crit", "panic", "panicked",
-            ]) {
-                Some(Level::Error)
-            } else if is(&["warn", "warning"]) {
-                Some(Level::Warn)
-            } else if is(&["info", "notice"]) {
-                Some(Level::Info)
-            } else if is(&["debug", "trace", "dbg"]) {
-                Some(Level::Debug)
-            } else {
-                None
-            }
-        })
-}
 
 /// One line, fit for the screen.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,7 +116,12 @@ impl Log {
                 Some((end, _)) => &line.message[..end],
                 None => &line.message,
             };
-            let mut text = harmless(printed).into_owned();
+            // What follows the cut may matter for what it is; so all of it is read.
+            let record = record::parse(&line.message);
+            let mut text = match record.form {
+                Form::Json => told(&record),
+                Form::Logfmt | Form::Plain => harmless(printed).into_owned(),
+            };
             if line.truncated || printed.len() < line.message.len() {
                 text.push(crate::output::text::ELLIPSIS);
             }
@@ -177,7 +130,7 @@ impl Log {
                 at: line.ts,
                 label: format!("{}:{}", line.process, line.instance),
                 is_err: line.stream == Stream::Err,
-                level: level_of(&text),
+                level: record.severity(line.stream),
                 text,
                 after_gap: std::mem::take(&mut self.gap),
             });
@@ -201,11 +154,8 @@ impl Log {
     }
 
     fn shows(&self, line: &Line) -> bool {
-        // A line that names no level may matter; it is left out only when asked for errors.
-        self.level.is_none_or(|level| match line.level {
-            Some(of) => of >= level,
-            None => line.is_err,
-        })
+        self.level
+            .is_none_or(|level| line.level.is_some_and(|of| of >= level))
     }
 
     /// Is the end in sight?
@@ -277,11 +227,42 @@ impl Log {
     pub(crate) fn next_level(&mut self) {
         self.level = match self.level {
             None => Some(Level::Info),
-            Some(Level::Debug | Level::Info) => Some(Level::Warn),
+            Some(Level::Trace | Level::Debug | Level::Info) => Some(Level::Warn),
             Some(Level::Warn) => Some(Level::Error),
-            Some(Level::Error) => None,
+            Some(Level::Error | Level::Fatal) => None,
         };
     }
+}
+
+/// A JSON record as a sentence: `ERROR no disk path="/a b" n=3`.
+fn told(record: &Record<'_>) -> String {
+    let mut text = String::new();
+    if let Some(level) = record.level {
+        text.push_str(&level.as_str().to_uppercase());
+        text.push(' ');
+    }
+    text.push_str(&harmless(&record.message));
+    for (key, value) in &record.fields {
+        let plain = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let quote = if plain.is_empty() || plain.contains(' ') {
+            "\""
+        } else {
+            ""
+        };
+        text.push_str(&format!(
+            " {}={quote}{}{quote}",
+            harmless(key),
+            harmless(&plain)
+        ));
+        if text.len() > LONGEST {
+            text.push(crate::output::text::ELLIPSIS);
+            break;
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -303,19 +284,22 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_seen_in_the_usual_forms() {
-        let cases = [
-            ("2026-01-01T00:00:00Z ERROR db: gone", Some(Level::Error)),
-            ("[warn] slow", Some(Level::Warn)),
-            (r#"{"level":"info","msg":"error-free"}"#, Some(Level::Info)),
-            ("level=debug x", Some(Level::Debug)),
-            ("thread 'main' panicked at", Some(Level::Error)),
-            ("informational terrors", None),
-            ("", None),
-        ];
-        for (text, wanted) in cases {
-            assert_eq!(level_of(text), wanted, "{text}");
-        }
+    fn records_read_as_sentences() {
+        let log = log(&[
+            r#"{"level":50,"time":1,"msg":"no disk\u001b[2J","path":"/a b","n":3}"#,
+            r#"{"broken": "#,
+            "level=warn msg=slow",
+        ]);
+        assert_eq!(
+            shown(&log),
+            [
+                r#"ERROR no disk path="/a b" n=3"#,
+                r#"{"broken": "#,
+                "level=warn msg=slow"
+            ]
+        );
+        let levels: Vec<_> = log.newest().map(|line| line.level).collect();
+        assert_eq!(levels, [Some(Level::Warn), None, Some(Level::Error)]);
     }
 
     #[test]

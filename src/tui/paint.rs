@@ -222,6 +222,13 @@ pub(crate) fn boxed(
         height: rows.min(area.height),
     };
     for y in outer.top()..outer.bottom() {
+        // A wide character to the left would reach into the box.
+        if outer.x > 0
+            && let Some(cell) = buf.cell_mut((outer.x - 1, y))
+            && width(cell.symbol()) > 1
+        {
+            cell.set_symbol(" ");
+        }
         for x in outer.left()..outer.right() {
             if let Some(cell) = buf.cell_mut((x, y)) {
                 cell.reset();

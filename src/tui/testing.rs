@@ -37,6 +37,7 @@ pub(crate) fn row(index: usize, name: &str, state: Status) -> Row {
         limit: None,
         fds: runs.then_some(23),
         threads: runs.then_some(11),
+        retries: state == Status::Errored,
         restarts: 0,
         restarts_total: 0,
         started_at: runs.then(|| "2026-03-26T00:00:00Z".parse().unwrap()),

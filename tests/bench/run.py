@@ -2,8 +2,9 @@
 """Measures mhost against its goals, and against its peers in the same run.
 
     cargo build --release --locked
-    python3 tests/bench/run.py                     everything, about nine minutes
-    python3 tests/bench/run.py list restart        some of: list restart memory flood start sampler
+    python3 tests/bench/run.py                     everything, about ten minutes
+    python3 tests/bench/run.py list restart        some of: list restart memory flood start
+                                                   sampler monit
 
 `MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
 folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
@@ -22,6 +23,7 @@ sys.dont_write_bytecode = True
 import flood
 import listing
 import memory
+import monit
 import restart
 import sampler
 import start
@@ -34,6 +36,7 @@ BENCHES = {
     "flood": flood.run,
     "start": start.run,
     "sampler": sampler.run,
+    "monit": monit.run,
 }
 
 

@@ -209,6 +209,36 @@ fn monit_is_used_from_start_to_end() {
     terminal.assert_given_back(&rig, "0");
 }
 
+/// What the agent may not do by itself, it asks here, and a yes lets it.
+#[test]
+fn monit_answers_the_agent() {
+    let rig = Rig::new().settings("[brain]\nautonomy = \"supervised\"\n");
+    rig.run(&["start", "puppet exit 7", "--name", "dying", "--no-wait"]);
+    let Some(terminal) = Terminal::open(&rig, 80, 24) else {
+        return;
+    };
+    let pending = || {
+        let asked = rig.json(&["agent", "actions"]);
+        let asked = asked["actions"].as_array().unwrap().clone();
+        asked.into_iter().find(|one| one["state"] == "pending")
+    };
+    until("the agent asks", || pending().is_some());
+    terminal.monit("");
+    terminal.shows("to approve: a");
+    terminal.keys(&["a"]);
+    let screen = terminal.shows("Approvals");
+    assert!(screen.contains("dying"), "{screen}");
+    terminal.keys(&["y"]);
+    terminal.shows("approved:");
+    until("a person's yes is recorded", || {
+        let asked = rig.json(&["agent", "actions"]);
+        let asked = asked["actions"].as_array().unwrap().clone();
+        asked.iter().any(|one| one["state"] == "approved")
+    });
+    terminal.keys(&["Escape", "q"]);
+    terminal.assert_given_back(&rig, "0");
+}
+
 /// A daemon that dies is waited for, and the screen goes on.
 #[test]
 fn monit_outlives_the_daemon() {

@@ -38,7 +38,7 @@ impl App {
             Action::Level => {
                 self.log.next_level();
                 let level = self.log.level.map_or("all levels".into(), |level| {
-                    format!("{} and above", level.word())
+                    format!("{} and above", level.as_str())
                 });
                 self.say(level, Tone::Quiet);
             }

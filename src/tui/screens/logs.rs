@@ -4,11 +4,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use supervisor::logs::Level;
 
 use crate::output::style::Tone;
 use crate::output::text::{ELLIPSIS, cut, width};
 use crate::tui::app::App;
-use crate::tui::log::{Level, Line, LogState};
+use crate::tui::log::{Line, LogState};
 use crate::tui::paint::{Pieces, Theme, middle, put_pieces, rule};
 use crate::tui::text::folded;
 
@@ -120,7 +121,7 @@ fn title(app: &App, theme: Theme) -> Pieces {
     }
     if let Some(level) = log.level {
         title.push("  level ", theme.quiet());
-        title.push(level.word(), theme.tone(Tone::Busy));
+        title.push(level.as_str(), theme.tone(Tone::Busy));
         if level < Level::Error {
             title.push(" and above", theme.quiet());
         }
@@ -139,7 +140,7 @@ fn head(app: &App, line: &Line, several: bool, theme: Theme) -> Pieces {
     };
     // A sign, so that neither level nor stream is told by colour alone.
     let sign = match (line.level, line.is_err) {
-        (Some(Level::Error), _) => " ✗ ",
+        (Some(Level::Error | Level::Fatal), _) => " ✗ ",
         (Some(Level::Warn), _) => " ! ",
         (None, true) => " · ",
         _ => "   ",
@@ -157,9 +158,9 @@ fn head(app: &App, line: &Line, several: bool, theme: Theme) -> Pieces {
 
 fn style(line: &Line, theme: Theme) -> Style {
     match line.level {
-        Some(Level::Error) => theme.colour_only(Tone::Bad),
+        Some(Level::Error | Level::Fatal) => theme.colour_only(Tone::Bad),
         Some(Level::Warn) => theme.tone(Tone::Busy),
-        Some(Level::Debug) => theme.quiet(),
+        Some(Level::Debug | Level::Trace) => theme.quiet(),
         Some(Level::Info) | None => Style::new(),
     }
 }

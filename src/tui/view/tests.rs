@@ -209,8 +209,8 @@ fn five_hundred_processes_are_drawn_in_no_time() {
         .collect();
     let mut told = Vec::new();
     for size in [SMALL, LARGE] {
-        let begun = clock.now();
         let mut app = fleet(size);
+        let begun = clock.now();
         app.update(Message::Fed(Fed::Rows(rows.clone())));
         let first = shown(&app);
         let first_us = micros(begun, 1);
