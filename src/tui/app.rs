@@ -282,7 +282,9 @@ impl App {
             }
             Screen::Brain | Screen::Events => None,
         };
+        let past = || selected().filter(|_| self.screen == Screen::Processes);
         Wants {
+            past: past(),
             log,
             brain: self.screen == Screen::Brain,
         }

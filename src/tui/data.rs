@@ -23,6 +23,8 @@ pub(crate) enum Fed {
     Rows(Vec<Row>),
     /// The newest samples.
     Samples(Vec<MetricsView>),
+    /// What one row used before the screen was opened.
+    Past(Vec<Past>),
     /// The wanted log begins anew.
     LogOpened(LogWish),
     /// More lines of it.
@@ -81,6 +83,8 @@ pub(crate) enum Ask {
 pub(crate) struct Wants {
     /// A log.
     pub(crate) log: Option<LogWish>,
+    /// What this one used in the last minutes.
+    pub(crate) past: Option<String>,
     /// Scores, incidents and probes.
     pub(crate) brain: bool,
 }
@@ -271,6 +275,19 @@ impl ListedProcess {
             });
         }
     }
+}
+
+/// One series of an answer of `metrics.history`, a point a second.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Past {
+    /// The process.
+    pub(crate) name: String,
+    /// Its copy.
+    pub(crate) instance: u16,
+    /// `cpu` or `memory`.
+    pub(crate) metric: String,
+    /// Oldest first; none where nothing was measured.
+    pub(crate) points: Vec<Option<f64>>,
 }
 
 /// An answer of `brain.status`.

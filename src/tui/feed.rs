@@ -25,10 +25,14 @@ use wire::Wire;
 
 /// Samples, and the rows while one of them is about to change by itself.
 const QUICK: Duration = Duration::from_secs(1);
-/// The agent's questions, and the rows while nothing happens.
+/// The agent's questions.
 const SLOW: Duration = Duration::from_secs(3);
+/// The rows while nothing happens: a change comes as an event and is asked for at once.
+const QUIET: Duration = Duration::from_secs(10);
 /// Whether the daemon is well, scores and incidents.
 const CALM: Duration = Duration::from_secs(5);
+/// Seconds of the past that a sparkline begins with.
+const PAST: i64 = 180;
 /// After an event the rows are asked for, together with those of the events that follow it.
 const SETTLE: Duration = Duration::from_millis(60);
 /// The log of a row that the selection only passes is not opened.
@@ -219,9 +223,11 @@ impl Worker {
     async fn converse(&mut self, wire: &mut Wire) -> Result<(), End> {
         let mut log = Subscription::default();
         wire.ask(Asked::Opened, "events.stream", json!({})).await?;
+        let mut plan = Plan::new(Instant::now(), &self.wants);
+        // What the first frame shows is asked for first.
+        self.ask_what_is_due(wire, &mut plan, &mut log).await?;
         wire.ask(Asked::Events, "process.events", json!({ "limit": 200 }))
             .await?;
-        let mut plan = Plan::new(Instant::now(), &self.wants);
         loop {
             self.ask_what_is_due(wire, &mut plan, &mut log).await?;
             tokio::select! {
@@ -269,13 +275,8 @@ impl Worker {
         log: &mut Subscription,
     ) -> Result<(), End> {
         let now = Instant::now();
-        if plan.daemon <= now {
-            plan.daemon = now + CALM;
-            wire.ask_once(Asked::Daemon, "daemon.version", json!({}))
-                .await?;
-        }
         if plan.rows <= now {
-            plan.rows = now + SLOW;
+            plan.rows = now + QUIET;
             wire.ask_once(Asked::Rows, "process.list", json!({}))
                 .await?;
         }
@@ -284,9 +285,23 @@ impl Worker {
             wire.ask_once(Asked::Samples, "metrics.snapshot", json!({}))
                 .await?;
         }
+        if plan.daemon <= now {
+            plan.daemon = now + CALM;
+            wire.ask_once(Asked::Daemon, "daemon.version", json!({}))
+                .await?;
+        }
         if plan.log.is_some_and(|due| due <= now) {
             plan.log = None;
             self.open_log(wire, log).await?;
+            if let Some(target) = self.wants.past.clone() {
+                let since =
+                    supervisor::Clock::system().now() - jiff::SignedDuration::from_secs(PAST);
+                let params = json!({
+                    "name": target, "metrics": ["cpu", "memory"], "since": since, "steps": PAST,
+                });
+                wire.ask_once(Asked::Past, "metrics.history", params)
+                    .await?;
+            }
         }
         if plan.brain.is_some_and(|due| due <= now) {
             plan.brain = Some(now + CALM);

@@ -5,10 +5,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::data::RowKey;
+use super::data::{Past, RowKey};
 
 /// Points kept: as many as the widest sparkline shows.
 const POINTS: usize = 180;
+/// Seconds for which a measurement of the past holds: somewhat more than lies between two.
+const HOLD: u32 = 7;
 
 /// What is remembered of one row.
 #[derive(Debug, Default, Clone)]
@@ -17,6 +19,8 @@ pub(crate) struct Series {
     pub(crate) cpu: VecDeque<f64>,
     /// Resident bytes; NaN where there was no value.
     pub(crate) memory: VecDeque<f64>,
+    cpu_before: bool,
+    memory_before: bool,
 }
 
 /// The memory of all rows.
@@ -37,6 +41,43 @@ impl Samples {
                 &mut series.memory,
                 memory.map_or(f64::NAN, |bytes| bytes as f64),
             );
+        }
+    }
+
+    /// Puts what was measured before the screen was opened in front of what it has seen. Only
+    /// once for each: what is seen later is known.
+    pub(crate) fn before(&mut self, past: &Past) {
+        let key = RowKey {
+            name: past.name.clone(),
+            instance: Some(past.instance),
+        };
+        let series = self.rows.entry(key).or_default();
+        let (points, known) = if past.metric == "cpu" {
+            (&mut series.cpu, &mut series.cpu_before)
+        } else {
+            (&mut series.memory, &mut series.memory_before)
+        };
+        if std::mem::replace(known, true) {
+            return;
+        }
+        // Samples are further apart than the points: each holds until the next.
+        let (mut held, mut age) = (f64::NAN, 0);
+        let mut before: Vec<f64> = Vec::with_capacity(past.points.len());
+        for point in &past.points {
+            (held, age) = match point {
+                Some(value) => (*value, 0),
+                None if age < HOLD => (held, age + 1),
+                None => (f64::NAN, age),
+            };
+            before.push(held);
+        }
+        // The newest of them are those that the screen has seen.
+        before.truncate(before.len().saturating_sub(points.len()));
+        for value in before.into_iter().rev() {
+            if points.len() == POINTS {
+                break;
+            }
+            points.push_front(value);
         }
     }
 
@@ -103,6 +144,27 @@ mod tests {
         assert_eq!(sparkline(&points, 4, 200.0), "▁▃ ▅");
         assert_eq!(sparkline(&VecDeque::new(), 3, 0.0), "   ");
         assert_eq!(sparkline(&VecDeque::from([0.0]), 1, 0.0), "▁");
+    }
+
+    #[test]
+    fn the_past_stands_before_the_present_once() {
+        let key = RowKey {
+            name: "api".into(),
+            instance: Some(0),
+        };
+        let past = |points: Vec<Option<f64>>| Past {
+            name: "api".into(),
+            instance: 0,
+            metric: "cpu".into(),
+            points,
+        };
+        let mut samples = Samples::default();
+        samples.push(&key, Some(9.0), None);
+        samples.before(&past(vec![Some(1.0), None, Some(2.0), None, Some(5.0)]));
+        samples.before(&past(vec![Some(7.0); 9]));
+        let series = samples.of(&key).unwrap();
+        assert_eq!(series.cpu, [1.0, 1.0, 2.0, 2.0, 9.0]);
+        assert_eq!(series.memory.len(), 1);
     }
 
     #[test]

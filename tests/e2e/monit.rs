@@ -180,6 +180,7 @@ fn monit_is_used_from_start_to_end() {
         screen.contains("search 12") && lines.any(|line| line.trim_end().ends_with("12"))
     });
     terminal.keys(&["Escape"]);
+    terminal.until("no search", |screen| !screen.contains("search 12"));
     terminal.keys(&["3"]);
     terminal.shows("probes of alpha");
     terminal.keys(&["4"]);
@@ -235,7 +236,10 @@ fn monit_answers_the_agent() {
         let asked = asked["actions"].as_array().unwrap().clone();
         asked.iter().any(|one| one["state"] == "approved")
     });
-    terminal.keys(&["Escape", "q"]);
+    // Alone: with a key right behind it, Escape would be Alt.
+    terminal.keys(&["Escape"]);
+    terminal.until("no overlay", |screen| !screen.contains("Approvals"));
+    terminal.keys(&["q"]);
     terminal.assert_given_back(&rig, "0");
 }
 

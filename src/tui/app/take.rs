@@ -37,6 +37,11 @@ impl App {
                     .retain(|key| rows.iter().any(|row| row.key == *key));
             }
             Fed::Samples(samples) => self.sample(&samples),
+            Fed::Past(series) => {
+                for one in &series {
+                    self.samples.before(one);
+                }
+            }
             Fed::LogOpened(wish) => self.log.open(wish),
             Fed::LogLines(lines) => self.log.push(lines),
             Fed::LogSkipped => self.log.skip(),

@@ -9,7 +9,7 @@ use supervisor::command::Done;
 use supervisor::command::view::{HealthView, MetricsView};
 use supervisor::logs::LogLine;
 
-use crate::tui::data::{Ask, Daemon, Fed, ListReply, LogWish, ScoresReply};
+use crate::tui::data::{Ask, Daemon, Fed, ListReply, LogWish, Past, ScoresReply};
 
 /// What was asked, so that the answer is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) enum Asked {
     Daemon,
     Rows,
     Samples,
+    Past,
     Agent,
     Scores,
     Incidents,
@@ -199,6 +200,10 @@ fn answered(asked: Asked, message: &[u8]) -> Result<Heard, String> {
         metrics: Vec<MetricsView>,
     }
     #[derive(Deserialize)]
+    struct Series {
+        series: Vec<Past>,
+    }
+    #[derive(Deserialize)]
     struct Incidents {
         history: Vec<Entry>,
     }
@@ -219,6 +224,7 @@ fn answered(asked: Asked, message: &[u8]) -> Result<Heard, String> {
         Asked::Daemon => Fed::Daemon(get::<Daemon>(message)?),
         Asked::Rows => Fed::Rows(get::<ListReply>(message)?.rows()),
         Asked::Samples => Fed::Samples(get::<Samples>(message)?.metrics),
+        Asked::Past => Fed::Past(get::<Series>(message)?.series),
         Asked::Agent => Fed::Agent(get::<AgentStatus>(message)?),
         Asked::Scores => Fed::Scores(get::<ScoresReply>(message)?),
         Asked::Incidents => Fed::Incidents(get::<Incidents>(message)?.history),
