@@ -270,13 +270,15 @@ impl App {
             Screen::Processes => selected().map(|target| LogWish {
                 target: Some(target),
                 search: String::new(),
+                level: None,
                 lines: TAIL,
             }),
             Screen::Logs => {
                 let target = if self.log.all { None } else { selected() };
                 (self.log.all || target.is_some()).then(|| LogWish {
                     target,
-                    search: self.log.search.trim().to_owned(),
+                    search: self.searched().trim().to_owned(),
+                    level: self.log.level,
                     lines: PAGE,
                 })
             }
@@ -287,6 +289,15 @@ impl App {
             past: past(),
             log,
             brain: self.screen == Screen::Brain,
+        }
+    }
+
+    /// What the log is searched for. While it is typed, that is what it was before: a search
+    /// looks through all kept lines, which is too much for every letter.
+    fn searched(&self) -> &str {
+        match &self.top {
+            Top::Typing(before) => before,
+            _ => &self.log.search,
         }
     }
 

@@ -7,7 +7,7 @@ use agent::{Entry, Status as AgentStatus};
 use jiff::Timestamp;
 use serde::Deserialize;
 use supervisor::command::view::{HealthView, InstanceView, MetricsView};
-use supervisor::logs::LogLine;
+use supervisor::logs::{Level, LogLine};
 use supervisor::{Event, HealthStatus, Status};
 
 use super::text::harmless;
@@ -96,6 +96,8 @@ pub(crate) struct LogWish {
     pub(crate) target: Option<String>,
     /// Only lines with this text.
     pub(crate) search: String,
+    /// Only lines of this level and above.
+    pub(crate) level: Option<Level>,
     /// So many of the last lines, to begin with.
     pub(crate) lines: usize,
 }

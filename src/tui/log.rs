@@ -2,7 +2,7 @@
 //!
 //! Lines are made fit for the screen once, when they come. Holding still is an anchor on a
 //! line, not on a place, so that new lines below do not move what is read. The daemon searches
-//! all kept lines; the level is judged here.
+//! all kept lines, also by level; until its answer is there, the lines at hand are sifted here.
 
 use std::collections::VecDeque;
 

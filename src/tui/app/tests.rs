@@ -231,9 +231,14 @@ fn logs_are_followed_searched_and_sifted() {
     assert!(app.log.follows());
     press(&mut app, "l");
     assert_eq!(said(&app), "info and above");
+    assert_eq!(
+        app.wants().log.unwrap().level,
+        Some(supervisor::logs::Level::Info)
+    );
     press(&mut app, "lll");
     assert_eq!(said(&app), "all levels");
     press(&mut app, "/econ");
+    assert_eq!(app.wants().log.unwrap().search, "", "not at every letter");
     key(&mut app, Key::Enter);
     assert_eq!(app.wants().log.unwrap().search, "econ");
     key(&mut app, Key::Esc);

@@ -115,6 +115,9 @@ pub(super) fn log_query(wish: &LogWish) -> Value {
     if !wish.search.is_empty() {
         query["grep"] = json!(format!("(?i){}", regex::escape(&wish.search)));
     }
+    if let Some(level) = wish.level {
+        query["level"] = json!(level);
+    }
     query
 }
 
@@ -314,11 +317,12 @@ mod tests {
         let wish = LogWish {
             target: Some("api".into()),
             search: "a.b[".into(),
+            level: Some(supervisor::logs::Level::Warn),
             lines: 7,
         };
         assert_eq!(
             log_query(&wish),
-            json!({ "lines": 7, "target": "api", "grep": "(?i)a\\.b\\[" })
+            json!({ "lines": 7, "target": "api", "grep": "(?i)a\\.b\\[", "level": "warn" })
         );
     }
 }

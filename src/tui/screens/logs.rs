@@ -85,7 +85,7 @@ fn nothing(app: &App, buf: &mut Buffer, area: Rect, theme: Theme) {
                 theme,
             );
         }
-        LogState::Live if log.level.is_some() && !log.is_empty() => {
+        LogState::Live if log.level.is_some() => {
             middle(
                 buf,
                 area,
