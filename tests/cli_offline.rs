@@ -62,6 +62,7 @@ fn help_is_grouped_and_fits() {
       monit       Watch all processes on one screen: usage, logs, health, events
       logs        Show what processes printed
       health      Show what the probes say
+      metrics     Show what processes use and used; serve it to Prometheus
       history     Show what happened to a process, newest first
       limits      Show the limits of a process and what is used of them
       cron        Show scheduled restarts
@@ -81,6 +82,7 @@ fn help_is_grouped_and_fits() {
     Heal:
       brain       See how well processes are, and what was done for them
       agent       Let the agent act, hold it back, and answer its questions
+      ai          Name the cause of what is wrong
 
     Set up:
       demo        Watch mhost heal three failing programs
