@@ -2,7 +2,7 @@
 
 import time
 
-from rig import QUIET, Mhost, cpu_of, row
+from rig import QUIET, Mhost, cpu_of, row, until
 
 COUNT = 1000
 SETTLE = 30
@@ -11,7 +11,10 @@ WATCHED = 120
 
 def run(folder, _bare):
     with Mhost(folder / "many") as mhost:
-        mhost.start([(f"quiet{i}", QUIET, {}) for i in range(COUNT)])
+        mhost.define([(f"quiet{i}", QUIET, {}) for i in range(COUNT)])
+        mhost.call("start", "--no-wait")
+        until(lambda: mhost.call("list", "--json").count('"state":"online"') >= 2 * COUNT,
+              "all are online", 600)
         time.sleep(SETTLE)
         daemon = mhost.pid()
         before = cpu_of(daemon)

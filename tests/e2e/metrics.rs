@@ -115,6 +115,7 @@ fn the_page_is_served_and_turned_off() {
         "mhost_health_probe_total{name=\"api\",probe=\"script\",result=\"pass\"}",
         "# TYPE mhost_daemon_uptime_seconds gauge",
         "mhost_build_info{version=",
+        "mhost_log_index_lag_seconds ",
     ] {
         assert!(page.contains(line), "no {line} in\n{page}");
     }

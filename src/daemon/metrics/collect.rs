@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use supervisor::command::view::ProcessView;
+use supervisor::logs::IndexView;
 use supervisor::metrics::{BUCKETS_MS, ProbeCounts, probe_counts};
 use supervisor::store::StoreHandle;
 use supervisor::{
@@ -79,6 +80,13 @@ impl Collector {
             gauges(&processes, &mut page);
             self.restarts(&processes, &mut page);
             probes(&processes, with_ms, &mut page);
+        }
+        if let Ok(Reply::Index(index)) = self
+            .registry
+            .call(&Caller::system(), Command::LogIndex)
+            .await
+        {
+            log_index(&index, &mut page);
         }
         let contributors = self
             .contributors
@@ -187,6 +195,30 @@ fn gauges(processes: &[ProcessView], page: &mut Exposition) {
                 page.figure(&labels, f64::from(u8::from(instance.state == state)));
             }
         }
+    }
+}
+
+fn log_index(index: &IndexView, page: &mut Exposition) {
+    let gauges = [
+        (
+            "mhost_log_index_lag_seconds",
+            "Age of the oldest line that is not in the index of logs yet.",
+            index.lag_ms as f64 / 1_000.0,
+        ),
+        (
+            "mhost_log_index_behind_bytes",
+            "Output that is not in the index of logs yet.",
+            index.behind_bytes as f64,
+        ),
+        (
+            "mhost_log_index_size_bytes",
+            "Size of the index of logs.",
+            index.size_bytes as f64,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        page.family(name, Kind::Gauge, help);
+        page.figure(&[], value);
     }
 }
 
