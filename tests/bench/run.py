@@ -2,9 +2,9 @@
 """Measures mhost against its goals, and against its peers in the same run.
 
     cargo build --release --locked
-    python3 tests/bench/run.py                     everything, about ten minutes
+    python3 tests/bench/run.py                     everything, about twelve minutes
     python3 tests/bench/run.py list restart        some of: list restart memory flood start
-                                                   sampler monit
+                                                   sampler monit query
 
 `MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
 folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
@@ -24,6 +24,7 @@ import flood
 import listing
 import memory
 import monit
+import query
 import restart
 import sampler
 import start
@@ -37,6 +38,7 @@ BENCHES = {
     "start": start.run,
     "sampler": sampler.run,
     "monit": monit.run,
+    "query": query.run,
 }
 
 
