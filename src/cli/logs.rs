@@ -8,6 +8,7 @@ mod counts;
 mod follow;
 mod line;
 mod reindex;
+mod templates;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
@@ -61,6 +62,9 @@ pub(crate) struct Logs {
     /// Count lines by a field: process, level, hour, day, or any field of JSON lines
     #[arg(long, value_name = "FIELD", conflicts_with_all = ["follow", "context", "rank"])]
     count_by: Option<String>,
+    /// Show the kinds of lines instead, each with its count: COUNT FIRST LAST PATTERN
+    #[arg(long, conflicts_with_all = ["follow", "context", "rank", "count_by", "search", "condition", "level", "grep"])]
+    templates: bool,
     /// Lines that match this regular expression
     #[arg(long, value_name = "REGEX")]
     grep: Option<String>,
@@ -118,6 +122,9 @@ impl Logs {
         let page: LogPage = ctx.call("logs.query", json!(query))?;
         if let Some(by) = &self.count_by {
             return counts::show(ctx, by, self.format(ctx), &page.counts.unwrap_or_default());
+        }
+        if self.templates {
+            return templates::show(ctx, self.format(ctx), &page.templates.unwrap_or_default());
         }
         if self.format(ctx) == Format::Json && !self.follow {
             let lines: Vec<Value> = page.lines.iter().map(line::object).collect();
@@ -179,6 +186,7 @@ impl Logs {
             condition: self.condition(ctx)?,
             level: self.level()?,
             count_by: self.count_by.clone(),
+            templates: self.templates,
         })
     }
 

@@ -19,6 +19,7 @@ mod index;
 mod ingest;
 mod line;
 mod names;
+mod packed;
 mod query;
 mod reader;
 pub mod record;
@@ -41,10 +42,11 @@ use crate::paths::Stream;
 
 pub use count::Count;
 pub use follow::Follower;
-pub use index::{IndexView, LogIndex};
+pub use index::{IndexView, LogIndex, NewPattern, TemplateView};
 pub use ingest::Ingest;
 pub use query::query;
 pub use record::{Level, Record};
+pub use search::search_query;
 pub use segment::Limits;
 
 /// Why kept lines cannot be shown.
@@ -149,6 +151,9 @@ pub struct LogQuery {
     /// Counts lines by the values of this field instead of showing them.
     #[serde(default)]
     pub count_by: Option<String>,
+    /// Shows the kinds of lines instead of the lines, the most frequent first.
+    #[serde(default)]
+    pub templates: bool,
 }
 
 fn default_lines() -> usize {
@@ -171,6 +176,7 @@ impl Default for LogQuery {
             condition: None,
             level: None,
             count_by: None,
+            templates: false,
         }
     }
 }
@@ -216,6 +222,9 @@ pub struct LogPage {
     /// Lines by value, the most frequent first: the answer to `count_by`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Vec<Count>>,
+    /// Kinds of lines: the answer to `templates`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<TemplateView>>,
 }
 
 /// Which streams a query is over, once its target is resolved.

@@ -223,6 +223,34 @@ fn a_deleted_index_is_made_anew() {
     assert_eq!(view["index"]["lines"], 6, "{view}");
 }
 
+/// The kinds of lines of a process, with their counts.
+#[test]
+fn the_kinds_of_lines_are_counted() {
+    let mut lines: Vec<String> = (0..30)
+        .map(|n| format!("request {n} took {} ms", n * 7))
+        .collect();
+    lines.push("Server listening on :3000".into());
+    let rig = prints(Rig::new(), "api", &(lines.join("\n") + "\n"));
+    until_indexed(&rig, 31);
+    let shown = rig.ok(&["logs", "api", "--templates"]);
+    let rows: Vec<&str> = shown.lines().collect();
+    assert!(
+        rows[0].starts_with("COUNT") && rows[0].contains("PATTERN"),
+        "{shown}"
+    );
+    assert!(
+        rows[1].starts_with("30") && rows[1].contains("request <*> took <*>"),
+        "{shown}"
+    );
+    assert_eq!(rows.len(), 3, "{shown}");
+    let json = rig.json(&["logs", "api", "--templates", "--since", "1h"]);
+    assert_eq!(json["templates"][0]["count"], 30, "{json}");
+    rig.kill_daemon();
+    until_indexed(&rig, 31);
+    let json = rig.json(&["logs", "api", "--templates"]);
+    assert_eq!(json["templates"][0]["count"], 30, "{json}");
+}
+
 /// Filters hold for followers, too.
 #[test]
 fn a_follower_filters() {

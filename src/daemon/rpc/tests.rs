@@ -53,6 +53,7 @@ impl Dispatch for Fake {
                 Ok(Reply::Logs(LogPage {
                     next: printed.len().to_string(),
                     counts: None,
+                    templates: None,
                     lines: printed
                         .into_iter()
                         .enumerate()

@@ -16,6 +16,7 @@ mod clean;
 mod gather;
 mod insert;
 pub(super) mod lookup;
+mod patterns;
 mod schema;
 mod worker;
 
@@ -24,11 +25,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::clock::Clock;
+use crate::ids::ProcessName;
 use crate::paths::Paths;
 
 /// The name of the index in the folder of the logs.
@@ -88,13 +91,47 @@ impl IndexView {
 }
 
 /// What handle and thread both see.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     stop: AtomicBool,
     rebuild: AtomicBool,
     wake: Notify,
     view: Mutex<IndexView>,
+    patterns: broadcast::Sender<NewPattern>,
 }
+
+/// A process printed a line of a kind that it had not printed before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPattern {
+    /// The process.
+    pub process: ProcessName,
+    /// The name of the template.
+    pub id: String,
+    /// Its text, with `<*>` for values.
+    pub pattern: String,
+    /// When its first line came, in epoch milliseconds.
+    pub ts_ms: i64,
+}
+
+/// A kind of line that a process prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateView {
+    /// The process.
+    pub process: ProcessName,
+    /// The name of the template; stable.
+    pub id: String,
+    /// Its text, with `<*>` for values.
+    pub pattern: String,
+    /// Lines of it.
+    pub count: u64,
+    /// When the first one came.
+    pub first: Timestamp,
+    /// When the last one came.
+    pub last: Timestamp,
+}
+
+/// New patterns that wait for a slow listener; then it loses the oldest.
+const PATTERNS: usize = 256;
 
 impl Shared {
     fn update(&self, change: impl FnOnce(&mut IndexView)) {
@@ -124,7 +161,13 @@ impl LogIndex {
         clock: &Clock,
         grew: watch::Receiver<u64>,
     ) -> std::io::Result<LogIndex> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::default(),
+            rebuild: AtomicBool::default(),
+            wake: Notify::default(),
+            view: Mutex::default(),
+            patterns: broadcast::Sender::new(PATTERNS),
+        });
         let worker = worker::Worker::new(paths.logs(), clock.clone(), shared.clone(), grew);
         let thread = std::thread::Builder::new()
             .name("log index".to_owned())
@@ -146,6 +189,11 @@ impl LogIndex {
             view.behind_bytes = view.behind_bytes.max(1);
         });
         self.inner.shared.wake.notify_one();
+    }
+
+    /// Tells of each kind of line that is printed for the first time.
+    pub fn new_patterns(&self) -> broadcast::Receiver<NewPattern> {
+        self.inner.shared.patterns.subscribe()
     }
 
     /// How it is.

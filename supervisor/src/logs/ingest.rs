@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::counter::Counter;
-use super::index::{IndexView, LogIndex};
+use super::index::{IndexView, LogIndex, NewPattern};
 use super::names::Names;
 use super::scan;
 use super::segment::Limits;
@@ -194,6 +194,11 @@ impl Ingest {
     pub fn index(&self) -> IndexView {
         let index = self.inner.index.get();
         index.map_or_else(IndexView::default, LogIndex::view)
+    }
+
+    /// Tells of each kind of line that is printed for the first time; `None` without an index.
+    pub fn new_patterns(&self) -> Option<broadcast::Receiver<NewPattern>> {
+        self.inner.index.get().map(LogIndex::new_patterns)
     }
 
     /// Makes the index anew. Queries read the segments meanwhile.

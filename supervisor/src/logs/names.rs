@@ -68,6 +68,11 @@ impl Names {
         self.folder.join(format!("{}.{number}.log", self.stem))
     }
 
+    /// The compressed form of [`Names::sealed_log`].
+    pub(super) fn packed_log(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{}.{number}.log.zst", self.stem))
+    }
+
     pub(super) fn sealed_index(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{}.{number}.idx", self.stem))
     }
@@ -80,7 +85,10 @@ impl Names {
             let number = name
                 .to_str()
                 .and_then(|name| name.strip_prefix(&self.stem)?.strip_prefix('.'))
-                .and_then(|rest| rest.strip_suffix(".idx").or(rest.strip_suffix(".log")))
+                .and_then(|rest| {
+                    let ends = [".idx", ".log", ".log.zst"];
+                    ends.iter().find_map(|end| rest.strip_suffix(end))
+                })
                 .and_then(|number| number.parse::<u64>().ok());
             numbers.extend(number);
         }
@@ -93,6 +101,7 @@ impl Names {
     pub(super) fn delete(&self) -> io::Result<()> {
         for number in self.sealed()? {
             gone(std::fs::remove_file(self.sealed_log(number)))?;
+            gone(std::fs::remove_file(self.packed_log(number)))?;
             gone(std::fs::remove_file(self.sealed_index(number)))?;
         }
         gone(std::fs::remove_file(self.log()))?;

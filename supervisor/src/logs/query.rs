@@ -39,6 +39,9 @@ use indexed::IndexError;
 pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogPage, LogError> {
     let now_ms = Clock::system().now().as_millisecond();
     let filter = Filter::new(query, now_ms)?;
+    if query.templates {
+        return Ok(templates(paths, sources, query, now_ms));
+    }
     let by = query.count_by.as_deref().map(CountBy::parse).transpose()?;
     let after = query.after.as_deref().map(cursor::parse).transpose()?;
     let failed = |source| LogError::Read {
@@ -74,6 +77,32 @@ pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogP
         (None, None) => search.last_page(lookup.as_ref()),
     };
     page.map_err(failed)
+}
+
+/// The kinds of lines, as far as they are in the index.
+fn templates(paths: &Paths, sources: &[Source], query: &LogQuery, now_ms: i64) -> LogPage {
+    let mut processes: Vec<_> = sources.iter().map(|s| s.instance.process.clone()).collect();
+    processes.dedup();
+    let folder = paths.logs();
+    let span = (
+        query.since.map(Timestamp::as_millisecond),
+        query.until.map(Timestamp::as_millisecond),
+    );
+    let found = Lookup::open(&folder).map(|lookup| lookup.templates(&processes, span, query.lines));
+    let templates = match found {
+        Some(Ok(templates)) => templates,
+        Some(Err(error)) => {
+            trouble(&folder, &error);
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    LogPage {
+        lines: Vec::new(),
+        next: cursor::places(now_ms, &[]),
+        counts: None,
+        templates: Some(templates),
+    }
 }
 
 /// One stream of the selection.
@@ -333,6 +362,7 @@ impl Search {
             lines: lines.collect(),
             next: cursor::places(self.now_ms, places),
             counts: None,
+            templates: None,
         }
     }
 

@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 
 use memchr::{memchr, memrchr};
 
 use super::names::Names;
+use super::packed::Bytes;
 use super::side::{Index, Record};
 
 /// How much is read at a time when only a line end is looked for.
@@ -34,7 +35,7 @@ pub(super) struct StreamReader {
 struct Segment {
     number: u64,
     base: u64,
-    log: Option<File>,
+    log: Option<Bytes>,
     index: Index,
 }
 
@@ -57,8 +58,8 @@ impl StreamReader {
             };
             let header = index.header;
             let log = match open_if_there(names.log())? {
-                None => open_if_there(names.sealed_log(header.number))?,
-                log => log,
+                None => Bytes::open_sealed(&names, header.number)?,
+                Some(file) => Some(Bytes::Plain(file)),
             };
             let identity = index.file().metadata()?;
             let same = std::fs::metadata(names.index())
@@ -67,7 +68,9 @@ impl StreamReader {
                 continue;
             }
             let size = match &log {
-                Some(log) => log.metadata()?.len(),
+                Some(Bytes::Plain(log)) => log.metadata()?.len(),
+                // Sealed and compressed while this one looked: another look finds the next.
+                Some(Bytes::Packed(_)) => continue,
                 None => 0,
             };
             // After the size was taken, so that every byte up to it has its record.
@@ -124,8 +127,16 @@ impl StreamReader {
         let Some(index) = Index::open(&self.names.sealed_index(number))? else {
             return Ok(false);
         };
-        let Some(log) = open_if_there(self.names.sealed_log(number))? else {
-            return Ok(false);
+        let log = match Bytes::open_sealed(&self.names, number) {
+            Ok(Some(log)) => log,
+            Ok(None) => return Ok(false),
+            // The newer segments are served all the same.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let stream = self.names.stem();
+                tracing::warn!(stream, number, %error, "A kept log is damaged.");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
         };
         self.exhausted = false;
         self.segments.push_front(Segment {
@@ -175,6 +186,8 @@ impl StreamReader {
                         part = &mut part[count..];
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // A damaged frame stays zero, too; what is around it is served.
+                    Err(_) if matches!(log, Bytes::Packed(_)) => break,
                     Err(error) => return Err(error),
                 }
             }

@@ -106,6 +106,11 @@ impl Search {
     }
 }
 
+/// The FTS5 query that a search for `text` becomes; `None` when there is no word in it.
+pub fn search_query(text: &str) -> Option<String> {
+    meaning(&table().ok()?, text).ok()?
+}
+
 /// What FTS5 is asked for a user's text.
 fn meaning(db: &Connection, text: &str) -> Result<Option<String>, rusqlite::Error> {
     let text: String = text

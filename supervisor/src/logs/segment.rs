@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
 use super::names::{Names, gone};
+use super::packed::Bytes;
 use super::side::{END, HEADER, Header, Index, RECORD, Record, START};
 
 /// How far a segment may grow over its limit while it waits for a line end: 1 MiB, the most
@@ -120,9 +121,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         let sealed_size = match log_size {
-            None => std::fs::metadata(names.sealed_log(header.number))
-                .ok()
-                .map(|metadata| metadata.len()),
+            None => Bytes::sealed_size(&names, header.number).ok().flatten(),
             Some(_) => None,
         };
         let last_offset = index.last()?.map_or(header.base, |last| last.offset);
@@ -198,7 +197,8 @@ impl Writer {
         !there(self.names.index())
             || (self.end > self.header.base
                 && !there(self.names.log())
-                && !there(self.names.sealed_log(self.header.number)))
+                && !there(self.names.sealed_log(self.header.number))
+                && !there(self.names.packed_log(self.header.number)))
     }
 
     /// Lets go of files that were removed while they were open. True when that was so.
@@ -368,8 +368,9 @@ impl Writer {
         let oldest_kept = self.header.number.saturating_sub(limits.raw_keep);
         for number in (0..oldest_kept).rev() {
             let log = std::fs::remove_file(self.names.sealed_log(number));
+            let packed = std::fs::remove_file(self.names.packed_log(number));
             let index = std::fs::remove_file(self.names.sealed_index(number));
-            if log.is_err() && index.is_err() {
+            if log.is_err() && packed.is_err() && index.is_err() {
                 break;
             }
         }
@@ -412,6 +413,7 @@ impl Writer {
         self.files = None;
         for number in self.names.sealed()? {
             gone(std::fs::remove_file(self.names.sealed_log(number)))?;
+            gone(std::fs::remove_file(self.names.packed_log(number)))?;
             gone(std::fs::remove_file(self.names.sealed_index(number)))?;
         }
         gone(std::fs::remove_file(self.names.log()))?;
@@ -454,8 +456,8 @@ fn begin_anew(names: &Names, now_ms: i64) -> io::Result<()> {
         number: newest.map_or(1, |number| number + 1),
         base: match &sealed {
             Some(index) => {
-                let log = std::fs::metadata(names.sealed_log(index.header.number));
-                index.header.base + log.map_or(0, |metadata| metadata.len())
+                let size = Bytes::sealed_size(names, index.header.number)?;
+                index.header.base + size.unwrap_or(0)
             }
             None => 0,
         },

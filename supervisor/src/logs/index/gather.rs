@@ -148,6 +148,11 @@ impl Gather {
         }))
     }
 
+    /// The streams that had changed.
+    pub(super) fn looked_at(&self) -> impl Iterator<Item = &str> {
+        self.looks.iter().map(|(stem, _)| stem.as_str())
+    }
+
     /// The time of the oldest line that is left.
     pub(super) fn oldest(&self) -> Option<i64> {
         self.heap.peek().map(|Reverse((key, _))| key.ts_ms)

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fields_text;
 use super::gather::{Gather, Known};
+use super::patterns::Patterns;
 use crate::logs::line;
 use crate::logs::record;
 
@@ -68,6 +69,7 @@ pub(super) fn batch(
     gather: &mut Gather,
     known: &mut HashMap<String, Known>,
     tail: &mut Tail,
+    patterns: &mut Patterns,
 ) -> Result<Done, BatchError> {
     let work = db.transaction()?;
     let mut moved = *tail;
@@ -77,7 +79,8 @@ pub(super) fn batch(
     let (mut least, mut greatest) = (i64::MAX, i64::MIN);
     {
         let mut row = work.prepare_cached(
-            "INSERT INTO rows(id, ts, stream, level, offset, fields) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rows(id, ts, stream, level, offset, template, fields) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?;
         let mut words = work.prepare_cached("INSERT INTO words(rowid, line_text) VALUES (?, ?)")?;
         let mut late = work.prepare_cached("INSERT INTO late(id) VALUES (?)")?;
@@ -97,6 +100,8 @@ pub(super) fn batch(
             };
             let text = line::shown(&gathered.line.bytes);
             let record = record::parse(&text);
+            let process = &source.instance.process;
+            let template = patterns.add(&work, process, &record.message, gathered.ts_ms)?;
             let id = moved.next_id;
             row.execute(params![
                 id,
@@ -104,6 +109,7 @@ pub(super) fn batch(
                 stream,
                 record.severity(source.stream).map(record::Level::rank),
                 gathered.line.span.start as i64,
+                template,
                 fields_text(&record.fields),
             ])?;
             words.execute(params![id, record.search_text()])?;
@@ -128,6 +134,7 @@ pub(super) fn batch(
             }
         }
     }
+    patterns.write(&work)?;
     work.commit()?;
     *tail = moved;
     for (source, id) in gather.sources.iter().zip(ids) {

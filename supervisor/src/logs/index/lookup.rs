@@ -7,12 +7,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
-use super::{path_in, schema};
+use super::{TemplateView, path_in, schema};
+use crate::ids::ProcessName;
 use crate::logs::count::CountBy;
 use crate::logs::expr::{Param, Sql};
+use crate::templates::TemplateId;
 
 /// A stream in the index.
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +151,44 @@ impl Lookup {
             }
         }
         Ok(())
+    }
+
+    /// The kinds of lines of these processes, the most frequent first. With a time only those
+    /// that were printed then, with their counts of it (in whole minutes).
+    pub(in crate::logs) fn templates(
+        &self,
+        processes: &[ProcessName],
+        (since_ms, until_ms): (Option<i64>, Option<i64>),
+        most: usize,
+    ) -> Result<Vec<TemplateView>, rusqlite::Error> {
+        let minute = |ms: Option<i64>, none: i64| ms.map_or(none, |ms| ms.div_euclid(60_000));
+        let mut statement = self.db.prepare(
+            "SELECT t.process, t.id, t.pattern, sum(m.count) AS n, t.first, t.last \
+             FROM templates t JOIN template_minutes m ON m.template = t.number \
+             WHERE t.joined IS NULL AND m.minute BETWEEN ? AND ? \
+             GROUP BY t.number ORDER BY n DESC, t.first, t.number",
+        )?;
+        let span = (minute(since_ms, i64::MIN), minute(until_ms, i64::MAX));
+        let mut rows = statement.query(span)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()?
+            && found.len() < most
+        {
+            let process: String = row.get(0)?;
+            let (id, count): (i64, i64) = (row.get(1)?, row.get(3)?);
+            let time = |ms| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+            if let Some(process) = processes.iter().find(|known| known.as_str() == process) {
+                found.push(TemplateView {
+                    process: process.clone(),
+                    id: TemplateId::from_i64(id).to_string(),
+                    pattern: row.get(2)?,
+                    count: count.max(0) as u64,
+                    first: time(row.get(4)?),
+                    last: time(row.get(5)?),
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// How often each value occurs.

@@ -5,6 +5,8 @@
 //! rows      id ts stream level offset template fields  a row per line, ids in order of time
 //! words     full text of message and fields, without the text itself
 //! late      ids of rows that came after rows of a later time
+//! templates number process id pattern count first last joined   `joined`: became that one
+//! template_minutes   lines of a template in each minute
 //! marks     per batch: first id, least and greatest time: finds the ids of a time
 //! ```
 //!
@@ -21,7 +23,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::logs::search;
 
 /// Raised when tables change; another number means that the index is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Least level that has an index of its own.
 pub(super) const GRAVE: u8 = 3;
@@ -43,6 +45,15 @@ const TABLES: &str = "
     CREATE TABLE marks (
         id INTEGER PRIMARY KEY, least INTEGER NOT NULL, greatest INTEGER NOT NULL
     );
+    CREATE TABLE templates (
+        number INTEGER PRIMARY KEY,
+        process TEXT NOT NULL, id INTEGER NOT NULL, pattern TEXT NOT NULL,
+        count INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, joined INTEGER
+    );
+    CREATE TABLE template_minutes (
+        template INTEGER NOT NULL, minute INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (template, minute)
+    ) WITHOUT ROWID;
     CREATE VIEW lines AS
         SELECT r.id, r.ts, s.process, s.instance, s.stream,
             CASE r.level WHEN 0 THEN 'trace' WHEN 1 THEN 'debug' WHEN 2 THEN 'info'

@@ -16,10 +16,13 @@ use tokio::time::timeout;
 use super::clean::Cleaning;
 use super::gather::{Gather, Known, Settled};
 use super::insert::{self, BatchError, Tail};
+use super::patterns::Patterns;
 use super::{Shared, path_in, schema};
 use crate::clock::Clock;
 use crate::logs::names::Names;
+use crate::logs::packed;
 use crate::logs::reader::StreamReader;
+use crate::logs::side::Index;
 
 /// How nice the thread is: programs and the capture go first.
 const NICE: i32 = 10;
@@ -48,6 +51,7 @@ struct Open {
     tail: Tail,
     settled: Settled,
     cleaning: Cleaning,
+    patterns: Patterns,
     /// First kept offset of streams when they were last looked at.
     firsts: HashMap<i64, u64>,
     lines: u64,
@@ -200,17 +204,25 @@ impl Worker {
         open.forget_missing(&gather);
         let mut full = false;
         if !gather.sources.is_empty() {
-            let done = insert::batch(&mut open.db, &mut gather, &mut open.known, &mut open.tail)?;
+            let done = insert::batch(
+                &mut open.db,
+                &mut gather,
+                &mut open.known,
+                &mut open.tail,
+                &mut open.patterns,
+            )?;
+            open.patterns.announce(now_ms, &shared.patterns);
             open.lines += done.lines;
             full = done.full;
             open.look_for_lost(&folder, &gather);
             gather.settle(&mut open.settled);
         }
+        let packed = !full && pack_sealed(&gather, &folder);
         let cleaned = open.cleaning.step(&mut open.db)?;
         open.lines = open.lines.saturating_sub(cleaned);
         let (lines, left) = (open.lines, gather.left());
         let lag = gather.oldest().map_or(0, |ts| now_ms.saturating_sub(ts));
-        let busy = full || !open.cleaning.is_idle();
+        let busy = full || packed || !open.cleaning.is_idle();
         let size = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
         shared.update(|view| {
             view.lines = lines;
@@ -225,6 +237,24 @@ impl Worker {
             (false, false) => Next::Idle,
         })
     }
+}
+
+/// Compresses one sealed segment, once all that was new is in the index. True when there was
+/// one: another may follow.
+fn pack_sealed(gather: &Gather, folder: &Path) -> bool {
+    // Not `any`: each stream gets its turn in one round.
+    gather.looked_at().fold(false, |before, stem| {
+        let names = Names::of_stem(folder, stem);
+        let packed = match Index::open(&names.index()) {
+            Ok(Some(index)) => packed::pack_one(&names, index.header.number),
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
+        packed.unwrap_or_else(|error| {
+            tracing::warn!(stream = stem, %error, "A log could not be compressed and stays as it is.");
+            false
+        }) || before
+    })
 }
 
 /// When the next round is due.
@@ -245,7 +275,9 @@ impl Open {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         let lines: i64 = counts.iter().map(|(_, count)| count).sum();
+        let patterns = Patterns::load(&db)?;
         let mut open = Self {
+            patterns,
             identity: identity(path).ok_or(std::io::Error::from(std::io::ErrorKind::NotFound))?,
             db,
             known,

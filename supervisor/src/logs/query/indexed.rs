@@ -176,6 +176,7 @@ impl Search {
             lines: Vec::new(),
             next: cursor::places(self.now_ms, &places),
             counts: Some(counts.sorted()),
+            templates: None,
         })
     }
 }

@@ -246,6 +246,55 @@ async fn a_lost_index_comes_back() {
     }
 }
 
+/// Sealed segments are compressed, and nobody notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_segments_are_compressed() {
+    let limits = Limits {
+        raw_max_size: 30_000,
+        raw_keep: 100,
+        ..Limits::default()
+    };
+    let mut indexed = Indexed::new(limits);
+    let api = id("api");
+    let mut out = indexed.rig.open(&api, 1, Stream::Out).await;
+    for n in 0..4_000 {
+        writeln!(out, "{}", line(n)).unwrap();
+        if n % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+    indexed.until_lines(4_000).await;
+    let ends = |rig: &Rig, end: &str| {
+        let files = std::fs::read_dir(rig.paths.logs()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(end)).count()
+    };
+    writeln!(out, "{}", line(4_000)).unwrap();
+    indexed
+        .rig
+        .until(
+            || (ends(&indexed.rig, ".log"), ends(&indexed.rig, ".log.zst")),
+            |(plain, packed)| *plain == 1 && *packed > 3,
+        )
+        .await;
+    assert_eq!(
+        indexed.rig.all(&api),
+        (0..4_001).map(line).collect::<Vec<_>>()
+    );
+    let sources = [indexed.rig.source(&api)];
+    for query in questions() {
+        indexed.both(&sources, &query);
+    }
+    indexed.pause();
+    indexed.rig.restart();
+    assert_eq!(indexed.rig.all(&api).len(), 4_001);
+    // A damaged one costs its own lines, not those after it.
+    let damaged = indexed.rig.paths.logs().join("api-0.out.3.log.zst");
+    std::fs::write(&damaged, "no zstd").unwrap();
+    let left = indexed.rig.all(&api);
+    assert!(left.len() < 4_001 && left.last() == Some(&line(4_000)));
+}
+
 /// Rows go with their lines: flushed, removed, and rotated away.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_go_with_their_lines() {

@@ -1,0 +1,79 @@
+//! `mhost logs --templates`: the kinds of lines that processes print.
+
+use serde_json::json;
+use supervisor::logs::TemplateView;
+
+use super::Format;
+use super::line::csv_cell;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::exit::Exit;
+use crate::output::figures;
+use crate::output::table::{Cell, Column, Table};
+
+/// `COUNT FIRST LAST PATTERN`, the most frequent first; with the process where there are more.
+pub(super) fn show(
+    ctx: &Context,
+    format: Format,
+    templates: &[TemplateView],
+) -> Result<Exit, CliError> {
+    match format {
+        Format::Json => ctx.output.json(&json!({ "templates": templates }))?,
+        Format::Jsonl => {
+            for template in templates {
+                ctx.output.write(&format!("{}\n", json!(template)))?;
+            }
+        }
+        Format::Csv => {
+            let mut text = "process,count,first,last,pattern\n".to_owned();
+            for one in templates {
+                text.push_str(&format!(
+                    "{},{},{},{},{}\n",
+                    one.process,
+                    one.count,
+                    one.first,
+                    one.last,
+                    csv_cell(&one.pattern)
+                ));
+            }
+            ctx.output.write(&text)?;
+        }
+        Format::Text => {
+            if templates.is_empty() {
+                ctx.output.note("No lines yet.");
+                return Ok(Exit::Success);
+            }
+            table(ctx, templates)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn table(ctx: &Context, templates: &[TemplateView]) -> Result<(), CliError> {
+    let several = templates
+        .windows(2)
+        .any(|pair| pair[0].process != pair[1].process);
+    let mut columns = vec![
+        Column::new("COUNT", 0),
+        Column::new("FIRST", 3),
+        Column::new("LAST", 2),
+    ];
+    if several {
+        columns.push(Column::name("PROCESS"));
+    }
+    columns.push(Column::new("PATTERN", 0).at_least(20));
+    let mut table = Table::new(columns);
+    for one in templates {
+        let mut cells = vec![
+            Cell::from(one.count.to_string()),
+            Cell::from(figures::time(one.first, None)),
+            Cell::from(figures::time(one.last, None)),
+        ];
+        if several {
+            cells.push(Cell::from(one.process.as_str()));
+        }
+        cells.push(Cell::from(&one.pattern));
+        table.row(cells);
+    }
+    ctx.output.table(&table)
+}
