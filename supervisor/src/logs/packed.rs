@@ -189,6 +189,10 @@ fn pack(names: &Names, number: u64) -> io::Result<()> {
         let _ = std::fs::remove_file(&fresh);
     }
     written?;
+    if !names.sealed_index(number).exists() {
+        // It was rotated away meanwhile.
+        gone(std::fs::remove_file(&packed))?;
+    }
     gone(std::fs::remove_file(plain))
 }
 
@@ -242,6 +246,7 @@ mod tests {
             writeln!(text, "line {n} {}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).unwrap();
         }
         std::fs::write(names.sealed_log(3), &text).unwrap();
+        std::fs::write(names.sealed_index(3), "").unwrap();
         assert!(
             !pack_one(&names, 3).unwrap(),
             "the present number is not packed"

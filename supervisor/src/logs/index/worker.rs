@@ -322,7 +322,8 @@ impl Open {
                 continue;
             };
             let before = self.firsts.insert(known.id, first);
-            if before.is_some_and(|before| first > before) {
+            // At the first look, rows may be left of what went when nobody looked.
+            if first > before.unwrap_or(0) {
                 self.cleaning.begins_at(known.id, first);
             }
         }
