@@ -37,6 +37,7 @@ mod metrics;
 mod monit;
 mod ping;
 mod reload;
+mod replay;
 mod restart;
 mod resurrect;
 mod save;
@@ -105,6 +106,7 @@ enum Command {
     Health(health::Health),
     History(history::History),
     Metrics(metrics::Metrics),
+    Replay(replay::Replay),
     Limits(limits::Limits),
     Cron(cron::Cron),
     Link(link::Link),
@@ -149,6 +151,7 @@ impl Command {
             Command::Health(command) => command.run(ctx),
             Command::History(command) => command.run(ctx),
             Command::Metrics(command) => command.run(ctx),
+            Command::Replay(command) => command.run(ctx),
             Command::Limits(command) => command.run(ctx),
             Command::Cron(command) => command.run(ctx),
             Command::Link(command) => command.run(ctx),

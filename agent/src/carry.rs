@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use brain::memory::Cure;
 use brain::{
     Action, ActionId, ApprovalState, IncidentId, IncidentInput, NewAction, Plan, PlaybookId,
     Severity, Step,
@@ -267,6 +268,7 @@ async fn close(
     stored(store.end_run(errand.playbook.clone(), id, helped)).await?;
     let story = json!({"outcome": outcome.as_str(), "why": outcome.why()});
     shared.tell(id, "verified", story).await?;
+    learn(shared, errand, authority, helped).await?;
     let helped = *outcome == Outcome::Success;
     let word = match outcome {
         Outcome::Success if wants_down(&errand.plan) => "contained",
@@ -291,6 +293,39 @@ async fn close(
     escalate(shared, errand, authority, text).await?;
     otherwise(shared, errand).await?;
     pause_after_failures(shared, errand).await
+}
+
+/// Lets the brain learn from an outcome.
+async fn learn(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    helped: Option<bool>,
+) -> Result<()> {
+    let Some(helped) = helped else {
+        return Ok(());
+    };
+    let found = stored(shared.store.incident(errand.incident)).await?;
+    let cure = found
+        .filter(|_| helped && !wants_down(&errand.plan))
+        .map(|stored| Cure {
+            confidence: stored.confidence.unwrap_or(0.0),
+            incident: stored.incident,
+            illness: None,
+            plan: errand.plan.clone(),
+            by: authority.who.clone(),
+            at: shared.clock.now(),
+        });
+    let playbook = errand.playbook.clone();
+    shared
+        .blocking(move |shared| {
+            shared.mind.outcome(&playbook, helped);
+            if let Some(cure) = cure {
+                shared.mind.cured(cure);
+            }
+        })
+        .await;
+    Ok(())
 }
 
 /// What the playbook wants when its plan did not help, as far as it may be done unasked: to

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use brain::memory::Cure;
 use brain::{
     Case, Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookRun, Proposal, Recording,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use supervisor::ProcessName;
+
+use crate::policy::Autonomy;
 
 /// What a question comes with.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,6 +38,12 @@ pub struct Diagnosis {
     pub recording: Option<Recording>,
     /// The root cause, as the knowledge base sees it.
     pub case: Option<Case>,
+    /// Why a person should be asked although the level would allow it.
+    pub caution: Option<String>,
+    /// The most that whoever proposed it may do by itself.
+    pub ceiling: Option<Autonomy>,
+    /// How long the thinking took.
+    pub took: Duration,
 }
 
 /// What a playbook's own check says.
@@ -85,6 +94,16 @@ pub trait Mind: Send + Sync {
         acted: Timestamp,
         facts: &Arc<dyn Facts>,
     ) -> Option<Plan>;
+
+    /// An incident was cured, and that was measured: perhaps there is something to learn.
+    fn cured(&self, cure: Cure) {
+        let _ = cure;
+    }
+
+    /// The plan of a playbook was measured.
+    fn outcome(&self, playbook: &PlaybookId, helped: bool) {
+        let _ = (playbook, helped);
+    }
 
     /// How long the playbook rests between two runs on a process, if it says so.
     fn cooldown(&self, playbook: &str) -> Option<Duration>;

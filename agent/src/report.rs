@@ -70,6 +70,8 @@ pub struct Entry {
     pub cause: Option<String>,
     /// When it ended.
     pub closed: Option<Timestamp>,
+    /// How long it took to decide what to do, in milliseconds.
+    pub decided_ms: Option<f64>,
 }
 
 /// One line of an incident's story.
@@ -303,6 +305,7 @@ fn entry(row: HistoryRow, actions: Vec<Act>) -> Entry {
         state: row.state,
         cause: row.cause,
         closed: row.closed,
+        decided_ms: row.decided_ms,
     }
 }
 

@@ -57,6 +57,15 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         .unwrap_or_default();
     recognise(shared, &incident, &diagnosis).await?;
     explain(shared, &incident, &diagnosis).await?;
+    // Also what nobody knew a cure for is asked about by playbooks that are written later.
+    if diagnosis.proposal.is_none()
+        && let Some(recording) = &diagnosis.recording
+        && let Some(sign) = incident.symptoms.last()
+        && shared.try_once(incident.id, &format!("recorded {}", sign.kind.as_str()))
+    {
+        let (now, recording) = (shared.clock.now(), recording.clone());
+        stored(shared.store.keep_recording(incident.id, now, recording)).await?;
+    }
     decide(shared, &incident, diagnosis).await
 }
 
@@ -122,7 +131,7 @@ pub(crate) async fn asking(shared: &Shared, process: &ProcessName) -> Result<Ask
 }
 
 /// Keeps which illness it is. If it is one that was cured a moment ago, it was not cured.
-async fn recognise(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
+async fn recognise(shared: &Arc<Shared>, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
     let Some(fingerprint) = &diagnosis.fingerprint else {
         return Ok(());
     };
@@ -155,6 +164,10 @@ async fn recognise(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) 
     if let Some(old) = cured {
         stored(shared.store.set_outcome(old.incident.id, "failed")).await?;
         if let Some(playbook) = old.playbook {
+            let name = playbook.clone();
+            shared
+                .blocking(move |shared| shared.mind.outcome(&name, false))
+                .await;
             stored(shared.store.end_run(playbook, old.incident.id, Some(false))).await?;
         }
         let story = json!({"of": old.incident.id.to_string()});
@@ -182,10 +195,11 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
         shared.postpone(process);
         return Ok(());
     }
-    let Some(judged) = judge(shared, process, &proposal, Rest::Counts).await? else {
+    let ceiling = diagnosis.ceiling;
+    let Some(judged) = judge(shared, process, &proposal, Rest::Counts, ceiling).await? else {
         return Ok(());
     };
-    let (risk, decision) = (judged.risk, judged.decision);
+    let (risk, decision) = (judged.risk, cautious(diagnosis.caution.as_ref(), &judged));
     let now = shared.clock.now();
     let errand = |gate: String| Errand {
         incident: incident.id,
@@ -231,6 +245,11 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
         "evidence": proposal.evidence,
         "plan": proposal.plan,
         "trail": diagnosis.trail,
+        "took_ms": (diagnosis.took.as_secs_f64() * 10_000.0).round() / 10.0,
+        "since_sign_ms": incident
+            .symptoms
+            .last()
+            .map(|sign| u64::try_from(until(sign.at, now).as_millis()).unwrap_or(u64::MAX)),
     });
     shared.tell(incident.id, "diagnosed", story).await?;
     if let Some(recording) = diagnosis.recording {
@@ -281,8 +300,20 @@ pub(crate) async fn weigh(
     process: &ProcessName,
     proposal: &Proposal,
 ) -> Result<Option<(Risk, Decision)>> {
-    let judged = judge(shared, process, proposal, Rest::Counts).await?;
+    let judged = judge(shared, process, proposal, Rest::Counts, None).await?;
     Ok(judged.map(|judged| (judged.risk, judged.decision)))
+}
+
+/// The decision, unless there is a reason to ask first. Where the owner said `autonomous`, what
+/// is low risk is done all the same.
+fn cautious(caution: Option<&String>, judged: &Judged) -> Decision {
+    let trusted = judged.level == Autonomy::Autonomous && judged.risk == Risk::Low;
+    match caution {
+        Some(why) if judged.decision.runs() && judged.risk > Risk::None && !trusted => {
+            Decision::Ask(why.clone())
+        }
+        _ => judged.decision.clone(),
+    }
 }
 
 /// Does a playbook rest after its last run?
@@ -299,6 +330,7 @@ async fn judge(
     process: &ProcessName,
     proposal: &Proposal,
     rest: Rest,
+    ceiling: Option<Autonomy>,
 ) -> Result<Option<Judged>> {
     let Some((facts, crashes)) = shared.look(process).await else {
         return Ok(None);
@@ -312,7 +344,7 @@ async fn judge(
     }
     let now = shared.clock.now();
     let enabled = shared.switch().enabled(settings.enabled);
-    let level = settings.level(playbook, enabled);
+    let level = capped(settings.level(playbook, enabled), ceiling);
     let case = Case {
         level,
         target: &target,
@@ -345,7 +377,7 @@ pub(crate) async fn otherwise(shared: &Arc<Shared>, errand: &Errand, plan: Plan)
         plan,
         playbook: errand.playbook.clone(),
     };
-    let judged = judge(shared, &errand.process, &proposal, Rest::Over).await?;
+    let judged = judge(shared, &errand.process, &proposal, Rest::Over, None).await?;
     let Some(judged) = judged else {
         return Ok(());
     };

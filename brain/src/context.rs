@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use supervisor::{HealthStatus, ProcessName, Status, until};
 
+pub use actions::plan_of;
 pub(crate) use actions::to_plan;
 pub use errors::is_well;
 pub use recording::Recording;

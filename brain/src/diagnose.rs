@@ -35,8 +35,8 @@ pub struct DiagnoseContext {
     pub autonomous: bool,
     /// When playbooks last ran on this process: [`crate::BrainStore::runs`].
     pub runs: Vec<PlaybookRun>,
-    /// Leave learned playbooks out: `memory` is not in the chain.
-    pub forgetful: bool,
+    /// These are not asked: they are not in the chain.
+    pub without: Vec<PlaybookSource>,
 }
 
 /// Why a playbook won or did not.
@@ -85,6 +85,8 @@ pub struct TrailEntry {
 pub struct Diagnosis {
     /// The proposal, if a playbook has one.
     pub proposal: Option<Proposal>,
+    /// What a learned playbook on probation would do; [`settle`] decides.
+    pub beside: Option<Proposal>,
     /// A learned playbook won, and one that is trusted would have done the same.
     pub confirmed: bool,
     /// What illness it is, as far as the questions showed it.
@@ -202,13 +204,14 @@ pub fn look(
     };
     let mut found = asked(SymptomKind::Tick);
     if found.proposal.is_none()
+        && found.beside.is_none()
         && playbooks.wants(process, SymptomKind::Score)
         && crate::score::score(facts.as_ref(), process)
             .is_some_and(|it| it.value < f64::from(VERY_LOW))
     {
         found = asked(SymptomKind::Score);
     }
-    if found.proposal.is_some() {
+    if found.proposal.is_some() || found.beside.is_some() {
         found.recording.seen = Snapshot::take(facts.as_ref(), process);
     }
     found
@@ -343,20 +346,18 @@ fn ask_all(
         .map_or(SymptomKind::Tick, |symptom| symptom.kind);
     let mut proposal: Option<Proposal> = None;
     // What a learned playbook on probation says: it runs beside the others.
-    let mut beside: Option<(usize, Proposal)> = None;
+    let mut beside: Option<Proposal> = None;
     let mut trail = Vec::new();
     for script in playbooks.ready() {
-        let learned = script.source == PlaybookSource::Learned;
-        if !script.meta.wants(process.as_str(), kind) || (learned && ctx.forgetful) {
+        let left_out = ctx.without.contains(&script.source);
+        if !script.meta.wants(process.as_str(), kind) || left_out {
             continue;
         }
         let asked = match resting(&script, ctx, situation.now()) {
             Some(resting) => resting,
             None => match ask(&script, situation, process, symptoms) {
                 Ok(Ok(found)) if script.trust == Trust::Probation => {
-                    if beside.is_none() {
-                        beside = Some((trail.len(), found));
-                    }
+                    beside.get_or_insert(found);
                     Asked::Beside
                 }
                 Ok(Ok(found)) => {
@@ -376,28 +377,9 @@ fn ask_all(
             break;
         }
     }
-    let mut confirmed = false;
-    if let Some((place, own)) = beside {
-        // What it would do is what mhost would do anyway, or nobody else knows anything.
-        confirmed = proposal
-            .as_ref()
-            .is_some_and(|other| same_deeds(&own, other));
-        if proposal
-            .as_ref()
-            .is_none_or(|other| confirmed || !acts(other))
-        {
-            for entry in &mut trail {
-                if entry.asked == Asked::Won {
-                    entry.asked = Asked::Beside;
-                }
-            }
-            trail[place].asked = Asked::Won;
-            proposal = Some(own);
-        }
-    }
     // Asked also when no script does: what is learned from a cure is keyed by it. A slow look
     // that finds nothing learns nothing.
-    if kind != SymptomKind::Tick || proposal.is_some() {
+    if kind != SymptomKind::Tick || proposal.is_some() || beside.is_some() {
         let _ = situation.illness();
     }
     let mut recording = situation.recording();
@@ -405,12 +387,43 @@ fn ask_all(
     Diagnosis {
         fingerprint: illness(&recording, kind),
         proposal,
-        confirmed,
+        beside,
+        confirmed: false,
         trail,
         recording,
         diverged: situation.diverged(),
         case: None,
     }
+}
+
+/// Lets a learned playbook on probation win where what it would do is what mhost would do
+/// anyway, or where nobody else would do anything. Asked after all others have spoken.
+pub fn settle(mut found: Diagnosis) -> Diagnosis {
+    let Some(own) = found.beside.take() else {
+        return found;
+    };
+    let other = found.proposal.as_ref();
+    found.confirmed = other.is_some_and(|other| same_deeds(&own, other));
+    if other.is_none_or(|other| found.confirmed || !acts(other)) {
+        for entry in &mut found.trail {
+            if entry.playbook == own.playbook {
+                entry.asked = Asked::Won;
+            } else if entry.asked == Asked::Won {
+                entry.asked = Asked::Beside;
+            }
+        }
+        found.proposal = Some(own);
+    }
+    found
+}
+
+/// As [`settle`], but only where a trusted playbook agrees: then nobody else need be asked.
+pub fn settle_sure(found: Diagnosis) -> Diagnosis {
+    let sure = match (&found.beside, &found.proposal) {
+        (Some(own), Some(other)) => same_deeds(own, other),
+        _ => false,
+    };
+    if sure { settle(found) } else { found }
 }
 
 /// Does it change anything?

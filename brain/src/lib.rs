@@ -25,10 +25,10 @@ pub use action::{Action, Severity};
 pub use causes::{
     Advice, Case, Investigation, RuledOut, Standing, investigate, is_cause, ports_of, reinvestigate,
 };
-pub use context::{Recording, is_well};
+pub use context::{Recording, is_well, plan_of};
 pub use diagnose::{
     Asked, CAUSE_COOLDOWN, DiagnoseContext, Diagnosis, TrailEntry, Verdict, diagnose, look,
-    on_failure, replay, verify, with_causes, worth_a_look,
+    on_failure, replay, settle, settle_sure, verify, with_causes, worth_a_look,
 };
 pub use facts::{
     AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts, InstanceFacts,

@@ -10,20 +10,24 @@
 //! No model is needed: the trace holds the sign, the telling line, the actions and the
 //! measurement. This file decides and writes text; files are written by whoever asks.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 use supervisor::{Event, EventKind, ProcessName};
 
 use crate::action::Action;
 use crate::facts::Facts;
-use crate::incident::fingerprint::{error_line, fingerprint};
+use crate::incident::fingerprint::{error_line, fingerprint, template};
 use crate::incident::{Fingerprint, Incident, Symptom, SymptomKind};
 use crate::knowledge;
 use crate::playbook::quote;
 use crate::proposal::{Plan, Step};
 
 /// Lines that are looked at for a telling one.
-const LINES: usize = 30;
+const LINES: usize = 60;
+/// Alike complaints that make an illness of a process which nobody else complains about.
+const COMPLAINTS: usize = 3;
 
 /// A cure that was measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +100,7 @@ pub(crate) fn illness(
             };
             let said = texts(&data["last_lines"]);
             let line = telling(&said).or_else(|| {
-                let tail = tail(facts, process, 10);
+                let tail = tail(facts, process, Duration::from_secs(10));
                 telling(&tail)
             });
             let line = line.or_else(|| data["error"].as_str().map(str::to_owned));
@@ -104,12 +108,20 @@ pub(crate) fn illness(
         }
         SymptomKind::HealthFail => {
             let probe = data["error"].as_str().unwrap_or_default().to_owned();
-            let line = telling(&tail(facts, process, 20));
+            let line = telling(&tail(facts, process, run(facts, process, 20)));
             let line = line.or_else(|| (!probe.is_empty()).then(|| probe.clone()));
             (probe, line)
         }
         SymptomKind::Tick | SymptomKind::Score => {
-            (String::new(), telling(&tail(facts, process, 20)))
+            let lines = tail(facts, process, run(facts, process, 10));
+            let line = telling(&lines);
+            // One complaint is no illness of a process that is otherwise well.
+            let again = line.as_ref().map(|line| template(line));
+            let count = lines
+                .iter()
+                .filter(|line| again.as_ref() == Some(&template(line)));
+            let often = count.count() >= COMPLAINTS;
+            (String::new(), line.filter(|_| often))
         }
         SymptomKind::Errored | SymptomKind::HealthRecover | SymptomKind::MemoryExceeded => {
             (String::new(), None)
@@ -126,8 +138,17 @@ fn texts(value: &Value) -> Vec<String> {
         .collect()
 }
 
-fn tail(facts: &dyn Facts, process: &ProcessName, seconds: u64) -> Vec<String> {
-    let window = std::time::Duration::from_secs(seconds);
+/// At most so many seconds, and none from before the newest run began: what a run said that is
+/// over says nothing about this one.
+fn run(facts: &dyn Facts, process: &ProcessName, seconds: u64) -> Duration {
+    let copies = facts.process(process).into_iter();
+    let copies = copies.flat_map(|process| process.instances);
+    let youngest = copies.filter_map(|copy| copy.uptime_ms).min();
+    let longest = Duration::from_secs(seconds);
+    youngest.map_or(longest, |ms| longest.min(Duration::from_millis(ms)))
+}
+
+fn tail(facts: &dyn Facts, process: &ProcessName, window: Duration) -> Vec<String> {
     let lines = facts.log_lines(process, ".", window, LINES);
     lines.into_iter().map(|line| line.text).collect()
 }

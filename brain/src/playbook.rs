@@ -51,6 +51,8 @@ pub enum PlaybookSource {
     Learned,
     /// In the binary.
     Builtin,
+    /// A brain of somebody else, which is no playbook.
+    External,
 }
 
 impl fmt::Display for PlaybookSource {
@@ -59,6 +61,7 @@ impl fmt::Display for PlaybookSource {
             PlaybookSource::Custom => "custom",
             PlaybookSource::Learned => "learned",
             PlaybookSource::Builtin => "builtin",
+            PlaybookSource::External => "external",
         })
     }
 }
@@ -475,7 +478,9 @@ impl Inner {
                 PlaybookSource::Learned => switch
                     .filter(|switch| switch.hash == entry.hash)
                     .map_or(Trust::Draft, |switch| switch.trust),
-                PlaybookSource::Custom | PlaybookSource::Builtin => Trust::Trusted,
+                PlaybookSource::Custom | PlaybookSource::Builtin | PlaybookSource::External => {
+                    Trust::Trusted
+                }
             };
             let on = said
                 .or(switch.and_then(|switch| switch.enabled))

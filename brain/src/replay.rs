@@ -25,6 +25,8 @@ use crate::facts::{Facts, HostFacts, LogHit, ProbeResult, ProcessFacts, Sample};
 
 /// How far back events are kept with a snapshot.
 const EVENTS: Duration = Duration::from_secs(24 * 3600);
+/// Newest events that keep a program's last words.
+const WORDY: usize = 8;
 /// How far back samples are kept: the memory part of the score wants half an hour.
 const SAMPLES: Duration = Duration::from_secs(1800);
 /// Samples of that time that are kept.
@@ -119,6 +121,13 @@ fn events(facts: &dyn Facts, name: &ProcessName) -> Vec<Event> {
     }
     all.sort_by_key(|event| event.id);
     all.dedup_by_key(|event| event.id);
+    // Last words are most of a crash's size, and only the newest are asked about.
+    let old = all.len().saturating_sub(WORDY);
+    for event in &mut all[..old] {
+        if let Some(data) = event.data.as_object_mut() {
+            data.remove("last_lines");
+        }
+    }
     all
 }
 

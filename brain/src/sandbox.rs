@@ -86,6 +86,29 @@ pub(crate) fn message(error: &EvalAltResult) -> String {
     }
 }
 
+/// Did a script run into a limit? Then it is no use to try it again.
+pub(crate) fn is_bomb(error: &EvalAltResult) -> bool {
+    match error {
+        EvalAltResult::ErrorTooManyOperations(_)
+        | EvalAltResult::ErrorTerminated(..)
+        | EvalAltResult::ErrorStackOverflow(_)
+        | EvalAltResult::ErrorDataTooLarge(..) => true,
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => is_bomb(inner),
+        _ => false,
+    }
+}
+
+/// Where an error is, also one in a function that was called.
+pub(crate) fn place(error: &EvalAltResult) -> Position {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, at) => {
+            let inner = place(inner);
+            if inner.is_none() { *at } else { inner }
+        }
+        other => other.position(),
+    }
+}
+
 fn refuse<T>(why: &'static str) -> Result<T, Box<EvalAltResult>> {
     Err(EvalAltResult::ErrorRuntime(why.into(), Position::NONE).into())
 }

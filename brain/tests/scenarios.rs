@@ -109,7 +109,7 @@ fn a_playbook_rests_after_a_run() {
     let (facts, api) = storm();
     let run = |ago, last_hour| DiagnoseContext {
         autonomous: false,
-        forgetful: false,
+        without: Vec::new(),
         runs: vec![brain::PlaybookRun {
             playbook: PlaybookId("error-storm".into()),
             last: before(Duration::from_secs(ago)),
@@ -152,11 +152,12 @@ fn a_playbook_that_fails_is_turned_off() {
     }
     let playbooks = Playbooks::load(Some(home.path().to_owned()), BTreeMap::new());
     let (facts, api) = storm();
-    for _ in 0..3 {
+    for round in 0..3 {
         let found = look(&api, &facts, &playbooks, &DiagnoseContext::default());
         let failed = found.trail.iter();
         let failed = failed.filter(|entry| matches!(entry.asked, Asked::Failed { .. }));
-        assert_eq!(failed.count(), 4);
+        // What runs into a limit is off at once.
+        assert_eq!(failed.count(), if round == 0 { 4 } else { 3 });
         assert_eq!(found.proposal.unwrap().playbook.0, "error-storm");
     }
     let list = playbooks.list();

@@ -1,6 +1,7 @@
 //! `mhost brain`: what the on-call engineer sees, knows and did.
 
 mod backtest;
+mod chain;
 mod explain;
 mod files;
 mod history;
@@ -57,6 +58,8 @@ enum BrainCommand {
         #[arg(long, value_name = "TIME", default_value = "30d")]
         since: String,
     },
+    /// Show which brains are asked about an incident, and how those of your own did
+    Chain,
     /// Tell the story of an incident
     Explain {
         /// An incident, a process, or `crash` for the newest crash
@@ -155,6 +158,7 @@ impl Brain {
             BrainCommand::Playbooks => playbooks::list(ctx),
             BrainCommand::Playbook(Playbook { command }) => command.run(ctx),
             BrainCommand::Backtest { file, since } => backtest::backtest(ctx, &file, &since),
+            BrainCommand::Chain => chain::chain(ctx),
             BrainCommand::Explain { what } => explain::explain(ctx, &what),
         }
     }

@@ -16,8 +16,8 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
     (
         "Look",
         &[
-            "list", "status", "info", "monit", "logs", "health", "metrics", "history", "limits",
-            "cron", "link", "env", "config", "sinks", "audit",
+            "list", "status", "info", "monit", "logs", "health", "metrics", "history", "replay",
+            "limits", "cron", "link", "env", "config", "sinks", "audit",
         ],
     ),
     (

@@ -90,6 +90,7 @@ pub(crate) fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::HealthFail
         | EventKind::MemoryExceeded
         | EventKind::ReloadFailed
+        | EventKind::HealthScoreLow
         | EventKind::DependencyFailed => Some(Tone::Bad),
         EventKind::Online | EventKind::HealthRecover | EventKind::ReloadDone => Some(Tone::Good),
         EventKind::Start

@@ -8,13 +8,17 @@
 //! Only adapters stand here: nothing in this folder decides anything.
 
 mod ask;
+mod external;
 mod facts;
 mod figures;
+mod health;
+mod learning;
 mod lock;
 mod looks;
 mod mind;
 mod playbooks;
 mod port;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +37,8 @@ use super::gate::Gate;
 use super::metrics::Collector;
 use facts::LiveFacts;
 use figures::BrainFigures;
+use health::HealthWatch;
+use learning::Learning;
 use mind::PlaybookMind;
 use port::{BrainPort, Off};
 
@@ -114,15 +120,27 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         clock: clock.clone(),
         bounds: told.bounds,
     });
+    let learning = Arc::new(Learning {
+        playbooks: playbooks.clone(),
+        memory: memory.clone(),
+        folder: paths.playbooks(),
+        clock: clock.clone(),
+    });
+    let mind = Arc::new(PlaybookMind::new(
+        playbooks.clone(),
+        learning.clone(),
+        paths.brain(),
+    ));
+    mind.reconfigure(&config.brain);
     let handle = Agent::start(
         Parts {
             control: gate.clone(),
             revisions: Arc::new(StoredRevisions(store)),
             store: memory.clone(),
-            mind: Arc::new(PlaybookMind::new(playbooks.clone())),
+            mind: mind.clone(),
             facts: facts.clone(),
             approver: Arc::new(Visible),
-            clock,
+            clock: clock.clone(),
             settings: told,
         },
         &tasks,
@@ -132,9 +150,19 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     gate.register(Arc::new(BrainPort::new(
         handle.clone(),
         playbooks.clone(),
-        memory,
-        facts,
+        memory.clone(),
+        facts.clone(),
+        mind.clone(),
     )));
+    let watch = HealthWatch {
+        registry,
+        facts,
+        memory,
+        agent: handle.clone(),
+        learning,
+        clock,
+    };
+    tasks.spawn("health", watch.run(tasks.token()));
     let token = tasks.token();
     tasks.spawn("brain settings", async move {
         loop {
@@ -144,6 +172,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             }
             let config = settings.borrow_and_update().clone();
             handle.reconfigure(settings_of(&config, &paths));
+            mind.reconfigure(&config.brain);
             let (playbooks, overrides) = (playbooks.clone(), overrides_of(&config));
             let read = tokio::task::spawn_blocking(move || playbooks.reconfigure(overrides));
             if let Err(error) = read.await {

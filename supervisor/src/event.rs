@@ -56,6 +56,9 @@ pub enum EventKind {
     Deleted,
     /// The error state was cleared and counters were reset.
     Cleared,
+    /// The health score fell below a threshold; told once until it has recovered.
+    /// Data: `score`, `below`, and its parts.
+    HealthScoreLow,
 }
 
 impl fmt::Display for EventKind {

@@ -270,6 +270,18 @@ impl RegistryHandle {
         self.shared.changed.subscribe()
     }
 
+    /// Records a fact that another part of the daemon found out, and tells about it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn record(&self, event: crate::NewEvent) -> Result<(), ControlError> {
+        self.journal(Batch {
+            events: vec![event],
+            ..Batch::default()
+        })
+        .await
+    }
+
     async fn journal(&self, batch: Batch) -> Result<(), ControlError> {
         let events = self
             .context()

@@ -19,6 +19,7 @@ mod logs_query;
 mod metrics;
 mod monit;
 mod output;
+mod playbooks;
 mod rpc;
 mod secrets;
 mod sinks;

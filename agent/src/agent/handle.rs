@@ -152,8 +152,8 @@ impl AgentHandle {
         }
     }
 
-    /// A full queue means that the loop is about to look anyway.
-    fn nudge(&self) {
+    /// Has the loop take its slow look now. A full queue means that it is about to anyway.
+    pub fn nudge(&self) {
         let _ = self.messages.try_send(Message::Look);
     }
 

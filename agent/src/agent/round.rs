@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use brain::memory::Cure;
 use brain::{BrainStoreError, Incident, IncidentInput, IncidentState, Plan, PlaybookId, Step};
 use jiff::Timestamp;
 use supervisor::{Caller, Event, EventId, ProcessName, Status, Via, after};
@@ -171,6 +172,23 @@ pub(super) async fn look(
     Ok(todo)
 }
 
+/// A person did something within the incident, and it is over: perhaps that was the cure.
+async fn credit(shared: &Arc<Shared>, incident: &Incident) {
+    let (_, events) = shared.look_since(&incident.process, incident.opened).await;
+    let Some((plan, by)) = brain::memory::by_a_person(incident, &events) else {
+        return;
+    };
+    let cure = Cure {
+        incident: incident.clone(),
+        illness: None,
+        plan,
+        confidence: 1.0,
+        by,
+        at: shared.clock.now(),
+    };
+    shared.blocking(move |shared| shared.mind.cured(cure)).await;
+}
+
 /// Ends an incident whose process is well again, or is meant to be down.
 async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, BrainStoreError> {
     let process = &incident.process;
@@ -185,6 +203,9 @@ async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, Brain
         Some((facts, _)) if incident.has_recovered(&facts, now, quiet) => IncidentInput::Recovered,
         Some(_) => return Ok(false),
     };
+    if matches!(input, IncidentInput::Recovered) {
+        credit(shared, incident).await;
+    }
     let (word, why) = match input {
         IncidentInput::Recovered => ("recovered", "it is well again"),
         _ => ("closed", "it is not meant to run any more"),

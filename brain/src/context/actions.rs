@@ -117,13 +117,30 @@ fn number(value: i64) -> Answer<u16> {
 pub(crate) fn to_plan(returned: Dynamic, why: &str) -> Result<Plan, PlanError> {
     let kind = returned.type_name().to_owned();
     let list: Array = returned.try_cast().ok_or(PlanError::NotAList(kind))?;
+    let values = list
+        .iter()
+        .map(|item| {
+            rhai::serde::from_dynamic(item).map_err(|_| PlanError::Unknown(item.to_string()))
+        })
+        .collect::<Result<Vec<Value>, _>>()?;
+    checked(values, why)
+}
+
+/// A plan from steps that come from outside, as JSON. Each must be exactly what a constructor
+/// makes.
+///
+/// # Errors
+/// What is wrong with the first that is not.
+pub fn plan_of(steps: &[Value], why: &str) -> Result<Plan, String> {
+    checked(steps.to_vec(), why).map_err(|error| error.to_string())
+}
+
+fn checked(list: Vec<Value>, why: &str) -> Result<Plan, PlanError> {
     if list.len() > STEPS {
         return Err(PlanError::TooLong(list.len()));
     }
     let mut plan = Plan::default();
-    for item in list {
-        let value: Value =
-            rhai::serde::from_dynamic(&item).map_err(|_| PlanError::Unknown(item.to_string()))?;
+    for value in list {
         if value["action"] == "ask" {
             plan.ask = Some(value["text"].as_str().unwrap_or_default().to_owned());
             continue;

@@ -50,7 +50,9 @@ pub fn symptom(event: &Event) -> Option<Symptom> {
         | EventKind::Adopted
         | EventKind::ConfigChanged
         | EventKind::Deleted
-        | EventKind::Cleared => return None,
+        | EventKind::Cleared
+        // The slow look asks about a low score.
+        | EventKind::HealthScoreLow => return None,
     };
     Some(Symptom {
         kind,

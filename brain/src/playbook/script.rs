@@ -120,7 +120,10 @@ impl Script {
 
     /// Counts an error and gives its text.
     fn fail(&self, error: &EvalAltResult) -> String {
-        let at = error.position();
+        let at = sandbox::place(error);
+        if sandbox::is_bomb(error) {
+            self.errors.store(RUN_ERRORS, Ordering::Relaxed);
+        }
         self.fail_with(format!("{} ({at})", sandbox::message(error)), at)
     }
 
@@ -144,9 +147,6 @@ impl Script {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let (text, at) = last.unwrap_or_default();
-        broken(
-            format!("off after {RUN_ERRORS} errors until its file changes; the last: {text}"),
-            at,
-        )
+        broken(format!("off until its file changes: {text}"), at)
     }
 }

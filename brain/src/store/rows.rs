@@ -254,6 +254,8 @@ pub struct HistoryRow {
     pub state: IncidentState,
     /// When it ended.
     pub closed: Option<Timestamp>,
+    /// How long it took to decide what to do, in milliseconds.
+    pub decided_ms: Option<f64>,
 }
 
 /// Which rows of the history are wanted. Newest first.

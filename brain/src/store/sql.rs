@@ -540,6 +540,8 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<His
 
 fn history_row(db: &Connection, row: StoredIncident) -> Result<HistoryRow> {
     let done = actions(db, row.incident.id)?;
+    let told = steps(db, row.incident.id)?;
+    let mut thoughts = told.iter().rev().filter(|step| step.kind == "diagnosed");
     let last = done.last();
     let id = row.incident.id.to_string();
     Ok(HistoryRow {
@@ -563,6 +565,9 @@ fn history_row(db: &Connection, row: StoredIncident) -> Result<HistoryRow> {
         cause: row.cause,
         state: row.incident.state,
         closed: row.incident.closed,
+        decided_ms: thoughts
+            .next()
+            .and_then(|step| step.data["took_ms"].as_f64()),
     })
 }
 

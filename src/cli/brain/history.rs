@@ -51,6 +51,7 @@ pub(super) fn history(
         Column::new("TRIGGER", 2),
         Column::new("PLAYBOOK", 1).at_least(8).at_most(24),
         Column::new("ACTIONS", 0).at_least(12),
+        Column::new("DECIDED", 3),
         Column::new("OUTCOME", 0),
         Column::new("BY", 4).at_least(8).at_most(24),
     ]);
@@ -63,12 +64,22 @@ pub(super) fn history(
             Cell::from(&row.trigger),
             Cell::from(row.playbook.as_ref().map_or(NONE, |id| id.0.as_str())),
             Cell::from(actions(&row.actions)),
+            Cell::from(decided(row.decided_ms)),
             outcome_cell(&outcome),
             Cell::from(&row.by),
         ]);
     }
     ctx.output.table(&table)?;
     Ok(Exit::Success)
+}
+
+/// How long it took to decide.
+fn decided(ms: Option<f64>) -> String {
+    match ms {
+        Some(ms) if ms < 10.0 => format!("{ms:.1}ms"),
+        Some(ms) => format!("{ms:.0}ms"),
+        None => NONE.to_owned(),
+    }
 }
 
 fn state(row: &Entry) -> String {

@@ -24,6 +24,8 @@ pub(super) struct ScoreRow {
     name: String,
     score: Option<u8>,
     parts: Option<PartsRow>,
+    #[serde(default)]
+    trend: Option<String>,
     held: bool,
     incident: Option<String>,
     title: Option<String>,
@@ -93,7 +95,15 @@ pub(super) fn scores_table(scores: &[ScoreRow]) -> Table {
             Cell::from(&row.name),
             Cell::toned(bar(row.score), tone),
             Cell::toned(
-                row.score.map_or_else(|| NONE.into(), |s| s.to_string()),
+                row.score.map_or_else(
+                    || NONE.into(),
+                    |score| match row.trend.as_deref() {
+                        Some("up") => format!("{score} ↗"),
+                        Some("down") => format!("{score} ↘"),
+                        Some(_) => format!("{score} →"),
+                        None => score.to_string(),
+                    },
+                ),
                 tone,
             ),
             part(|parts| parts.crash),

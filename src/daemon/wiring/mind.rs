@@ -1,35 +1,78 @@
 //! The brain behind the agent's questions: the playbooks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use agent::policy::Autonomy;
 use agent::{Asking, Check, Diagnosis, Mind};
 use brain::incident::fingerprint::{error_line, fingerprint};
+use brain::memory::Cure;
 use brain::{
-    DiagnoseContext, Facts, Fingerprint, Incident, Plan, PlaybookId, Playbooks, SymptomKind,
-    Verdict,
+    Asked, DiagnoseContext, Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookSource,
+    Playbooks, SymptomKind, TrailEntry, Verdict,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use supervisor::ProcessName;
+use supervisor::config::BrainConfig;
+
+use super::external::External;
+use super::learning::Learning;
 
 /// How often a slow look asks for the cause of a process's complaints.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Answers from the playbooks.
+/// Answers from the brains of the chain.
 pub(super) struct PlaybookMind {
     playbooks: Playbooks,
+    learning: Arc<Learning>,
+    folder: PathBuf,
+    chain: RwLock<Arc<Chain>>,
     /// When a slow look last asked for the cause, by process.
     looked: Mutex<BTreeMap<ProcessName, Timestamp>>,
 }
 
+/// Who is asked, in order.
+#[derive(Debug, Default)]
+struct Chain {
+    order: Vec<String>,
+    learn: bool,
+    external: BTreeMap<String, External>,
+}
+
+impl Chain {
+    fn has(&self, name: &str) -> bool {
+        self.order.iter().any(|one| one == name)
+    }
+}
+
 impl PlaybookMind {
-    pub(super) fn new(playbooks: Playbooks) -> Self {
+    pub(super) fn new(playbooks: Playbooks, learning: Arc<Learning>, folder: PathBuf) -> Self {
         Self {
             playbooks,
+            learning,
+            folder,
+            chain: RwLock::default(),
             looked: Mutex::default(),
         }
+    }
+
+    /// Uses another chain from now on. Statistics of external brains begin anew.
+    pub(super) fn reconfigure(&self, config: &BrainConfig) {
+        let external = config.external.iter();
+        let chain = Chain {
+            order: config.chain.clone(),
+            learn: config.learn,
+            external: external
+                .map(|(name, one)| {
+                    let brain = External::new(name, one.clone(), self.folder.clone());
+                    (name.clone(), brain)
+                })
+                .collect(),
+        };
+        *self.chain.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(chain);
     }
 
     /// May a slow look ask for the cause again?
@@ -44,32 +87,142 @@ impl PlaybookMind {
         }
         due
     }
-}
 
-fn context(asking: &Asking) -> DiagnoseContext {
-    DiagnoseContext {
-        autonomous: asking.autonomous,
-        runs: asking.runs.clone(),
-        forgetful: false,
+    /// Asks the knowledge base of causes, unless what was learned knows better and faster.
+    fn ask_causes(
+        &self,
+        found: brain::Diagnosis,
+        process: &ProcessName,
+        facts: &Arc<dyn Facts>,
+        ctx: &DiagnoseContext,
+    ) -> brain::Diagnosis {
+        let beside = found.beside.is_some();
+        let mut found = brain::settle_sure(found);
+        let learned = found
+            .trail
+            .iter()
+            .any(|entry| entry.source == PlaybookSource::Learned && entry.asked == Asked::Won);
+        if learned || !self.chain().has("causes") {
+            return brain::settle(found);
+        }
+        found = brain::with_causes(found, process, facts, ctx);
+        if beside { brain::settle(found) } else { found }
     }
-}
 
-fn answer(found: brain::Diagnosis, fingerprint: Option<Fingerprint>) -> Diagnosis {
-    Diagnosis {
-        fingerprint,
-        proposal: found.proposal,
-        trail: json!(found.trail),
-        recording: Some(found.recording),
-        case: found.case,
+    fn chain(&self) -> Arc<Chain> {
+        let chain = self.chain.read().unwrap_or_else(PoisonError::into_inner);
+        chain.clone()
+    }
+
+    /// The chain with how each of its brains did.
+    pub(super) fn told(&self) -> Value {
+        let chain = self.chain();
+        let rows = chain
+            .order
+            .iter()
+            .map(|name| match chain.external.get(name) {
+                Some(one) => json!({
+                    "name": name,
+                    "kind": one.kind(),
+                    "autonomy": one.ceiling(),
+                    "statistics": one.statistics(),
+                }),
+                None => json!({ "name": name, "kind": "builtin" }),
+            });
+        json!({ "chain": rows.collect::<Vec<_>>(), "learn": chain.learn })
+    }
+
+    fn context(&self, asking: &Asking) -> DiagnoseContext {
+        let chain = self.chain();
+        let mut without = Vec::new();
+        if !chain.has("playbooks") {
+            without.extend([PlaybookSource::Custom, PlaybookSource::Builtin]);
+        }
+        if !chain.has("memory") {
+            without.push(PlaybookSource::Learned);
+        }
+        DiagnoseContext {
+            autonomous: asking.autonomous,
+            runs: asking.runs.clone(),
+            without,
+        }
+    }
+
+    /// Asks the brains of other people that stand before whoever has a plan already.
+    fn ask_others(
+        &self,
+        found: &mut brain::Diagnosis,
+        incident: &Incident,
+        facts: &Arc<dyn Facts>,
+    ) -> Option<Autonomy> {
+        let chain = self.chain();
+        for name in &chain.order {
+            let Some(external) = chain.external.get(name) else {
+                // The built-in ones have been asked; what they want done stands.
+                let acts = found.proposal.as_ref().is_some_and(|proposal| {
+                    let mut steps = proposal.plan.steps.iter();
+                    steps.any(|step| step.action.changes_state())
+                });
+                if acts {
+                    return None;
+                }
+                continue;
+            };
+            let seen = found.recording.seen.as_ref();
+            let proposal = external.propose(incident, seen, facts.as_ref());
+            let asked = match &proposal {
+                Some(_) => Asked::Won,
+                None => Asked::Silent,
+            };
+            found.trail.push(TrailEntry {
+                playbook: PlaybookId(external.playbook()),
+                source: PlaybookSource::External,
+                asked,
+            });
+            if proposal.is_some() {
+                found.proposal = proposal;
+                return Some(external.ceiling());
+            }
+        }
+        None
+    }
+
+    fn answer(
+        &self,
+        found: brain::Diagnosis,
+        fingerprint: Option<Fingerprint>,
+        begun: Timestamp,
+        facts: &Arc<dyn Facts>,
+    ) -> Diagnosis {
+        let caution = found
+            .proposal
+            .as_ref()
+            .filter(|_| !found.confirmed)
+            .and_then(|proposal| self.learning.caution(&proposal.playbook.0));
+        Diagnosis {
+            fingerprint,
+            proposal: found.proposal,
+            trail: json!(found.trail),
+            recording: Some(found.recording),
+            case: found.case,
+            caution,
+            ceiling: None,
+            took: supervisor::until(begun, facts.now()),
+        }
     }
 }
 
 impl Mind for PlaybookMind {
     fn diagnose(&self, incident: &Incident, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis {
-        let ctx = context(asking);
+        let begun = facts.now();
+        let ctx = self.context(asking);
         let found = brain::diagnose(incident, facts, &self.playbooks, &ctx);
-        let found = brain::with_causes(found, &incident.process, facts, &ctx);
-        answer(found, illness(incident))
+        let mut found = self.ask_causes(found, &incident.process, facts, &ctx);
+        let ceiling = self.ask_others(&mut found, incident, facts);
+        Diagnosis {
+            ceiling,
+            ..self.answer(found, illness(incident), begun, facts)
+        }
     }
 
     fn worth_a_look(
@@ -81,14 +234,16 @@ impl Mind for PlaybookMind {
     }
 
     fn look(&self, process: &ProcessName, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis {
-        let ctx = context(asking);
+        let begun = facts.now();
+        let ctx = self.context(asking);
         let mut found = brain::look(process, facts, &self.playbooks, &ctx);
         // What a playbook found wants an explanation, and what none found one from time to time.
-        let ill = found.proposal.is_some() || complains(&found.recording);
-        if ill && (found.proposal.is_some() || self.is_due(process, facts.now())) {
-            found = brain::with_causes(found, process, facts, &ctx);
+        let planned = found.proposal.is_some() || found.beside.is_some();
+        let ill = planned || complains(&found.recording);
+        if ill && (planned || self.is_due(process, begun)) {
+            found = self.ask_causes(found, process, facts, &ctx);
         }
-        answer(found, None)
+        self.answer(found, None, begun, facts)
     }
 
     fn verify(
@@ -117,6 +272,16 @@ impl Mind for PlaybookMind {
         brain::on_failure(playbook, incident, acted, facts, &self.playbooks)
             .ok()
             .flatten()
+    }
+
+    fn cured(&self, cure: Cure) {
+        if self.chain().learn {
+            self.learning.learn(cure);
+        }
+    }
+
+    fn outcome(&self, playbook: &PlaybookId, helped: bool) {
+        self.learning.outcome(&playbook.0, helped);
     }
 
     fn cooldown(&self, playbook: &str) -> Option<Duration> {

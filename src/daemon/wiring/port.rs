@@ -3,13 +3,14 @@
 //! The role of each method is the least one; who decides on a plan needs, beyond that, the
 //! role that could run it by hand, which the agent checks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{AgentHandle, CLEAR_LOCK, question};
 use async_trait::async_trait;
 use brain::{BrainStore, HistoryFilter, Playbooks};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use supervisor::{Caller, ControlError, ProcessName, Role};
 
 use super::facts::LiveFacts;
 use super::lock;
+use super::mind::PlaybookMind;
 use crate::daemon::port::{Port, PortMethod};
 
 const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
@@ -27,7 +29,7 @@ const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     }
 }
 
-const METHODS: [PortMethod; 19] = [
+const METHODS: [PortMethod; 21] = [
     method("ai.diagnose", Role::Viewer, false),
     method(CLEAR_LOCK, Role::Operator, true),
     method("brain.restore_lock", Role::Operator, true),
@@ -38,6 +40,8 @@ const METHODS: [PortMethod; 19] = [
     method("brain.playbook_show", Role::Viewer, false),
     method("brain.playbook_test", Role::Operator, false),
     method("brain.playbook_set", Role::Admin, true),
+    method("brain.timeline", Role::Viewer, false),
+    method("brain.chain", Role::Viewer, false),
     method("brain.backtest", Role::Operator, false),
     method("agent.status", Role::Viewer, false),
     method("agent.actions", Role::Viewer, false),
@@ -55,6 +59,7 @@ pub(super) struct BrainPort {
     pub(super) playbooks: Playbooks,
     pub(super) memory: BrainStore,
     pub(super) facts: Arc<LiveFacts>,
+    pub(super) mind: Arc<PlaybookMind>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -123,12 +128,14 @@ impl BrainPort {
         playbooks: Playbooks,
         memory: BrainStore,
         facts: Arc<LiveFacts>,
+        mind: Arc<PlaybookMind>,
     ) -> Self {
         Self {
             agent,
             playbooks,
             memory,
             facts,
+            mind,
         }
     }
 
@@ -167,9 +174,27 @@ impl BrainPort {
             message: error.to_string(),
         })?;
         let open = self.agent.open_incidents();
+        // The last hour without its newest minutes: what the score is compared with.
+        let now = self.facts.clock.now();
+        let ago = |minutes| now.checked_sub(SignedDuration::from_mins(minutes));
+        let before = match (ago(65), ago(5)) {
+            (Ok(from), Ok(to)) => self.memory.average_scores(from, to).await,
+            _ => Ok(BTreeMap::new()),
+        };
+        let before = before.map_err(|error| ControlError::Store {
+            message: error.to_string(),
+        })?;
         Ok(scored
             .into_iter()
             .map(|(process, score)| {
+                let former = before.get(process.name.as_str());
+                let trend = score
+                    .zip(former)
+                    .map(|(score, former)| match score.value - former {
+                        rise if rise >= TREND => "up",
+                        fall if fall <= -TREND => "down",
+                        _ => "steady",
+                    });
                 let incident = open.iter().find(|one| one.process == process.name);
                 json!({
                     "name": process.name,
@@ -181,6 +206,7 @@ impl BrainPort {
                         "memory": round(score.memory),
                         "cpu": round(score.cpu),
                     })),
+                    "trend": trend,
                     "held": process.held,
                     "incident": incident.map(|one| one.id.to_string()),
                     "incident_state": incident.map(|one| one.state),
@@ -243,6 +269,9 @@ impl BrainPort {
     }
 }
 
+/// Points that make a trend.
+const TREND: f64 = 5.0;
+
 /// One decimal.
 fn round(part: f64) -> f64 {
     // Adding zero turns a negative zero into a plain one.
@@ -299,6 +328,11 @@ impl Port for BrainPort {
             "brain.playbook_show" => self.show(read(method, params)?).await,
             "brain.playbook_test" => self.test(read(method, params)?).await,
             "brain.playbook_set" => self.set(caller, read(method, params)?).await,
+            "brain.timeline" => self.timeline(read(method, params)?).await,
+            "brain.chain" => {
+                let Nothing {} = read(method, params)?;
+                Ok(self.mind.told())
+            }
             "brain.backtest" => self.backtest(read(method, params)?).await,
             "ai.diagnose" => {
                 let NameParams { name } = read(method, params)?;

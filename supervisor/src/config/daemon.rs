@@ -146,8 +146,96 @@ pub struct BrainConfig {
     #[serde(with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub cooldown: Duration,
+    /// Which brains are asked about an incident, in this order: `playbooks` (yours, then the built-in ones), `memory` (what was learned; asked between the two), `causes` (the knowledge base, asked after both), and names of `[brain.external]`. Default `["playbooks", "memory", "causes"]`.
+    pub chain: Vec<String>,
+    /// Make a playbook of every cure that was measured. Default `true`.
+    pub learn: bool,
     /// Settings of single playbooks by name.
     pub playbooks: BTreeMap<String, PlaybookConfig>,
+    /// Brains of your own by name.
+    pub external: BTreeMap<String, ExternalBrainConfig>,
+}
+
+/// A brain of your own: a program or an HTTP endpoint, one of the two. It is asked only if `chain` names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExternalBrainConfig {
+    /// Program and its arguments. It is started for each question, which is a line on its standard input.
+    pub command: Vec<String>,
+    /// Address that the question is posted to.
+    pub url: Option<String>,
+    /// Longest time it may think, at most `30s`. Default `5s`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub timeout: Duration,
+    /// The most it may do by itself. Default `supervised`.
+    pub autonomy: AutonomyLimit,
+}
+
+/// Brains that are built in.
+const BRAINS: [&str; 3] = ["playbooks", "memory", "causes"];
+/// An answer that comes later helps nobody.
+const LONGEST_THOUGHT: Duration = Duration::from_secs(30);
+
+impl BrainConfig {
+    /// What is wrong with the chain and its brains, with what to do instead.
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        for (place, name) in self.chain.iter().enumerate() {
+            let known = BRAINS.contains(&name.as_str()) || self.external.contains_key(name);
+            if name == "model" {
+                all.push((
+                    "`[brain] chain` names `model`, which this version of mhost does not have"
+                        .into(),
+                    "remove it from the chain".into(),
+                ));
+            } else if !known {
+                all.push((
+                    format!("`[brain] chain` names `{name}`, which is no brain"),
+                    format!(
+                        "known are {}, and the names of [brain.external.<name>]",
+                        BRAINS.join(", ")
+                    ),
+                ));
+            } else if self.chain[..place].contains(name) {
+                all.push((
+                    format!("`[brain] chain` names `{name}` twice"),
+                    "keep the place that you mean".into(),
+                ));
+            }
+        }
+        for (name, one) in &self.external {
+            if BRAINS.contains(&name.as_str()) || name == "model" {
+                all.push((
+                    format!("`[brain.external.{name}]` has the name of a built-in brain"),
+                    "choose another name".into(),
+                ));
+            }
+            if one.command.is_empty() == one.url.is_none() {
+                all.push((
+                    format!(
+                        "`[brain.external.{name}]` needs a `command` or a `url`, one of the two"
+                    ),
+                    "command = [\"python3\", \"/path/to/brain.py\"]".into(),
+                ));
+            }
+            if let Some(url) = &one.url
+                && !(url.starts_with("http://") || url.starts_with("https://"))
+            {
+                all.push((
+                    format!("the url of `[brain.external.{name}]` is no address of a server"),
+                    "begin it with http:// or https://".into(),
+                ));
+            }
+            if one.timeout.is_zero() || one.timeout > LONGEST_THOUGHT {
+                all.push((
+                    format!("the timeout of `[brain.external.{name}]` lies outside 1ms to 30s"),
+                    "an answer that comes later helps nobody".into(),
+                ));
+            }
+        }
+        all
+    }
 }
 
 /// Settings of one playbook. What is left out stays as the playbook says.
@@ -250,7 +338,21 @@ impl Default for BrainConfig {
             enabled: true,
             autonomy: AutonomyLimit::Semi,
             cooldown: Duration::from_secs(300),
+            chain: BRAINS.map(str::to_owned).to_vec(),
+            learn: true,
             playbooks: BTreeMap::new(),
+            external: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for ExternalBrainConfig {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            url: None,
+            timeout: Duration::from_secs(5),
+            autonomy: AutonomyLimit::Supervised,
         }
     }
 }
@@ -372,15 +474,29 @@ fn read(
     let mode = std::fs::metadata(file).map(|meta| meta.permissions().mode());
     let is_public = mode.is_ok_and(|mode| mode & 0o004 != 0);
     sinks::check(&root, is_public, &mut problems);
-    let config = from_node(&root);
+    let config = from_node::<DaemonConfig>(&root);
     if let Err(error) = &config
         && problems.errors() == 0
     {
         let span = error.span.clone().unwrap_or(root.span);
         problems.bare(&span, error.message.clone());
     }
+    if let Ok(config) = &config
+        && problems.errors() == 0
+    {
+        for (message, help) in config.brain.problems() {
+            problems.error(&brain_table(&problems.source.text), message, help);
+        }
+    }
     let warnings = problems.finish()?;
     Ok((config.unwrap_or_default(), warnings))
+}
+
+/// Where the table `[brain]` is named, for problems that are about all of it.
+fn brain_table(text: &str) -> std::ops::Range<usize> {
+    text.find("chain")
+        .or_else(|| text.find("[brain"))
+        .map_or(0..0, |at| at..at + 5)
 }
 
 fn autonomy(text: &str) -> Result<AutonomyLimit, LoadError> {
@@ -429,7 +545,7 @@ fn explain(table: &str, key: &str) -> Option<String> {
         "raw_files",
         "max_line",
     ];
-    const LATER_BRAIN: [&str; 4] = ["learn", "learn_threshold", "notify_below", "act_below"];
+    const LATER_BRAIN: [&str; 3] = ["learn_threshold", "notify_below", "act_below"];
     const LATER_AGENT: [&str; 3] = ["telegram_chat", "approvers", "channels"];
     let later = match table {
         "" if matches!(key, "process" | "groups") => {
@@ -515,6 +631,25 @@ mod tests {
         let bad = "[metrics]\nbind = \"localhost\"\nport = 0\npath = \"metrics\"\n";
         let lines: Vec<usize> = load(bad, &[]).unwrap_err().iter().map(|p| p.0).collect();
         assert_eq!(lines, [2, 3, 4]);
+    }
+
+    #[test]
+    fn the_chain_names_brains_that_exist() {
+        let brains = |text: &str| {
+            let problems = load(text, &[]).unwrap_err().into_iter();
+            problems
+                .map(|(_, message)| message)
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        assert!(brains("[brain]\nchain = [\"model\"]").contains("`model`, which this version"));
+        assert!(brains("[brain]\nchain = [\"mine\"]").contains("no brain"));
+        assert!(brains("[brain]\nchain = [\"memory\", \"memory\"]").contains("twice"));
+        assert!(brains("[brain.external.mine]\ntimeout = \"1s\"").contains("one of the two"));
+        let both = "[brain.external.mine]\ncommand = [\"x\"]\nurl = \"http://x\"";
+        assert!(brains(both).contains("one of the two"));
+        let well = "[brain]\nchain = [\"mine\"]\n[brain.external.mine]\nurl = \"http://x/\"";
+        assert_eq!(load(well, &[]).unwrap().brain.chain, ["mine"]);
     }
 
     #[test]
