@@ -42,6 +42,8 @@ use scene::{Scene, megabytes, span};
 pub(crate) const FLOOR: f64 = 0.45;
 /// From this confidence on a machine may act on a cause, if the cause and the policy let it.
 pub(crate) const ACTS: f64 = 0.72;
+/// From this confidence on a look back tells of what is over.
+const RECALLED: f64 = 0.6;
 /// How far a chain of culprits is followed.
 const DEPTH: usize = 4;
 /// Evidence of one case.
@@ -211,7 +213,8 @@ fn follow(
             break;
         };
         let deeper = judge(&culprit, &scene, at);
-        if !deeper.is_telling()
+        let tells = matches!(deeper.state, Standing::Ill | Standing::Recovered);
+        if !tells
             || deeper.confidence < 0.55
             || seen.contains(&deeper.process) && deeper.process != case.process
         {
@@ -314,6 +317,29 @@ fn judge(asked: &ProcessName, scene: &Scene, at: Timestamp) -> Case {
             scene.detail
         );
         return case(Standing::Well, text, 0.95);
+    }
+    if scene.is_well()
+        && let Some(then) = scene.rewound()
+    {
+        let shift = scene
+            .attempts
+            .iter()
+            .rev()
+            .find(|one| !one.passed)
+            .map_or(0.0, |one| one.age_s);
+        let was = judge(asked, &then, at);
+        if was.is_telling() && was.confidence >= RECALLED {
+            return Case {
+                state: Standing::Recovered,
+                root_cause: clip(&format!(
+                    "{} (That was {} ago; it is well now.)",
+                    was.root_cause,
+                    span(shift)
+                )),
+                plan: Plan::default(),
+                ..was
+            };
+        }
     }
     if scene.is_well() {
         let mut text = format!(

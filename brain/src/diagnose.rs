@@ -119,8 +119,10 @@ pub fn with_causes(
         let mut steps = proposal.plan.steps.iter();
         steps.any(|step| step.action.changes_state())
     };
+    // What only tells a person gives way to every playbook.
+    let silent = found.proposal.is_none();
     if !found.proposal.as_ref().is_some_and(acts)
-        && let Some(proposal) = case.proposal().filter(acts)
+        && let Some(proposal) = case.proposal().filter(|one| silent || acts(one))
     {
         let asked = match rests(&proposal.playbook, ctx, found.recording.now) {
             Some(resting) => resting,

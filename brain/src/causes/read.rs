@@ -37,6 +37,7 @@ impl Scene {
         let in_time = || until(begun, facts.now()) < LATE;
         let mut scene = plain(&process);
         past(&mut scene, facts, name);
+        failing(&mut scene);
         output(&mut scene, facts, name);
         scene.samples = samples(facts, name);
         scene.deaths = dead(facts, name);
@@ -147,6 +148,22 @@ fn past(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {
     }
     let online = facts.events(name, Some(EventKind::Online), Duration::from_secs(3600));
     scene.was_online = !online.is_empty();
+}
+
+/// A probe that failed for good ends the run, and with it what the probe says: the newest
+/// failure speaks for the run that is being stopped.
+fn failing(scene: &mut Scene) {
+    const JUST_NOW_S: f64 = 2.0;
+    const WHILE_DOWN_S: f64 = 20.0;
+    let Some(fail) = scene.health_fails.last() else {
+        return;
+    };
+    let of_now = fail.age_s < JUST_NOW_S || (scene.online == 0 && fail.age_s < WHILE_DOWN_S);
+    if scene.probe_failures == 0 && of_now {
+        scene.probe_failures = fail.figure.max(1.0) as u32;
+        scene.probe_down_s = fail.age_s + fail.figure;
+        scene.probe_error.clone_from(&fail.what);
+    }
 }
 
 fn output(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {

@@ -2,6 +2,7 @@
 //!
 //! Causes are pure functions over it: no cause asks the world. It is kept with the incident,
 //! so a diagnosis can be made again, and an example of a cause is a small scene written down.
+//! It is one piece although it is long: its fields and the questions causes ask about them.
 
 use serde::{Deserialize, Serialize};
 use supervisor::sys::inspect::{CloseLook, DiskRoom, HostLook, PortOwner};
@@ -409,6 +410,24 @@ impl Scene {
             .find(|line| !line.text.trim().is_empty())
     }
 
+    /// The newest line that tells of work: no error, no part of a stack.
+    pub(crate) fn last_deed(&self) -> Option<&Line> {
+        self.lines.iter().rev().find(|line| {
+            let text = line.text.as_str();
+            line.kind.is_empty()
+                && text.chars().filter(|c| c.is_alphabetic()).count() > 3
+                && !text.starts_with([' ', '\t'])
+                && !text.starts_with("Traceback")
+        })
+    }
+
+    /// Did a probe end the newest run a moment ago?
+    pub(crate) fn failed_just_now(&self) -> bool {
+        self.health_fails
+            .last()
+            .is_some_and(|fail| fail.age_s < FRESH_S)
+    }
+
     /// Percent of a core, on average over the last `window_s`; none without samples.
     pub(crate) fn cpu(&self, window_s: f64) -> Option<f64> {
         let all: Vec<f64> = self
@@ -470,6 +489,48 @@ impl Scene {
             0.0
         };
         Some((over / time, fit))
+    }
+
+    /// The moment when its probe last failed after it had passed, as far as it can be told
+    /// from what is kept: what came later is left out. Nothing when it did not fail lately.
+    pub(crate) fn rewound(&self) -> Option<Self> {
+        const LATELY_S: f64 = 180.0;
+        let up = self.attempts.iter().position(|one| one.passed)?;
+        let after = self.attempts.get(up..)?;
+        let bad = after.iter().rposition(|one| !one.passed)?;
+        let shift = after[bad].age_s;
+        if !(1.0..=LATELY_S).contains(&shift) {
+            return None;
+        }
+        let mut then = self.clone();
+        let past = |age: &mut f64| {
+            *age -= shift;
+            *age > -0.6
+        };
+        then.lines.retain_mut(|line| past(&mut line.age_s));
+        then.samples.retain_mut(|one| past(&mut one.age_s));
+        then.attempts.retain_mut(|one| past(&mut one.age_s));
+        then.deaths.retain_mut(|one| past(&mut one.age_s));
+        for list in [
+            &mut then.restarts,
+            &mut then.over_memory,
+            &mut then.health_fails,
+            &mut then.exits,
+        ] {
+            list.retain_mut(|one| past(&mut one.age_s));
+        }
+        then.close.clear();
+        then.reach.clear();
+        then.owners.clear();
+        let row = after[..=bad]
+            .iter()
+            .rev()
+            .take_while(|one| !one.passed)
+            .count();
+        then.probe_failures = u32::try_from(row).unwrap_or(1);
+        then.probe_error = after[bad].error.clone().unwrap_or_default();
+        then.uptime_s = (self.uptime_s - shift).max(5.0);
+        Some(then)
     }
 
     /// A neighbour by name.

@@ -84,6 +84,57 @@ fn a_healthy_process_has_nothing() {
 }
 
 #[test]
+fn what_is_over_is_told_from_what_is_kept() {
+    let case = judged(
+        r#"
+        probed = true
+        attempts = [
+            { age_s = 20.0, passed = true },
+            { age_s = 12.0, passed = false, error = "status 503" },
+            { age_s = 11.0, passed = false, error = "status 503" },
+            { age_s = 10.0, passed = true },
+            { age_s = 5.0, passed = true },
+        ]
+        lines = [
+            { text = "ERROR connect ECONNREFUSED 10.0.0.1:5432", age_s = 13.0 },
+            { text = "ERROR connect ECONNREFUSED 10.0.0.1:5432", age_s = 12.0 },
+            { text = "ERROR connect ECONNREFUSED 10.0.0.1:5432", age_s = 11.5 },
+            { text = "ERROR connect ECONNREFUSED 10.0.0.1:5432", age_s = 11.0 },
+            { text = "ERROR connect ECONNREFUSED 10.0.0.1:5432", age_s = 10.9 },
+            { text = "served a page", age_s = 2.0 },
+        ]
+        "#,
+    );
+    assert_eq!(case.state, Standing::Recovered, "{case:#?}");
+    assert_eq!(case.cause.as_deref(), Some("dependency-down"));
+    assert!(
+        case.plan.steps.is_empty(),
+        "nothing is done about what is over"
+    );
+}
+
+/// The run is gone before anybody can look at it: the probe's last word is what is left.
+#[test]
+fn a_hang_is_known_after_the_probe_ended_it() {
+    let case = judged(
+        r#"
+        state = "errored"
+        online = 0
+        uptime_s = 0.0
+        probed = true
+        probe_failures = 3
+        probe_down_s = 3.3
+        probe_error = "timeout"
+        health_fails = [{ age_s = 0.3, what = "timeout", event = 3, figure = 3.0 }]
+        samples = [{ age_s = 1.3, cpu = 0.0, rss = 46870528.0 }]
+        lines = ["moving money from a to b"]
+        "#,
+    );
+    assert_eq!(case.cause.as_deref(), Some("hang"), "{case:#?}");
+    assert!(case.root_cause.contains("deadlock") && case.root_cause.contains("moving money"));
+}
+
+#[test]
 fn what_nobody_knows_is_unknown() {
     let case = judged(
         r#"

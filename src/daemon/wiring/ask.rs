@@ -35,7 +35,13 @@ pub(super) async fn diagnose(
             near: Vec::new(),
         });
     };
-    let remembered = agent.remembered(name).await?;
+    let mut remembered = agent.remembered(name).await?;
+    if remembered.as_ref().is_none_or(|one| one.case.is_none())
+        && !(live.is_telling() && live.confidence >= SURE)
+        && let Some(cause) = of_dependencies(agent, facts, name).await?
+    {
+        remembered = Some(cause);
+    }
     let incident = remembered.as_ref().map(|one| one.incident.clone());
     let now = facts.now();
     let (case, from) = match remembered {
@@ -51,6 +57,59 @@ pub(super) async fn diagnose(
     answer["remembered"] = json!(from);
     answer["healthy"] = json!(case.state == Standing::Well || case.state == Standing::Recovered);
     Ok(answer)
+}
+
+/// What a process that this one depends on suffered from, if this one had trouble meanwhile.
+async fn of_dependencies(
+    agent: &AgentHandle,
+    facts: &Arc<LiveFacts>,
+    name: &ProcessName,
+) -> Result<Option<Remembered>, ControlError> {
+    let attempts = facts.attempts(name);
+    let up = attempts.iter().position(|one| one.passed).unwrap_or(0);
+    if attempts.iter().skip(up).all(|one| one.passed) {
+        return Ok(None);
+    }
+    let mut ways: Vec<Vec<ProcessName>> = vec![vec![name.clone()]];
+    let mut found: Option<(Remembered, Case, Vec<ProcessName>)> = None;
+    let mut next = 0;
+    while let Some(way) = ways.get(next).cloned() {
+        next += 1;
+        let Some(last) = way.last() else { break };
+        if way.len() > 1
+            && let Some(then) = agent.remembered(last).await?
+            && let Some(case) = then.case.clone()
+        {
+            // The farthest one is where it began.
+            found = Some((then, case, way.clone()));
+        }
+        let on = facts
+            .process(last)
+            .map(|one| one.depends_on)
+            .unwrap_or_default();
+        for one in on {
+            let known = ways.iter().any(|way| way.last() == Some(&one));
+            if !known && ways.len() < 16 {
+                let mut longer = way.clone();
+                longer.push(one);
+                ways.push(longer);
+            }
+        }
+    }
+    Ok(found.map(|(mut then, mut case, way)| {
+        case.root_cause = format!(
+            "`{name}` suffered from `{}`, on which it depends. {}",
+            case.process, case.root_cause
+        );
+        case.chain = way
+            .iter()
+            .skip(1)
+            .map(ToString::to_string)
+            .filter(|one| *one != case.process)
+            .collect();
+        then.case = Some(case);
+        then
+    }))
 }
 
 /// Was the open incident understood better before?
@@ -70,6 +129,8 @@ fn recall(live: Case, then: Remembered, now: Timestamp) -> (Case, Option<String>
     ));
     let mut case = match (then.case, then.said) {
         (Some(case), _) => case,
+        // A look back says more than the reason of a playbook.
+        (None, _) if live.state == Standing::Recovered => return (live, None),
         (None, Some((cause, confidence, evidence))) => Case {
             state: Standing::Ill,
             root_cause: cause,
@@ -80,7 +141,7 @@ fn recall(live: Case, then: Remembered, now: Timestamp) -> (Case, Option<String>
         },
         (None, None) => return (live, None),
     };
-    let well = live.state == Standing::Well;
+    let well = matches!(live.state, Standing::Well | Standing::Recovered);
     let mut ruled_out: Vec<RuledOut> = case.ruled_out.clone();
     for one in live.ruled_out {
         if !ruled_out.iter().any(|old| old.what == one.what) {

@@ -2,6 +2,7 @@
 //!
 //! Reads only, each bounded: few files, short ones, no links out of a folder, half a second
 //! for addresses. Values of secrets are masked before the brain sees them.
+//! It is one piece although it is long: a short function for each look, and their limits.
 
 use std::fs;
 use std::path::{Path, PathBuf};

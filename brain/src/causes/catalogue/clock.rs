@@ -35,7 +35,7 @@ fn look(scene: &Scene) -> Option<Found> {
     .against(!said.deadly && said.line.age_s > 60.0, 0.5, "it has not complained for a while")
     .against(said.line.was_handled(), 0.6, "it says itself that it was dealt with");
     Some(
-        found
+        tell_if_lasting(found, scene, &said)
             .advise("wait", "it is left running: a restart changes neither")
             .person("correct the stored stamp, or the clock of this host (timedatectl)"),
     )

@@ -42,16 +42,14 @@ fn look(scene: &Scene) -> Option<Found> {
         .filter(|cpu| **cpu >= 80.0)
         .count();
     let now = scene.cpu_now();
-    if now.max(recent.last().copied().unwrap_or(0.0)) < 75.0 || scene.online == 0 {
+    if now.max(recent.last().copied().unwrap_or(0.0)) < 75.0
+        || (scene.online == 0 && scene.close.is_empty() && !scene.failed_just_now())
+    {
         return None;
     }
     let suffering = scene.probe_failures > 0 || slow(scene);
     let average = scene.cpu(15.0).unwrap_or(now);
-    let doing = scene
-        .lines
-        .iter()
-        .rev()
-        .find(|line| line.kind.is_empty() && !line.text.trim().is_empty());
+    let doing = scene.last_deed();
     let busiest = scene.close.first().filter(|look| !look.busiest.is_empty());
     let thread = busiest.map_or_else(String::new, |look| {
         format!(

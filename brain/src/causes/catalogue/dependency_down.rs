@@ -54,7 +54,8 @@ pub(crate) const CAUSE: Cause = Cause {
 fn look(scene: &Scene) -> Option<Found> {
     let said = scene
         .said("dependency")
-        .filter(|said| !said.line.was_handled());
+        .filter(|said| !said.line.was_handled())
+        .or_else(|| upstream(scene));
     let reach = scene
         .reach
         .iter()
@@ -176,5 +177,32 @@ fn look(scene: &Scene) -> Option<Found> {
                 "see why {} does not answer",
                 address.unwrap_or_else(|| "it".to_owned())
             )),
+    })
+}
+
+/// What it says of a process it depends on that answers with an error.
+fn upstream(scene: &Scene) -> Option<Said> {
+    static ANSWERED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b50[0-4]\b|bad gateway|unavailable|fail|error|closed|reset|no answer")
+            .expect("a constant")
+    });
+    let lines: Vec<&Line> = scene
+        .matching(&ANSWERED)
+        .into_iter()
+        .filter(|line| !line.was_handled())
+        .filter(|line| {
+            scene
+                .depends_on
+                .iter()
+                .any(|name| mentions(&line.text, name))
+        })
+        .collect();
+    let newest = lines.last()?;
+    Some(Said {
+        line: (*newest).clone(),
+        times: lines.len(),
+        since_s: lines.first().map_or(0.0, |line| line.age_s),
+        deadly: false,
+        all: newest.text.clone(),
     })
 }

@@ -68,7 +68,7 @@ fn look(scene: &Scene) -> Option<Found> {
         found.unless_well(scene)
     };
     Some(
-        found
+        tell_if_lasting(found, scene, &said)
             .advise(
                 "wait",
                 "it is left running: a restart does not change a name",

@@ -50,7 +50,7 @@ pub(crate) const CAUSE: Cause = Cause {
 fn look(scene: &Scene) -> Option<Found> {
     let lower = scene.probe_error.to_lowercase();
     let timeout = lower.contains("timeout") || lower.contains("timed out");
-    let alive = scene.online > 0 || !scene.close.is_empty();
+    let alive = scene.online > 0 || !scene.close.is_empty() || scene.failed_just_now();
     if !scene.probed
         || scene.probe_failures == 0
         || !timeout
@@ -81,7 +81,13 @@ fn look(scene: &Scene) -> Option<Found> {
             .neighbours
             .iter()
             .any(|one| scene.depends_on.contains(&one.name) && !one.well);
-    let last = scene.last_line().filter(|line| line.age_s < 120.0);
+    let last = scene.last_deed().filter(|line| line.age_s < 120.0);
+    // A sample from before the trouble says nothing about it.
+    let measured = !scene.close.is_empty()
+        || scene
+            .samples
+            .last()
+            .is_some_and(|sample| sample.age_s < scene.probe_down_s);
     let after = last.map_or_else(String::new, |line| {
         format!(" Its last output: `{}`.", line.shown())
     });
@@ -108,6 +114,8 @@ fn look(scene: &Scene) -> Option<Found> {
         format!(
             "{locks} of {seen} threads wait for locks while its cpu is idle: a deadlock, or a pool whose threads all wait"
         )
+    } else if !measured {
+        "it is stuck (a deadlock) or busy (its cpu spins in a loop): it was ended before anybody could look at its threads".to_owned()
     } else {
         format!("its cpu is idle at {cpu:.0} %: it is stuck (a deadlock, or a wait without end)")
     };

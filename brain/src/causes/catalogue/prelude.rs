@@ -80,3 +80,13 @@ pub(super) fn hold_if_looping(found: Found, scene: &Scene, said: &Said, why: &st
     }
     found
 }
+
+/// What lasts and no machine can cure is told to a person.
+pub(super) fn tell_if_lasting(found: Found, scene: &Scene, said: &Said) -> Found {
+    const LASTING_S: f64 = 6.0;
+    if said.deadly || said.times < 3 || said.since_s < LASTING_S || scene.online == 0 {
+        return found;
+    }
+    let text = found.words.clone();
+    found.auto(Action::Escalate { text }, "only a person can end it")
+}

@@ -63,7 +63,7 @@ fn look(scene: &Scene) -> Option<Found> {
     .against(!said.deadly && said.line.age_s > 30.0, 0.6, "it has not complained for a while")
     .against(said.line.was_handled(), 0.6, "it says itself that it was dealt with");
     Some(
-        found
+        tell_if_lasting(found, scene, &said)
             .person(format!(
                 "renew the certificate of {whose}; never switch the check off"
             ))
