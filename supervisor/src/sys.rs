@@ -14,8 +14,10 @@
 //! It decides nothing about restarts, and keeps no log.
 
 mod cgroup;
+mod child;
 mod daemonize;
 mod fifo;
+mod fork;
 pub mod guard;
 mod guard_link;
 mod home_name;
