@@ -264,6 +264,6 @@ impl Revisions for StoredRevisions {
             .processes
             .into_iter()
             .find(|row| row.spec.name == *process)?;
-        row.previous
+        row.previous.map(Arc::unwrap_or_clone)
     }
 }

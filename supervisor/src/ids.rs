@@ -5,13 +5,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// The name of a process: `[A-Za-z0-9._-]{1,64}`, not digits only, not a reserved word.
+/// Clones share the text: it stands in every table there is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ProcessName(String);
+pub struct ProcessName(Arc<str>);
 
 /// Longest process name, in bytes.
 pub const MAX_NAME: usize = 64;
@@ -75,7 +77,7 @@ impl FromStr for ProcessName {
         if RESERVED_NAMES.contains(&text) || text.chars().all(|c| c == '.') {
             return Err(NameError::Reserved(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -89,7 +91,7 @@ impl TryFrom<String> for ProcessName {
 
 impl From<ProcessName> for String {
     fn from(name: ProcessName) -> Self {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 

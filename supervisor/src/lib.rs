@@ -27,6 +27,7 @@ mod sampler;
 mod schedule;
 mod seams;
 pub mod secret;
+mod shared;
 pub mod sinks;
 pub mod spec;
 pub mod state;

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -80,14 +81,21 @@ pub fn exposed<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Variables of an environment. Values of secret names are printed as a mask.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EnvVars<T>(BTreeMap<String, T>);
+/// Variables of an environment. Values of secret names are printed as a mask. Clones share
+/// the variables until one of them is changed: they are the largest part of most definitions.
+#[derive(PartialEq, Eq)]
+pub struct EnvVars<T>(Arc<BTreeMap<String, T>>);
+
+impl<T> Clone for EnvVars<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<T> EnvVars<T> {
     /// None at all.
     pub fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(Arc::default())
     }
 
     /// Are there none?
@@ -131,22 +139,22 @@ impl<T> Default for EnvVars<T> {
 
 impl<T> From<BTreeMap<String, T>> for EnvVars<T> {
     fn from(vars: BTreeMap<String, T>) -> Self {
-        Self(vars)
+        Self(Arc::new(vars))
     }
 }
 
 impl<T> FromIterator<(String, T)> for EnvVars<T> {
     fn from_iter<I: IntoIterator<Item = (String, T)>>(vars: I) -> Self {
-        Self(vars.into_iter().collect())
+        Self(Arc::new(vars.into_iter().collect()))
     }
 }
 
-impl<T> IntoIterator for EnvVars<T> {
+impl<T: Clone> IntoIterator for EnvVars<T> {
     type Item = (String, T);
     type IntoIter = std::collections::btree_map::IntoIter<String, T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        Arc::unwrap_or_clone(self.0).into_iter()
     }
 }
 
@@ -158,16 +166,16 @@ impl<T> Deref for EnvVars<T> {
     }
 }
 
-impl<T> DerefMut for EnvVars<T> {
+impl<T: Clone> DerefMut for EnvVars<T> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        Arc::make_mut(&mut self.0)
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for EnvVars<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
-        for (name, value) in &self.0 {
+        for (name, value) in self.0.iter() {
             if is_secret_name(name) {
                 map.entry(name, &format_args!("{MASK}"));
             } else {
@@ -182,7 +190,7 @@ impl<T: Serialize> Serialize for EnvVars<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let exposed = EXPOSED.get();
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
+        for (name, value) in self.0.iter() {
             if exposed || !is_secret_name(name) {
                 map.serialize_entry(name, value)?;
             } else {
@@ -195,7 +203,7 @@ impl<T: Serialize> Serialize for EnvVars<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for EnvVars<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(Self)
+        BTreeMap::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -19,6 +19,8 @@ mod schema;
 mod snapshot;
 mod writer;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +46,8 @@ pub enum Desired {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessRow {
     /// Its definition.
-    pub spec: ProcessSpec,
+    #[serde(with = "crate::shared")]
+    pub spec: Arc<ProcessSpec>,
     /// Its place in registration order.
     pub position: u32,
     /// What was last asked of it.
@@ -52,7 +55,8 @@ pub struct ProcessRow {
     /// Copies, where `mhost scale` changed the number.
     pub scaled: Option<u16>,
     /// The definition before the newest, which a rollback goes back to.
-    pub previous: Option<ProcessSpec>,
+    #[serde(with = "crate::shared::option")]
+    pub previous: Option<Arc<ProcessSpec>>,
     /// When the definition last changed.
     pub changed_at: Option<Timestamp>,
 }

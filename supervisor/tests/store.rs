@@ -54,7 +54,7 @@ fn row(process: &str, position: u32) -> ProcessRow {
     }))
     .unwrap();
     ProcessRow {
-        spec,
+        spec: std::sync::Arc::new(spec),
         position,
         desired: Desired::Online,
         scaled: None,

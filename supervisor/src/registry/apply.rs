@@ -133,16 +133,19 @@ impl RegistryHandle {
                 inner.groups.insert(group.name.clone(), group.clone());
             }
             for (spec, verdict) in apply.processes.iter().zip(verdicts) {
+                let mut spec = spec.clone();
+                inner.share_environment(&mut spec);
                 if let Some(entry) = inner.entry_mut(&spec.name) {
                     if verdict.keys.iter().any(|key| key != "--force") {
+                        let spec = Arc::new(spec);
                         entry.row.previous =
-                            Some(std::mem::replace(&mut entry.row.spec, spec.clone()));
+                            Some(std::mem::replace(&mut entry.row.spec, Arc::clone(&spec)));
                         entry.row.changed_at = Some(now);
-                        entry.spec = Arc::new(spec.clone());
+                        entry.spec = spec;
                         entry.keeper = keeper::Keeper::start(self, &entry.spec);
                         let data = json!({ "keys": verdict.keys });
                         batch.events.push(self.new_event(
-                            &spec.name,
+                            entry.name(),
                             EventKind::ConfigChanged,
                             data,
                             actor,
@@ -150,14 +153,15 @@ impl RegistryHandle {
                         defined.push((Arc::clone(&entry.spec), entry.handles.clone()));
                     } else if entry.row.spec.env.os != spec.env.os {
                         // The newest caller's environment is the one the next run gets.
-                        entry.row.spec.env.os.clone_from(&spec.env.os);
-                        entry.spec = Arc::new(entry.row.spec.clone());
+                        let own = Arc::make_mut(&mut entry.row.spec);
+                        own.env.os.clone_from(&spec.env.os);
+                        entry.spec = Arc::clone(&entry.row.spec);
                         defined.push((Arc::clone(&entry.spec), entry.handles.clone()));
                     }
                     batch.processes.push(entry.row.clone());
                 } else {
                     let row = ProcessRow {
-                        spec: spec.clone(),
+                        spec: Arc::new(spec),
                         position: inner.processes.len() as u32,
                         desired: Desired::Stopped,
                         scaled: None,
@@ -168,7 +172,7 @@ impl RegistryHandle {
                     let mut entry = self.entry_of(row);
                     let count = entry.count();
                     entry.handles = (0..count)
-                        .map(|index| self.new_instance(&spec.name, index, &entry.spec))
+                        .map(|index| self.new_instance(entry.name(), index, &entry.spec))
                         .collect();
                     inner.processes.push(entry);
                 }

@@ -16,6 +16,7 @@ use crate::logs::Ingest;
 use crate::machine::Input;
 use crate::paths::Paths;
 use crate::sampler::Sampler;
+use crate::spec::ProcessSpec;
 use crate::state::{Saved, State};
 use crate::store::{Desired, Loaded, ProcessRow, StoreHandle};
 use crate::tasks::Tasks;
@@ -99,7 +100,8 @@ impl RegistryHandle {
             .map(|group| (group.name.clone(), group))
             .collect();
         let mut unstarted = Vec::new();
-        for row in rows {
+        for mut row in rows {
+            inner.share_environment(Arc::make_mut(&mut row.spec));
             let mut entry = self.entry_of(row);
             let name = entry.name().clone();
             // Others of it run and these never did: a daemon died while it scaled up.
@@ -150,7 +152,7 @@ impl RegistryHandle {
 
     /// An entry without instances.
     pub(super) fn entry_of(&self, row: ProcessRow) -> Entry {
-        let spec = Arc::new(row.spec.clone());
+        let spec = Arc::clone(&row.spec);
         let keeper = keeper::Keeper::start(self, &spec);
         Entry {
             row,
@@ -175,6 +177,14 @@ impl RegistryHandle {
 }
 
 impl Inner {
+    /// Takes the surroundings of a definition from one that has the same.
+    pub(super) fn share_environment(&self, spec: &mut ProcessSpec) {
+        let mut known = self.processes.iter().map(|entry| &entry.spec.env.os);
+        if let Some(known) = known.find(|known| *known == &spec.env.os) {
+            spec.env.os = known.clone();
+        }
+    }
+
     /// The order of everything that is registered.
     pub(super) fn order(&self) -> super::graph::Order {
         super::graph::Order::of(

@@ -66,8 +66,8 @@ impl RegistryHandle {
                     near: Vec::new(),
                 });
             };
-            change(&mut entry.row.spec);
-            entry.spec = Arc::new(entry.row.spec.clone());
+            change(Arc::make_mut(&mut entry.row.spec));
+            entry.spec = Arc::clone(&entry.row.spec);
             entry.keeper = keeper::Keeper::start(self, &entry.spec);
             (
                 entry.row.clone(),

@@ -47,7 +47,7 @@ impl RegistryHandle {
                 name: entry.name().to_string(),
                 state: entry.row.desired,
                 instances: entry.count(),
-                spec: entry.row.spec.clone(),
+                spec: ProcessSpec::clone(&entry.row.spec),
             });
             Dump {
                 version: VERSION,

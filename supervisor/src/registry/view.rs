@@ -54,7 +54,7 @@ impl RegistryHandle {
         let groups = inner.groups_of(name);
         Some(Glance {
             view: self.view(entry, index, groups),
-            spec: entry.row.spec.clone(),
+            spec: ProcessSpec::clone(&entry.row.spec),
             wanted: entry.row.desired == Desired::Online,
             desired: entry.count(),
             has_previous: entry.row.previous.is_some(),
@@ -75,7 +75,7 @@ impl RegistryHandle {
     /// The processes that depend on this one, by their definitions.
     pub fn dependents(&self, name: &ProcessName) -> Vec<ProcessName> {
         let inner = self.inner();
-        let specs = inner.processes.iter().map(|entry| &entry.row.spec);
+        let specs = inner.processes.iter().map(|entry| &*entry.row.spec);
         specs
             .filter(|spec| {
                 spec.name != *name && spec.config.depends_on.iter().any(|on| on == name.as_str())
