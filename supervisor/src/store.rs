@@ -1,7 +1,8 @@
 //! The state database: what is wanted, where every instance stands, and what happened.
 //!
 //!   registry, instances ──Batch──► writer thread ──one transaction──► db.sqlite (WAL)
-//!                                        └─ fsync of the WAL at most every 100 ms
+//!                                        └─Work─► settle thread: fsync of the WAL at most
+//!                                                  every 100 ms, snapshot files each second
 //!
 //! One thread owns the only read-write connection. It commits whatever is queued as one
 //! transaction, so a lone batch is answered at once and a crowd shares a commit. A state
@@ -14,8 +15,11 @@
 
 mod error;
 mod handle;
+mod kept;
 mod reader;
+mod rows;
 mod schema;
+mod settle;
 mod snapshot;
 mod writer;
 
@@ -24,7 +28,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EventKind, NewEvent};
+use crate::event::{Event, EventKind, NewEvent};
 use crate::ids::{EventId, InstanceId, ProcessName};
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Saved;
@@ -78,6 +82,8 @@ pub struct Batch {
     pub removed_groups: Vec<String>,
     /// Events to append, in order.
     pub events: Vec<NewEvent>,
+    /// Recorded events of which more is known now: their data is replaced.
+    pub amended: Vec<Event>,
 }
 
 impl Batch {

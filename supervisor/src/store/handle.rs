@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::writer::{Health, Message, Writer};
+use super::kept::Health;
+use super::writer::{Message, Writer};
 use super::{Batch, EventFilter, Loaded, StoreError, reader, schema};
 use crate::clock::Clock;
 use crate::event::Event;

@@ -33,8 +33,15 @@ struct Groups {
     groups: BTreeMap<String, GroupSpec>,
 }
 
-/// The folder of snapshots.
+/// What a file is to say; nothing means that it goes.
 #[derive(Debug)]
+pub(super) struct Page {
+    name: String,
+    text: Option<String>,
+}
+
+/// The folder of snapshots.
+#[derive(Debug, Clone)]
 pub(super) struct Snapshots {
     folder: PathBuf,
 }
@@ -44,15 +51,18 @@ impl Snapshots {
         Self { folder }
     }
 
-    /// Writes the file of one process as the database has it, or removes it.
-    pub(super) fn process(&self, db: &Connection, name: &str) -> Result<(), StoreError> {
+    /// The file of one process as the database has it.
+    pub(super) fn process(db: &Connection, name: &str) -> Result<Page, StoreError> {
+        let page = |text| Page {
+            name: name.to_owned(),
+            text,
+        };
         let row: Option<String> = db
             .prepare_cached("SELECT row FROM processes WHERE name = ?")?
             .query_row([name], |row| row.get(0))
             .optional()?;
         let Some(row) = row else {
-            self.removed(fs::remove_file(self.file(name)), name);
-            return Ok(());
+            return Ok(page(None));
         };
         let mut statement =
             db.prepare_cached("SELECT idx, saved FROM instances WHERE process = ? ORDER BY idx")?;
@@ -63,15 +73,12 @@ impl Snapshots {
             })?
             .collect::<Result<Vec<_>, _>>()?
             .join(",");
-        self.write(
-            name,
-            &format!("{{\"version\":1,\"process\":{row},\"instances\":{{{instances}}}}}\n"),
-        );
-        Ok(())
+        let text = format!("{{\"version\":1,\"process\":{row},\"instances\":{{{instances}}}}}\n");
+        Ok(page(Some(text)))
     }
 
-    /// Writes the file of all groups.
-    pub(super) fn groups(&self, db: &Connection) -> Result<(), StoreError> {
+    /// The file of all groups.
+    pub(super) fn groups(db: &Connection) -> Result<Page, StoreError> {
         let mut statement = db.prepare_cached("SELECT name, spec FROM groups ORDER BY name")?;
         let groups = statement
             .query_map([], |row| {
@@ -80,11 +87,10 @@ impl Snapshots {
             })?
             .collect::<Result<Vec<_>, _>>()?
             .join(",");
-        self.write(
-            GROUPS,
-            &format!("{{\"version\":1,\"groups\":{{{groups}}}}}\n"),
-        );
-        Ok(())
+        Ok(Page {
+            name: GROUPS.to_owned(),
+            text: Some(format!("{{\"version\":1,\"groups\":{{{groups}}}}}\n")),
+        })
     }
 
     /// All that the files say, as one batch. A file that cannot be read is passed over.
@@ -109,29 +115,31 @@ impl Snapshots {
         self.folder.join(format!("{name}.json"))
     }
 
-    fn write(&self, name: &str, text: &str) {
-        let temporary = self.folder.join(format!("+{name}.tmp"));
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            fs::rename(&temporary, self.file(name))
+    /// Writes or removes a file.
+    pub(super) fn write(&self, page: &Page) {
+        let Page { name, text } = page;
+        let done = match text {
+            Some(text) => self.replace(name, text),
+            None => match fs::remove_file(self.file(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                done => done,
+            },
         };
-        if let Err(error) = write() {
+        if let Err(error) = done {
             warn!(process = name, %error, "A process snapshot could not be written.");
         }
     }
 
-    fn removed(&self, result: io::Result<()>, name: &str) {
-        if let Err(error) = result
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            warn!(process = name, %error, "A process snapshot could not be removed.");
-        }
+    fn replace(&self, name: &str, text: &str) -> io::Result<()> {
+        let temporary = self.folder.join(format!("+{name}.tmp"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&temporary, self.file(name))
     }
 }
 

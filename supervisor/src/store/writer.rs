@@ -1,31 +1,33 @@
 //! The thread that owns the read-write connection.
 //!
-//! Each round takes what is queued, writes it in one transaction, answers, and only then
-//! syncs the WAL and writes snapshots, both at most every 100 ms.
+//! Each round takes what is queued, writes it in one transaction and answers. What takes
+//! longer than that, flushing and snapshots, it leaves to `settle`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::snapshot::Snapshots;
-use super::{Batch, Loaded, ProcessRow, StoreError, reader, schema};
+use super::kept::{Health, Kept};
+use super::rows::{put_batch, put_event, put_instance};
+use super::settle::{Settler, Work};
+use super::snapshot::{Page, Snapshots};
+use super::{Batch, Loaded, StoreError, reader, schema};
 use crate::clock::Clock;
-use crate::event::{Event, NewEvent};
-use crate::ids::{InstanceId, ProcessName};
-use crate::secret::exposed;
-use crate::spec::GroupSpec;
-use crate::state::Saved;
+use crate::event::Event;
+use crate::ids::ProcessName;
 
 /// At most this much can be lost in a power failure, and at most this often is the disk flushed.
 const SYNC_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the snapshot files follow the database.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often facts that could not be written are tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Batches written in one transaction.
@@ -36,8 +38,6 @@ const EVENTS_PER_PROCESS: i64 = 10_000;
 const EVENTS_IN_ALL: i64 = 100_000;
 /// New events between two looks at the limits.
 const RETENTION_STEP: usize = 1_000;
-/// Events kept in memory while the disk refuses them.
-const KEPT_EVENTS: usize = 1_000;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -55,70 +55,18 @@ pub(super) enum Message {
     Close,
 }
 
-/// What is wrong with the store.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    /// Why the last transaction failed.
-    failing: Option<String>,
-    /// Events dropped because they could not be written for too long.
-    dropped_events: usize,
-    /// What happened at the start.
-    notes: Vec<String>,
-}
-
-impl Health {
-    pub(super) fn describe(&self) -> Option<String> {
-        let mut parts = self.notes.clone();
-        if let Some(failing) = &self.failing {
-            parts.push(format!(
-                "state is not being recorded: {failing}; supervision goes on from memory"
-            ));
-        }
-        if self.dropped_events > 0 {
-            parts.push(format!(
-                "{} events could not be recorded and are lost",
-                self.dropped_events
-            ));
-        }
-        (!parts.is_empty()).then(|| parts.join("; "))
-    }
-}
-
-/// Facts that could not be written yet: the newest state of each instance, and events.
-#[derive(Debug, Default)]
-struct Kept {
-    instances: BTreeMap<InstanceId, Saved>,
-    events: VecDeque<NewEvent>,
-}
-
-impl Kept {
-    fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.events.is_empty()
-    }
-
-    /// Takes the facts of a failed batch; returns how many events had to go.
-    fn keep(&mut self, batch: Batch) -> usize {
-        self.instances.extend(batch.instances);
-        self.events.extend(batch.events);
-        let surplus = self.events.len().saturating_sub(KEPT_EVENTS);
-        self.events.drain(..surplus);
-        surplus
-    }
-}
-
 /// The thread's own state.
 #[derive(Debug)]
 pub(super) struct Writer {
     db: Connection,
     path: PathBuf,
-    snapshots: Snapshots,
+    settler: Settler,
     health: Arc<Mutex<Health>>,
     kept: Kept,
-    /// Kept open: SQLite holds no lock on the WAL file itself, so this is safe to open.
-    wal: Option<File>,
-    unsynced: bool,
-    /// The first change since the last flush.
-    changed_at: Option<Instant>,
+    /// When the first change came that was not flushed yet.
+    unsynced: Option<Instant>,
+    /// The same for what the snapshots do not say yet.
+    stale: Option<Instant>,
     dirty: BTreeSet<ProcessName>,
     dirty_groups: bool,
     /// Processes with new events since the last look at the limits.
@@ -158,15 +106,19 @@ impl Writer {
             }
             Err(other) => return Err(other),
         };
+        let settler =
+            Settler::start(path, snapshots.clone()).map_err(|source| StoreError::Open {
+                path: path.to_owned(),
+                source: Arc::new(source),
+            })?;
         let mut writer = Self {
             db,
             path: path.to_owned(),
-            snapshots,
+            settler,
             health,
             kept: Kept::default(),
-            wal: None,
-            unsynced: false,
-            changed_at: None,
+            unsynced: None,
+            stale: None,
             dirty: BTreeSet::new(),
             dirty_groups: false,
             grown: BTreeSet::new(),
@@ -174,7 +126,7 @@ impl Writer {
             last_retry: None,
         };
         if lost {
-            let batch = writer.snapshots.read();
+            let batch = snapshots.read();
             if !batch.processes.is_empty() {
                 warn!(
                     processes = batch.processes.len(),
@@ -283,7 +235,9 @@ impl Writer {
             written.push(put_batch(&transaction, batch)?);
         }
         transaction.commit()?;
-        self.unsynced = true;
+        let now = Instant::now();
+        self.unsynced.get_or_insert(now);
+        self.stale.get_or_insert(now);
         self.dirty
             .extend(self.kept.instances.keys().map(|id| id.process.clone()));
         self.new_events += self.kept.events.len();
@@ -338,26 +292,50 @@ impl Writer {
 
     /// How long the thread may sleep, if there is something to do without being asked.
     fn next_deadline(&self) -> Option<Duration> {
-        if self.unsynced || !self.dirty.is_empty() || self.dirty_groups {
-            let passed = self.changed_at.map_or(SYNC_INTERVAL, |at| at.elapsed());
-            return Some(SYNC_INTERVAL.saturating_sub(passed));
-        }
-        (!self.kept.is_empty()).then_some(RETRY_INTERVAL)
+        let left = |since: Option<Instant>, interval: Duration| {
+            since.map(|since| interval.saturating_sub(since.elapsed()))
+        };
+        let retry = (!self.kept.is_empty()).then_some(RETRY_INTERVAL);
+        [
+            left(self.unsynced, SYNC_INTERVAL),
+            left(self.stale, SNAPSHOT_INTERVAL),
+            retry,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
-    /// Syncs, writes snapshots and drops old events, where that is due.
+    /// Has things flushed and snapshots written, and drops old events, where that is due.
     fn settle(&mut self) {
-        if !(self.unsynced || !self.dirty.is_empty() || self.dirty_groups) {
-            return;
-        }
+        let is_due = |since: Option<Instant>, interval: Duration| {
+            since.is_some_and(|since| since.elapsed() >= interval)
+        };
         // From the first change on: the flush of a crash must not delay the restart after it.
-        let changed_at = *self.changed_at.get_or_insert_with(Instant::now);
-        if changed_at.elapsed() < SYNC_INTERVAL {
+        let flush = is_due(self.unsynced, SYNC_INTERVAL);
+        let write = is_due(self.stale, SNAPSHOT_INTERVAL);
+        if !flush && !write {
             return;
         }
-        self.changed_at = None;
-        self.sync();
-        self.write_snapshots();
+        let pages = if write { self.pages() } else { Vec::new() };
+        let now = Instant::now();
+        match self.settler.offer(Work { flush, pages }) {
+            Ok(()) => {
+                if flush {
+                    self.unsynced = None;
+                }
+                if write {
+                    self.stale = None;
+                    self.dirty.clear();
+                    self.dirty_groups = false;
+                }
+            }
+            // It is still at the last piece.
+            Err(_) => {
+                self.unsynced = self.unsynced.map(|_| now);
+                self.stale = self.stale.map(|_| now);
+            }
+        }
         if self.new_events >= RETENTION_STEP {
             self.new_events = 0;
             if let Err(error) = self.retain() {
@@ -366,33 +344,24 @@ impl Writer {
         }
     }
 
-    fn sync(&mut self) {
-        if !std::mem::take(&mut self.unsynced) {
-            return;
-        }
-        if self.wal.is_none() {
-            let mut name = self.path.clone().into_os_string();
-            name.push("-wal");
-            self.wal = File::open(name).ok();
-        }
-        if let Some(wal) = &self.wal
-            && let Err(error) = wal.sync_data()
-        {
-            warn!(%error, "The state database could not be flushed to the disk.");
-        }
-    }
-
-    fn write_snapshots(&mut self) {
-        for name in std::mem::take(&mut self.dirty) {
-            if let Err(error) = self.snapshots.process(&self.db, name.as_str()) {
-                warn!(process = %name, %error, "A process snapshot could not be written.");
+    /// The snapshots that are to be written.
+    fn pages(&self) -> Vec<Page> {
+        let mut pages = Vec::with_capacity(self.dirty.len());
+        for name in &self.dirty {
+            match Snapshots::process(&self.db, name.as_str()) {
+                Ok(page) => pages.push(page),
+                Err(error) => {
+                    warn!(process = %name, %error, "A process snapshot could not be written.");
+                }
             }
         }
-        if std::mem::take(&mut self.dirty_groups)
-            && let Err(error) = self.snapshots.groups(&self.db)
-        {
-            warn!(%error, "The snapshot of the groups could not be written.");
+        if self.dirty_groups {
+            match Snapshots::groups(&self.db) {
+                Ok(page) => pages.push(page),
+                Err(error) => warn!(%error, "The snapshot of the groups could not be written."),
+            }
         }
+        pages
     }
 
     fn retain(&mut self) -> Result<(), StoreError> {
@@ -413,13 +382,16 @@ impl Writer {
             [EVENTS_IN_ALL],
         )?;
         transaction.commit()?;
-        self.unsynced = true;
+        self.unsynced.get_or_insert_with(Instant::now);
         Ok(())
     }
 
-    fn close(mut self) {
-        self.sync();
-        self.write_snapshots();
+    fn close(self) {
+        let work = Work {
+            flush: self.unsynced.is_some(),
+            pages: self.pages(),
+        };
+        self.settler.finish(work);
         if !self.kept.is_empty() {
             error!(
                 events = self.kept.events.len(),
@@ -467,89 +439,4 @@ fn move_aside(path: &Path, clock: &Clock) -> Result<PathBuf, StoreError> {
         let _ = fs::rename(name(suffix), target);
     }
     Ok(aside)
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    // The next daemon starts the processes with these very values.
-    exposed(|| serde_json::to_string(value))
-        .map_err(|error| StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))
-}
-
-fn put_batch(transaction: &Transaction<'_>, batch: &Batch) -> Result<Vec<Event>, StoreError> {
-    for name in &batch.removed {
-        for sql in [
-            "DELETE FROM processes WHERE name = ?",
-            "DELETE FROM instances WHERE process = ?",
-        ] {
-            transaction.prepare_cached(sql)?.execute([name.as_str()])?;
-        }
-    }
-    for id in &batch.removed_instances {
-        transaction
-            .prepare_cached("DELETE FROM instances WHERE process = ? AND idx = ?")?
-            .execute(params![id.process.as_str(), id.index])?;
-    }
-    for name in &batch.removed_groups {
-        transaction
-            .prepare_cached("DELETE FROM groups WHERE name = ?")?
-            .execute([name])?;
-    }
-    for row in &batch.processes {
-        put_process(transaction, row)?;
-    }
-    for (id, saved) in &batch.instances {
-        put_instance(transaction, id, saved)?;
-    }
-    for group in &batch.groups {
-        put_group(transaction, group)?;
-    }
-    batch
-        .events
-        .iter()
-        .map(|event| {
-            let id = put_event(transaction, event)?;
-            Ok(event.clone().with_id(id))
-        })
-        .collect()
-}
-
-fn put_process(transaction: &Transaction<'_>, row: &ProcessRow) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO processes (name, position, row) VALUES (?, ?, ?)")?
-        .execute(params![row.spec.name.as_str(), row.position, json(row)?])?;
-    Ok(())
-}
-
-fn put_instance(
-    transaction: &Transaction<'_>,
-    id: &InstanceId,
-    saved: &Saved,
-) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO instances (process, idx, saved) VALUES (?, ?, ?)")?
-        .execute(params![id.process.as_str(), id.index, json(saved)?])?;
-    Ok(())
-}
-
-fn put_group(transaction: &Transaction<'_>, group: &GroupSpec) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO groups (name, spec) VALUES (?, ?)")?
-        .execute(params![group.name, json(group)?])?;
-    Ok(())
-}
-
-fn put_event(transaction: &Transaction<'_>, event: &NewEvent) -> Result<i64, StoreError> {
-    Ok(transaction
-        .prepare_cached(
-            "INSERT INTO events (ts_ms, process, instance, event, data_json, actor) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .insert(params![
-            event.at.as_millisecond(),
-            event.process.as_str(),
-            event.instance,
-            event.kind.to_string(),
-            event.data.to_string(),
-            event.actor,
-        ])?)
 }
