@@ -166,8 +166,22 @@ impl Writer {
         Ok((writer, seq))
     }
 
-    /// A stream that could not be opened. It is tried again when there is something to write,
-    /// so that a full disk does not keep a program from starting.
+    /// As [`Self::open`], if the stream has ever printed anything.
+    pub(super) fn open_existing(names: Names, now_ms: i64) -> io::Result<Option<(Self, u64)>> {
+        let is_missing = |path: PathBuf| match path.symlink_metadata() {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        };
+        if is_missing(names.index())? && is_missing(names.log())? {
+            return Ok(None);
+        }
+        Self::open(names, now_ms).map(Some)
+    }
+
+    /// A stream without files: it has printed nothing yet, or could not be opened. They are
+    /// made when there is something to write, so that a full disk does not keep a program
+    /// from starting.
     pub(super) fn pending(names: Names) -> Self {
         Self {
             names,
@@ -277,7 +291,8 @@ impl Writer {
         sequence: &mut Sequence,
         limits: &Limits,
     ) -> io::Result<()> {
-        if self.last.generation == Some(generation) {
+        // Without a file the first bytes begin the run.
+        if self.pending || self.last.generation == Some(generation) {
             return Ok(());
         }
         self.mark(now_ms, generation, 0, sequence, limits)
@@ -291,6 +306,9 @@ impl Writer {
         sequence: &mut Sequence,
         limits: &Limits,
     ) -> io::Result<()> {
+        if self.pending {
+            return Ok(());
+        }
         self.mark(now_ms, generation, END, sequence, limits)
     }
 

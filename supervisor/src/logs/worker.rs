@@ -359,19 +359,13 @@ impl Worker {
                     tracing::debug!(%error, "The end of a run was not noted.");
                 }
             }
-            self.drop_if_idle(&capture.key);
+            // It goes at a tick, if the next run does not come before that.
+            self.busy = true;
         }
         self.unseen = true;
         let run = (capture.key.0, capture.generation);
         self.leave_run(&run);
         self.answer_waiters(&run);
-    }
-
-    fn drop_if_idle(&mut self, key: &Key) {
-        let idle = |target: &Target| target.captures == 0 && target.backlog.is_none();
-        if self.targets.get(key).is_some_and(idle) {
-            self.targets.remove(key);
-        }
     }
 
     /// Tells those who wait for a run, if it has ended and its bytes are in segments.
@@ -436,7 +430,14 @@ impl Worker {
                 }
             }
         }
-        let waiting = |target: &Target| target.open || target.backlog.is_some();
+        let now = self.now;
+        self.targets.retain(|_, target| {
+            target.captures > 0
+                || target.backlog.is_some()
+                || now.duration_since(target.last_used) < RETRY_EVERY
+        });
+        let waiting =
+            |target: &Target| target.open || target.backlog.is_some() || target.captures == 0;
         self.busy = self.targets.values().any(waiting);
         self.held = self.targets.values().map(Target::held).sum();
         let was_degraded = lock(&self.shared.degraded).is_some();
@@ -449,9 +450,6 @@ impl Worker {
                 .iter()
                 .filter(|(_, capture)| capture.spool.is_some() && recovered.contains(&capture.key));
             self.unread.extend(waiting.map(|(token, _)| *token));
-            for key in recovered {
-                self.drop_if_idle(&key);
-            }
             self.answer_all_waiters();
         }
     }
@@ -538,9 +536,11 @@ impl Worker {
         if !self.targets.contains_key(&key) {
             let names = Names::new(&self.folder, &key.0, key.1);
             let opened = self.limits.check();
-            let opened = opened.and_then(|()| Writer::open(names.clone(), now_ms));
+            let opened = opened.and_then(|()| Writer::open_existing(names.clone(), now_ms));
             let writer = match opened {
-                Ok((writer, seq)) => {
+                // Files for those who print something: most of a crowd of programs do not.
+                Ok(None) => Writer::pending(names),
+                Ok(Some((writer, seq))) => {
                     self.sequence.0 = self.sequence.0.max(seq);
                     writer
                 }
