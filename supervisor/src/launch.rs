@@ -166,6 +166,10 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
         generation: Generation,
     ) -> usize;
 
+    /// True when it is certain that nothing of the ended run's tree is left, and this could
+    /// be seen with a few system calls. Does not block; false says nothing.
+    fn left_nothing(&self, process: &ProcessRef) -> bool;
+
     /// Takes over a run that a former daemon recorded: opens a pidfd first and then proves
     /// the identity.
     async fn adopt(&self, process: &ProcessRef) -> Found;

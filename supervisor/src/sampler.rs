@@ -319,7 +319,10 @@ impl Shared {
             let mut seen: HashSet<i32> = members.iter().map(|stat| stat.pid).collect();
             let mut at = 0;
             while let Some(parent) = members.get(at) {
-                for child in proc_scan::children_of_main_thread(parent.pid) {
+                for child in proc_scan::children_of_main_thread(parent.pid)
+                    .into_iter()
+                    .flatten()
+                {
                     if seen.insert(child) {
                         members.extend(proc_scan::stat(child));
                     }

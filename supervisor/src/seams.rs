@@ -49,6 +49,10 @@ pub(crate) trait Capture: Send + Sync {
         fifo: &Path,
     ) -> std::io::Result<()>;
 
+    /// A run has ended: what it has printed is taken before anything that is asked for later,
+    /// so that it stands before what the next run prints. Does not wait.
+    fn finish(&self, instance: &InstanceId, generation: Generation);
+
     /// The last lines a run that has just ended printed to stderr, else to stdout.
     async fn last_words(&self, instance: &InstanceId, generation: Generation) -> Vec<String>;
 }
@@ -65,15 +69,19 @@ impl Capture for Ingest {
         Ingest::attach(self, instance, generation, stream, fifo).await
     }
 
+    fn finish(&self, instance: &InstanceId, generation: Generation) {
+        Ingest::finish(self, instance, generation);
+    }
+
     async fn last_words(&self, instance: &InstanceId, generation: Generation) -> Vec<String> {
         self.drained(instance, generation, LAST_WORDS).await;
         let (ingest, instance) = (self.clone(), instance.clone());
         let read = move || {
-            let err = ingest.tail(&instance, Stream::Err, LAST_LINES);
+            let err = ingest.tail(&instance, generation, Stream::Err, LAST_LINES);
             if err.iter().any(|line| !line.trim().is_empty()) {
                 err
             } else {
-                ingest.tail(&instance, Stream::Out, LAST_LINES)
+                ingest.tail(&instance, generation, Stream::Out, LAST_LINES)
             }
         };
         tokio::task::spawn_blocking(read).await.unwrap_or_default()

@@ -378,6 +378,10 @@ impl Launcher for FakeLauncher {
         self.inner().find(process).map_or(0, |run| run.left)
     }
 
+    fn left_nothing(&self, process: &ProcessRef) -> bool {
+        self.inner().find(process).is_none_or(|run| run.left == 0)
+    }
+
     async fn adopt(&self, process: &ProcessRef) -> Found {
         let mut inner = self.inner();
         inner.calls.push(Call::Adopt(process.clone()));

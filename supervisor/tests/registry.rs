@@ -196,6 +196,61 @@ async fn a_killed_process_comes_back() {
     rig.finish().await;
 }
 
+/// Without a delay the crash, the decision and the next run are one step; the history tells
+/// them in order all the same, each crash with the last lines of its own run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_without_delay_is_told_in_order() {
+    const KILLS: usize = 8;
+    let rig = Rig::new().await;
+    let mut web = spec("web", "echo run $MHOST_GENERATION >&2; exec sleep 600", "");
+    web.config.restart_delay = Duration::ZERO;
+    web.config.max_restarts = 0;
+    rig.apply(vec![web]).await.expect("starts");
+    let generation = |view: &ProcessView| view.instances[0].generation;
+    let mut seen = rig.view("web").await;
+    for _ in 0..KILLS {
+        let folder = rig.home.path().join("logs/web-0.err.log");
+        let said = format!("run {}\n", generation(&seen));
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while !std::fs::read_to_string(&folder).is_ok_and(|text| text.ends_with(&said)) {
+            assert!(tokio::time::Instant::now() < end, "{said} is not there");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        kill(pid(&seen));
+        let next = generation(&seen) + 1;
+        let is_next =
+            |view: &ProcessView| generation(view) == next && view.instances[0].pid.is_some();
+        seen = rig.until("web", "the next run", is_next).await;
+    }
+    let history = Command::History {
+        target: Some(Target("web".into())),
+        since: None,
+        limit: 100,
+    };
+    let Ok(Reply::Events(mut events)) = rig.call(history).await else {
+        panic!("no history")
+    };
+    events.reverse();
+    events.retain(|event| event.kind.to_string() != "online");
+    let kinds: Vec<String> = events.iter().map(|event| event.kind.to_string()).collect();
+    let mut expected = vec!["start"];
+    for _ in 0..KILLS {
+        expected.extend(["crash", "restart", "start"]);
+    }
+    assert_eq!(kinds, expected);
+    let crashes = events
+        .iter()
+        .filter(|event| event.kind.to_string() == "crash");
+    for (run, crash) in (1..).zip(crashes) {
+        assert_eq!(
+            crash.data["last_lines"],
+            serde_json::json!([format!("run {run}")])
+        );
+        assert_eq!(crash.data["signal"], 9);
+    }
+    rig.finish().await;
+}
+
 /// Children outlive the daemon and are adopted with pid, counters and log stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_daemon_adopts_what_runs() {

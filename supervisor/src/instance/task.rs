@@ -1,33 +1,31 @@
 //! The loop: choose one input, ask the machine, record, perform, publish.
+//!
+//! ```text
+//!   takeover ─once─► turn ─input─► machine ─► record ─► runs (spawn, leftovers) ─► show
+//!                     ▲  └─probe─► health ─────┘
+//! ```
 
-use std::path::PathBuf;
+mod health;
+mod record;
+mod runs;
+mod takeover;
+
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error};
 
 use super::run::{LiveRun, Pending};
-use super::{Context, Message, Snapshot, Standing, leftovers};
-use crate::clock::after;
+use super::{Context, Message, Snapshot, Standing};
 use crate::command::view::HealthStatus;
-use crate::event::{Event, EventKind, NewEvent};
+use crate::event::EventKind;
 use crate::ids::{Generation, InstanceId};
-use crate::launch::{Found, Scope, SpawnError, SpawnOrder};
+use crate::launch::Scope;
 use crate::machine::{self, Effect, IllegalInput, Input, Rules};
-use crate::paths::Stream;
 use crate::probe::ProbeEvent;
-use crate::secret::masked;
-use crate::spec::{OnFail, Output, ProcessSpec, Signal};
-use crate::state::{ExitStatus, Hold, Run, Saved, State};
-use crate::store::Batch;
-
-/// How long a process that depends on others is left alone after its probe has failed. Most
-/// often the fault is in a dependency whose own probe is green, and whoever looks for causes
-/// needs this long to find it; restarting the victim would only add noise.
-const LOOK_AROUND: Duration = Duration::from_secs(5);
+use crate::spec::ProcessSpec;
+use crate::state::{ExitStatus, Hold, Saved, State};
 
 /// The actor of an event that follows from the rules.
 const SYSTEM: &str = "system";
@@ -49,6 +47,10 @@ pub(super) struct InstanceTask {
     failing_since: Option<Timestamp>,
     /// Its probe has failed; it is restarted at this time if that is still its own fault.
     suspect_until: Option<Timestamp>,
+    /// What was prepared for the next run while the last one was recorded.
+    attached: Option<runs::Attached>,
+    /// Recorded, and not published yet.
+    untold: Option<record::Untold>,
     context: Context,
     publish: watch::Sender<Arc<Snapshot>>,
 }
@@ -87,6 +89,8 @@ impl InstanceTask {
             spawn_error: None,
             failing_since: None,
             suspect_until: None,
+            attached: None,
+            untold: None,
             context,
             publish,
         }
@@ -199,159 +203,72 @@ impl InstanceTask {
         }
     }
 
-    /// Takes over what a former daemon left behind.
-    async fn resume(&mut self) {
-        // First of all what it prints is read again: a full FIFO would block it.
-        if let State::Starting { run } | State::Online { run, .. } | State::Stopping { run, .. } =
-            &self.saved.state
-        {
-            self.attach(run.generation).await;
-        }
-        if self.standing == Standing::Owner {
-            self.end_strays().await;
-        }
-        match self.saved.state.clone() {
-            State::Stopped
-            | State::Errored {
-                hold:
-                    Hold::Retrying { .. } | Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart,
-            } => {}
-            State::Spawning { generation, .. } => {
-                self.attach(generation).await;
-                let found = self
-                    .context
-                    .launcher
-                    .find_unrecorded(&self.id, generation)
-                    .await;
-                let _ = self
-                    .take(found.map_or(Input::SpawnLost, Input::Spawned), SYSTEM)
-                    .await;
-            }
-            State::Starting { run }
-            | State::Online { run, .. }
-            | State::Stopping { run, .. }
-            | State::Errored {
-                hold: Hold::Unkillable { run },
-            } => self.adopt(run).await,
-        }
-        self.show();
-    }
-
-    /// A daemon that died in the middle of a reload leaves two generations, and one that died
-    /// while it ended the remains of a run leaves those. The recorded run is the one that
-    /// counts. A newer one has not proven itself and goes at once; an older one was about to
-    /// go and has its grace period.
-    async fn end_strays(&mut self) {
-        let newest = self.saved.counters.generation;
-        if newest == 0 {
-            return;
-        }
-        let counted = match &self.saved.state {
-            State::Spawning { generation, .. } => Some(*generation),
-            state => state.run().map(|run| run.generation),
-        };
-        let launcher = Arc::clone(&self.context.launcher);
-        let mut old = Vec::new();
-        for (generation, stray) in launcher.strays(&self.id, counted).await {
-            if generation > newest {
-                warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending the new generation of an unfinished reload.");
-                launcher
-                    .signal(&self.id, &stray, Signal::KILL, Scope::Group)
-                    .await;
-                launcher.forget(&stray);
-            } else if self.rules.kill_tree {
-                warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending what an earlier run left behind.");
-                // It may have more to say while it ends.
-                self.attach(generation).await;
-                old.push(stray);
-            } else {
-                launcher.forget(&stray);
-            }
-        }
-        if !old.is_empty() {
-            let (id, signal, grace) = (
-                self.id.clone(),
-                self.rules.stop_signal,
-                self.rules.grace_period,
-            );
-            self.cleanup = Some(Box::pin(leftovers::end_strays(
-                launcher, id, old, signal, grace,
-            )));
-        }
-    }
-
-    async fn adopt(&mut self, run: Run) {
-        self.attach(run.generation).await;
-        match self.context.launcher.adopt(&run.process).await {
-            Found::Alive(_) => {
-                info!(process = %self.id.process, instance = self.id.index, pid = run.process.pid, "Adopted a running instance.");
-                let data = json!({ "pid": run.process.pid, "generation": run.generation });
-                self.enter_run(run.clone());
-                self.record(vec![(EventKind::Adopted, data)], SYSTEM).await;
-                if let State::Stopping { killed, exit, .. } = self.saved.state.clone() {
-                    // The intention was written; whether the signal went out is not known.
-                    let signal = if killed {
-                        Signal::KILL
-                    } else {
-                        self.rules.stop_signal
-                    };
-                    let scope = Scope::Tree;
-                    self.context
-                        .launcher
-                        .signal(&self.id, &run.process, signal, scope)
-                        .await;
-                    if exit.is_some() {
-                        self.await_tree(run);
-                    }
-                }
-            }
-            Found::Ended(status) => {
-                if let State::Stopping { exit: Some(_), .. } = self.saved.state {
-                    self.await_tree(run);
-                } else {
-                    self.live = None;
-                    let _ = self.take(Input::Exited(status), SYSTEM).await;
-                }
-            }
-        }
-    }
-
     /// One input, all the way: machine, journal, effects. Spawns answer in the same call.
     async fn take(&mut self, input: Input, actor: &str) -> Result<(), IllegalInput> {
         let mut next = Some(input);
         while let Some(input) = next.take() {
-            let (saved, effects) = self.step(input)?;
-            let ended = self
-                .saved
+            let now = self.context.clock.now();
+            let exited = matches!(input, Input::Exited(_));
+            let before = self.saved.clone();
+            let (mut saved, mut effects) = self.step(&before, input, now)?;
+            let at_once = exited && self.goes_on_at_once(&saved, now);
+            if at_once {
+                let (again, more) = self.step(&saved, Input::Woken, now)?;
+                saved = again;
+                effects.retain(|effect| !matches!(effect, Effect::EndLeftovers { .. }));
+                effects.extend(more);
+            }
+            let ended = before
                 .state
                 .run()
                 .filter(|run| saved.state.run() != Some(*run))
                 .cloned();
             self.saved = saved;
             let (events, acts) = split(effects);
-            self.record(events, actor).await;
-            if let Some(run) = ended {
-                let remains = acts
-                    .iter()
-                    .any(|act| matches!(act, Effect::EndLeftovers { .. }));
-                self.leave_run(&run, remains);
+            let mut over = None;
+            match ended {
+                Some(run) if at_once => {
+                    self.record_turnover(&run, events, actor).await;
+                    self.leave_run();
+                    over = Some(run);
+                }
+                Some(run) => {
+                    self.record(events, actor).await;
+                    self.leave_run();
+                    let is_rest = |act: &Effect| matches!(act, Effect::EndLeftovers { .. });
+                    // Its remains are found by what is kept of it.
+                    if !acts.iter().any(is_rest) {
+                        self.context.launcher.forget(&run.process);
+                    }
+                }
+                None => self.record(events, actor).await,
             }
             for act in acts {
                 // A spawn is always the last effect, so its answer is the next input.
                 next = self.perform(act).await;
             }
-            self.show();
+            if let Some(run) = over {
+                // Nobody waits for this, unlike for the spawn.
+                self.context.launcher.forget(&run.process);
+            }
+            if next.is_none() {
+                self.show();
+            }
         }
         Ok(())
     }
 
     /// Asks the machine. Runs are counted together with the other task of a reload, so that no
     /// two have the same number.
-    fn step(&mut self, input: Input) -> Result<(Saved, Vec<Effect>), IllegalInput> {
+    fn step(
+        &mut self,
+        saved: &Saved,
+        input: Input,
+        now: Timestamp,
+    ) -> Result<(Saved, Vec<Effect>), IllegalInput> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         self.rules.newest = *newest;
-        let now = self.context.clock.now();
-        let stepped = machine::step(&self.saved, input, &self.rules, now);
+        let stepped = machine::step(saved, input, &self.rules, now);
         match &stepped {
             Ok((saved, _)) => *newest = saved.counters.generation.max(*newest),
             Err(refused) => {
@@ -359,6 +276,23 @@ impl InstanceTask {
             }
         }
         stepped
+    }
+
+    /// A restart that is due in the moment of the exit is taken in the same step, and so in
+    /// the same transaction: when nothing of the old tree is left to wait for.
+    fn goes_on_at_once(&self, saved: &Saved, now: Timestamp) -> bool {
+        let due = matches!(
+            saved.state,
+            State::Errored { hold: Hold::Retrying { next_at, .. } } if next_at <= now
+        );
+        let launcher = &self.context.launcher;
+        due && self.standing == Standing::Owner
+            && self.cleanup.is_none()
+            && self
+                .saved
+                .state
+                .run()
+                .is_some_and(|run| !self.rules.kill_tree || launcher.left_nothing(&run.process))
     }
 
     async fn perform(&mut self, effect: Effect) -> Option<Input> {
@@ -385,258 +319,6 @@ impl InstanceTask {
         None
     }
 
-    fn await_tree(&mut self, run: Run) {
-        let (launcher, id) = (Arc::clone(&self.context.launcher), self.id.clone());
-        self.tree = Some(Box::pin(async move {
-            leftovers::gone(&*launcher, &id, &run).await
-        }));
-    }
-
-    async fn end_leftovers(&mut self, run: Run) {
-        let launcher = Arc::clone(&self.context.launcher);
-        if self.standing == Standing::Shadow {
-            launcher
-                .signal(&self.id, &run.process, Signal::KILL, Scope::Group)
-                .await;
-        }
-        if launcher
-            .remaining(&self.id, &run.process, run.generation)
-            .await
-            == 0
-            || self.standing == Standing::Shadow
-        {
-            launcher.forget(&run.process);
-            return;
-        }
-        let (id, signal, grace) = (
-            self.id.clone(),
-            self.rules.stop_signal,
-            self.rules.grace_period,
-        );
-        let before = self.cleanup.take();
-        self.cleanup = Some(Box::pin(async move {
-            if let Some(before) = before {
-                before.await;
-            }
-            let process = run.process.clone();
-            leftovers::end(Arc::clone(&launcher), id, run, signal, grace).await;
-            launcher.forget(&process);
-        }));
-    }
-
-    /// Starts a run and says how that went.
-    async fn spawn(&mut self, generation: Generation) -> Input {
-        if let Some(cleanup) = self.cleanup.take() {
-            // Never two copies: the remains of the last run go first.
-            cleanup.await;
-        }
-        let env = self
-            .spec
-            .environment(&self.id, generation, &self.context.paths);
-        let order = SpawnOrder {
-            instance: self.id.clone(),
-            generation,
-            argv: self.spec.argv.clone(),
-            cwd: self.spec.cwd.clone(),
-            env,
-            limits: self.spec.config.limits,
-            user: self.spec.config.user.clone(),
-            group: self.spec.config.group.clone(),
-            stdout: self.new_output(generation, Stream::Out),
-            stderr: self.new_output(generation, Stream::Err),
-        };
-        let outputs = [order.stdout.clone(), order.stderr.clone()];
-        if let Some(error) = self.attach_to(generation, outputs).await {
-            return self.spawn_failed(error);
-        }
-        match self.context.launcher.spawn(order).await {
-            Ok(process) => {
-                self.spawn_error = None;
-                let run = Run {
-                    generation,
-                    process: process.clone(),
-                    started_at: self.context.clock.now(),
-                };
-                self.enter_run(run);
-                Input::Spawned(process)
-            }
-            Err(error) => self.spawn_failed(error),
-        }
-    }
-
-    fn spawn_failed(&mut self, error: SpawnError) -> Input {
-        warn!(process = %self.id.process, instance = self.id.index, error = %error, "Could not start an instance.");
-        self.spawn_error = Some(error.to_string());
-        Input::SpawnFailed(error)
-    }
-
-    /// Where a run that is about to begin writes a stream.
-    fn new_output(&self, generation: Generation, stream: Stream) -> PathBuf {
-        let paths = &self.context.paths;
-        match self.spec.config.output {
-            Output::Pipe => paths.fifo(&self.id, generation, stream),
-            Output::File => paths.spool(&self.id, generation, stream),
-        }
-    }
-
-    /// Reads again what a run that has begun prints.
-    async fn attach(&mut self, generation: Generation) -> Option<SpawnError> {
-        let paths = &self.context.paths;
-        let outputs = Stream::BOTH.map(|stream| paths.output(&self.id, generation, stream));
-        self.attach_to(generation, outputs).await
-    }
-
-    async fn attach_to(
-        &mut self,
-        generation: Generation,
-        [out, err]: [PathBuf; 2],
-    ) -> Option<SpawnError> {
-        let (capture, id) = (&self.context.capture, &self.id);
-        let one = async |stream, path: PathBuf| {
-            let attached = capture.attach(id, generation, stream, &path).await;
-            attached.err().map(|error| SpawnError::Output {
-                path,
-                error: error.to_string(),
-            })
-        };
-        let (out, err) = tokio::join!(one(Stream::Out, out), one(Stream::Err, err));
-        out.or(err)
-    }
-
-    /// Begins to watch and probe a run.
-    fn enter_run(&mut self, run: Run) {
-        self.failing_since = None;
-        let generation = run.generation;
-        let mut live = LiveRun::watch(run, &self.context);
-        let env = self
-            .spec
-            .environment(&self.id, generation, &self.context.paths);
-        live.probe(&self.id, &self.spec, &env, &self.context);
-        self.live = Some(live);
-        self.watch_memory();
-    }
-
-    /// Ends what belonged to a run. When its remains are still to be ended, that forgets it.
-    fn leave_run(&mut self, run: &Run, remains: bool) {
-        self.live = None;
-        self.tree = None;
-        self.failing_since = None;
-        self.suspect_until = None;
-        self.unwatch();
-        if !remains {
-            self.context.launcher.forget(&run.process);
-        }
-    }
-
-    /// Time to decide whose fault a failed probe was.
-    async fn suspicion_over(&mut self) {
-        self.suspect_until = None;
-        let shielded = self
-            .context
-            .board
-            .ailing_dependency(&self.id.process)
-            .is_some();
-        if self.failing_since.is_some() && !shielded {
-            let _ = self.take(Input::ProbeFailed, SYSTEM).await;
-        }
-    }
-
-    async fn probe(&mut self, event: ProbeEvent) {
-        match event {
-            ProbeEvent::Attempt { passed } => {
-                if passed {
-                    self.failing_since = None;
-                    self.suspect_until = None;
-                } else if self.failing_since.is_none() {
-                    self.failing_since = Some(self.context.clock.now());
-                }
-                self.show();
-            }
-            ProbeEvent::Ready => {
-                self.failing_since = None;
-                let _ = self.take(Input::Ready, SYSTEM).await;
-            }
-            ProbeEvent::Failed {
-                probe,
-                error,
-                failures,
-                on_fail,
-            } => {
-                if !matches!(self.saved.state, State::Online { .. }) {
-                    return;
-                }
-                let shield = self.context.board.ailing_dependency(&self.id.process);
-                let mut data = json!({ "probe": probe, "error": error, "failures": failures });
-                if let Some(dependency) = &shield {
-                    data["dependency"] = json!(dependency);
-                }
-                self.record(vec![(EventKind::HealthFail, data)], SYSTEM)
-                    .await;
-                // A restart would not cure what a dependency ails from.
-                if on_fail == OnFail::Restart && shield.is_none() {
-                    if !self.context.board.has_dependencies(&self.id.process) {
-                        let _ = self.take(Input::ProbeFailed, SYSTEM).await;
-                    } else if self.suspect_until.is_none() {
-                        self.suspect_until = Some(after(self.context.clock.now(), LOOK_AROUND));
-                    }
-                }
-            }
-            ProbeEvent::Recovered {
-                probe,
-                failures,
-                downtime,
-            } => {
-                let data = json!({ "probe": probe, "failures": failures, "downtime_ms": downtime.as_millis() as u64 });
-                self.record(vec![(EventKind::HealthRecover, data)], SYSTEM)
-                    .await;
-            }
-        }
-    }
-
-    /// Writes the state and these events in one transaction, then publishes the events.
-    /// When the journal cannot write, supervision goes on from memory.
-    async fn record(&mut self, events: Vec<(EventKind, serde_json::Value)>, actor: &str) {
-        let at = self.context.clock.now();
-        let mut rows = Vec::with_capacity(events.len());
-        for (kind, mut data) in events {
-            if kind == EventKind::Crash {
-                let generation = self.saved.counters.generation;
-                let lines = self.context.capture.last_words(&self.id, generation).await;
-                let secrets = self.spec.secrets();
-                let lines = lines.into_iter().map(|line| masked(line, &secrets));
-                data["last_lines"] = json!(lines.collect::<Vec<_>>());
-            }
-            let (process, instance) = (self.id.process.clone(), Some(self.id.index));
-            rows.push(NewEvent {
-                at,
-                process,
-                instance,
-                kind,
-                data,
-                actor: actor.to_owned(),
-            });
-        }
-        let instances = match self.standing {
-            Standing::Owner => vec![(self.id.clone(), self.saved.clone())],
-            Standing::Shadow | Standing::Retired => Vec::new(),
-        };
-        let batch = Batch {
-            instances,
-            events: rows.clone(),
-            ..Batch::default()
-        };
-        let recorded: Vec<Event> = match self.context.journal.commit(batch).await {
-            Ok(events) => events,
-            Err(error) => {
-                error!(process = %self.id.process, instance = self.id.index, %error, "A state change could not be recorded.");
-                rows.into_iter().map(|row| row.with_id(0)).collect()
-            }
-        };
-        for event in recorded {
-            self.context.bus.publish(event);
-        }
-    }
-
     fn show(&mut self) {
         let probes = self
             .live
@@ -647,7 +329,7 @@ impl InstanceTask {
         let health = if probes.is_empty() && self.rules.probed {
             HealthStatus::Pending
         } else {
-            overall(probes.iter().map(|view| view.status))
+            health::overall(probes.iter().map(|view| view.status))
         };
         let snapshot = Snapshot {
             saved: self.saved.clone(),
@@ -665,15 +347,6 @@ impl InstanceTask {
             changed
         });
     }
-}
-
-/// The worst of several probes; off when there are none.
-fn overall(statuses: impl Iterator<Item = HealthStatus>) -> HealthStatus {
-    statuses.fold(HealthStatus::Off, |worst, status| match (worst, status) {
-        (HealthStatus::Fail, _) | (_, HealthStatus::Fail) => HealthStatus::Fail,
-        (HealthStatus::Pending, _) | (_, HealthStatus::Pending) => HealthStatus::Pending,
-        (_, status) => status,
-    })
 }
 
 /// Events, which go to the journal, apart from what is done after they are written.

@@ -231,6 +231,17 @@ impl Ingest {
         .await
     }
 
+    /// Takes what an ended run has left in its FIFOs, before anything that is asked for later.
+    /// Does not wait for it.
+    pub fn finish(&self, instance: &InstanceId, generation: Generation) {
+        let (done, _) = oneshot::channel();
+        self.inner.shared.send(Command::Drained {
+            instance: instance.clone(),
+            generation,
+            done,
+        });
+    }
+
     /// Waits until both streams of a run have ended and all they printed is in segments; at
     /// most `limit`, since a grandchild may hold them open for ever. Their FIFOs are deleted at
     /// their end. A stream that no program ever opened ends here too.
@@ -245,11 +256,17 @@ impl Ingest {
         let _ = tokio::time::timeout(limit, ended).await;
     }
 
-    /// The last `n` lines that the newest run printed to a stream, as text, each cut to 2,000
+    /// The last `n` lines that a run printed to a stream, as text, each cut to 2,000
     /// characters. Reads files: call it where blocking is fine.
-    pub fn tail(&self, instance: &InstanceId, stream: Stream, n: usize) -> Vec<String> {
+    pub fn tail(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        stream: Stream,
+        n: usize,
+    ) -> Vec<String> {
         let names = Names::new(&self.inner.folder, instance, stream);
-        let lines = scan::tail_of_run(names, n).unwrap_or_default();
+        let lines = scan::tail_of_run(names, generation as u32, n).unwrap_or_default();
         let cut = |line: String| match line.char_indices().nth(TAIL_CHARS) {
             Some((end, _)) => line[..end].to_owned(),
             None => line,

@@ -307,17 +307,21 @@ impl StreamReader {
         }
     }
 
-    /// The newest generation among the last records: a grandchild of an older run may still
-    /// print.
-    pub(super) fn newest_run(&mut self) -> io::Result<Option<u32>> {
-        let mut newest = self.last_record()?.map(|record| record.generation);
-        if let Some(segment) = self.segments.back_mut() {
-            let count = segment.index.count();
-            for place in count.saturating_sub(256)..count {
-                newest = newest.max(segment.index.get(place)?.map(|r| r.generation));
+    /// Where a run begins, if that stands among the last records.
+    pub(super) fn start_of(&mut self, run: u32) -> io::Result<Option<u64>> {
+        let Some(segment) = self.segments.back_mut() else {
+            return Ok(None);
+        };
+        let count = segment.index.count();
+        for place in (count.saturating_sub(256)..count).rev() {
+            if let Some(record) = segment.index.get(place)?
+                && record.generation == run
+                && record.starts()
+            {
+                return Ok(Some(record.offset));
             }
         }
-        Ok(newest)
+        Ok(None)
     }
 
     /// The end up to which lines are shown: without a last line that is still being written.

@@ -245,17 +245,16 @@ fn giant(
     Ok(found.then(|| block.line(Span { start, end })))
 }
 
-/// How many lines of other runs are skipped in search of the newest one's.
+/// How many lines of other runs are skipped in search of those of one: a grandchild of an
+/// older run may still print, and so may a newer run already.
 const SKIP: usize = 4_096;
 
-/// The last lines that the newest run printed, oldest first, also an unfinished one.
-pub(super) fn tail_of_run(names: Names, n: usize) -> io::Result<Vec<String>> {
+/// The last lines that a run printed, oldest first, also an unfinished one.
+pub(super) fn tail_of_run(names: Names, run: u32, n: usize) -> io::Result<Vec<String>> {
     let Some(mut reader) = StreamReader::open(names)? else {
         return Ok(Vec::new());
     };
-    let Some(run) = reader.newest_run()? else {
-        return Ok(Vec::new());
-    };
+    let start = reader.start_of(run)?;
     let mut lines = Vec::new();
     let mut backward = Backward::new(0, reader.end());
     let mut skipped = 0;
@@ -263,6 +262,9 @@ pub(super) fn tail_of_run(names: Names, n: usize) -> io::Result<Vec<String>> {
         let Some(line) = backward.next(&mut reader, None)? else {
             break;
         };
+        if start.is_some_and(|start| line.span.start < start) {
+            break;
+        }
         if reader.record_at(line.span.start)?.generation == run {
             lines.push(super::line::message(&line.bytes).0);
         } else {

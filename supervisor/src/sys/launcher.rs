@@ -412,21 +412,25 @@ impl OsLauncher {
             }
             cgroup = run.cgroup.and(cgroup);
         }
-        // The leader is gone, so what it left are children of the subreapers above it. If
-        // there are none at all, nobody needs to read all of /proc: the crash path.
-        let orphans_come_to_us = kept
+        if kept
             .as_ref()
-            .is_some_and(|kept| kept.has_exited() && (kept.child || self.is_below_guard(kept)));
-        if orphans_come_to_us
-            && reap::living_strays(process.pid).is_some_and(|mut strays| {
-                strays.retain(|stray| !self.is_in_other(cgroup, stray.pid));
-                strays.is_empty()
-            })
+            .is_some_and(|kept| self.has_no_strays(kept, cgroup))
         {
             return 0;
         }
         let run = self.run_of(instance, process, Some(generation));
         tree::members(&run, &proc_scan::all_shared()).len()
+    }
+
+    /// The leader is gone, so what it left are children of the subreapers above it. If there
+    /// are none at all, nobody needs to read all of `/proc`: the crash path.
+    fn has_no_strays(&self, kept: &Kept, cgroup: Option<&Cgroup>) -> bool {
+        kept.has_exited()
+            && (kept.child || self.is_below_guard(kept))
+            && reap::living_strays(kept.process.pid).is_some_and(|mut strays| {
+                strays.retain(|stray| !self.is_in_other(cgroup, stray.pid));
+                strays.is_empty()
+            })
     }
 
     /// This run has a control group, and the process is in that of another run.
@@ -574,6 +578,13 @@ impl Launcher for OsLauncher {
         blocking(move || launcher.remaining_now(&instance, &process, generation))
             .await
             .unwrap_or(0)
+    }
+
+    fn left_nothing(&self, process: &ProcessRef) -> bool {
+        let key = (process.pid, process.start_time);
+        let kept = self.table().get(&key).cloned();
+        // A control group is looked into where that may block.
+        kept.is_some_and(|kept| kept.cgroup.is_none() && self.has_no_strays(&kept, None))
     }
 
     async fn adopt(&self, process: &ProcessRef) -> Found {

@@ -212,9 +212,10 @@ pub(crate) fn children(pid: i32) -> Option<Vec<i32>> {
 }
 
 /// The children that a process's main thread has, without a look at its other threads.
-pub(crate) fn children_of_main_thread(pid: i32) -> Vec<i32> {
-    let text = std::fs::read(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split(|b| *b == b' ').filter_map(number).collect()
+/// `None` as for [`children`].
+pub(crate) fn children_of_main_thread(pid: i32) -> Option<Vec<i32>> {
+    let text = std::fs::read(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    Some(text.split(|b| *b == b' ').filter_map(number).collect())
 }
 
 /// How many descriptors a process has open.

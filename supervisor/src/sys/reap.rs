@@ -159,7 +159,9 @@ pub(super) fn living_strays(except: i32) -> Option<Vec<proc_scan::Stat>> {
     let children = || -> Option<BTreeSet<i32>> {
         let mut children = BTreeSet::new();
         for parent in &parents {
-            children.extend(proc_scan::children(*parent)?);
+            // An orphan is given to the first living thread of its new parent, and that is the
+            // main thread for as long as the process lives.
+            children.extend(proc_scan::children_of_main_thread(*parent)?);
         }
         Some(children)
     };

@@ -1,0 +1,97 @@
+//! What probes say, and whose fault it is.
+//!
+//! A probe that fails for a dependency's fault must not restart its own process.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{InstanceTask, SYSTEM};
+use crate::clock::after;
+use crate::command::view::HealthStatus;
+use crate::event::EventKind;
+use crate::machine::Input;
+use crate::probe::ProbeEvent;
+use crate::spec::OnFail;
+use crate::state::State;
+
+/// How long a process that depends on others is left alone after its probe has failed. Most
+/// often the fault is in a dependency whose own probe is green, and whoever looks for causes
+/// needs this long to find it; restarting the victim would only add noise.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+
+impl InstanceTask {
+    /// Time to decide whose fault a failed probe was.
+    pub(super) async fn suspicion_over(&mut self) {
+        self.suspect_until = None;
+        let shielded = self
+            .context
+            .board
+            .ailing_dependency(&self.id.process)
+            .is_some();
+        if self.failing_since.is_some() && !shielded {
+            let _ = self.take(Input::ProbeFailed, SYSTEM).await;
+        }
+    }
+
+    pub(super) async fn probe(&mut self, event: ProbeEvent) {
+        match event {
+            ProbeEvent::Attempt { passed } => {
+                if passed {
+                    self.failing_since = None;
+                    self.suspect_until = None;
+                } else if self.failing_since.is_none() {
+                    self.failing_since = Some(self.context.clock.now());
+                }
+                self.show();
+            }
+            ProbeEvent::Ready => {
+                self.failing_since = None;
+                let _ = self.take(Input::Ready, SYSTEM).await;
+            }
+            ProbeEvent::Failed {
+                probe,
+                error,
+                failures,
+                on_fail,
+            } => {
+                if !matches!(self.saved.state, State::Online { .. }) {
+                    return;
+                }
+                let shield = self.context.board.ailing_dependency(&self.id.process);
+                let mut data = json!({ "probe": probe, "error": error, "failures": failures });
+                if let Some(dependency) = &shield {
+                    data["dependency"] = json!(dependency);
+                }
+                self.record(vec![(EventKind::HealthFail, data)], SYSTEM)
+                    .await;
+                // A restart would not cure what a dependency ails from.
+                if on_fail == OnFail::Restart && shield.is_none() {
+                    if !self.context.board.has_dependencies(&self.id.process) {
+                        let _ = self.take(Input::ProbeFailed, SYSTEM).await;
+                    } else if self.suspect_until.is_none() {
+                        self.suspect_until = Some(after(self.context.clock.now(), LOOK_AROUND));
+                    }
+                }
+            }
+            ProbeEvent::Recovered {
+                probe,
+                failures,
+                downtime,
+            } => {
+                let data = json!({ "probe": probe, "failures": failures, "downtime_ms": downtime.as_millis() as u64 });
+                self.record(vec![(EventKind::HealthRecover, data)], SYSTEM)
+                    .await;
+            }
+        }
+    }
+}
+
+/// The worst of several probes; off when there are none.
+pub(super) fn overall(statuses: impl Iterator<Item = HealthStatus>) -> HealthStatus {
+    statuses.fold(HealthStatus::Off, |worst, status| match (worst, status) {
+        (HealthStatus::Fail, _) | (_, HealthStatus::Fail) => HealthStatus::Fail,
+        (HealthStatus::Pending, _) | (_, HealthStatus::Pending) => HealthStatus::Pending,
+        (_, status) => status,
+    })
+}

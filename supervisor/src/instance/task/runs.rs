@@ -1,0 +1,171 @@
+//! The beginning and the end of a run: spawn, watch, what it leaves behind.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::InstanceTask;
+use crate::ids::{Generation, InstanceId};
+use crate::instance::run::LiveRun;
+use crate::instance::{Context, Standing, leftovers};
+use crate::launch::{Scope, SpawnError, SpawnOrder};
+use crate::machine::Input;
+use crate::paths::Stream;
+use crate::spec::{Output, Signal};
+use crate::state::Run;
+
+/// The streams of a run that was not spawned yet.
+pub(super) struct Attached {
+    pub(super) generation: Generation,
+    /// Why that failed.
+    pub(super) error: Option<SpawnError>,
+}
+
+impl InstanceTask {
+    /// Starts a run and says how that went.
+    pub(super) async fn spawn(&mut self, generation: Generation) -> Input {
+        if let Some(cleanup) = self.cleanup.take() {
+            // Never two copies: the remains of the last run go first.
+            cleanup.await;
+        }
+        let outputs = self.new_outputs(generation);
+        let attached = match self.attached.take() {
+            Some(attached) if attached.generation == generation => attached.error,
+            _ => attach(&self.context, &self.id, generation, outputs.clone()).await,
+        };
+        if let Some(error) = attached {
+            return self.spawn_failed(error);
+        }
+        let [stdout, stderr] = outputs;
+        let paths = &self.context.paths;
+        let order = SpawnOrder {
+            instance: self.id.clone(),
+            generation,
+            argv: self.spec.argv.clone(),
+            cwd: self.spec.cwd.clone(),
+            env: self.spec.environment(&self.id, generation, paths),
+            limits: self.spec.config.limits,
+            user: self.spec.config.user.clone(),
+            group: self.spec.config.group.clone(),
+            stdout,
+            stderr,
+        };
+        match self.context.launcher.spawn(order).await {
+            Ok(process) => {
+                self.spawn_error = None;
+                let run = Run {
+                    generation,
+                    process: process.clone(),
+                    started_at: self.context.clock.now(),
+                };
+                self.enter_run(run);
+                Input::Spawned(process)
+            }
+            Err(error) => self.spawn_failed(error),
+        }
+    }
+
+    pub(super) fn spawn_failed(&mut self, error: SpawnError) -> Input {
+        warn!(process = %self.id.process, instance = self.id.index, error = %error, "Could not start an instance.");
+        self.spawn_error = Some(error.to_string());
+        Input::SpawnFailed(error)
+    }
+
+    /// Where a run that is about to begin writes its streams.
+    pub(super) fn new_outputs(&self, generation: Generation) -> [PathBuf; 2] {
+        let paths = &self.context.paths;
+        Stream::BOTH.map(|stream| match self.spec.config.output {
+            Output::Pipe => paths.fifo(&self.id, generation, stream),
+            Output::File => paths.spool(&self.id, generation, stream),
+        })
+    }
+
+    /// Reads again what a run that has begun prints.
+    pub(super) async fn attach(&mut self, generation: Generation) -> Option<SpawnError> {
+        let paths = &self.context.paths;
+        let outputs = Stream::BOTH.map(|stream| paths.output(&self.id, generation, stream));
+        attach(&self.context, &self.id, generation, outputs).await
+    }
+
+    /// Begins to watch and probe a run.
+    pub(super) fn enter_run(&mut self, run: Run) {
+        self.failing_since = None;
+        let generation = run.generation;
+        let mut live = LiveRun::watch(run, &self.context);
+        if self.rules.probed {
+            let env = self
+                .spec
+                .environment(&self.id, generation, &self.context.paths);
+            live.probe(&self.id, &self.spec, &env, &self.context);
+        }
+        self.live = Some(live);
+        self.watch_memory();
+    }
+
+    /// Ends what belonged to a run.
+    pub(super) fn leave_run(&mut self) {
+        self.live = None;
+        self.tree = None;
+        self.failing_since = None;
+        self.suspect_until = None;
+        self.unwatch();
+    }
+
+    pub(super) fn await_tree(&mut self, run: Run) {
+        let (launcher, id) = (Arc::clone(&self.context.launcher), self.id.clone());
+        self.tree = Some(Box::pin(async move {
+            leftovers::gone(&*launcher, &id, &run).await
+        }));
+    }
+
+    pub(super) async fn end_leftovers(&mut self, run: Run) {
+        let launcher = Arc::clone(&self.context.launcher);
+        if self.standing == Standing::Shadow {
+            launcher
+                .signal(&self.id, &run.process, Signal::KILL, Scope::Group)
+                .await;
+        }
+        if launcher
+            .remaining(&self.id, &run.process, run.generation)
+            .await
+            == 0
+            || self.standing == Standing::Shadow
+        {
+            launcher.forget(&run.process);
+            return;
+        }
+        let (id, signal, grace) = (
+            self.id.clone(),
+            self.rules.stop_signal,
+            self.rules.grace_period,
+        );
+        let before = self.cleanup.take();
+        self.cleanup = Some(Box::pin(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            let process = run.process.clone();
+            leftovers::end(Arc::clone(&launcher), id, run, signal, grace).await;
+            launcher.forget(&process);
+        }));
+    }
+}
+
+/// Has what a run prints captured.
+pub(super) async fn attach(
+    context: &Context,
+    id: &InstanceId,
+    generation: Generation,
+    [out, err]: [PathBuf; 2],
+) -> Option<SpawnError> {
+    let one = async |stream, path: PathBuf| {
+        let attached = context.capture.attach(id, generation, stream, &path).await;
+        attached.err().map(|error| SpawnError::Output {
+            path,
+            error: error.to_string(),
+        })
+    };
+    let (out, err) = tokio::join!(one(Stream::Out, out), one(Stream::Err, err));
+    out.or(err)
+}

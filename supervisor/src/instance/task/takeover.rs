@@ -1,0 +1,133 @@
+//! Taking over what a former daemon left behind, before anybody is listened to.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::{InstanceTask, SYSTEM};
+use crate::event::EventKind;
+use crate::instance::{Standing, leftovers};
+use crate::launch::{Found, Scope};
+use crate::machine::Input;
+use crate::spec::Signal;
+use crate::state::{Hold, Run, State};
+
+impl InstanceTask {
+    /// Takes over what a former daemon left behind.
+    pub(super) async fn resume(&mut self) {
+        // First of all what it prints is read again: a full FIFO would block it.
+        if let State::Starting { run } | State::Online { run, .. } | State::Stopping { run, .. } =
+            &self.saved.state
+        {
+            self.attach(run.generation).await;
+        }
+        if self.standing == Standing::Owner {
+            self.end_strays().await;
+        }
+        match self.saved.state.clone() {
+            State::Stopped
+            | State::Errored {
+                hold:
+                    Hold::Retrying { .. } | Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart,
+            } => {}
+            State::Spawning { generation, .. } => {
+                self.attach(generation).await;
+                let found = self
+                    .context
+                    .launcher
+                    .find_unrecorded(&self.id, generation)
+                    .await;
+                let _ = self
+                    .take(found.map_or(Input::SpawnLost, Input::Spawned), SYSTEM)
+                    .await;
+            }
+            State::Starting { run }
+            | State::Online { run, .. }
+            | State::Stopping { run, .. }
+            | State::Errored {
+                hold: Hold::Unkillable { run },
+            } => self.adopt(run).await,
+        }
+        self.show();
+    }
+
+    /// A daemon that died in the middle of a reload leaves two generations, and one that died
+    /// while it ended the remains of a run leaves those. The recorded run is the one that
+    /// counts. A newer one has not proven itself and goes at once; an older one was about to
+    /// go and has its grace period.
+    pub(super) async fn end_strays(&mut self) {
+        let newest = self.saved.counters.generation;
+        if newest == 0 {
+            return;
+        }
+        let counted = match &self.saved.state {
+            State::Spawning { generation, .. } => Some(*generation),
+            state => state.run().map(|run| run.generation),
+        };
+        let launcher = Arc::clone(&self.context.launcher);
+        let mut old = Vec::new();
+        for (generation, stray) in launcher.strays(&self.id, counted).await {
+            if generation > newest {
+                warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending the new generation of an unfinished reload.");
+                launcher
+                    .signal(&self.id, &stray, Signal::KILL, Scope::Group)
+                    .await;
+                launcher.forget(&stray);
+            } else if self.rules.kill_tree {
+                warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending what an earlier run left behind.");
+                // It may have more to say while it ends.
+                self.attach(generation).await;
+                old.push(stray);
+            } else {
+                launcher.forget(&stray);
+            }
+        }
+        if !old.is_empty() {
+            let (id, signal, grace) = (
+                self.id.clone(),
+                self.rules.stop_signal,
+                self.rules.grace_period,
+            );
+            self.cleanup = Some(Box::pin(leftovers::end_strays(
+                launcher, id, old, signal, grace,
+            )));
+        }
+    }
+
+    pub(super) async fn adopt(&mut self, run: Run) {
+        self.attach(run.generation).await;
+        match self.context.launcher.adopt(&run.process).await {
+            Found::Alive(_) => {
+                info!(process = %self.id.process, instance = self.id.index, pid = run.process.pid, "Adopted a running instance.");
+                let data = json!({ "pid": run.process.pid, "generation": run.generation });
+                self.enter_run(run.clone());
+                self.record(vec![(EventKind::Adopted, data)], SYSTEM).await;
+                if let State::Stopping { killed, exit, .. } = self.saved.state.clone() {
+                    // The intention was written; whether the signal went out is not known.
+                    let signal = if killed {
+                        Signal::KILL
+                    } else {
+                        self.rules.stop_signal
+                    };
+                    let scope = Scope::Tree;
+                    self.context
+                        .launcher
+                        .signal(&self.id, &run.process, signal, scope)
+                        .await;
+                    if exit.is_some() {
+                        self.await_tree(run);
+                    }
+                }
+            }
+            Found::Ended(status) => {
+                if let State::Stopping { exit: Some(_), .. } = self.saved.state {
+                    self.await_tree(run);
+                } else {
+                    self.live = None;
+                    let _ = self.take(Input::Exited(status), SYSTEM).await;
+                }
+            }
+        }
+    }
+}
