@@ -6,10 +6,11 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::{InstanceTask, SYSTEM};
+use crate::clock::after;
 use crate::event::EventKind;
 use crate::instance::{Standing, leftovers};
 use crate::launch::{Found, Scope};
-use crate::machine::Input;
+use crate::machine::{Input, KILL_WAIT};
 use crate::spec::Signal;
 use crate::state::{Hold, Run, State};
 
@@ -96,6 +97,7 @@ impl InstanceTask {
     }
 
     pub(super) async fn adopt(&mut self, run: Run) {
+        self.renew_kill_wait();
         self.attach(run.generation).await;
         match self.context.launcher.adopt(&run.process).await {
             Found::Alive(_) => {
@@ -128,6 +130,19 @@ impl InstanceTask {
                     let _ = self.take(Input::Exited(status), SYSTEM).await;
                 }
             }
+        }
+    }
+
+    /// Nobody saw what died while there was no daemon, so what was sent SIGKILL has its whole
+    /// time again before it is called unkillable.
+    fn renew_kill_wait(&mut self) {
+        if let State::Stopping {
+            killed: true,
+            deadline,
+            ..
+        } = &mut self.saved.state
+        {
+            *deadline = after(self.context.clock.now(), KILL_WAIT);
         }
     }
 }
