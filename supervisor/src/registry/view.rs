@@ -40,7 +40,7 @@ pub struct Glance {
 impl RegistryHandle {
     /// The definition before the newest, which a rollback goes back to.
     pub fn previous(&self, name: &ProcessName) -> Option<ProcessSpec> {
-        self.inner().entry(name)?.row.previous.clone()
+        self.inner().entry(name)?.row.previous.as_deref().cloned()
     }
 
     /// One process, as the brain wants to see it.
