@@ -18,7 +18,7 @@ async fn queries_select() {
         }
         let end = format!("line {}", (block + 1) * 50_000 - 1);
         rig.until(
-            || rig.ingest().tail(&api, Stream::Out, 1),
+            || rig.ingest().tail(&api, 1, Stream::Out, 1),
             |last| *last == [end.clone()],
         )
         .await;
