@@ -91,7 +91,7 @@ struct Watched {
 struct Run {
     leader: Key,
     limit: Option<u64>,
-    breach: mpsc::Sender<MemoryBreach>,
+    breach: Option<mpsc::Sender<MemoryBreach>>,
     above: u32,
     /// The leader's `stat`, kept open.
     file: Option<Arc<OwnedFd>>,
@@ -149,7 +149,7 @@ impl Sampler {
         instance: &InstanceId,
         process: &ProcessRef,
         limit: Option<ByteSize>,
-        breach: mpsc::Sender<MemoryBreach>,
+        breach: Option<mpsc::Sender<MemoryBreach>>,
     ) {
         let run = Run {
             leader: (process.pid, process.start_time),
@@ -461,10 +461,12 @@ impl Run {
         if far_above || self.above >= SAMPLES_ABOVE {
             self.above = 0;
             // A full queue already holds this news.
-            let _ = self.breach.try_send(MemoryBreach {
-                rss_bytes,
-                limit_bytes,
-            });
+            if let Some(breach) = &self.breach {
+                let _ = breach.try_send(MemoryBreach {
+                    rss_bytes,
+                    limit_bytes,
+                });
+            }
         }
     }
 }
@@ -555,7 +557,7 @@ mod tests {
         let run = Run {
             leader: (7, 1),
             limit: Some(limit),
-            breach,
+            breach: Some(breach),
             above: 0,
             file: None,
             fds: None,

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,10 +62,11 @@ impl Tasks {
             name,
             running: self.running.clone(),
         };
-        self.tracker.spawn(async move {
-            let _listed = listed;
-            task.await
-        })
+        // Not an async block around it, which would keep room for the task twice.
+        self.tracker.spawn(task.map(move |output| {
+            drop(listed);
+            output
+        }))
     }
 
     /// The token that tells tasks of this set to end.

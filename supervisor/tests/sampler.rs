@@ -58,8 +58,8 @@ async fn trees_are_measured_and_breaches_told() {
     let untied = start(&launcher, &paths, &small, untied).await;
 
     let (breach, mut breaches) = mpsc::channel(1);
-    sampler.watch(&big, &hungry, Some(ByteSize::mib(10)), breach.clone());
-    sampler.watch(&small, &untied, None, breach);
+    sampler.watch(&big, &hungry, Some(ByteSize::mib(10)), Some(breach));
+    sampler.watch(&small, &untied, None, None);
     assert_eq!(sampler.latest(&big), None);
     let told = timeout(Duration::from_secs(20), breaches.recv()).await;
     let told = told.expect("in time").expect("a breach");

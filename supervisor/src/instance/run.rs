@@ -26,46 +26,38 @@ pub(super) struct LiveRun {
     pub(super) exit: Option<Pending<ExitStatus>>,
     /// Its probes, if there are any.
     pub(super) probes: Option<Probes>,
-    /// What they say.
-    pub(super) probe_events: mpsc::Receiver<ProbeEvent>,
-    probe_sender: mpsc::Sender<ProbeEvent>,
-    /// When it is over its limit.
-    pub(super) memory: mpsc::Receiver<MemoryBreach>,
-    memory_sender: mpsc::Sender<MemoryBreach>,
+    /// What they say. A channel weighs more than all the rest here: most runs have none.
+    pub(super) probe_events: Option<mpsc::Receiver<ProbeEvent>>,
+    /// When it is over its limit, if it has one.
+    pub(super) memory: Option<mpsc::Receiver<MemoryBreach>>,
 }
 
 impl LiveRun {
     /// Waits for a run's exit. Probes and the sampler are told apart.
     pub(super) fn watch(run: Run, context: &Context) -> Self {
-        let (probe_sender, probe_events) = mpsc::channel(4);
-        let (memory_sender, memory) = mpsc::channel(1);
         let (launcher, process) = (Arc::clone(&context.launcher), run.process.clone());
         let exit: Pending<ExitStatus> = Box::pin(async move { launcher.exited(&process).await });
         Self {
             run,
             exit: Some(exit),
             probes: None,
-            probe_events,
-            probe_sender,
-            memory,
-            memory_sender,
+            probe_events: None,
+            memory: None,
         }
     }
 
     /// Tells the sampler, with the limit of this definition.
     pub(super) fn watch_memory(
-        &self,
+        &mut self,
         instance: &InstanceId,
         spec: &ProcessSpec,
         context: &Context,
     ) {
         let limit = spec.config.max_memory;
-        context.sampler.watch(
-            instance,
-            &self.run.process,
-            limit,
-            self.memory_sender.clone(),
-        );
+        let (breach, memory) = limit.map(|_| mpsc::channel(1)).unzip();
+        self.memory = memory;
+        let process = &self.run.process;
+        context.sampler.watch(instance, process, limit, breach);
     }
 
     /// Starts the probes of this definition.
@@ -76,7 +68,8 @@ impl LiveRun {
         env: &BTreeMap<String, OsText>,
         context: &Context,
     ) {
-        let sender = self.probe_sender.clone();
+        let (sender, events) = mpsc::channel(4);
+        self.probe_events = Some(events);
         self.probes = Probes::start(spec, instance, env, &context.clock, &context.tasks, sender);
     }
 }

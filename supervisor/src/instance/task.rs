@@ -98,16 +98,17 @@ impl InstanceTask {
 
     /// Runs until its handles are gone or the set of tasks ends. Children are left alone.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Box<Message>>) {
-        self.resume().await;
+        // Boxed, all that is not waiting: a task that waits then weighs a tenth.
+        Box::pin(self.resume()).await;
         loop {
             match self.turn(&mut inbox).await {
-                Turn::Message(message) => self.message(*message).await,
+                Turn::Message(message) => Box::pin(self.message(*message)).await,
                 Turn::Input(input) => {
-                    let _ = self.take(input, SYSTEM).await;
+                    let _ = Box::pin(self.take(input, SYSTEM)).await;
                 }
-                Turn::Probe(event) => self.probe(event).await,
+                Turn::Probe(event) => Box::pin(self.probe(event)).await,
                 Turn::CleanedUp => self.show(),
-                Turn::Suspicion => self.suspicion_over().await,
+                Turn::Suspicion => Box::pin(self.suspicion_over()).await,
                 Turn::End => break,
             }
         }
@@ -130,8 +131,8 @@ impl InstanceTask {
         if let Some(live) = live {
             (exit, probe, memory) = (
                 &mut live.exit,
-                Some(&mut live.probe_events),
-                Some(&mut live.memory),
+                live.probe_events.as_mut(),
+                live.memory.as_mut(),
             );
         }
         tokio::select! {
@@ -191,8 +192,8 @@ impl InstanceTask {
     }
 
     /// The sampler knows one run of an instance: the owner's.
-    fn watch_memory(&self) {
-        if let (Standing::Owner, Some(live)) = (self.standing, &self.live) {
+    fn watch_memory(&mut self) {
+        if let (Standing::Owner, Some(live)) = (self.standing, &mut self.live) {
             live.watch_memory(&self.id, &self.spec, &self.context);
         }
     }
