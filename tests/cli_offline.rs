@@ -64,6 +64,7 @@ fn help_is_grouped_and_fits() {
       health      Show what the probes say
       metrics     Show what processes use and used; serve it to Prometheus
       history     Show what happened to a process, newest first
+      replay      Tell all that happened to a process around a time
       limits      Show the limits of a process and what is used of them
       cron        Show scheduled restarts
       link        Show what depends on what

@@ -17,7 +17,7 @@ use crate::output::figures::time;
 use crate::output::style::Tone;
 use crate::output::table::{Cell, Column, Table};
 
-/// Tell what happened to a process around a time: events, incidents, actions, health, lines
+/// Tell all that happened to a process around a time
 ///
 /// Without a time it is about the newest incident.
 #[derive(Debug, Args)]

@@ -629,7 +629,7 @@ pub fn markdown() -> String {
          200,000 operations and 200 ms a call, 32 calls deep, texts of 64 KiB, arrays of 1,000, maps of 500, \
          128 files.\n\
          No `eval`, no `import`, no `sleep`, no clock.\n\
-         Three errors while running turn a playbook off until its file changes.\n\n\
+         Three errors while running, or one breach of these limits, turn a playbook off until its file changes.\n\n\
          ## The declarative form\n\n\
          `<name>.toml` is translated to the same playbook; `mhost brain playbook show <name>` prints the script it becomes.\n\n\
          | Key | Meaning |\n|---|---|\n\
