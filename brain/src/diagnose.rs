@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rhai::{Array, Dynamic, Map, Position};
+use rhai::{Array, Dynamic, Map};
 use serde::{Deserialize, Serialize};
 use supervisor::{ProcessName, after};
 
@@ -317,7 +317,7 @@ pub fn on_failure(
     )?;
     to_plan(answer, "its first plan did not help")
         .map(|plan| (!plan.steps.is_empty()).then_some(plan))
-        .map_err(|error| script.fail_with(error.to_string(), Position::NONE))
+        .map_err(|error| script.fail_in("on_failure", error.to_string()))
 }
 
 fn after_acting(
@@ -486,7 +486,7 @@ fn ask(
 ) -> Result<Result<Proposal, Asked>, String> {
     let c = Context::new(situation, Arc::clone(&script.params));
     let (matched, mut evidence) = matched(script.call("matches", c.clone())?)
-        .map_err(|text| script.fail_with(text, Position::NONE))?;
+        .map_err(|text| script.fail_in("matches", text))?;
     if !matched {
         return Ok(Err(Asked::Silent));
     }
@@ -497,7 +497,7 @@ fn ask(
     };
     let cause = cause(&said, process);
     let plan = to_plan(script.call("plan", c.clone())?, &cause)
-        .map_err(|error| script.fail_with(error.to_string(), Position::NONE))?;
+        .map_err(|error| script.fail_in("plan", error.to_string()))?;
     if plan.steps.is_empty() {
         return Ok(Err(Asked::NoPlan));
     }

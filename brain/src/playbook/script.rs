@@ -1,6 +1,6 @@
 //! A compiled playbook that can be asked. Its errors count against it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +29,8 @@ pub(crate) struct Script {
     pub(crate) hash: u64,
     ast: Arc<AST>,
     engine: Arc<Engine>,
-    functions: BTreeSet<String>,
+    /// Its functions, and where each begins.
+    functions: BTreeMap<String, Position>,
     errors: AtomicU32,
     last_error: Mutex<Option<(String, Position)>>,
 }
@@ -68,7 +69,7 @@ impl Script {
             hash: crate::incident::fingerprint::fnv1a(text.as_bytes()),
             functions: ast
                 .iter_functions()
-                .map(|function| function.name.to_owned())
+                .map(|function| (function.name.to_owned(), begins(text, function.name)))
                 .collect(),
             ast: Arc::new(ast),
             engine: Arc::clone(engine),
@@ -100,7 +101,7 @@ impl Script {
     }
 
     pub(crate) fn has(&self, function: &str) -> bool {
-        self.functions.contains(function)
+        self.functions.contains_key(function)
     }
 
     /// Calls one of its functions. An error counts against it.
@@ -115,19 +116,38 @@ impl Script {
                 (c,),
             )
         });
-        result.map_err(|error| self.fail(&error))
+        result.map_err(|error| self.fail(function, &error))
     }
 
-    /// Counts an error and gives its text.
-    fn fail(&self, error: &EvalAltResult) -> String {
-        let at = sandbox::place(error);
+    /// Counts an error of a function and gives its text.
+    fn fail(&self, function: &str, error: &EvalAltResult) -> String {
         if sandbox::is_bomb(error) {
             self.errors.store(RUN_ERRORS, Ordering::Relaxed);
         }
-        self.fail_with(format!("{} ({at})", sandbox::message(error)), at)
+        self.fail_at(sandbox::message(error), self.place(function, error))
     }
 
-    pub(crate) fn fail_with(&self, text: String, at: Position) -> String {
+    /// Counts a wrong answer of a function and gives the text of what is wrong with it.
+    pub(crate) fn fail_in(&self, function: &str, text: String) -> String {
+        let at = self.functions.get(function).copied();
+        self.fail_at(text, at.unwrap_or_default())
+    }
+
+    /// Where an error is. The engine gives no place for a limit that was hit: then it is the
+    /// function that was asked.
+    fn place(&self, function: &str, error: &EvalAltResult) -> Position {
+        let at = sandbox::place(error);
+        if at.is_none() {
+            return self.functions.get(function).copied().unwrap_or_default();
+        }
+        at
+    }
+
+    fn fail_at(&self, text: String, at: Position) -> String {
+        let text = match at.is_none() || text.contains(&at.to_string()) {
+            true => text,
+            false => format!("{text} ({at})"),
+        };
         self.errors.fetch_add(1, Ordering::Relaxed);
         *self
             .last_error
@@ -149,4 +169,23 @@ impl Script {
         let (text, at) = last.unwrap_or_default();
         broken(format!("off until its file changes: {text}"), at)
     }
+}
+
+/// Where a function begins in a text.
+fn begins(text: &str, function: &str) -> Position {
+    let found = text.lines().enumerate().find_map(|(index, line)| {
+        let begins = |(column, word): (usize, &str)| {
+            let rest = line[column + word.len()..].trim_start();
+            let rest = rest.strip_prefix(function)?.trim_start();
+            rest.starts_with('(').then_some((index, column))
+        };
+        line.match_indices("fn ").find_map(begins)
+    });
+    let place = found.and_then(|(line, column)| {
+        Some((
+            u16::try_from(line + 1).ok()?,
+            u16::try_from(column + 1).ok()?,
+        ))
+    });
+    place.map_or(Position::NONE, |(line, column)| Position::new(line, column))
 }
