@@ -9,7 +9,7 @@
 //! The same pass collects zombies that nobody waits for. It decides nothing: a tree above
 //! its limit is told to whoever watches it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -307,14 +307,7 @@ impl Shared {
             instance, leader, ..
         } in self.looks(|run| run.limit.is_some())
         {
-            let known = self.known_members(&instance);
-            let mut members: Vec<Stat> = known
-                .iter()
-                .chain([&leader])
-                .filter_map(|key| proc_scan::stat(key.0).filter(|stat| stat.key() == *key))
-                .collect();
-            members.sort_unstable_by_key(Stat::key);
-            members.dedup();
+            let mut members = members(self.known_members(&instance), leader);
             // What they have started since; a thread's children wait for the next full pass.
             let mut seen: HashSet<i32> = members.iter().map(|stat| stat.pid).collect();
             let mut at = 0;
@@ -347,7 +340,7 @@ impl Shared {
             .collect()
     }
 
-    fn known_members(&self, instance: &InstanceId) -> Vec<Key> {
+    fn known_members(&self, instance: &InstanceId) -> BTreeSet<Key> {
         let watched = self.watched();
         let run = watched
             .get(instance)
@@ -390,6 +383,13 @@ impl Shared {
             watched.ring.pop_front();
         }
     }
+}
+
+/// Reads each process of a tree once: two readings of one would differ, and count twice.
+fn members(mut known: BTreeSet<Key>, leader: Key) -> Vec<Stat> {
+    known.insert(leader);
+    let read = |key: Key| proc_scan::stat(key.0).filter(|stat| stat.key() == key);
+    known.into_iter().filter_map(read).collect()
 }
 
 impl Run {
@@ -580,6 +580,14 @@ mod tests {
         run.check_limit(1_201);
         assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_201));
         assert!(breaches.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_leader_that_is_known_counts_once() {
+        let own = proc_scan::stat(std::process::id().cast_signed())
+            .unwrap()
+            .key();
+        assert_eq!(members(BTreeSet::from([own]), own).len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
