@@ -105,25 +105,15 @@ impl InstanceTask {
                 let data = json!({ "pid": run.process.pid, "generation": run.generation });
                 self.enter_run(run.clone());
                 self.record(vec![(EventKind::Adopted, data)], SYSTEM).await;
-                if let State::Stopping { killed, exit, .. } = self.saved.state.clone() {
-                    // The intention was written; whether the signal went out is not known.
-                    let signal = if killed {
-                        Signal::KILL
-                    } else {
-                        self.rules.stop_signal
-                    };
-                    let scope = Scope::Tree;
-                    self.context
-                        .launcher
-                        .signal(&self.id, &run.process, signal, scope)
-                        .await;
-                    if exit.is_some() {
-                        self.await_tree(run);
-                    }
+                self.signal_again(&run).await;
+                if let State::Stopping { exit: Some(_), .. } = self.saved.state {
+                    self.await_tree(run);
                 }
             }
             Found::Ended(status) => {
                 if let State::Stopping { exit: Some(_), .. } = self.saved.state {
+                    // The leader had gone; the rest of its tree may have heard nothing yet.
+                    self.signal_again(&run).await;
                     self.await_tree(run);
                 } else {
                     self.live = None;
@@ -131,6 +121,23 @@ impl InstanceTask {
                 }
             }
         }
+    }
+
+    /// Sends the signal of a stop again: its intention was written, but whether it went out
+    /// before the daemon died is not known.
+    async fn signal_again(&mut self, run: &Run) {
+        let State::Stopping { killed, .. } = self.saved.state else {
+            return;
+        };
+        let signal = if killed {
+            Signal::KILL
+        } else {
+            self.rules.stop_signal
+        };
+        let launcher = Arc::clone(&self.context.launcher);
+        launcher
+            .signal(&self.id, &run.process, signal, Scope::Tree)
+            .await;
     }
 
     /// Nobody saw what died while there was no daemon, so what was sent SIGKILL has its whole
