@@ -1,6 +1,11 @@
 //! A hundred playbooks that mean harm: each is marked broken with its place, and nobody else
 //! notices.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail like the test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -113,14 +118,12 @@ fn a_hundred_bombs_are_marked_and_nobody_else_notices() {
     .unwrap();
     let facts = case.facts();
     let ctx = DiagnoseContext::default();
-    let begun = tokio::time::Instant::now();
     // Three mistakes of an ordinary kind turn a playbook off; one that hits a limit is off at once.
     for _ in 0..3 {
         let found = diagnose(&incident(), &facts, &playbooks, &ctx);
         let won = found.proposal.expect("a built-in playbook still answers");
         assert!(!won.playbook.0.starts_with("bomb"), "{}", won.playbook);
     }
-    let took = begun.elapsed();
     let (mut marked, mut placed) = (0, 0);
     for info in playbooks.list() {
         if info.source == PlaybookSource::Builtin {
@@ -139,11 +142,4 @@ fn a_hundred_bombs_are_marked_and_nobody_else_notices() {
     }
     assert_eq!(marked, 100);
     assert_eq!(placed, 100);
-    let begun = tokio::time::Instant::now();
-    diagnose(&incident(), &facts, &playbooks, &ctx);
-    eprintln!(
-        "100 bombs: {marked} marked broken, {placed} with line and column; three questions with \
-         them took {took:?}, one without them {:?}",
-        begun.elapsed()
-    );
 }
