@@ -123,9 +123,10 @@ pub enum Scope {
     Leader,
     /// Its process group.
     Group,
-    /// The group and everything that carries the instance's mark, also after `setsid` and a
-    /// double fork.
-    Tree,
+    /// The group and everything that carries the instance's mark up to this generation, also
+    /// after `setsid` and a double fork. The mark is what is left to go by once the leader
+    /// is gone and collected.
+    Tree(Generation),
 }
 
 /// What is left of a run that a former daemon had started.

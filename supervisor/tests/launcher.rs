@@ -114,9 +114,9 @@ impl Bench {
     }
 
     async fn end(&self, process: &ProcessRef) {
-        let signal = self
-            .launcher
-            .signal(&self.instance, process, KILL, Scope::Tree);
+        let signal =
+            self.launcher
+                .signal(&self.instance, process, KILL, Scope::Tree(Generation::MAX));
         signal.await;
         self.launcher.exited(process).await;
         self.launcher.forget(process);
@@ -243,7 +243,7 @@ async fn exit_codes_and_signals_are_told() {
         assert!(
             !bench
                 .launcher
-                .signal(&bench.instance, &process, TERM, Scope::Tree)
+                .signal(&bench.instance, &process, TERM, Scope::Tree(generation))
                 .await
         );
         bench.launcher.forget(&process);
@@ -370,7 +370,7 @@ async fn nothing_of_a_tree_survives() {
             assert!(
                 bench
                     .launcher
-                    .signal(&bench.instance, &process, TERM, Scope::Tree)
+                    .signal(&bench.instance, &process, TERM, Scope::Tree(generation))
                     .await
             );
             let left = bench
@@ -384,7 +384,7 @@ async fn nothing_of_a_tree_survives() {
         assert!(
             bench
                 .launcher
-                .signal(&bench.instance, &process, KILL, Scope::Tree)
+                .signal(&bench.instance, &process, KILL, Scope::Tree(generation))
                 .await
         );
         assert_eq!(bench.launcher.exited(&process).await, ExitStatus::Signal(9));
@@ -423,7 +423,7 @@ async fn what_a_crash_leaves_is_found_after_the_leader() {
     assert!(
         bench
             .launcher
-            .signal(&bench.instance, &process, KILL, Scope::Tree)
+            .signal(&bench.instance, &process, KILL, Scope::Tree(1))
             .await
     );
     wait_until(|| bench.marked() == [newer.pid]).await;
@@ -471,9 +471,9 @@ async fn nobody_escapes_a_control_group() {
     let second = pid_in("new").await;
     bench.launcher.exited(&new).await;
 
-    let tree = async |launcher: &OsLauncher, process, signal| {
+    let tree = async |launcher: &OsLauncher, (process, generation), signal| {
         launcher
-            .signal(&bench.instance, process, signal, Scope::Tree)
+            .signal(&bench.instance, process, signal, Scope::Tree(generation))
             .await
     };
     let left = async |process, generation| {
@@ -483,9 +483,9 @@ async fn nobody_escapes_a_control_group() {
         left.await
     };
     assert_eq!((left(&old, 1).await, left(&new, 2).await), (2, 2));
-    assert!(tree(&bench.launcher, &old, TERM).await);
+    assert!(tree(&bench.launcher, (&old, 1), TERM).await);
     assert!(alive(first));
-    assert!(tree(&bench.launcher, &old, KILL).await);
+    assert!(tree(&bench.launcher, (&old, 1), KILL).await);
     wait_until(|| !alive(first)).await;
     while left(&old, 1).await > 0 {}
     assert!(alive(second));
@@ -494,7 +494,7 @@ async fn nobody_escapes_a_control_group() {
     // The next daemon finds the group by its leader, here before that one is collected.
     let next = new_launcher(&bench.paths);
     assert_eq!(next.adopt(&new).await, Found::Ended(ExitStatus::Code(3)));
-    assert!(tree(&next, &new, KILL).await);
+    assert!(tree(&next, (&new, 2), KILL).await);
     wait_until(|| !alive(second)).await;
     while left(&new, 2).await > 0 {}
     bench.launcher.forget(&old);
@@ -525,7 +525,7 @@ async fn a_failed_new_generation_leaves_the_old_one_alone() {
     assert!(
         bench
             .launcher
-            .signal(&bench.instance, &new, KILL, Scope::Tree)
+            .signal(&bench.instance, &new, KILL, Scope::Tree(2))
             .await
     );
     wait_until(|| bench.marked().len() == 2).await;
@@ -585,6 +585,26 @@ async fn another_launcher_adopts() {
     );
     next.forget(&process);
     bench.launcher.forget(&process);
+}
+
+/// By the mark alone: its leader is collected, its group is its own and it has no parent left.
+#[tokio::test]
+async fn the_next_launcher_ends_what_a_collected_leader_left() {
+    let bench = Bench::new();
+    let leader = bench.start(3, "setsid sleep 100 & exit 0").await;
+    bench.launcher.exited(&leader).await;
+    bench.launcher.forget(&leader);
+    wait_until(|| bench.marked().len() == 1).await;
+    let next = new_launcher(&bench.paths);
+    assert_eq!(next.adopt(&leader).await, Found::Ended(ExitStatus::Unknown));
+    assert_eq!(next.remaining(&bench.instance, &leader, 3).await, 1);
+    let by = async |generation| {
+        next.signal(&bench.instance, &leader, KILL, Scope::Tree(generation))
+            .await
+    };
+    assert!(!by(2).await, "one of a later run");
+    assert!(by(3).await);
+    wait_until(|| bench.marked().is_empty()).await;
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn trees_are_measured_and_breaches_told() {
     let group = |scope, signal| launcher.signal(&small, &untied, signal, scope);
     let gone = |pid: i32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
     let free = wait_for_untied(folder.path().to_str().unwrap_or_default()).await;
-    assert!(group(Scope::Tree, Signal(9)).await);
+    assert!(group(Scope::Tree(1), Signal(9)).await);
     while !gone(free) {
         assert!(
             Instant::now() < deadline + Duration::from_secs(20),
@@ -98,7 +98,7 @@ async fn trees_are_measured_and_breaches_told() {
     }
     for (instance, process) in [(&big, &hungry), (&small, &untied)] {
         launcher
-            .signal(instance, process, Signal(9), Scope::Tree)
+            .signal(instance, process, Signal(9), Scope::Tree(1))
             .await;
         launcher.exited(process).await;
         sampler.unwatch(instance);

@@ -44,7 +44,12 @@ pub(super) async fn end(
     grace: Duration,
 ) {
     launcher
-        .signal(&instance, &run.process, stop_signal, Scope::Tree)
+        .signal(
+            &instance,
+            &run.process,
+            stop_signal,
+            Scope::Tree(run.generation),
+        )
         .await;
     if tokio::time::timeout(grace, gone(&*launcher, &instance, &run))
         .await
@@ -53,7 +58,12 @@ pub(super) async fn end(
         return;
     }
     launcher
-        .signal(&instance, &run.process, Signal::KILL, Scope::Tree)
+        .signal(
+            &instance,
+            &run.process,
+            Signal::KILL,
+            Scope::Tree(run.generation),
+        )
         .await;
     if tokio::time::timeout(KILL_WAIT, gone(&*launcher, &instance, &run))
         .await

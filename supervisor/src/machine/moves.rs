@@ -337,7 +337,7 @@ impl Machine<'_> {
         self.effects.push(Effect::Signal {
             run: run.clone(),
             signal,
-            scope: self.rules.scope(),
+            scope: self.rules.scope(run.generation),
         });
     }
 

@@ -59,10 +59,10 @@ impl Rules {
         }
     }
 
-    /// Who gets the stop signal.
-    pub(super) fn scope(&self) -> Scope {
+    /// Who of a run of this generation gets the stop signal.
+    pub(crate) fn scope(&self, generation: Generation) -> Scope {
         if self.kill_tree {
-            Scope::Tree
+            Scope::Tree(generation)
         } else {
             Scope::Leader
         }

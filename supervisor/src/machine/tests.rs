@@ -319,7 +319,7 @@ fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
     let term = Effect::Signal {
         run: run(),
         signal: Signal::TERM,
-        scope: Scope::Tree,
+        scope: Scope::Tree(run().generation),
     };
     assert!(effects.contains(&term));
     assert_eq!(wake_at(&stopping, &rules()), Some(at(10_000)));
@@ -327,7 +327,7 @@ fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
     assert!(effects.contains(&Effect::Signal {
         run: run(),
         signal: Signal::KILL,
-        scope: Scope::Tree
+        scope: Scope::Tree(run().generation)
     }));
     let (stuck, _) = step(&killed, Input::Woken, &rules(), at(15_000)).expect("woken");
     assert_eq!(

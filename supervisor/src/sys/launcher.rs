@@ -209,18 +209,12 @@ impl OsLauncher {
     }
 
     /// What must be known to tell the run's processes from all others.
-    fn run_of(
-        &self,
-        instance: &InstanceId,
-        process: &ProcessRef,
-        generation: Option<Generation>,
-    ) -> Run {
+    fn run_of(&self, instance: &InstanceId, process: &ProcessRef, generation: Generation) -> Run {
         let key = (process.pid, process.start_time);
         let table = self.table();
         let this = table.get(&key);
         let cgroup = this.and_then(|kept| kept.cgroup.clone());
         let entered = cgroup.as_ref().and_then(|c| c.generation(instance));
-        let generation = generation.or_else(|| Some(this?.run()?.1)).or(entered);
         let mut foreign: BTreeSet<i32> = reap::owned();
         let mut except = BTreeSet::new();
         for (other_key, other) in table.iter() {
@@ -238,9 +232,7 @@ impl OsLauncher {
         // One of another run would end what is not ours, and so would one in which somebody
         // else's leader is: it was started by a daemon that was in there itself.
         let cgroup = cgroup.filter(|cgroup| {
-            entered.is_some()
-                && entered == generation
-                && cgroup.pids().iter().all(|pid| !foreign.contains(pid))
+            entered == Some(generation) && cgroup.pids().iter().all(|pid| !foreign.contains(pid))
         });
         Run {
             home: self.paths.home().to_owned(),
@@ -365,7 +357,7 @@ impl OsLauncher {
             let pidfd = kept.pidfd.get_ref().as_fd();
             match scope {
                 Scope::Leader => !kept.has_exited() && kernel::signal(pidfd, signal).is_ok(),
-                Scope::Group | Scope::Tree => {
+                Scope::Group | Scope::Tree(_) => {
                     let alive = !kept.has_exited();
                     signal_group(kept, signal) && alive
                 }
@@ -383,8 +375,8 @@ impl OsLauncher {
                                 .any(|stat| stat.group == process.pid && !stat.is_zombie())
                     })
             }
-            Scope::Tree => {
-                let run = self.run_of(instance, process, None);
+            Scope::Tree(generation) => {
+                let run = self.run_of(instance, process, generation);
                 let reached = tree::signal_members(&run, signal);
                 leader_reached || reached > 0
             }
@@ -405,7 +397,7 @@ impl OsLauncher {
         if let Some(pids) = cgroup.map(Cgroup::pids)
             && pids.iter().any(|pid| *pid != process.pid)
         {
-            let run = self.run_of(instance, process, Some(generation));
+            let run = self.run_of(instance, process, generation);
             let inside = run.inside().len();
             if inside > 0 {
                 return inside;
@@ -418,7 +410,7 @@ impl OsLauncher {
         {
             return 0;
         }
-        let run = self.run_of(instance, process, Some(generation));
+        let run = self.run_of(instance, process, generation);
         tree::members(&run, &proc_scan::all_shared()).len()
     }
 

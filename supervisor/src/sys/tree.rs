@@ -69,8 +69,8 @@ pub(super) fn forget(leader: Key) {
 /// Which generations' marks count.
 #[derive(Debug, Clone)]
 pub(super) struct Generations {
-    /// Up to this one; `None`: no mark counts, since it is not known which run this is.
-    pub(super) up_to: Option<Generation>,
+    /// Up to this one.
+    pub(super) up_to: Generation,
     /// Except these: another leader is there for them.
     pub(super) except: BTreeSet<Generation>,
 }
@@ -171,10 +171,7 @@ fn belongs(
             && let Some(mark) = proc_scan::mark(at, &run.home)
         {
             verdict = mark.is_of(&run.instance)
-                && run
-                    .generations
-                    .up_to
-                    .is_some_and(|newest| mark.generation <= newest)
+                && mark.generation <= run.generations.up_to
                 && !run.generations.except.contains(&mark.generation);
         }
         let known_now = Known {
@@ -259,7 +256,7 @@ mod tests {
             leader: (base, 10),
             number_is_safe: true,
             generations: Generations {
-                up_to: Some(1),
+                up_to: 1,
                 except: BTreeSet::new(),
             },
             foreign: BTreeSet::from([base + 4]),

@@ -136,7 +136,12 @@ impl InstanceTask {
         };
         let launcher = Arc::clone(&self.context.launcher);
         launcher
-            .signal(&self.id, &run.process, signal, Scope::Tree)
+            .signal(
+                &self.id,
+                &run.process,
+                signal,
+                self.rules.scope(run.generation),
+            )
             .await;
     }
 
