@@ -50,7 +50,8 @@ fn an_illness_met_twice_is_cured_by_what_was_learned() {
     let name = row["name"].as_str().unwrap().to_owned();
     let text = rig.ok(&["brain", "playbook", "show", &name]);
     assert!(text.contains("restart()"), "{text}");
-    // The same illness again.
+    // The same illness again, with nobody else to know it: what a person wrote goes first.
+    rig.ok(&["brain", "playbook", "disable", "storm"]);
     rig.ok(&["restart", "api"]);
     let decided = || {
         let rows = history();
