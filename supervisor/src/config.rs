@@ -57,4 +57,4 @@ pub use project::{
 };
 pub use schema::{project_reference, project_schema};
 pub use select::{SelectError, Selection};
-pub use sinks::{Facility, Secret, SinkConfig, SinkType, Transport};
+pub use sinks::{Facility, SinkConfig, SinkType, Transport};

@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -20,7 +21,7 @@ use crate::os_text::OsText;
 pub const MASK: &str = "***";
 
 /// Shorter values are not looked for in texts: `1` and `yes` stand everywhere.
-const SHORTEST: usize = 4;
+pub(crate) const SHORTEST: usize = 4;
 
 /// Parts of a variable's name that make its value a secret.
 const SECRET_WORDS: [&str; 6] = ["secret", "token", "passw", "key", "credential", "dsn"];
@@ -31,35 +32,32 @@ pub fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// A value that cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret<T>(T);
+/// A text that cannot be printed. What holds one may derive `Debug` and `Serialize`: they show
+/// the mask. There is no `Display`, so that none gets into a message by mistake.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Secret(String);
 
-impl<T> Secret<T> {
-    /// Keeps a value from being printed.
-    pub fn new(value: T) -> Self {
-        Self(value)
-    }
-
-    /// The value itself.
-    pub fn expose(&self) -> &T {
+impl Secret {
+    /// The text itself, for whoever uses it.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl<T> fmt::Debug for Secret<T> {
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)
     }
 }
 
-impl<T> fmt::Display for Secret<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
-    }
-}
-
-impl<T> Serialize for Secret<T> {
+impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(MASK)
     }
@@ -106,23 +104,23 @@ impl<T> EnvVars<T> {
 
 impl EnvVars<OsText> {
     /// The values that must not be printed, where they are long enough to be recognised.
-    pub fn secrets(&self) -> Vec<Secret<String>> {
+    pub fn secrets(&self) -> Vec<Secret> {
         let hidden = self.0.iter().filter(|(name, _)| is_secret_name(name));
         hidden
             .map(|(_, value)| value.0.to_string_lossy().into_owned())
             .filter(|value| value.len() >= SHORTEST)
-            .map(Secret::new)
+            .map(Secret::from)
             .collect()
     }
 }
 
 /// A text with a mask in the place of each of these values.
-pub fn masked(text: String, secrets: &[Secret<String>]) -> String {
-    let stands = |secret: &&Secret<String>| text.contains(secret.expose().as_str());
+pub fn masked(text: String, secrets: &[Secret]) -> String {
+    let stands = |secret: &&Secret| text.contains(secret.expose());
     let mut found: Vec<&str> = secrets
         .iter()
         .filter(stands)
-        .map(|secret| secret.expose().as_str())
+        .map(|secret| secret.expose())
         .collect();
     // A longer one may hold a shorter one.
     found.sort_by_key(|value| std::cmp::Reverse(value.len()));
@@ -236,8 +234,8 @@ mod tests {
             serde_json::to_value(&vars).expect("writes")["API_KEY"],
             MASK
         );
-        let secret = Secret::new("hunter22");
-        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        let secret = Secret::from("hunter22");
+        assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(serde_json::to_string(&secret).expect("writes"), "\"***\"");
     }
 

@@ -125,7 +125,7 @@ impl ProcessSpec {
     }
 
     /// The values of its variables that must not be printed.
-    pub fn secrets(&self) -> Vec<Secret<String>> {
+    pub fn secrets(&self) -> Vec<Secret> {
         self.variables().secrets()
     }
 

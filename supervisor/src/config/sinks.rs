@@ -1,20 +1,19 @@
 //! `[sinks.<name>]`: where kept lines are sent besides the disk.
 //!
 //! One flat table serves all types, so that the schema and its messages stay simple; which
-//! keys a type takes is checked in `check`, with their places. Secrets have a type of their
-//! own that neither prints nor serializes what it holds.
+//! keys a type takes is checked in `check`, with their places.
 
 mod check;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::logs::Level;
+use crate::secret::{SHORTEST, Secret};
 
 pub(crate) use check::check;
 
@@ -57,36 +56,6 @@ impl SinkType {
             Self::Elasticsearch => "elasticsearch",
             Self::Syslog => "syslog",
         }
-    }
-}
-
-/// A text that is used and never shown.
-#[derive(Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for the one who sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
     }
 }
 
@@ -268,22 +237,16 @@ impl SinkConfig {
     }
 
     /// All it holds that must not be shown.
-    pub(crate) fn secrets(&self) -> Vec<String> {
-        let mut secrets: Vec<String> = self
-            .api_key
-            .iter()
-            .chain(&self.password)
-            .chain(self.headers.values())
-            .map(|secret| secret.reveal().to_owned())
-            .collect();
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let own = self.api_key.iter().chain(&self.password);
+        let mut secrets: Vec<Secret> = own.chain(self.headers.values()).cloned().collect();
         let url: Option<reqwest::Url> = self.url.as_ref().and_then(|url| url.parse().ok());
         if let Some(url) = url {
-            secrets.extend(url.password().map(str::to_owned));
+            secrets.extend(url.password().map(Secret::from));
             // A token may stand in the query.
-            secrets.extend(url.query().map(str::to_owned));
+            secrets.extend(url.query().map(Secret::from));
         }
-        // A word such as `x` would blacken half the message.
-        secrets.retain(|secret| secret.len() >= 4);
+        secrets.retain(|secret| secret.expose().len() >= SHORTEST);
         secrets
     }
 }

@@ -31,7 +31,7 @@ impl Elastic {
         let base = config.url.as_deref().unwrap_or_default();
         let mut http = Http::new(config, &format!("{}{PATH}", base.trim_end_matches('/')))?;
         if let Some(key) = &config.api_key {
-            http.header("authorization", &format!("ApiKey {}", key.reveal()))?;
+            http.header("authorization", &format!("ApiKey {}", key.expose()))?;
         }
         Ok(Self {
             http,

@@ -44,7 +44,7 @@ impl Http {
             headers: HeaderMap::new(),
             login: config.username.clone().map(|name| {
                 let password = config.password.as_ref();
-                (name, password.map(|password| password.reveal().to_owned()))
+                (name, password.map(|password| password.expose().to_owned()))
             }),
             timeout: config.timeout,
             ca_file: config.ca_file.clone(),
@@ -52,7 +52,7 @@ impl Http {
             client: OnceCell::new(),
         };
         for (name, value) in &config.headers {
-            http.header(name, value.reveal())?;
+            http.header(name, value.expose())?;
         }
         Ok(http)
     }

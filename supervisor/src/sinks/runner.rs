@@ -26,6 +26,7 @@ use crate::backoff;
 use crate::clock::Clock;
 use crate::config::SinkConfig;
 use crate::logs::feed::{FeedLine, Inbox};
+use crate::secret::masked;
 
 /// The first wait after a failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -238,10 +239,7 @@ impl Runner {
 
     /// A text without anything that must not be shown. A server may echo what it was sent.
     fn scrubbed(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.config.secrets() {
-            text = text.replace(&secret, "***");
-        }
+        let mut text = masked(text.to_owned(), &self.config.secrets());
         text.truncate(text.floor_char_boundary(MAX_ERROR));
         text
     }

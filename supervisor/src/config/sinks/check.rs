@@ -227,6 +227,7 @@ mod tests {
 
     use crate::config::{DaemonConfig, Transport};
     use crate::logs::Level;
+    use crate::secret::Secret;
 
     fn load(text: &str) -> Result<DaemonConfig, Vec<(usize, String)>> {
         let folder = tempfile::tempdir().unwrap();
@@ -278,7 +279,10 @@ facility = 4
         let shown = format!("{:?}", config.sinks["elastic"]);
         let written = serde_json::to_string(&config.sinks["elastic"]).unwrap();
         assert!(!shown.contains("c2VjcmV0") && !written.contains("c2VjcmV0"));
-        assert_eq!(config.sinks["elastic"].secrets(), ["c2VjcmV0"]);
+        assert_eq!(
+            config.sinks["elastic"].secrets(),
+            [Secret::from("c2VjcmV0")]
+        );
     }
 
     #[test]
