@@ -256,12 +256,27 @@ impl InstanceHandle {
         limit: Option<Duration>,
         condition: impl Fn(&Snapshot) -> bool,
     ) -> bool {
-        let mut snapshot = self.snapshot.clone();
-        let wait = snapshot.wait_for(|snapshot| condition(snapshot));
+        let held = |snapshot: &Snapshot| condition(snapshot).then_some(());
+        self.until_some(limit, held).await.is_some()
+    }
+
+    /// Waits until `look` finds something in its snapshot, and gives that: the snapshot may
+    /// have moved on by the time the caller runs again.
+    pub(crate) async fn until_some<T>(
+        &self,
+        limit: Option<Duration>,
+        look: impl Fn(&Snapshot) -> Option<T>,
+    ) -> Option<T> {
+        let (mut snapshot, mut found) = (self.snapshot.clone(), None);
+        let wait = snapshot.wait_for(|snapshot| {
+            found = look(snapshot);
+            found.is_some()
+        });
         match limit {
-            Some(limit) => matches!(tokio::time::timeout(limit, wait).await, Ok(Ok(_))),
-            None => wait.await.is_ok(),
+            Some(limit) => drop(tokio::time::timeout(limit, wait).await),
+            None => drop(wait.await),
         }
+        found
     }
 }
 

@@ -12,6 +12,7 @@ use crate::state::{ExitStatus, Hold, Reason, State};
 
 /// Crashes in a row after which a start is not waited for any longer.
 const HOPELESS_CRASHES: u32 = 2;
+
 /// How an instance looks to somebody who waits for it to come up.
 fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
     if let Some(error) = &snapshot.spawn_error {
@@ -84,15 +85,10 @@ pub(super) async fn wait_up(
     handle: &InstanceHandle,
     limit: Option<Duration>,
 ) -> Result<(), String> {
-    let decided = handle
-        .until(limit, |snapshot| came_up(snapshot).is_some())
-        .await;
-    match came_up(&handle.snapshot()) {
-        Some(result) => result,
-        None if decided => Ok(()),
-        None => Err(match limit {
+    handle.until_some(limit, came_up).await.unwrap_or_else(|| {
+        Err(match limit {
             Some(limit) => format!("not online after {}", crate::units::format_duration(limit)),
             None => "it is gone".into(),
-        }),
-    }
+        })
+    })
 }
