@@ -595,6 +595,35 @@ async fn a_start_says_what_has_begun() {
     rig.finish().await;
 }
 
+/// Neither a restart nor a reload claims to have started a process of no copies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_copy_is_restarted_by_nobody() {
+    let rig = Rig::new().await;
+    let mut none = spec("none", "exec sleep 600", "");
+    none.instances = 0;
+    rig.apply(vec![none]).await.expect("registers");
+    let restart = Command::Restart {
+        target: Target("none".into()),
+        update_env: None,
+        reason: Reason::Manual,
+        force: false,
+    };
+    let reload = Command::Reload {
+        target: Target("none".into()),
+        timeout: None,
+        wait: true,
+    };
+    for command in [restart, reload] {
+        let Ok(Reply::Done(done)) = rig.call(command).await else {
+            panic!("no answer")
+        };
+        assert!(!done[0].changed, "{done:?}");
+        let note = done[0].note.as_deref().expect("a note");
+        assert_eq!(note, "has 0 instances; mhost scale none 1 starts one");
+    }
+    rig.finish().await;
+}
+
 /// A long chain of dependencies is no deeper for the stack than a short one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_of_thousands_is_started_and_stopped() {

@@ -96,10 +96,7 @@ impl RegistryHandle {
             if empty && one.error.is_none() {
                 one.online = false;
                 one.change = StartChange::Registered;
-                one.note = Some(format!(
-                    "it has 0 instances; mhost scale {} 1 starts one",
-                    one.name
-                ));
+                one.note = Some(format!("it {}", no_copy(&one.name)));
             }
         }
     }
@@ -456,6 +453,11 @@ impl RegistryHandle {
             .map(|entry| entry.name().clone())
             .collect()
     }
+}
+
+/// What to tell of a process that has nothing to start, after its name.
+pub(super) fn no_copy(name: &ProcessName) -> String {
+    format!("has 0 instances; mhost scale {name} 1 starts one")
 }
 
 /// Starts instances side by side.

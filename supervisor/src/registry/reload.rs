@@ -87,17 +87,21 @@ impl RegistryHandle {
             .iter()
             .all(|handle| matches!(handle.snapshot().saved.state, State::Online { .. }));
         if !probed || !all_online || old.is_empty() {
-            let why = if probed {
-                "was not online"
+            let why = if old.is_empty() {
+                None
+            } else if probed {
+                Some("was not online")
             } else {
-                "has no health probe to prove a new set by"
+                Some("has no health probe to prove a new set by")
             };
             drop(changing);
             let mut done = self
                 .restart(actor, &Target::process(name), Restart::by(Reason::Manual))
                 .await?;
             let mut done = done.pop().ok_or_else(|| super::change::gone(name))?;
-            done.note = Some(format!("{why}, so this was an ordinary restart"));
+            if let Some(why) = why {
+                done.note = Some(format!("{why}, so this was an ordinary restart"));
+            }
             return Ok(done);
         }
         self.want(std::slice::from_ref(name), Desired::Online).await;

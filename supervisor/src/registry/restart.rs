@@ -10,7 +10,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::RegistryHandle;
-use super::orders::DEPENDENCY_SLACK;
+use super::orders::{DEPENDENCY_SLACK, no_copy};
 use super::target::{Pick, Picked};
 use super::waiting::wait_up;
 use crate::command::{Done, Target};
@@ -72,7 +72,7 @@ impl RegistryHandle {
         self.want(&names, Desired::Online).await;
         if reason == Reason::Manual {
             for name in &names {
-                self.read_env_files(name).await?;
+                self.read_env_files(name, actor).await?;
             }
         }
         if let Some(os) = update_env {
@@ -108,7 +108,7 @@ impl RegistryHandle {
 
     /// Env files are read anew by a restart that somebody asked for, as a person expects who
     /// has just edited one. A file that cannot be read leaves everything as it is.
-    async fn read_env_files(&self, name: &ProcessName) -> Result<(), ControlError> {
+    async fn read_env_files(&self, name: &ProcessName, actor: &str) -> Result<(), ControlError> {
         let Some(spec) = self
             .inner()
             .entry(name)
@@ -155,7 +155,7 @@ impl RegistryHandle {
             name,
             EventKind::ConfigChanged,
             json!({ "keys": ["env_file"], "changed": changed }),
-            "system",
+            actor,
         );
         self.journal(Batch {
             events: vec![event],
@@ -173,6 +173,14 @@ impl RegistryHandle {
                 .unwrap_or_default();
             (inner.handles(pick), limit + DEPENDENCY_SLACK)
         };
+        if handles.is_empty() {
+            return Done {
+                target: pick.text(),
+                changed: false,
+                note: Some(no_copy(&pick.name)),
+                error: None,
+            };
+        }
         let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
         let restarts = handles.iter().map(|handle| async {
             let before = handle.snapshot().saved.counters.generation;
