@@ -73,7 +73,11 @@ fn line(started: &Started) -> String {
 
 fn failed(ctx: &Context, started: &Started, error: &str) {
     let name = &started.name;
-    ctx.output.fail(&format!("{name} did not come up: {error}"));
+    let what = match started.change {
+        StartChange::LeftOver => "could not be removed",
+        _ => "did not come up",
+    };
+    ctx.output.fail(&format!("{name} {what}: {error}"));
     let query = LogQuery {
         target: Some(Target::process(name)),
         lines: LAST_LINES,

@@ -84,11 +84,17 @@ impl RegistryHandle {
                 force: false,
                 signal: None,
             };
-            self.take_down(&picks, stop, actor).await;
-            for name in &left_over {
-                self.forget(name, false, actor).await?;
+            let done = self.take_down(&picks, stop, actor).await;
+            for (name, done) in left_over.into_iter().zip(done) {
+                // What still runs must not be lost from sight.
+                if let Some(error) = done.error {
+                    let left = started(name, StartChange::LeftOver, Err(error));
+                    outcome.processes.push(left);
+                } else {
+                    self.forget(&name, false, actor).await?;
+                    outcome.pruned.push(name);
+                }
             }
-            outcome.pruned = left_over;
         } else {
             outcome.left_over = left_over;
         }

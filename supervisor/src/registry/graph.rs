@@ -103,6 +103,11 @@ impl Order {
             .map(|(after, _)| after)
     }
 
+    /// All names, in no order that matters.
+    pub(super) fn names(&self) -> Vec<ProcessName> {
+        self.before.keys().cloned().collect()
+    }
+
     /// All names, each after everything that comes before it.
     ///
     /// # Errors

@@ -281,45 +281,51 @@ impl RegistryHandle {
     }
 
     /// Gives each pick a stopping input, in reverse order of the graph, and waits until it is
-    /// down.
+    /// down. Answers for each pick, in their order.
     pub(super) async fn take_down(&self, picks: &[Pick], input: Input, actor: &str) -> Vec<Done> {
         let order = self.inner().order();
-        let sorted = order.sorted().unwrap_or_default();
-        let mut ends: BTreeMap<ProcessName, watch::Receiver<bool>> = BTreeMap::new();
+        let mut places: BTreeMap<&ProcessName, Vec<usize>> = BTreeMap::new();
+        for (place, pick) in picks.iter().enumerate() {
+            places.entry(&pick.name).or_default().push(place);
+        }
+        // Cycles are refused when they are registered. Were there one, everything would have
+        // to be stopped all the same, if not in order.
+        let sorted = order.sorted().unwrap_or_else(|_| order.names());
+        let mut ends: BTreeMap<&ProcessName, watch::Receiver<bool>> = BTreeMap::new();
         let mut stops = Vec::new();
         for name in sorted.iter().rev() {
-            let mine: Vec<Pick> = picks
-                .iter()
-                .filter(|pick| pick.name == *name)
-                .cloned()
-                .collect();
-            if mine.is_empty() {
+            let Some(mine) = places.remove(name) else {
                 continue;
-            }
+            };
             let after: Vec<_> = order
                 .after(name)
                 .filter_map(|after| ends.get(after).cloned())
                 .collect();
             let (ended, end) = watch::channel(false);
-            let input = &input;
-            stops.push(async move {
-                for mut after in after {
-                    // All of these futures live and end together.
-                    let _ = after.wait_for(|ended| *ended).await;
-                }
-                let stops = mine
-                    .iter()
-                    .map(|pick| self.stop_pick(pick, input.clone(), actor));
-                let done = join_all(stops).await;
-                ended.send_replace(true);
-                done
-            });
-            ends.insert(name.clone(), end);
+            ends.insert(name, end);
+            stops.push((mine, after, Some(ended)));
         }
+        // What was deleted meanwhile is answered for, too.
+        stops.extend(places.into_values().map(|mine| (mine, Vec::new(), None)));
+        let input = &input;
+        let stops = stops.into_iter().map(|(mine, after, ended)| async move {
+            for mut after in after {
+                // All of these futures live and end together.
+                let _ = after.wait_for(|ended| *ended).await;
+            }
+            let stops = mine.iter().map(async |place| {
+                let done = self.stop_pick(&picks[*place], input.clone(), actor).await;
+                (*place, done)
+            });
+            let done = join_all(stops).await;
+            if let Some(ended) = ended {
+                ended.send_replace(true);
+            }
+            done
+        });
         let mut done = join_all(stops).await.concat();
-        let place = |done: &Done| picks.iter().position(|pick| pick.text() == done.target);
-        done.sort_by_key(place);
-        done
+        done.sort_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, done)| done).collect()
     }
 
     async fn stop_pick(&self, pick: &Pick, input: Input, actor: &str) -> Done {
