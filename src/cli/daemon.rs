@@ -226,12 +226,11 @@ fn logs(ctx: &Context, lines: usize, follow: bool) -> Result<Exit, CliError> {
         ctx.output.json(&json!({ "lines": shown }))?;
         return Ok(Exit::Success);
     }
-    ctx.output.write(
-        &shown
-            .iter()
-            .map(|line| printable(ctx, line))
-            .collect::<String>(),
-    )?;
+    let print = |lines: &mut dyn Iterator<Item = &str>| {
+        ctx.output
+            .write(&lines.map(|line| printable(ctx, line)).collect::<String>())
+    };
+    print(&mut shown.iter().copied())?;
     if !follow {
         return Ok(Exit::Success);
     }
@@ -240,16 +239,14 @@ fn logs(ctx: &Context, lines: usize, follow: bool) -> Result<Exit, CliError> {
         bytes.clear();
         file.read_to_end(&mut bytes).map_err(cannot)?;
         let new = String::from_utf8_lossy(&bytes);
-        ctx.output.write(
-            &new.lines()
-                .map(|line| printable(ctx, line))
-                .collect::<String>(),
-        )?;
+        print(&mut new.lines())?;
     }
 }
 
 fn printable(ctx: &Context, line: &str) -> String {
-    if ctx.output.is_terminal() {
+    if ctx.output.is_json() {
+        format!("{}\n", json!({ "line": line }))
+    } else if ctx.output.is_terminal() {
         format!("{}\n", text::clean_line(line))
     } else {
         format!("{line}\n")

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::env::EnvReply;
 use super::error::CliError;
 use super::history::{self, EventsReply};
-use super::{list, status};
+use super::list;
 use crate::exit::Exit;
 use crate::output::figures::{self, NONE};
 use crate::output::style::{Painter, Tone};
@@ -40,28 +40,21 @@ impl Info {
 
 /// Prints a block for each process the target means.
 pub(crate) fn show(ctx: &Context, target: &str) -> Result<Exit, CliError> {
+    let mut reply: Value = ctx.call("process.status", json!({ "name": target }))?;
+    let scores = super::metrics::scores(ctx);
+    let about = list::read(reply.clone())?
+        .into_iter()
+        .map(|process| About::of(ctx, process, &scores))
+        .collect::<Result<Vec<_>, _>>()?;
     if ctx.output.is_json() {
-        let reply = ctx.call("process.status", json!({ "name": target }))?;
+        let rows = reply["processes"].as_array_mut().into_iter().flatten();
+        for (row, about) in rows.zip(&about) {
+            about.add_to(row);
+        }
         return list::print_json(ctx, reply);
     }
-    let mut blocks = Vec::new();
-    let scores = super::metrics::scores(ctx);
-    for process in status::of(ctx, target)? {
-        let name = process.name.as_str();
-        let events: EventsReply =
-            ctx.call("process.events", json!({ "name": name, "limit": EVENTS }))?;
-        let env: EnvReply = ctx.call("process.env", json!({ "name": name, "reveal": false }))?;
-        let score = scores.iter().find(|(scored, _)| scored == name);
-        let about = About {
-            score: score.and_then(|(_, score)| *score),
-            next_cron: next_cron(ctx, &process)?,
-            logs: log_files(ctx, &process)?,
-            events: events.events,
-            env: env.env,
-            process,
-        };
-        blocks.push(about.render(ctx.output.width(), ctx.output.painter()));
-    }
+    let block = |about: &About| about.render(ctx.output.width(), ctx.output.painter());
+    let blocks: Vec<String> = about.iter().map(block).collect();
     ctx.output.write(&blocks.join("\n"))?;
     Ok(Exit::Success)
 }
@@ -99,6 +92,35 @@ struct About {
 }
 
 impl About {
+    fn of(
+        ctx: &Context,
+        process: ProcessView,
+        scores: &[(String, Option<u64>)],
+    ) -> Result<Self, CliError> {
+        let name = process.name.as_str();
+        let events: EventsReply =
+            ctx.call("process.events", json!({ "name": name, "limit": EVENTS }))?;
+        let env: EnvReply = ctx.call("process.env", json!({ "name": name, "reveal": false }))?;
+        let score = scores.iter().find(|(scored, _)| scored == name);
+        Ok(Self {
+            score: score.and_then(|(_, score)| *score),
+            next_cron: next_cron(ctx, &process)?,
+            logs: log_files(ctx, &process)?,
+            events: events.events,
+            env: env.env,
+            process,
+        })
+    }
+
+    /// Beside what the daemon says of the process.
+    fn add_to(&self, row: &mut Value) {
+        row["score"] = json!(self.score);
+        row["next_cron"] = json!(self.next_cron);
+        row["log_files"] = json!(self.logs);
+        row["events"] = json!(self.events);
+        row["env"] = json!(self.env);
+    }
+
     fn render(&self, width: Option<usize>, painter: Painter) -> String {
         let process = &self.process;
         let config = &process.config;
