@@ -166,6 +166,35 @@ fn the_list_as_json_has_status_and_state() {
     assert_eq!(worker["restarts"], 2);
 }
 
+/// `info` tells a program all that it shows to a person.
+#[test]
+fn info_as_json_has_what_the_text_shows() {
+    let one = fleet()["processes"][0].clone();
+    let event = json!({
+        "id": 1, "at": "2026-03-28T14:32:01Z", "process": "api", "instance": 0,
+        "kind": "start", "data": {}, "actor": "system"
+    });
+    let env = json!({ "name": "api", "instance": 0, "env": [{ "key": "PORT", "value": "80" }] });
+    let fake = Fake::new([
+        ("process.status", Ok(json!({ "processes": [one] }))),
+        ("process.events", Ok(json!({ "events": [event] }))),
+        ("process.env", Ok(json!({ "env": [env] }))),
+        (
+            "brain.status",
+            Ok(json!({ "scores": [{ "name": "api", "score": 93 }] })),
+        ),
+    ]);
+    let info: Value = serde_json::from_str(&fake.shows(&["info", "api", "--json"])).expect("JSON");
+    let api = &info["processes"][0];
+    assert_eq!(api["status"], "online");
+    assert_eq!(api["score"], 93);
+    assert_eq!(api["next_cron"], Value::Null);
+    assert_eq!(api["events"][0]["kind"], "start");
+    assert_eq!(api["env"][0]["env"][0]["value"], "80");
+    let files = api["log_files"].as_array().expect("a list");
+    assert_eq!(files.len(), 4, "two streams of two copies: {files:?}");
+}
+
 /// An empty list says what to type, and is no failure.
 #[test]
 fn an_empty_list_says_what_to_type() {
@@ -217,6 +246,19 @@ fn stops_are_told_one_by_one() {
       help: look at its log: mhost logs db --err
     ");
     assert_eq!(fake.asked("process.stop")["signal"], "SIGINT");
+}
+
+/// Lines that could not be deleted are named, and the exit code says so.
+#[test]
+fn a_flush_that_fails_is_told() {
+    let done = json!({ "done": [
+        { "target": "api", "changed": true, "note": null, "error": null },
+        { "target": "db", "changed": true, "note": null, "error": "read-only file system" },
+    ]});
+    let fake = Fake::new([("logs.flush", Ok(done))]);
+    let (code, out, err) = fake.run(&["flush", "--yes"]);
+    assert_eq!((code, out.as_str()), (1, "✓ api emptied\n"));
+    assert!(err.contains("✗ db: read-only file system"), "{err}");
 }
 
 /// A start that does not come up shows the reason, its last words and what to type.
@@ -313,8 +355,11 @@ fn known_names_are_started_and_others_run() {
     assert_eq!(apply["processes"][0]["instances"], 2);
     assert_eq!(apply["processes"][0]["argv"]["args"], json!(["60"]));
     assert_eq!(apply["wait"], Value::Null);
-    let (code, _, err) = fake.run(&["start", "worker", "--max-memory", "64"]);
-    assert_eq!(code, 2, "{err}");
+    for refused in [&["--max-memory", "64"][..], &["--group", "web"]] {
+        let (code, _, err) = fake.run(&[&["start", "worker"], refused].concat());
+        assert_eq!(code, 2, "{refused:?}: {err}");
+        assert!(err.contains(refused[0]), "{err}");
+    }
 }
 
 /// A pipe gets the lines as they were printed; `--json` all that is known of them.

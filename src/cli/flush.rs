@@ -1,10 +1,11 @@
 //! `mhost flush`: empty the stored logs.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
+use super::target::{self, DoneReply};
 use crate::exit::Exit;
 
 /// Empty the stored logs
@@ -23,9 +24,9 @@ impl Flush {
         if let Some(target) = &self.target {
             params["name"] = json!(target);
         }
-        let reply: Value = ctx.call("logs.flush", params)?;
-        if ctx.output.is_json() {
-            ctx.output.json(&reply)?;
+        let DoneReply { done } = ctx.call("logs.flush", params)?;
+        if ctx.output.is_json() || done.iter().any(|one| one.error.is_some()) {
+            return target::tell(ctx, "emptied", &done);
         }
         ctx.output.done(&format!("logs of {whose} emptied"))?;
         Ok(Exit::Success)

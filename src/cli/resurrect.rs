@@ -1,7 +1,7 @@
 //! `mhost resurrect`: start what was saved.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use supervisor::command::view::StartOutcome;
 
 use super::context::Context;
@@ -18,13 +18,7 @@ pub(crate) struct Resurrect {}
 impl Resurrect {
     /// Names each process and what came of it.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
-        let reply: Value = ctx.call_unlimited("process.resurrect", json!({}))?;
-        let outcome: StartOutcome = serde_json::from_value(reply).map_err(|error| {
-            CliError::new(
-                Exit::Protocol,
-                format!("the daemon's answer was not understood: {error}"),
-            )
-        })?;
+        let outcome: StartOutcome = ctx.call_unlimited("process.resurrect", json!({}))?;
         if outcome.processes.is_empty() {
             ctx.output.note("The saved list is empty.");
         }

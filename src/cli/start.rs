@@ -323,6 +323,11 @@ impl Start {
                 ("--env", !self.env.is_empty()),
                 ("--env-file", !self.env_file.is_empty()),
                 ("--only", !self.only.is_empty()),
+                // Alone it is the target itself.
+                (
+                    "--group",
+                    !self.group.is_empty() && !self.targets.is_empty(),
+                ),
                 ("--tag", !self.tag.is_empty()),
                 ("--prune", self.prune),
                 ("--reset-scale", self.reset_scale),
@@ -399,7 +404,6 @@ fn meaning(word: &str, known: &[ProcessView], cwd: &Path) -> Result<What, CliErr
     Ok(What::Line(word.to_owned(), Vec::new()))
 }
 
-/// Does the daemon know it, as a name, an instance, an index, a group, a glob or all?
 /// The path of a file, quoted when the rules for command lines would split it.
 fn file_in_words(command: String, cwd: &Path) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
@@ -409,6 +413,7 @@ fn file_in_words(command: String, cwd: &Path) -> String {
     format!("'{}'", command.replace('\'', r"'\''"))
 }
 
+/// Does the daemon know it, as a name, an instance, an index, a group, a glob or all?
 fn is_registered(word: &str, known: &[ProcessView]) -> bool {
     let is_name = |name: &str| known.iter().any(|process| process.name.as_str() == name);
     let is_group = |name: &str| {

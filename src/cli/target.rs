@@ -30,8 +30,8 @@ impl Targets {
 
 /// What the daemon answers when it did something to targets.
 #[derive(Debug, Deserialize)]
-struct DoneReply {
-    done: Vec<Done>,
+pub(crate) struct DoneReply {
+    pub(crate) done: Vec<Done>,
 }
 
 /// Calls `method` for each target and tells what came of it. Each target is tried; the worst
