@@ -23,6 +23,7 @@ mod guard_link;
 mod home_name;
 mod image;
 pub mod inspect;
+mod kept;
 mod kernel;
 mod launcher;
 mod limits;

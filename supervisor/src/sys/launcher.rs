@@ -4,18 +4,17 @@
 //! which is also the number of its group and session, cannot be used again, so that what is
 //! left of its tree can be found and ended without doubt.
 //!
-//! It is above 500 lines since everything in it works on the one table of runs.
+//! It owns the table of runs; what one run is, is in `kept`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use tokio::io::unix::AsyncFd;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
+use super::kept::Kept;
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
 use super::{fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
@@ -38,110 +37,6 @@ pub struct OsLauncher {
     forks: Arc<Semaphore>,
     /// Looked for when first needed.
     cgroups: Arc<OnceLock<Option<Cgroups>>>,
-}
-
-/// A run that is watched.
-#[derive(Debug)]
-struct Kept {
-    process: ProcessRef,
-    pidfd: AsyncFd<OwnedFd>,
-    /// We are its parent.
-    child: bool,
-    /// Whose run it is, if that is known.
-    run: Mutex<Option<(InstanceId, Generation)>>,
-    exit: OnceCell<ExitStatus>,
-    /// Its control group, if it was started into one.
-    cgroup: Option<Cgroup>,
-}
-
-impl Kept {
-    fn new(
-        process: ProcessRef,
-        pidfd: OwnedFd,
-        child: bool,
-        cgroup: Option<Cgroup>,
-    ) -> std::io::Result<Self> {
-        // Before anything can fail, so that dropping undoes it.
-        reap::own(process.pid);
-        match kernel::watch(pidfd) {
-            Ok(pidfd) => Ok(Self {
-                process,
-                pidfd,
-                child,
-                run: Mutex::new(None),
-                exit: OnceCell::new(),
-                cgroup,
-            }),
-            Err(error) => {
-                reap::disown(process.pid);
-                Err(error)
-            }
-        }
-    }
-
-    fn has_exited(&self) -> bool {
-        kernel::has_exited(self.pidfd.get_ref())
-    }
-
-    /// Its pid still means this process: it lives, or it is a zombie that only we collect.
-    fn number_is_safe(&self) -> bool {
-        self.child || !self.has_exited() || {
-            let stat = proc_scan::stat(self.process.pid);
-            stat.is_some_and(|stat| stat.start_time == self.process.start_time)
-        }
-    }
-
-    async fn wait(&self) -> ExitStatus {
-        *self.exit.get_or_init(|| self.read_exit()).await
-    }
-
-    async fn read_exit(&self) -> ExitStatus {
-        while !self.has_exited() {
-            match self.pidfd.readable().await {
-                Ok(mut ready) if !self.has_exited() => ready.clear_ready(),
-                Ok(_) => {}
-                // The runtime is going down and nobody can wait for the answer.
-                Err(_) => return ExitStatus::Unknown,
-            }
-        }
-        let pidfd = self.pidfd.get_ref().as_fd();
-        let foreign = || reap::exit_of_foreign(pidfd, self.process.pid, self.process.start_time);
-        reap::peek(pidfd)
-            .or_else(foreign)
-            .unwrap_or(ExitStatus::Unknown)
-    }
-
-    fn key(&self) -> tree::Key {
-        (self.process.pid, self.process.start_time)
-    }
-
-    fn set_run(&self, instance: &InstanceId, generation: Generation) {
-        *self.run.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((instance.clone(), generation));
-    }
-
-    fn run(&self) -> Option<(InstanceId, Generation)> {
-        self.run
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if self.child {
-            reap::collect(self.pidfd.get_ref().as_fd());
-        } else if self.has_exited()
-            && let Some(guard) = guard_link::parent_guard()
-            && proc_scan::stat(self.process.pid).is_some_and(|stat| {
-                stat.start_time == self.process.start_time && stat.parent == guard.pid()
-            })
-        {
-            guard.reap(self.process.pid);
-        }
-        reap::disown(self.process.pid);
-    }
 }
 
 impl OsLauncher {
@@ -353,14 +248,11 @@ impl OsLauncher {
         scope: Scope,
     ) -> bool {
         let kept = self.kept(process);
-        let leader_reached = kept.as_ref().is_some_and(|kept| {
-            let pidfd = kept.pidfd.get_ref().as_fd();
-            match scope {
-                Scope::Leader => !kept.has_exited() && kernel::signal(pidfd, signal).is_ok(),
-                Scope::Group | Scope::Tree(_) => {
-                    let alive = !kept.has_exited();
-                    signal_group(kept, signal) && alive
-                }
+        let leader_reached = kept.as_ref().is_some_and(|kept| match scope {
+            Scope::Leader => kept.signal(signal),
+            Scope::Group | Scope::Tree(_) => {
+                let alive = !kept.has_exited();
+                kept.signal_group(signal) && alive
             }
         });
         match scope {
@@ -467,9 +359,7 @@ impl OsLauncher {
             Some(process)
         })
     }
-}
 
-impl OsLauncher {
     fn strays_now(
         &self,
         instance: &InstanceId,
@@ -495,24 +385,6 @@ impl OsLauncher {
         };
         let all = proc_scan::marked_shared(self.paths.home());
         all.iter().filter_map(stray).collect()
-    }
-}
-
-/// Signals the group of a leader, alive or not collected yet.
-fn signal_group(kept: &Kept, signal: i32) -> bool {
-    let pidfd = kept.pidfd.get_ref().as_fd();
-    // Only a leader's pid names its own group.
-    let leads = proc_scan::stat(kept.process.pid)
-        .is_some_and(|stat| stat.start_time == kept.process.start_time && stat.group == stat.pid);
-    if !leads {
-        return kernel::signal(pidfd, signal).is_ok();
-    }
-    match kernel::signal_group(pidfd, signal) {
-        Ok(()) => true,
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            kept.number_is_safe() && kernel::signal_group_number(kept.process.pid, signal).is_ok()
-        }
-        Err(_) => false,
     }
 }
 
