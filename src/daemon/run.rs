@@ -216,9 +216,9 @@ impl Daemon {
         let bus = Bus::new();
         let sampler = Sampler::start(&tasks, &clock);
         let launcher = if settings.current().daemon.control_groups {
-            OsLauncher::new(paths.clone(), clock.clone())
+            OsLauncher::new(paths.clone())
         } else {
-            OsLauncher::without_cgroups(paths.clone(), clock.clone())
+            OsLauncher::without_cgroups(paths.clone())
         };
         let registry = RegistryHandle::open(
             Foundation {

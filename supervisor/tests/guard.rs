@@ -13,7 +13,7 @@ use supervisor::launch::{Found, Launcher, SpawnOrder};
 use supervisor::spec::{Argv, Limits};
 use supervisor::state::{ExitStatus, ProcessRef};
 use supervisor::sys::{self, EXIT_FOR_UPGRADE, GuardLink, OsLauncher, guard};
-use supervisor::{Clock, InstanceId, OsText, Paths, Stream};
+use supervisor::{InstanceId, OsText, Paths, Stream};
 
 fn main() {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -72,7 +72,7 @@ fn daemon(folder: &Path) -> u8 {
             .expect("is allowed");
         link.up();
         let paths = Paths::new(folder).expect("short enough");
-        let launcher = OsLauncher::new(paths.clone(), Clock::system());
+        let launcher = OsLauncher::new(paths.clone());
         let mut guards = Vec::new();
         loop {
             tokio::select! {

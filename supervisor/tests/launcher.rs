@@ -10,7 +10,7 @@ use supervisor::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
 use supervisor::spec::{Argv, Limits, Signal};
 use supervisor::state::{ExitStatus, ProcessRef};
 use supervisor::sys::OsLauncher;
-use supervisor::{Clock, Generation, InstanceId, OsText, Paths, Stream};
+use supervisor::{Generation, InstanceId, OsText, Paths, Stream};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -127,9 +127,9 @@ impl Bench {
 /// As on a host without control groups, so that both ways are tried everywhere.
 fn new_launcher(paths: &Paths) -> OsLauncher {
     if env!("CARGO_CRATE_NAME") == "launcher_cgroup" {
-        OsLauncher::new(paths.clone(), Clock::system())
+        OsLauncher::new(paths.clone())
     } else {
-        OsLauncher::without_cgroups(paths.clone(), Clock::system())
+        OsLauncher::without_cgroups(paths.clone())
     }
 }
 
@@ -139,12 +139,17 @@ fn own_cgroup(process: &ProcessRef) -> Option<String> {
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     let found = path.contains("/mhost-").then(|| path.to_owned());
     if found.is_none() && env!("CARGO_CRATE_NAME") == "launcher_cgroup" {
-        let line = "skipped: this host gives us no control group of version 2\n";
-        std::io::stderr()
-            .write_all(line.as_bytes())
-            .expect("writes");
+        skipped("this host gives us no control group of version 2");
     }
     found
+}
+
+/// Not by a macro: what these print is only shown for tests that fail.
+fn skipped(why: &str) {
+    let line = format!("skipped: {why}\n");
+    std::io::stderr()
+        .write_all(line.as_bytes())
+        .expect("writes");
 }
 
 async fn wait_until(mut condition: impl FnMut() -> bool) {
@@ -298,7 +303,7 @@ async fn a_child_gets_a_clean_start() {
 #[tokio::test]
 async fn another_user_is_another_user() {
     if !rustix::process::geteuid().is_root() {
-        return; // Only root can become somebody else.
+        return skipped("only root can become somebody else");
     }
     let bench = Bench::new();
     let shared = bench.file("shared");
@@ -640,17 +645,15 @@ async fn a_process_whose_parent_died_is_adopted() {
 }
 
 #[tokio::test]
-async fn spawning_many_is_quick_and_leaves_no_descriptor() {
+async fn spawning_many_leaves_no_descriptor() {
     let bench = Bench::new();
     let descriptors = || std::fs::read_dir("/proc/self/fd").expect("reads").count();
     let before = descriptors();
-    let started = Instant::now();
     for generation in 1..=50 {
         let process = bench.start(generation, "exit 0").await;
         bench.launcher.exited(&process).await;
         bench.launcher.forget(&process);
     }
-    assert!(started.elapsed() < Duration::from_secs(10));
     // Other tests of this binary open descriptors meanwhile.
     wait_until(|| descriptors() < before + 40).await;
     assert!(Path::new(&bench.paths.fifo(&bench.instance, 50, Stream::Out)).exists());

@@ -40,7 +40,7 @@ impl Rig {
             StoreHandle::open(&paths.database(), clock.clone()).expect("a store");
         let loaded = store.load().await.expect("rows");
         let ingest = Ingest::start(&paths, &clock).expect("capture");
-        let launcher: Arc<dyn Launcher> = Arc::new(OsLauncher::new(paths.clone(), clock.clone()));
+        let launcher: Arc<dyn Launcher> = Arc::new(OsLauncher::new(paths.clone()));
         let sampler = Sampler::start(&tasks, &clock);
         let foundation = Foundation {
             clock,

@@ -44,7 +44,7 @@ async fn trees_are_measured_and_breaches_told() {
     paths.create().expect("creates");
     let clock = Clock::system();
     let tasks = Tasks::new();
-    let launcher = OsLauncher::new(paths.clone(), clock.clone());
+    let launcher = OsLauncher::new(paths.clone());
     let sampler = Sampler::start(&tasks, &clock);
     let big = InstanceId::new("big".parse().expect("valid"), 0);
     let small = InstanceId::new("small".parse().expect("valid"), 0);
@@ -137,7 +137,7 @@ async fn zombies_that_nobody_waits_for_are_collected() {
     paths.create().expect("creates");
     let clock = Clock::system();
     let tasks = Tasks::new();
-    let launcher = OsLauncher::new(paths.clone(), clock.clone());
+    let launcher = OsLauncher::new(paths.clone());
     let _sampler = Sampler::start(&tasks, &clock);
     let instance = InstanceId::new("app".parse().expect("valid"), 0);
     let script = "(setsid sh -c 'echo $$ > orphan; exit 0' &); exit 5";

@@ -18,7 +18,6 @@ use super::kept::Kept;
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
 use super::{fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
-use crate::clock::Clock;
 use crate::ids::{Generation, InstanceId};
 use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
 use crate::os_text::OsText;
@@ -41,7 +40,7 @@ pub struct OsLauncher {
 
 impl OsLauncher {
     /// A launcher for the runs of one home.
-    pub fn new(paths: Paths, _clock: Clock) -> Self {
+    pub fn new(paths: Paths) -> Self {
         Self {
             paths,
             kept: Arc::default(),
@@ -51,12 +50,10 @@ impl OsLauncher {
     }
 
     /// The same, as on a host that gives us no control groups.
-    pub fn without_cgroups(paths: Paths, clock: Clock) -> Self {
-        let launcher = Self::new(paths, clock);
-        let cgroups = Arc::new(OnceLock::from(None));
+    pub fn without_cgroups(paths: Paths) -> Self {
         Self {
-            cgroups,
-            ..launcher
+            cgroups: Arc::new(OnceLock::from(None)),
+            ..Self::new(paths)
         }
     }
 
