@@ -172,7 +172,7 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
     fn left_nothing(&self, process: &ProcessRef) -> bool;
 
     /// Takes over a run that a former daemon recorded: opens a pidfd first and then proves
-    /// the identity.
+    /// the identity. While it runs and cannot be watched, there is no answer.
     async fn adopt(&self, process: &ProcessRef) -> Found;
 
     /// Looks for a run that was ordered but never recorded, by the marks in its environment.

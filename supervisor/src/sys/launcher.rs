@@ -8,9 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
@@ -24,6 +26,9 @@ use crate::os_text::OsText;
 use crate::paths::Paths;
 use crate::spec::Signal;
 use crate::state::{ExitStatus, ProcessRef};
+
+/// When a process that runs and cannot be watched is tried again.
+const WATCH_AGAIN: Duration = Duration::from_millis(100);
 
 /// Forks at the same time: more would only wait for each other in the kernel.
 const FORKS_AT_ONCE: usize = 4;
@@ -449,10 +454,23 @@ impl Launcher for OsLauncher {
     }
 
     async fn adopt(&self, process: &ProcessRef) -> Found {
-        match self.kept(process) {
-            Some(kept) if kept.has_exited() => Found::Ended(kept.wait().await),
-            Some(_) => Found::Alive(process.clone()),
-            None => Found::Ended(ExitStatus::Unknown),
+        let mut told = false;
+        loop {
+            match self.kept(process) {
+                Some(kept) if kept.has_exited() => return Found::Ended(kept.wait().await),
+                Some(_) => return Found::Alive(process.clone()),
+                None if process::is_gone(process) => return Found::Ended(ExitStatus::Unknown),
+                // Whoever took it for dead would start it a second time.
+                None if told => {}
+                None => {
+                    told = true;
+                    warn!(
+                        pid = process.pid,
+                        "A process that runs cannot be watched yet: no descriptor is left."
+                    );
+                }
+            }
+            tokio::time::sleep(WATCH_AGAIN).await;
         }
     }
 

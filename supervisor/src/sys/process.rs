@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 
 use super::{kernel, proc_scan};
 use crate::state::ProcessRef;
@@ -51,6 +51,18 @@ pub(super) fn prove_key(pid: i32, start_time: u64) -> Option<OwnedFd> {
     let pidfd = open(pid).ok()?;
     let stat = proc_scan::stat(pid)?;
     (stat.start_time == start_time && still_there(&pidfd)).then_some(pidfd)
+}
+
+/// Is this process gone for certain? Where no descriptor is left to look with, nothing is.
+pub(super) fn is_gone(process: &ProcessRef) -> bool {
+    if process.boot_id != boot_id() {
+        return true;
+    }
+    match proc_scan::stat(process.pid) {
+        Some(stat) => stat.start_time != process.start_time,
+        None => Pid::from_raw(process.pid)
+            .is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH)),
+    }
 }
 
 /// Alive or a zombie: not reaped.

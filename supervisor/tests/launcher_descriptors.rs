@@ -1,0 +1,62 @@
+//! A launcher without a descriptor left. It is a test program of its own, since the limit is
+//! that of the whole process.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use supervisor::launch::{Found, Launcher, Scope, SpawnOrder};
+use supervisor::spec::{Argv, Limits, Signal};
+use supervisor::sys::OsLauncher;
+use supervisor::{InstanceId, Paths, Stream};
+
+/// What runs and cannot be watched is not taken for dead: it would be started a second time.
+#[tokio::test]
+async fn what_cannot_be_watched_is_not_called_dead() {
+    let folder = tempfile::tempdir().expect("temp folder");
+    let paths = Paths::new(folder.path()).expect("short enough");
+    paths.create().expect("creates");
+    let instance = InstanceId::new("app".parse().expect("valid"), 0);
+    let first = OsLauncher::without_cgroups(paths.clone());
+    let order = SpawnOrder {
+        instance: instance.clone(),
+        generation: 1,
+        argv: Argv {
+            program: "/bin/sleep".to_owned(),
+            args: vec!["600".to_owned()],
+            interpreter: None,
+        },
+        cwd: paths.home().to_owned(),
+        env: Default::default(),
+        limits: Limits::default(),
+        user: None,
+        group: None,
+        stdout: paths.fifo(&instance, 1, Stream::Out),
+        stderr: paths.fifo(&instance, 1, Stream::Err),
+    };
+    let process = first.spawn(order).await.expect("starts");
+
+    let usual = getrlimit(Resource::Nofile);
+    let few = Rlimit {
+        current: Some(64),
+        maximum: usual.maximum,
+    };
+    setrlimit(Resource::Nofile, few).expect("lowers");
+    let open = || std::fs::File::open("/dev/null").ok();
+    let held: Vec<_> = std::iter::from_fn(open).collect();
+    assert!(!held.is_empty());
+    let (next, wanted) = (OsLauncher::without_cgroups(paths), process.clone());
+    let mut adopting = tokio::spawn(async move { next.adopt(&wanted).await });
+    // It must not answer: several of its tries pass.
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut adopting).await;
+    drop(held);
+    setrlimit(Resource::Nofile, usual).expect("raises");
+    assert!(early.is_err(), "{early:?}");
+    let found = adopting.await.expect("no panic");
+    assert_eq!(found, Found::Alive(process.clone()));
+
+    first
+        .signal(&instance, &process, Signal::KILL, Scope::Group)
+        .await;
+    first.exited(&process).await;
+    first.forget(&process);
+}
