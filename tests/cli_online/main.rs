@@ -1,0 +1,10 @@
+//! What the command line makes of a daemon's answers: tables, texts, JSON, exit codes.
+//!
+//! The daemon is a fake. What the real one answers is tested with real processes elsewhere.
+
+mod changes;
+mod fake;
+mod listing;
+mod logs;
+mod start;
+mod views;
