@@ -84,8 +84,10 @@ enum Message {
     Order {
         input: Input,
         actor: String,
-        done: oneshot::Sender<Result<(), IllegalInput>>,
+        done: oneshot::Sender<Result<(), OrderError>>,
     },
+    /// It is being removed, or after all not: while it is, it is not started by anybody.
+    Leave(bool),
     /// A new definition, for the next run.
     Define(Arc<ProcessSpec>),
     /// Another place in a reload.
@@ -123,6 +125,9 @@ pub(crate) enum OrderError {
     /// Its queue is full.
     #[error("the instance has too many orders waiting")]
     Busy,
+    /// It is about to be no more.
+    #[error("it is being removed")]
+    Leaving,
     /// It makes no sense now.
     #[error(transparent)]
     Illegal(#[from] IllegalInput),
@@ -220,10 +225,14 @@ impl InstanceHandle {
                 mpsc::error::TrySendError::Full(_) => OrderError::Busy,
                 mpsc::error::TrySendError::Closed(_) => OrderError::Gone,
             })?;
-        answer
-            .await
-            .map_err(|_| OrderError::Gone)?
-            .map_err(OrderError::Illegal)
+        answer.await.map_err(|_| OrderError::Gone)?
+    }
+
+    /// Says that it is being removed, or after all not. Whoever orders a start after this is
+    /// refused, also one who has looked the handle up before.
+    pub(crate) async fn leave(&self, leaving: bool) {
+        // A task that has ended starts nothing.
+        let _ = self.sender.send(Box::new(Message::Leave(leaving))).await;
     }
 
     /// Gives it a new definition.

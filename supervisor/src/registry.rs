@@ -21,7 +21,9 @@ mod orders;
 mod plan;
 mod reads;
 mod reload;
+mod removal;
 mod restart;
+mod stops;
 mod target;
 mod verdict;
 mod view;
@@ -70,6 +72,8 @@ struct Inner {
     /// In registration order: the index of a process is its place here.
     processes: Vec<Entry>,
     groups: BTreeMap<String, GroupSpec>,
+    /// Not among the processes any longer, but still on the disk.
+    going: Vec<ProcessName>,
     closing: bool,
 }
 

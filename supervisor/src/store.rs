@@ -63,6 +63,16 @@ pub struct ProcessRow {
     pub previous: Option<Arc<ProcessSpec>>,
     /// When the definition last changed.
     pub changed_at: Option<Timestamp>,
+    /// It is being deleted. Whoever finds this finishes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
+}
+
+/// The intention to delete a process, written before its first instance is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Its log lines stay.
+    pub keep_logs: bool,
 }
 
 /// Things to be written together.

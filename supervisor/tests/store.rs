@@ -60,6 +60,7 @@ fn row(process: &str, position: u32) -> ProcessRow {
         scaled: None,
         previous: None,
         changed_at: None,
+        removal: None,
     }
 }
 

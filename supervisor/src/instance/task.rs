@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, error};
 
 use super::run::{LiveRun, Pending};
-use super::{Context, Message, Snapshot, Standing};
+use super::{Context, Message, OrderError, Snapshot, Standing};
 use crate::command::view::HealthStatus;
 use crate::event::EventKind;
 use crate::ids::{Generation, InstanceId};
@@ -51,6 +51,8 @@ pub(super) struct InstanceTask {
     attached: Option<runs::Attached>,
     /// Recorded, and not published yet.
     untold: Option<record::Untold>,
+    /// It is being removed.
+    leaving: bool,
     context: Context,
     publish: watch::Sender<Arc<Snapshot>>,
 }
@@ -91,6 +93,7 @@ impl InstanceTask {
             suspect_until: None,
             attached: None,
             untold: None,
+            leaving: false,
             context,
             publish,
         }
@@ -173,9 +176,15 @@ impl InstanceTask {
     async fn message(&mut self, message: Message) {
         match message {
             Message::Order { input, actor, done } => {
-                let result = self.take(input, &actor).await;
+                let runs = matches!(input, Input::Start | Input::Restart { .. });
+                let result = if self.leaving && runs {
+                    Err(OrderError::Leaving)
+                } else {
+                    self.take(input, &actor).await.map_err(OrderError::Illegal)
+                };
                 let _ = done.send(result);
             }
+            Message::Leave(leaving) => self.leaving = leaving,
             Message::Define(spec) => {
                 self.rules = Rules::of(&spec, self.id.index);
                 self.spec = spec;

@@ -16,7 +16,7 @@ use crate::ids::ProcessName;
 use crate::machine::Input;
 use crate::spec::ProcessSpec;
 use crate::state::Reason;
-use crate::store::{Batch, Desired, ProcessRow};
+use crate::store::{Batch, Desired, ProcessRow, Removal};
 
 impl RegistryHandle {
     /// Registers and starts.
@@ -26,6 +26,10 @@ impl RegistryHandle {
         apply: Apply,
     ) -> Result<StartOutcome, ControlError> {
         let registering = self.shared.registering.lock().await;
+        for spec in &apply.processes {
+            // One that is on its way out is registered anew, and not changed.
+            self.until_removed(&spec.name).await;
+        }
         let (verdicts, left_over) = {
             let inner = self.inner();
             inner.check(&apply)?;
@@ -72,26 +76,14 @@ impl RegistryHandle {
             pruned: Vec::new(),
         };
         if apply.prune {
-            let picks: Vec<_> = left_over
-                .iter()
-                .map(|name| super::target::Pick {
-                    name: name.clone(),
-                    index: None,
-                })
-                .collect();
-            let stop = Input::Stop {
-                reason: Reason::Manual,
-                force: false,
-                signal: None,
-            };
-            let done = self.take_down(&picks, stop, actor).await;
+            let removal = Removal { keep_logs: false };
+            let done = self.remove(&left_over, removal, false, actor).await;
             for (name, done) in left_over.into_iter().zip(done) {
                 // What still runs must not be lost from sight.
                 if let Some(error) = done.error {
                     let left = started(name, StartChange::LeftOver, Err(error));
                     outcome.processes.push(left);
                 } else {
-                    self.forget(&name, false, actor).await?;
                     outcome.pruned.push(name);
                 }
             }
@@ -173,6 +165,7 @@ impl RegistryHandle {
                         scaled: None,
                         previous: None,
                         changed_at: None,
+                        removal: None,
                     };
                     batch.processes.push(row.clone());
                     let mut entry = self.entry_of(row);
@@ -202,6 +195,13 @@ impl RegistryHandle {
         spec: &ProcessSpec,
         apply: &Apply,
     ) -> Result<(), ControlError> {
+        let lock = self
+            .inner()
+            .entry(&spec.name)
+            .map(|entry| Arc::clone(&entry.lock));
+        let lock = lock.ok_or_else(|| super::change::gone(&spec.name))?;
+        // A reload or a scaling that is under way ends first.
+        let _changing = lock.lock().await;
         let pick = super::target::Pick {
             name: spec.name.clone(),
             index: None,

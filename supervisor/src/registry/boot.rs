@@ -99,7 +99,7 @@ impl RegistryHandle {
             .into_iter()
             .map(|group| (group.name.clone(), group))
             .collect();
-        let mut unstarted = Vec::new();
+        let (mut unstarted, mut unfinished, mut shrinking) = (Vec::new(), Vec::new(), Vec::new());
         for mut row in rows {
             inner.share_environment(Arc::make_mut(&mut row.spec));
             let mut entry = self.entry_of(row);
@@ -109,7 +109,8 @@ impl RegistryHandle {
                 && saved
                     .iter()
                     .any(|(id, saved)| id.process == name && saved.state.has_process());
-            // What runs is taken over, also beyond the wanted number: it must not be lost.
+            // What runs is taken over, also beyond the wanted number: it must not be lost. A
+            // daemon died while it scaled down, and what is too much is stopped below.
             let last = saved
                 .keys()
                 .filter(|id| id.process == name)
@@ -131,6 +132,11 @@ impl RegistryHandle {
                 }
                 entry.handles.push(handle);
             }
+            if let Some(removal) = entry.row.removal {
+                unfinished.push((name, removal));
+            } else if last > entry.count() {
+                shrinking.push(name);
+            }
             inner.processes.push(entry);
         }
         drop(inner);
@@ -146,6 +152,24 @@ impl RegistryHandle {
                 let _ = handle.order(Input::Start, "system").await;
             }
         });
+        for name in shrinking {
+            let registry = self.clone();
+            self.context().tasks.spawn("finish scaling", async move {
+                if let Err(error) = registry.shrink(&name).await {
+                    error!(process = %name, %error, "Its scaling down could not be finished.");
+                }
+            });
+        }
+        for (name, removal) in unfinished {
+            let registry = self.clone();
+            self.context().tasks.spawn("finish deletion", async move {
+                info!(process = %name, "Finishing its deletion.");
+                let done = registry.finish_removal(&name, removal).await;
+                if let Some(error) = done.error {
+                    error!(process = %name, %error, "It could not be deleted.");
+                }
+            });
+        }
         info!(processes = count, "The registry is up.");
         self.bump();
     }
@@ -153,7 +177,10 @@ impl RegistryHandle {
     /// An entry without instances.
     pub(super) fn entry_of(&self, row: ProcessRow) -> Entry {
         let spec = Arc::clone(&row.spec);
-        let keeper = keeper::Keeper::start(self, &spec);
+        let keeper = match row.removal {
+            None => keeper::Keeper::start(self, &spec),
+            Some(_) => None,
+        };
         Entry {
             row,
             spec,

@@ -1,11 +1,11 @@
-//! Changes of what is registered: definitions, numbers of copies, limits, removal.
+//! Changes of what is registered: definitions, numbers of copies, limits.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::target::Pick;
-use super::{Entry, RegistryHandle, keeper};
+use super::{RegistryHandle, keeper};
 use crate::command::{Done, Limit, Reply, ScaleChange, Target};
 use crate::control::ControlError;
 use crate::event::{EventKind, NewEvent};
@@ -190,6 +190,21 @@ impl RegistryHandle {
         })
     }
 
+    /// Stops what a former daemon left beyond the wanted number of copies.
+    pub(super) async fn shrink(&self, name: &ProcessName) -> Result<(), ControlError> {
+        let lock = {
+            let inner = self.inner();
+            Arc::clone(&inner.entry(name).ok_or_else(|| gone(name))?.lock)
+        };
+        let _changing = lock.lock().await;
+        let (count, scaled) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| gone(name))?;
+            (entry.count(), entry.row.scaled.is_some())
+        };
+        self.resize(name, count, "system", scaled).await
+    }
+
     /// Brings the number of copies to `to`. Held: the process's lock.
     pub(super) async fn resize(
         &self,
@@ -201,6 +216,10 @@ impl RegistryHandle {
         let (new, surplus, row, from, wanted) = {
             let mut inner = self.inner();
             let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
+            if entry.row.removal.is_some() {
+                let message = format!("`{name}` is being deleted");
+                return Err(ControlError::Conflict { message });
+            }
             let from = entry.handles.len() as u16;
             entry.row.scaled = (scaled && to != entry.row.spec.instances).then_some(to);
             let spec = Arc::clone(&entry.spec);
@@ -247,6 +266,7 @@ impl RegistryHandle {
             signal: None,
         };
         for handle in surplus.iter().rev() {
+            handle.leave(true).await;
             let _ = handle.order(stop.clone(), actor).await;
             handle
                 .until(None, |snapshot| {
@@ -258,13 +278,17 @@ impl RegistryHandle {
                             .is_some_and(|_| is_stuck(snapshot))
                 })
                 .await;
+            let snapshot = handle.snapshot();
+            if !snapshot.is_down() && !is_stuck(&snapshot) {
+                // Its row stays, for the next daemon.
+                return Err(ControlError::ShuttingDown);
+            }
         }
         if !surplus.is_empty() {
-            if let Some(entry) = self.inner().entry_mut(name) {
-                entry.handles.truncate(usize::from(to));
-            }
-            let removed: Vec<InstanceId> =
-                surplus.iter().map(|handle| handle.id().clone()).collect();
+            // By name it may be another one by now: it was deleted and registered again.
+            let Some(removed) = self.drop_handles(name, &surplus) else {
+                return Ok(());
+            };
             removed
                 .iter()
                 .for_each(|id| self.context().board.remove(id));
@@ -278,92 +302,19 @@ impl RegistryHandle {
         Ok(())
     }
 
-    /// Stops processes and forgets them.
-    pub(super) async fn delete(
-        &self,
-        actor: &str,
-        target: &Target,
-        force: bool,
-        keep_logs: bool,
-    ) -> Result<Vec<Done>, ControlError> {
-        let picked = self.inner().pick(target)?;
-        if let Some(pick) = picked.items.iter().find(|pick| pick.index.is_some()) {
-            let message = format!(
-                "`{}` is one instance; use `mhost scale {} -1` to have one fewer",
-                pick.text(),
-                pick.name
-            );
-            return Err(ControlError::Conflict { message });
-        }
-        let input = Input::Stop {
-            reason: Reason::Manual,
-            force,
-            signal: None,
-        };
-        let mut done = self.take_down(&picked.items, input, actor).await;
-        // From the last to the first: whatever comes after a removed one is written again with
-        // its new position, and so nothing does.
-        for (pick, done) in picked.items.iter().zip(&mut done).rev() {
-            done.changed = true;
-            done.note = None;
-            if done.error.is_none() {
-                self.forget(&pick.name, keep_logs, actor).await?;
-            }
-        }
-        Ok(done)
-    }
-
-    /// Removes a process that is down.
-    pub(super) async fn forget(
+    /// Takes these out of the set of instances. `None` when they are not in it.
+    fn drop_handles(
         &self,
         name: &ProcessName,
-        keep_logs: bool,
-        actor: &str,
-    ) -> Result<(), ControlError> {
-        let (entry, rows) = {
-            let mut inner = self.inner();
-            let Some(place) = inner
-                .processes
-                .iter()
-                .position(|entry| entry.name() == name)
-            else {
-                return Ok(());
-            };
-            let entry = inner.processes.remove(place);
-            for (position, entry) in inner.processes.iter_mut().enumerate() {
-                entry.row.position = position as u32;
-            }
-            let rows = inner
-                .processes
-                .iter()
-                .skip(place)
-                .map(|entry| entry.row.clone())
-                .collect();
-            (entry, rows)
-        };
-        let Entry { handles, .. } = entry;
-        for handle in &handles {
-            self.context().board.remove(handle.id());
-        }
-        self.refresh_order();
-        self.bump();
-        let event = self.new_event(name, EventKind::Deleted, json!({}), actor);
-        let batch = Batch {
-            processes: rows,
-            removed: vec![name.clone()],
-            events: vec![event],
-            ..Batch::default()
-        };
-        self.journal(batch).await?;
-        if !keep_logs {
-            for handle in &handles {
-                let removed = self.shared.ingest.remove(handle.id()).await;
-                removed.map_err(|error| ControlError::Internal {
-                    message: format!("log files remain: {error}"),
-                })?;
-            }
-        }
-        Ok(())
+        surplus: &[InstanceHandle],
+    ) -> Option<Vec<InstanceId>> {
+        let mut inner = self.inner();
+        let entry = inner.entry_mut(name)?;
+        let before = entry.handles.len();
+        let is_surplus = |handle: &InstanceHandle| surplus.iter().any(|one| one.is_same(handle));
+        entry.handles.retain(|handle| !is_surplus(handle));
+        let found = entry.handles.len() < before;
+        found.then(|| surplus.iter().map(|handle| handle.id().clone()).collect())
     }
 
     /// Empties stored logs.

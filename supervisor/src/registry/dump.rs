@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,12 +44,17 @@ impl RegistryHandle {
     pub(super) async fn save(&self) -> Result<Reply, ControlError> {
         let dump = {
             let inner = self.inner();
-            let process = inner.processes.iter().map(|entry| DumpedProcess {
-                name: entry.name().to_string(),
-                state: entry.row.desired,
-                instances: entry.count(),
-                spec: ProcessSpec::clone(&entry.row.spec),
-            });
+            let stays = |entry: &&super::Entry| entry.row.removal.is_none();
+            let process = inner
+                .processes
+                .iter()
+                .filter(stays)
+                .map(|entry| DumpedProcess {
+                    name: entry.name().to_string(),
+                    state: entry.row.desired,
+                    instances: entry.count(),
+                    spec: ProcessSpec::clone(&entry.row.spec),
+                });
             Dump {
                 version: VERSION,
                 saved_at: self.context().clock.now(),
@@ -139,6 +145,12 @@ impl RegistryHandle {
         }
         for (name, configured, saved) in counts {
             if configured != saved {
+                let lock = self
+                    .inner()
+                    .entry(&name)
+                    .map(|entry| Arc::clone(&entry.lock));
+                let lock = lock.ok_or_else(|| super::change::gone(&name))?;
+                let _changing = lock.lock().await;
                 self.resize(&name, saved, actor, true).await?;
             }
         }

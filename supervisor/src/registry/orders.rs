@@ -1,4 +1,4 @@
-//! Start and stop, in the order of the graph.
+//! Start, in the order of the graph, and the small orders.
 //!
 //! Each process gets a future that first waits for those it must come after. All run at
 //! once, so independent branches go in parallel and a failure stops only what depends on it.
@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::RegistryHandle;
 use super::target::Pick;
-use super::waiting::{is_unkillable, wait_all};
+use super::waiting::wait_all;
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -23,7 +23,6 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, OrderError};
 use crate::machine::Input;
 use crate::spec::Signal;
-use crate::state::{Reason, State};
 use crate::store::{Batch, Desired};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
@@ -237,6 +236,7 @@ impl RegistryHandle {
             for name in names {
                 if let Some(entry) = inner.entry_mut(name)
                     && entry.row.desired != desired
+                    && entry.row.removal.is_none()
                 {
                     entry.row.desired = desired;
                     rows.push(entry.row.clone());
@@ -247,6 +247,7 @@ impl RegistryHandle {
         if rows.is_empty() {
             return;
         }
+        self.bump();
         let batch = Batch {
             processes: rows,
             ..Batch::default()
@@ -254,123 +255,6 @@ impl RegistryHandle {
         if let Err(error) = self.journal(batch).await {
             error!(%error, "What is wanted of a process could not be recorded.");
         }
-    }
-
-    /// Stops processes, dependents before what they depend on.
-    pub(super) async fn stop(
-        &self,
-        actor: &str,
-        target: &Target,
-        force: bool,
-        signal: Option<Signal>,
-    ) -> Result<Vec<Done>, ControlError> {
-        let picked = self.inner().pick(target)?;
-        let whole: Vec<ProcessName> = picked
-            .items
-            .iter()
-            .filter(|pick| pick.index.is_none())
-            .map(|pick| pick.name.clone())
-            .collect();
-        self.want(&whole, Desired::Stopped).await;
-        let input = Input::Stop {
-            reason: Reason::Manual,
-            force,
-            signal,
-        };
-        Ok(self.take_down(&picked.items, input, actor).await)
-    }
-
-    /// Gives each pick a stopping input, in reverse order of the graph, and waits until it is
-    /// down. Answers for each pick, in their order.
-    pub(super) async fn take_down(&self, picks: &[Pick], input: Input, actor: &str) -> Vec<Done> {
-        let order = self.inner().order();
-        let mut places: BTreeMap<&ProcessName, Vec<usize>> = BTreeMap::new();
-        for (place, pick) in picks.iter().enumerate() {
-            places.entry(&pick.name).or_default().push(place);
-        }
-        // Cycles are refused when they are registered. Were there one, everything would have
-        // to be stopped all the same, if not in order.
-        let sorted = order.sorted().unwrap_or_else(|_| order.names());
-        let mut ends: BTreeMap<&ProcessName, watch::Receiver<bool>> = BTreeMap::new();
-        let mut stops = Vec::new();
-        for name in sorted.iter().rev() {
-            let Some(mine) = places.remove(name) else {
-                continue;
-            };
-            let after: Vec<_> = order
-                .after(name)
-                .filter_map(|after| ends.get(after).cloned())
-                .collect();
-            let (ended, end) = watch::channel(false);
-            ends.insert(name, end);
-            stops.push((mine, after, Some(ended)));
-        }
-        // What was deleted meanwhile is answered for, too.
-        stops.extend(places.into_values().map(|mine| (mine, Vec::new(), None)));
-        let input = &input;
-        let stops = stops.into_iter().map(|(mine, after, ended)| async move {
-            for mut after in after {
-                // All of these futures live and end together.
-                let _ = after.wait_for(|ended| *ended).await;
-            }
-            let stops = mine.iter().map(async |place| {
-                let done = self.stop_pick(&picks[*place], input.clone(), actor).await;
-                (*place, done)
-            });
-            let done = join_all(stops).await;
-            if let Some(ended) = ended {
-                ended.send_replace(true);
-            }
-            done
-        });
-        let mut done = join_all(stops).await.concat();
-        done.sort_by_key(|(place, _)| *place);
-        done.into_iter().map(|(_, done)| done).collect()
-    }
-
-    async fn stop_pick(&self, pick: &Pick, input: Input, actor: &str) -> Done {
-        let handles = self.inner().handles(pick);
-        let was_down = handles
-            .iter()
-            .all(|handle| matches!(handle.snapshot().saved.state, State::Stopped));
-        let stops = handles.iter().map(|handle| async {
-            handle
-                .order(input.clone(), actor)
-                .await
-                .map_err(|error| error.to_string())?;
-            handle
-                .until(None, |snapshot| {
-                    snapshot.is_down() || is_unkillable(snapshot)
-                })
-                .await;
-            if is_unkillable(&handle.snapshot()) {
-                Err("it does not die of SIGKILL".to_owned())
-            } else {
-                Ok(())
-            }
-        });
-        let result: Result<Vec<()>, String> = join_all(stops).await.into_iter().collect();
-        Done {
-            target: pick.text(),
-            changed: !was_down,
-            note: was_down.then(|| "was already stopped".to_owned()),
-            error: result.err(),
-        }
-    }
-
-    /// Holds processes: no retry until somebody asks.
-    pub(super) async fn hold(
-        &self,
-        actor: &str,
-        target: &Target,
-        reason: String,
-    ) -> Result<Vec<Done>, ControlError> {
-        let picked = self.inner().pick(target)?;
-        let input = Input::Hold {
-            by: actor.to_owned(),
-            reason,
-        };
-        Ok(self.take_down(&picked.items, input, actor).await)
     }
 
     /// Leaves the error state.
@@ -426,38 +310,6 @@ impl RegistryHandle {
             });
         }
         Ok(done)
-    }
-
-    /// For the end of the daemon. Names what was still there at the limit.
-    pub(super) async fn stop_everything(&self, limit: Duration) -> Vec<ProcessName> {
-        let picks: Vec<Pick> = self
-            .inner()
-            .processes
-            .iter()
-            .map(|entry| Pick {
-                name: entry.name().clone(),
-                index: None,
-            })
-            .collect();
-        let input = Input::Stop {
-            reason: Reason::Shutdown,
-            force: false,
-            signal: None,
-        };
-        let _ = tokio::time::timeout(limit, self.take_down(&picks, input, "system")).await;
-        let inner = self.inner();
-        let alive = |entry: &&super::Entry| {
-            entry
-                .handles
-                .iter()
-                .any(|handle| !handle.snapshot().is_down())
-        };
-        inner
-            .processes
-            .iter()
-            .filter(alive)
-            .map(|entry| entry.name().clone())
-            .collect()
     }
 }
 

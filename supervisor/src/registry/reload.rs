@@ -10,10 +10,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::RegistryHandle;
 use super::restart::Restart;
 use super::target::Pick;
 use super::waiting::wait_up;
+use super::{Entry, RegistryHandle};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
@@ -113,7 +113,10 @@ impl RegistryHandle {
         )
         .await?;
         let new = self.shadows(name, &spec, &old);
-        let mut proven = self.prove(&new, actor, timeout).await;
+        let mut proven = tokio::select! {
+            proven = self.prove(&new, actor, timeout) => proven,
+            () = self.until_unwanted(name, &old) => Ok(()),
+        };
         if proven.is_ok() && !self.put_in_place(name, &old, &new) {
             proven = Err("it was stopped or deleted meanwhile".to_owned());
         }
@@ -131,7 +134,7 @@ impl RegistryHandle {
                 error,
             });
         }
-        self.take_over(&spec, &old, &new).await;
+        self.take_over(name, &old, &new).await;
         let (registry, name, actor) = (self.clone(), name.clone(), actor.to_owned());
         let rest = self.context().tasks.spawn("end of a reload", async move {
             let finished = registry.retire(&name, &old, &new, &actor).await;
@@ -277,30 +280,52 @@ impl RegistryHandle {
         let Some(entry) = inner.entry_mut(name) else {
             return false;
         };
-        // One that was deleted and registered again has other tasks.
-        let same = entry.handles.len() == old.len()
-            && entry.handles.iter().zip(old).all(|(a, b)| a.is_same(b));
-        let wanted = same && entry.row.desired == Desired::Online;
+        let wanted = is_wanted(entry, old);
         if wanted {
             entry.handles = new.to_vec();
         }
         wanted
     }
 
+    /// Waits until nobody wants the new set any longer.
+    async fn until_unwanted(&self, name: &ProcessName, old: &[InstanceHandle]) {
+        let mut changed = self.changed();
+        loop {
+            let wanted = self
+                .inner()
+                .entry(name)
+                .is_some_and(|entry| is_wanted(entry, old));
+            // The sender lives as long as this handle.
+            if !wanted || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// The new set becomes the recorded one.
-    async fn take_over(
-        &self,
-        spec: &Arc<ProcessSpec>,
-        old: &[InstanceHandle],
-        new: &[InstanceHandle],
-    ) {
+    async fn take_over(&self, name: &ProcessName, old: &[InstanceHandle], new: &[InstanceHandle]) {
+        // It may have been defined anew while the new set proved itself.
+        let spec = self
+            .inner()
+            .entry(name)
+            .map(|entry| Arc::clone(&entry.spec));
         for (old, new) in old.iter().zip(new) {
             // Both live in this process, and a task ends only after its handles.
             let _ = old.stand(Standing::Retired).await;
             let _ = new.stand(Standing::Owner).await;
-            let _ = new.define(Arc::clone(spec)).await;
+            if let Some(spec) = &spec {
+                let _ = new.define(Arc::clone(spec)).await;
+            }
             new.show_on(&self.context().board);
         }
         self.bump();
     }
+}
+
+/// Is this the set of instances, and is it to run?
+fn is_wanted(entry: &Entry, old: &[InstanceHandle]) -> bool {
+    // One that was deleted and registered again has other tasks.
+    let same = entry.handles.len() == old.len()
+        && entry.handles.iter().zip(old).all(|(a, b)| a.is_same(b));
+    same && entry.row.desired == Desired::Online && entry.row.removal.is_none()
 }
