@@ -92,7 +92,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: UnixStream, principal: St
             Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded)) => {
                 after_error = true;
                 let error = RpcError::invalid_request("the line is longer than 16 MB");
-                connection.send(&answer(&Value::Null, Err(error))).await;
+                connection.send(answer(&Value::Null, Err(error))).await;
             }
             Some(Err(AnyDelimiterCodecError::Io(_))) => break,
             // After an error the stream pauses once and then goes on behind the bad line.
@@ -113,8 +113,8 @@ async fn write_lines(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8
 }
 
 impl Connection {
-    async fn send(&self, message: &Value) {
-        let mut line = message.to_string().into_bytes();
+    async fn send(&self, message: String) {
+        let mut line = message.into_bytes();
         line.push(b'\n');
         // An error means that the client is gone.
         let _ = self.out.send(line).await;
@@ -126,16 +126,16 @@ impl Connection {
             Incoming::One(call) => {
                 let (answer, begin) = self.answer(call).await;
                 if let Some(answer) = answer {
-                    self.send(&answer).await;
+                    self.send(answer).await;
                 }
                 begins.extend(begin);
             }
             Incoming::Batch(calls) => {
                 let done = join_all(calls.into_iter().map(|call| self.answer(call))).await;
                 let (answers, streams): (Vec<_>, Vec<_>) = done.into_iter().unzip();
-                let answers: Vec<Value> = answers.into_iter().flatten().collect();
+                let answers: Vec<String> = answers.into_iter().flatten().collect();
                 if !answers.is_empty() {
-                    self.send(&Value::Array(answers)).await;
+                    self.send(format!("[{}]", answers.join(","))).await;
                 }
                 begins.extend(streams.into_iter().flatten());
             }
@@ -149,7 +149,7 @@ impl Connection {
     async fn answer(
         self: &Arc<Self>,
         call: Result<Call, Malformed>,
-    ) -> (Option<Value>, Option<Begin>) {
+    ) -> (Option<String>, Option<Begin>) {
         let call = match call {
             Ok(call) => call,
             Err(Malformed { id, error }) => return (Some(answer(&id, Err(*error))), None),
@@ -162,7 +162,7 @@ impl Connection {
         }
     }
 
-    async fn perform(self: &Arc<Self>, call: Call) -> Result<(Value, Option<Begin>), RpcError> {
+    async fn perform(self: &Arc<Self>, call: Call) -> Result<(String, Option<Begin>), RpcError> {
         let caller = Caller::local(self.principal.clone(), call.via);
         let name = method::canonical(&call.method);
         match name {
@@ -182,7 +182,7 @@ impl Connection {
                     method::request(name, call.params, port)?
                 };
                 let reply = gate.call(&caller, request).await?;
-                Ok((method::result(name, reply)?, None))
+                Ok((method::result(name, &reply)?, None))
             }
         }
     }
@@ -192,7 +192,7 @@ impl Connection {
         caller: &Caller,
         method: &str,
         values: Map<String, Value>,
-    ) -> Result<(Value, Option<Begin>), RpcError> {
+    ) -> Result<(String, Option<Begin>), RpcError> {
         let query = logs::query(Params { method, values })?;
         let mut grew = self.server.grew.clone();
         grew.mark_unchanged();
@@ -202,7 +202,7 @@ impl Connection {
         let subscription = sink.subscription.clone();
         let stream = subscription::logs(gate, caller.clone(), query, page, grew, sink);
         Ok((
-            json!({ "subscription": subscription }),
+            json!({ "subscription": subscription }).to_string(),
             Some(Box::pin(stream)),
         ))
     }
@@ -212,7 +212,7 @@ impl Connection {
         caller: &Caller,
         method: &str,
         values: Map<String, Value>,
-    ) -> Result<(Value, Option<Begin>), RpcError> {
+    ) -> Result<(String, Option<Begin>), RpcError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Filter {
@@ -231,7 +231,7 @@ impl Connection {
         let subscription = sink.subscription.clone();
         let stream = subscription::events(receiver, processes, sink);
         Ok((
-            json!({ "subscription": subscription }),
+            json!({ "subscription": subscription }).to_string(),
             Some(Box::pin(stream)),
         ))
     }
@@ -253,7 +253,7 @@ impl Connection {
         &self,
         method: &str,
         values: Map<String, Value>,
-    ) -> Result<(Value, Option<Begin>), RpcError> {
+    ) -> Result<(String, Option<Begin>), RpcError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Which {
@@ -264,7 +264,7 @@ impl Connection {
         match streams.open.remove(&which.subscription) {
             Some(cancel) => {
                 cancel.cancel();
-                Ok((json!({}), None))
+                Ok(("{}".to_owned(), None))
             }
             None => Err(RpcError::bad_params(format!(
                 "{method}: this connection has no subscription `{}`",
@@ -276,7 +276,7 @@ impl Connection {
 
 /// Tells a client why it is not served, and hangs up.
 pub(super) async fn refuse(mut stream: UnixStream, error: RpcError) {
-    let mut line = answer(&Value::Null, Err(error)).to_string().into_bytes();
+    let mut line = answer(&Value::Null, Err(error)).into_bytes();
     line.push(b'\n');
     // The client may be gone already.
     let _ = stream.write_all(&line).await;

@@ -1,5 +1,6 @@
 //! From a method and its parameters to a command, and from a reply to a result object.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use supervisor::command::PortCommand;
 use supervisor::{Command, Reply, Request};
@@ -85,46 +86,50 @@ fn unknown(method: &str) -> RpcError {
     RpcError::no_method(method, near)
 }
 
-/// The result object of a reply: never a bare array.
-pub(super) fn result(method: &str, reply: Reply) -> Result<Value, RpcError> {
-    let wrap =
-        |key: &str, value: serde_json::Result<Value>| value.map(|value| json!({ key: value }));
-    let value = match reply {
-        Reply::Processes(views) => wrap("processes", serde_json::to_value(views)),
-        Reply::Started(outcome) => serde_json::to_value(outcome),
-        Reply::Done(done) => wrap("done", serde_json::to_value(done)),
+/// The result object of a reply, as JSON text: never a bare array.
+pub(super) fn result(method: &str, reply: &Reply) -> Result<String, RpcError> {
+    let text = match reply {
+        Reply::Processes(views) => object("processes", views),
+        Reply::Started(outcome) => serde_json::to_string(outcome),
+        Reply::Done(done) => object("done", done),
         Reply::Scaled { process, from, to } => {
-            Ok(json!({ "process": process, "from": from, "to": to }))
+            Ok(json!({ "process": process, "from": from, "to": to }).to_string())
         }
-        Reply::Env(views) => wrap("env", serde_json::to_value(views)),
-        Reply::Events(events) => wrap("events", serde_json::to_value(events)),
-        Reply::Health(views) => wrap("health", serde_json::to_value(views)),
-        Reply::Metrics(views) => wrap("metrics", serde_json::to_value(views)),
-        Reply::Cron(views) => wrap("cron", serde_json::to_value(views)),
-        Reply::Limits(views) => wrap("limits", serde_json::to_value(views)),
-        Reply::Links(view) if method == "group.list" => {
-            wrap("groups", serde_json::to_value(view.groups))
-        }
-        Reply::Links(view) => serde_json::to_value(view),
-        Reply::Logs(page) => serde_json::to_value(page),
-        Reply::Index(view) => wrap("index", serde_json::to_value(view)),
-        Reply::Saved { count, path } => Ok(json!({ "count": count, "path": path })),
+        Reply::Env(views) => object("env", views),
+        Reply::Events(events) => object("events", events),
+        Reply::Health(views) => object("health", views),
+        Reply::Metrics(views) => object("metrics", views),
+        Reply::Cron(views) => object("cron", views),
+        Reply::Limits(views) => object("limits", views),
+        Reply::Links(view) if method == "group.list" => object("groups", &view.groups),
+        Reply::Links(view) => serde_json::to_string(view),
+        Reply::Logs(page) => serde_json::to_string(page),
+        Reply::Index(view) => object("index", view),
+        Reply::Saved { count, path } => Ok(json!({ "count": count, "path": path }).to_string()),
         Reply::Version(version) => serde_json::to_value(version).map(|mut value| {
             if method == "daemon.ping" {
                 value["pong"] = json!(true);
             }
-            value
+            value.to_string()
         }),
-        Reply::Plan(plan) => wrap("plan", serde_json::to_value(plan)),
-        Reply::Port(value) => Ok(value),
-        Reply::Ending { stops_processes } => Ok(json!({ "stops_processes": stops_processes })),
-        Reply::Ok => Ok(json!({})),
+        Reply::Plan(plan) => object("plan", plan),
+        Reply::Port(value) => Ok(value.to_string()),
+        Reply::Ending { stops_processes } => {
+            Ok(json!({ "stops_processes": stops_processes }).to_string())
+        }
+        Reply::Ok => Ok("{}".to_owned()),
     };
-    value.map_err(|error| {
+    text.map_err(|error| {
         RpcError::from(supervisor::ControlError::Internal {
             message: format!("the answer of `{method}` cannot be written: {error}"),
         })
     })
+}
+
+/// An object with one key.
+fn object<T: Serialize>(key: &str, value: &T) -> serde_json::Result<String> {
+    // The keys are words of ours, with nothing in them to escape.
+    serde_json::to_string(value).map(|text| format!("{{\"{key}\":{text}}}"))
 }
 
 #[cfg(test)]
