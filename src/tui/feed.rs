@@ -37,6 +37,8 @@ const PAST: i64 = 180;
 const SETTLE: Duration = Duration::from_millis(60);
 /// The log of a row that the selection only passes is not opened.
 const PASSING: Duration = Duration::from_millis(120);
+/// All that is not in the first frame is asked for after the rows came, or after this time.
+const REST: Duration = Duration::from_millis(500);
 /// Between two tries to reach a daemon.
 const RETRY: Duration = Duration::from_millis(250);
 /// Log lines in a time that are worth showing one by one; beyond it the log starts anew at
@@ -141,15 +143,23 @@ struct Plan {
 }
 
 impl Plan {
+    /// The rows and which daemon it is, and the rest once the rows are there.
     fn new(now: Instant, wants: &Wants) -> Self {
         Self {
             rows: now,
-            samples: now,
-            agent: now,
+            samples: now + REST,
+            agent: now + REST,
             daemon: now,
-            brain: wants.brain.then_some(now),
+            brain: wants.brain.then_some(now + REST),
             log: wants.log.is_some().then_some(now),
         }
+    }
+
+    /// What was put off at the beginning is asked for at this time.
+    fn rest_at(&mut self, time: Instant) {
+        self.samples = self.samples.min(time);
+        self.agent = self.agent.min(time);
+        self.brain = self.brain.map(|brain| brain.min(time));
     }
 
     fn next(&self) -> Instant {
@@ -224,10 +234,7 @@ impl Worker {
         let mut log = Subscription::default();
         wire.ask(Asked::Opened, "events.stream", json!({})).await?;
         let mut plan = Plan::new(Instant::now(), &self.wants);
-        // What the first frame shows is asked for first.
-        self.ask_what_is_due(wire, &mut plan, &mut log).await?;
-        wire.ask(Asked::Events, "process.events", json!({ "limit": 200 }))
-            .await?;
+        let mut begins = true;
         loop {
             self.ask_what_is_due(wire, &mut plan, &mut log).await?;
             tokio::select! {
@@ -245,6 +252,13 @@ impl Worker {
                     let batch = self.hear(wire, &message, &mut plan, &mut log).await?;
                     if let Some(batch) = batch {
                         self.lines(wire, batch, &mut plan, &mut log).await?;
+                    }
+                    // The first frame shows the rows, so nothing may hold them up.
+                    if begins && !wire.waits_for(&Asked::Rows) {
+                        begins = false;
+                        plan.rest_at(Instant::now() + SETTLE);
+                        wire.ask(Asked::Events, "process.events", json!({ "limit": 200 }))
+                            .await?;
                     }
                 }
                 () = sleep_until(plan.next()) => {}

@@ -65,10 +65,15 @@ impl Wire {
         method: &str,
         params: Value,
     ) -> Result<(), End> {
-        if self.asked.values().any(|open| *open == asked) {
+        if self.waits_for(&asked) {
             return Ok(());
         }
         self.ask(asked, method, params).await
+    }
+
+    /// Is this unanswered?
+    pub(super) fn waits_for(&self, asked: &Asked) -> bool {
+        self.asked.values().any(|open| open == asked)
     }
 
     /// The next message. Nothing is lost when this is dropped before it is ready.
