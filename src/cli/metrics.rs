@@ -37,7 +37,7 @@ enum MetricsCommand {
     History {
         /// Name, name:instance, index, group, glob, or all
         target: String,
-        /// cpu, memory, fds or threads; cpu and memory when left out
+        /// cpu, memory, pss, fds, threads, read or written; cpu and memory when left out
         #[arg(long, value_name = "METRIC", value_delimiter = ',')]
         metric: Vec<Metric>,
         /// From when on: 24h, "2026-03-28 14:00", or RFC 3339
@@ -159,6 +159,10 @@ fn show(ctx: &Context, target: Option<&str>) -> Result<Exit, CliError> {
         Column::new("RESTARTS", 5),
         Column::new("FDS", 6),
         Column::new("SCORE", 3),
+        Column::new("THREADS", 7),
+        Column::new("PSS", 8),
+        Column::new("READ", 9),
+        Column::new("WRITTEN", 9),
     ]);
     for row in &metrics {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
@@ -171,6 +175,10 @@ fn show(ctx: &Context, target: Option<&str>) -> Result<Exit, CliError> {
             Cell::from(row.restarts.to_string()),
             Cell::from(or_none(row.fds.map(|fds| fds.to_string()))),
             Cell::from(or_none(score(row).map(|score| score.to_string()))),
+            Cell::from(or_none(row.threads.map(|threads| threads.to_string()))),
+            Cell::from(or_none(row.pss_bytes.map(memory))),
+            Cell::from(or_none(row.read_bytes.map(memory))),
+            Cell::from(or_none(row.written_bytes.map(memory))),
         ]);
     }
     ctx.output.table(&table)?;
@@ -275,7 +283,8 @@ fn draw(
 fn shown(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Cpu => cpu(value),
-        Metric::Memory => memory(value as u64),
+        Metric::Memory | Metric::Pss => memory(value as u64),
+        Metric::Read | Metric::Written => format!("{}/s", memory(value as u64)),
         Metric::Fds | Metric::Threads => format!("{}", value.round()),
     }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use supervisor::audit::Audit;
-use supervisor::config::DaemonConfig;
 use supervisor::logs::feed::Feed;
 use supervisor::logs::{Ingest, Limits};
 use supervisor::metrics::Metrics;
@@ -185,17 +184,25 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// How long averages of figures are kept, also after the settings have changed.
-fn kept(settings: &Settings, tasks: &Tasks) -> watch::Receiver<Duration> {
-    let history = |config: &DaemonConfig| config.metrics.history;
-    let (sender, kept) = watch::channel(history(&settings.current()));
-    let (mut changes, cancel) = (settings.watch(), tasks.token());
+/// Looks at processes as often as the settings say, also after they have changed. Answers how
+/// long averages of figures are kept.
+fn follow_metrics(
+    settings: &Settings,
+    sampler: &Sampler,
+    tasks: &Tasks,
+) -> watch::Receiver<Duration> {
+    let metrics = settings.current().metrics.clone();
+    sampler.set_interval(metrics.interval);
+    let (sender, kept) = watch::channel(metrics.history);
+    let (mut changes, cancel, sampler) = (settings.watch(), tasks.token(), sampler.clone());
     let follow = async move {
         while changes.changed().await.is_ok() {
-            sender.send_replace(history(&changes.borrow_and_update()));
+            let metrics = changes.borrow_and_update().metrics.clone();
+            sampler.set_interval(metrics.interval);
+            sender.send_replace(metrics.history);
         }
     };
-    tasks.spawn("metrics history", async move {
+    tasks.spawn("sampling settings", async move {
         cancel.run_until_cancelled(follow).await;
     });
     kept
@@ -246,7 +253,13 @@ impl Daemon {
         let collector = Collector::start(registry.clone(), &bus, &store, &clock, &tasks);
         let metrics = MetricsPort {
             registry: registry.clone(),
-            metrics: Metrics::start(paths, &clock, &sampler, &tasks, kept(&settings, &tasks)),
+            metrics: Metrics::start(
+                paths,
+                &clock,
+                &sampler,
+                &tasks,
+                follow_metrics(&settings, &sampler, &tasks),
+            ),
             endpoint: Endpoint::start(
                 collector.clone(),
                 settings.watch(),

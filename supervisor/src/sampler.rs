@@ -1,6 +1,12 @@
 //! How much the trees of all instances use: one task, one pass over `/proc` for everybody.
 //!
-//! Every 5 s all of `/proc` is read once and every process given to the tree it belongs to:
+//! ```text
+//!   every 5 s   all of /proc ──► group: whose is it? ──► run: a sample ──► ring, breach
+//!   every 1 s   trees with a limit, by their known members ──┘  │
+//!                                     io, descriptors, pss: seldom
+//! ```
+//!
+//! Every 5 s, or as often as it is set, all of `/proc` is read once and every process given to the tree it belongs to:
 //! by its line of parents, by its session, or because it was seen in that tree before. In
 //! between, each second, only the trees that have a memory limit are read, by their known
 //! members and what those have started. What a pass sees is remembered for the launcher, so
@@ -9,13 +15,19 @@
 //! The same pass collects zombies that nobody waits for. It decides nothing: a tree above
 //! its limit is told to whoever watches it.
 
+mod group;
+mod io;
+mod pss;
+mod ring;
+mod run;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -23,19 +35,19 @@ use crate::ids::InstanceId;
 use crate::state::ProcessRef;
 use crate::sys::proc_scan::{self, Stat};
 use crate::sys::tree::{self, Key};
+use crate::sys::usage;
 use crate::tasks::Tasks;
 use crate::units::ByteSize;
+use pss::PssLook;
+use ring::Compact;
+use run::Run;
 
-/// Time between two passes over everything.
+/// Time between two passes over everything, unless another is set.
 const SLOW: Duration = Duration::from_secs(5);
 /// Time between two looks at trees with a limit.
 const FAST: Duration = Duration::from_secs(1);
-/// Time between two counts of open descriptors, which cost as much as all the rest.
-const COUNT_FDS: Duration = Duration::from_secs(20);
 /// So long samples are kept.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
-/// So many samples in a row above the limit are a breach.
-const SAMPLES_ABOVE: u32 = 2;
 
 /// What a tree uses at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -46,6 +58,14 @@ pub struct TreeSample {
     pub cpu_percent: f64,
     /// Resident memory of all its processes; shared pages count for each.
     pub rss_bytes: u64,
+    /// The same with shared pages divided among all that share them, as of the last minutes.
+    /// Known of trees of which it can be found out cheaply.
+    pub pss_bytes: Option<u64>,
+    /// Read from storage since the sample before. What a process without CPU use has read is
+    /// counted up to 20 s late.
+    pub read_bytes_per_second: Option<u64>,
+    /// Written to it.
+    pub written_bytes_per_second: Option<u64>,
     /// Open descriptors of the leader, counted within the last 20 s.
     pub fds: u64,
     /// Threads of all its processes.
@@ -75,6 +95,8 @@ pub struct Sampler {
 struct Shared {
     clock: Clock,
     watched: Mutex<BTreeMap<InstanceId, Watched>>,
+    /// Time between two passes over everything.
+    interval: watch::Sender<Duration>,
     limits_changed: Notify,
 }
 
@@ -87,21 +109,6 @@ struct Watched {
     new: u16,
 }
 
-#[derive(Debug)]
-struct Run {
-    leader: Key,
-    limit: Option<u64>,
-    breach: Option<mpsc::Sender<MemoryBreach>>,
-    above: u32,
-    /// The leader's `stat`, kept open.
-    file: Option<Arc<OwnedFd>>,
-    /// The leader's open descriptors, and when they were counted.
-    fds: Option<(Instant, u64)>,
-    /// The members of the last look with their CPU time in ticks, and when that was.
-    last: Option<(Instant, HashMap<Key, u64>)>,
-    latest: Option<TreeSample>,
-}
-
 /// What a look at one tree starts from.
 #[derive(Debug)]
 struct Look {
@@ -110,24 +117,13 @@ struct Look {
     file: Option<Arc<OwnedFd>>,
 }
 
-/// A sample in 32 bytes, since there are many.
-#[derive(Debug, Clone, Copy)]
-struct Compact {
-    at_ms: i64,
-    cpu_percent: f32,
-    rss_kib: u32,
-    fds: u32,
-    threads: u32,
-    processes: u32,
-    zombies: u32,
-}
-
 impl Sampler {
     /// Starts the task that samples.
     pub fn start(tasks: &Tasks, clock: &Clock) -> Self {
         let shared = Arc::new(Shared {
             clock: clock.clone(),
             watched: Mutex::default(),
+            interval: watch::Sender::new(SLOW),
             limits_changed: Notify::new(),
         });
         let task = shared.clone();
@@ -141,6 +137,15 @@ impl Sampler {
         Self { shared }
     }
 
+    /// Lets this time pass between two looks at everything from now on.
+    pub fn set_interval(&self, interval: Duration) {
+        self.shared.interval.send_if_modified(|known| {
+            let changes = *known != interval;
+            *known = interval;
+            changes
+        });
+    }
+
     /// Samples the tree of this run from now on, in place of a former run of the instance.
     /// A breach of `limit` is sent at once when it is above 120 %, else after two samples in
     /// a row; again after as many more.
@@ -151,16 +156,7 @@ impl Sampler {
         limit: Option<ByteSize>,
         breach: Option<mpsc::Sender<MemoryBreach>>,
     ) {
-        let run = Run {
-            leader: (process.pid, process.start_time),
-            limit: limit.map(|limit| limit.0).filter(|limit| *limit > 0),
-            breach,
-            above: 0,
-            file: proc_scan::open_stat(process.pid).map(Arc::new),
-            fds: None,
-            last: None,
-            latest: None,
-        };
+        let run = Run::new(process, limit, breach);
         let limited = run.limit.is_some();
         let mut watched = self.shared.watched();
         let before = watched.remove(instance);
@@ -189,6 +185,14 @@ impl Sampler {
     /// The newest sample of the present run.
     pub fn latest(&self, instance: &InstanceId) -> Option<TreeSample> {
         self.shared.watched().get(instance)?.run.as_ref()?.latest
+    }
+
+    /// Bytes that the present run has read from storage and written to it, with its children.
+    /// `None` when the daemon may not know, or does not know yet.
+    pub fn transferred(&self, instance: &InstanceId) -> Option<(u64, u64)> {
+        let watched = self.shared.watched();
+        let total = watched.get(instance)?.run.as_ref()?.io_total()?;
+        Some((total.read, total.written))
     }
 
     /// The samples of all instances that came since this was last asked, oldest first, as far
@@ -234,7 +238,9 @@ impl Shared {
     }
 
     async fn sample_for_ever(self: Arc<Self>) {
-        let mut next_slow = Instant::now() + SLOW;
+        let mut interval = self.interval.subscribe();
+        let slow = || *self.interval.borrow();
+        let mut next_slow = Instant::now() + slow();
         let mut next_fast = Instant::now() + FAST;
         loop {
             let next = if self.has_limits() {
@@ -246,6 +252,11 @@ impl Shared {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.limits_changed.notified() => {
                     next_fast = next_fast.max(Instant::now());
+                    continue;
+                }
+                // Never fails: the sender is ours.
+                _ = interval.changed() => {
+                    next_slow = Instant::now() + slow();
                     continue;
                 }
             }
@@ -266,7 +277,7 @@ impl Shared {
             // From the end of the pass, so that a slow machine is not made slower.
             next_fast = Instant::now() + FAST;
             if everything {
-                next_slow = Instant::now() + SLOW;
+                next_slow = Instant::now() + slow();
             }
         }
     }
@@ -280,7 +291,8 @@ impl Shared {
             let known = looks.iter().filter_map(read);
             proc_scan::all_and(known.map(|stat| (stat.pid, stat)).collect())
         };
-        let mut trees = group(&looks, &all);
+        let mut trees = group::group(&looks, &all);
+        let share_out = self.due_for_pss(now);
         for Look {
             instance, leader, ..
         } in looks
@@ -289,7 +301,8 @@ impl Shared {
             tree::retain(leader, |key| {
                 all.get(&key.0).is_some_and(|stat| stat.key() == key)
             });
-            self.record(&instance, leader, &members, now);
+            let pss = share_out.contains(&leader).then(|| pss_of(&members));
+            self.record(&instance, leader, &members, pss.flatten(), now);
         }
         let oldest = self.clock.now().checked_sub(KEPT);
         let oldest_ms = oldest.map_or(i64::MIN, Timestamp::as_millisecond);
@@ -322,8 +335,15 @@ impl Shared {
                 }
                 at += 1;
             }
-            self.record(&instance, leader, &members, now);
+            self.record(&instance, leader, &members, None, now);
         }
+    }
+
+    fn due_for_pss(&self, now: Instant) -> HashSet<Key> {
+        let watched = self.watched();
+        let runs = watched.values().filter_map(|watched| watched.run.as_ref());
+        let trees = runs.filter_map(|run| Some((run.leader, run.latest?, run.pss)));
+        pss::due(trees, now)
     }
 
     fn looks(&self, wanted: impl Fn(&Run) -> bool) -> Vec<Look> {
@@ -345,12 +365,17 @@ impl Shared {
         let run = watched
             .get(instance)
             .and_then(|watched| watched.run.as_ref());
-        run.and_then(|run| run.last.as_ref())
-            .map(|(_, members)| members.keys().copied().collect())
-            .unwrap_or_default()
+        run.into_iter().flat_map(Run::members).collect()
     }
 
-    fn record(&self, instance: &InstanceId, leader: Key, members: &[Stat], now: Instant) {
+    fn record(
+        &self,
+        instance: &InstanceId,
+        leader: Key,
+        members: &[Stat],
+        pss: Option<u64>,
+        now: Instant,
+    ) {
         let lives = |stat: &&Stat| stat.key() == leader && !stat.is_zombie();
         if !members.iter().any(|stat| lives(&stat)) {
             return;
@@ -368,8 +393,10 @@ impl Shared {
         let Some(run) = watched.run.as_mut().filter(|run| run.leader == leader) else {
             return;
         };
-        let fds = run.open_descriptors(now);
-        let sample = run.sample(members, fds, at, now);
+        if let Some(bytes) = pss {
+            run.pss = Some(PssLook::new(now, run::rss_bytes(members), bytes));
+        }
+        let sample = run.look(members, at, now);
         watched.ring.push_back(Compact::of(&sample));
         watched.new = watched.new.saturating_add(1);
         let oldest = at
@@ -392,195 +419,15 @@ fn members(mut known: BTreeSet<Key>, leader: Key) -> Vec<Stat> {
     known.into_iter().filter_map(read).collect()
 }
 
-impl Run {
-    fn sample(&mut self, members: &[Stat], fds: u64, at: Timestamp, now: Instant) -> TreeSample {
-        let page = rustix::param::page_size() as u64;
-        let zombies = members.iter().filter(|stat| stat.is_zombie()).count();
-        let sample = TreeSample {
-            at,
-            cpu_percent: self.cpu_percent(members, now),
-            rss_bytes: members.iter().map(|stat| stat.rss_pages * page).sum(),
-            fds,
-            threads: members
-                .iter()
-                .filter(|stat| !stat.is_zombie())
-                .map(|stat| stat.threads)
-                .sum(),
-            processes: small(members.len() - zombies),
-            zombies: small(zombies),
-        };
-        let ticks = members.iter().map(|stat| (stat.key(), stat.cpu_ticks));
-        self.last = Some((now, ticks.collect()));
-        self.latest = Some(sample);
-        self.check_limit(sample.rss_bytes);
-        sample
-    }
-
-    fn open_descriptors(&mut self, now: Instant) -> u64 {
-        if let Some((counted, fds)) = self.fds
-            && now.saturating_duration_since(counted) < COUNT_FDS
-        {
-            return fds;
-        }
-        let fds = proc_scan::open_descriptors(self.leader.0);
-        self.fds = Some((now, fds));
-        fds
-    }
-
-    fn cpu_percent(&self, members: &[Stat], now: Instant) -> f64 {
-        let Some((then, before)) = &self.last else {
-            return 0.0;
-        };
-        // Who was not there before has used all its time since.
-        let used: u64 = members
-            .iter()
-            .map(|stat| {
-                let known = before.get(&stat.key()).copied().unwrap_or(0);
-                stat.cpu_ticks.saturating_sub(known)
-            })
-            .sum();
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
-        let seconds = now.saturating_duration_since(*then).as_secs_f64();
-        if seconds > 0.0 {
-            used as f64 / ticks / seconds * 100.0
-        } else {
-            0.0
-        }
-    }
-
-    fn check_limit(&mut self, rss_bytes: u64) {
-        let Some(limit_bytes) = self.limit else {
-            return;
-        };
-        if rss_bytes <= limit_bytes {
-            self.above = 0;
-            return;
-        }
-        self.above += 1;
-        let far_above = rss_bytes > limit_bytes.saturating_add(limit_bytes / 5);
-        if far_above || self.above >= SAMPLES_ABOVE {
-            self.above = 0;
-            // A full queue already holds this news.
-            if let Some(breach) = &self.breach {
-                let _ = breach.try_send(MemoryBreach {
-                    rss_bytes,
-                    limit_bytes,
-                });
-            }
-        }
-    }
-}
-
-impl Compact {
-    fn of(sample: &TreeSample) -> Self {
-        Self {
-            at_ms: sample.at.as_millisecond(),
-            cpu_percent: sample.cpu_percent as f32,
-            rss_kib: u32::try_from(sample.rss_bytes >> 10).unwrap_or(u32::MAX),
-            fds: u32::try_from(sample.fds).unwrap_or(u32::MAX),
-            threads: u32::try_from(sample.threads).unwrap_or(u32::MAX),
-            processes: sample.processes,
-            zombies: sample.zombies,
-        }
-    }
-
-    fn expand(self) -> TreeSample {
-        TreeSample {
-            at: Timestamp::from_millisecond(self.at_ms).unwrap_or(Timestamp::UNIX_EPOCH),
-            cpu_percent: f64::from(self.cpu_percent),
-            rss_bytes: u64::from(self.rss_kib) << 10,
-            fds: u64::from(self.fds),
-            threads: u64::from(self.threads),
-            processes: self.processes,
-            zombies: self.zombies,
-        }
-    }
-}
-
-fn small(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// Gives every process to the tree it belongs to.
-fn group(looks: &[Look], all: &HashMap<i32, Stat>) -> HashMap<Key, Vec<Stat>> {
-    let by_pid: HashMap<i32, Key> = looks
-        .iter()
-        .map(|look| (look.leader.0, look.leader))
-        .filter(|(pid, leader)| all.get(pid).is_some_and(|stat| stat.key() == *leader))
-        .collect();
-    let mut kin: HashMap<Key, Key> = HashMap::new();
-    for leader in by_pid.values() {
-        kin.extend(
-            tree::remembered(*leader)
-                .into_iter()
-                .map(|key| (key, *leader)),
-        );
-    }
-    let mut owner: HashMap<i32, Option<Key>> = HashMap::with_capacity(all.len());
-    let mut trees: HashMap<Key, Vec<Stat>> = HashMap::new();
-    let mut line = Vec::new();
-    for stat in all.values() {
-        line.clear();
-        let mut at = stat.pid;
-        let found = loop {
-            if let Some(known) = owner.get(&at) {
-                break *known;
-            }
-            let Some(stat) = all.get(&at) else { break None };
-            let own = by_pid.get(&at).or_else(|| by_pid.get(&stat.session));
-            if let Some(leader) = own.or_else(|| kin.get(&stat.key())) {
-                line.push(at);
-                break Some(*leader);
-            }
-            if at <= 2 || line.contains(&at) {
-                break None;
-            }
-            line.push(at);
-            at = stat.parent;
-        };
-        for pid in &line {
-            owner.insert(*pid, found);
-        }
-        if let Some(leader) = found {
-            trees.entry(leader).or_default().push(*stat);
-        }
-    }
-    trees
+/// The resident bytes of a tree with shared pages divided. `None` when one may not be read.
+fn pss_of(members: &[Stat]) -> Option<u64> {
+    let living = members.iter().filter(|stat| !stat.is_zombie());
+    living.map(|stat| usage::pss(stat.pid)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn run(limit: u64) -> (Run, mpsc::Receiver<MemoryBreach>) {
-        let (breach, breaches) = mpsc::channel(8);
-        let run = Run {
-            leader: (7, 1),
-            limit: Some(limit),
-            breach: Some(breach),
-            above: 0,
-            file: None,
-            fds: None,
-            last: None,
-            latest: None,
-        };
-        (run, breaches)
-    }
-
-    #[test]
-    fn one_sample_far_above_or_two_in_a_row() {
-        let (mut run, mut breaches) = run(1_000);
-        for rss in [900, 1_100, 1_000, 1_200, 900] {
-            run.check_limit(rss);
-        }
-        assert!(breaches.try_recv().is_err());
-        run.check_limit(1_100);
-        run.check_limit(1_150);
-        assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_150));
-        run.check_limit(1_201);
-        assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_201));
-        assert!(breaches.try_recv().is_err());
-    }
 
     #[test]
     fn a_leader_that_is_known_counts_once() {
@@ -588,34 +435,5 @@ mod tests {
             .unwrap()
             .key();
         assert_eq!(members(BTreeSet::from([own]), own).len(), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn cpu_is_of_one_core() {
-        let (mut run, _breaches) = run(1);
-        let ticks = rustix::param::clock_ticks_per_second();
-        let stat = |pid, cpu_ticks| Stat {
-            pid,
-            state: b'R',
-            parent: 1,
-            group: 7,
-            session: 7,
-            cpu_ticks,
-            threads: 2,
-            start_time: 1,
-            rss_pages: 10,
-            exit_code: 0,
-        };
-        let start = Instant::now();
-        let first = run.sample(&[stat(7, 50)], 4, Timestamp::UNIX_EPOCH, start);
-        assert_eq!((first.cpu_percent, first.processes), (0.0, 1));
-        let later = [stat(7, 50 + ticks), stat(8, ticks / 2)];
-        let at = start + Duration::from_secs(2);
-        let second = run.sample(&later, 4, Timestamp::UNIX_EPOCH, at);
-        assert!((second.cpu_percent - 75.0).abs() < 1.0, "{second:?}");
-        assert_eq!((second.threads, second.processes), (4, 2));
-        assert_eq!(second.rss_bytes, 20 * rustix::param::page_size() as u64);
-        let back = Compact::of(&second).expand();
-        assert_eq!((back.rss_bytes, back.threads), (second.rss_bytes, 4));
     }
 }

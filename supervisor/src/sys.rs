@@ -3,7 +3,7 @@
 //! ```text
 //!   instance actor ──Launcher──► OsLauncher ──► spawn, reap, tree, cgroup ──► kernel
 //!   probes ───────run_script───────────────────► spawn, reap
-//!   sampler ──────proc_scan, tree, reap::collect_strays
+//!   sampler ──────proc_scan, usage, tree, reap::collect_strays
 //!   guard (a process of its own) ◄──pipe── GuardLink in the daemon
 //! ```
 //!
@@ -37,6 +37,7 @@ mod script;
 mod spawn;
 mod spool;
 pub(crate) mod tree;
+pub(crate) mod usage;
 mod users;
 
 pub use daemonize::daemonize_spawn;

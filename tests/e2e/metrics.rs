@@ -66,8 +66,9 @@ fn figures_are_shown_and_their_past_is_kept() {
     };
     until("a sample", sampled);
     let table = rig.ok(&["metrics", "show"]);
-    assert!(table.starts_with("NAME"), "{table}");
-    assert!(table.contains("SCORE"), "{table}");
+    let head: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
+    let wanted = "NAME INST CPU MEM UPTIME RESTARTS FDS SCORE THREADS PSS READ WRITTEN";
+    assert_eq!(head, wanted.split(' ').collect::<Vec<_>>(), "{table}");
     let history = || {
         rig.json(&[
             "metrics", "history", "api", "--metric", "memory", "--since", "10m",
@@ -89,6 +90,68 @@ fn figures_are_shown_and_their_past_is_kept() {
     );
     rig.fails(3, &["metrics", "history", "nobody"]);
     rig.fails(2, &["metrics", "history", "api", "--since", "yesterday"]);
+}
+
+/// What a process and its children write is counted, also of children that have ended; and
+/// shared pages are divided.
+#[test]
+fn input_and_output_are_counted() {
+    let rig = Rig::new().settings("[metrics]\ninterval = \"1s\"\n");
+    let folder = rig.path("");
+    if on_memory(&folder) {
+        return;
+    }
+    rig.write(
+        "write.sh",
+        "sleep 3\n(dd if=/dev/zero of=out bs=1048576 count=3 2>/dev/null; sleep 3)\nexec sleep 1000\n",
+    );
+    let rig = rig.running("writer", "sh write.sh");
+    let shown = || rig.json(&["metrics", "show", "writer"])["metrics"][0].clone();
+    until("3 MiB were written", || {
+        shown()["written_bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes >= 3 << 20)
+    });
+    until("its pages are shared out", || shown()["pss_bytes"].is_u64());
+    let before = shown();
+    assert!(
+        before["pss_bytes"].as_u64() <= before["memory_bytes"].as_u64(),
+        "{before}"
+    );
+    // The child ends, and what it wrote stays counted once.
+    until("it is alone", || shown()["threads"] == 1);
+    let after = shown()["written_bytes"].as_u64().unwrap();
+    assert!((3 << 20..6 << 20).contains(&after), "{after}");
+    let written = rig.json(&["metrics", "history", "writer", "--metric", "written,pss"]);
+    assert!(
+        written["series"][0]["max"].as_f64().unwrap() > 100_000.0,
+        "{written}"
+    );
+    assert!(
+        written["series"][1]["min"].as_f64().unwrap() > 0.0,
+        "{written}"
+    );
+    let (_, page) = get(&serve(&rig, 0), "GET");
+    for line in [
+        "mhost_process_written_bytes_total{name=\"writer\",instance=\"0\"} ",
+        "mhost_process_read_bytes_total{name=\"writer\",instance=\"0\"} ",
+        "mhost_process_pss_bytes{name=\"writer\",instance=\"0\"} ",
+        "mhost_process_open_fds{name=\"writer\",instance=\"0\"} ",
+        "mhost_process_threads{name=\"writer\",instance=\"0\"} 1\n",
+        "# TYPE mhost_process_written_bytes_total counter",
+    ] {
+        assert!(page.contains(line), "no {line} in\n{page}");
+    }
+}
+
+/// Nothing is written to storage below a folder that lies in memory.
+fn on_memory(folder: &std::path::Path) -> bool {
+    let in_memory = rustix::fs::statfs(folder).is_ok_and(|stat| stat.f_type == 0x0102_1994);
+    if in_memory {
+        let line = "skipped: the temporary folder lies in memory\n";
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    in_memory
 }
 
 #[test]

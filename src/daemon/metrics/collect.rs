@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use supervisor::command::view::ProcessView;
+use supervisor::command::view::{MetricsView, ProcessView};
 use supervisor::logs::IndexView;
 use supervisor::metrics::{BUCKETS_MS, ProbeCounts, probe_counts};
 use supervisor::store::StoreHandle;
@@ -77,9 +77,16 @@ impl Collector {
             .call(&Caller::system(), Command::List { tag: None })
             .await
         {
-            gauges(&processes, &mut page);
+            states(&processes, &mut page);
             self.restarts(&processes, &mut page);
             probes(&processes, with_ms, &mut page);
+        }
+        if let Ok(Reply::Metrics(samples)) = self
+            .registry
+            .call(&Caller::system(), Command::Metrics { target: None })
+            .await
+        {
+            usage(&samples, &mut page);
         }
         if let Ok(Reply::Index(index)) = self
             .registry
@@ -147,37 +154,72 @@ fn instances(processes: &[ProcessView]) -> impl Iterator<Item = (supervisor::Pro
     })
 }
 
-fn gauges(processes: &[ProcessView], page: &mut Exposition) {
-    type Get = fn(&supervisor::command::view::InstanceView) -> Option<f64>;
-    let gauges: [(&'static str, &str, Get); 3] = [
+/// What processes use. A family has those of which the figure is known.
+fn usage(samples: &[MetricsView], page: &mut Exposition) {
+    type Get = fn(&MetricsView) -> Option<f64>;
+    let families: [(&'static str, Kind, &str, Get); 8] = [
         (
             "mhost_process_cpu_percent",
+            Kind::Gauge,
             "CPU of the process and its children, in percent of one core.",
-            |instance| instance.cpu_percent,
+            |sample| sample.cpu_percent,
         ),
         (
             "mhost_process_memory_bytes",
+            Kind::Gauge,
             "Resident memory of the process and its children.",
-            |instance| Some(instance.memory_bytes? as f64),
+            |sample| Some(sample.memory_bytes? as f64),
+        ),
+        (
+            "mhost_process_pss_bytes",
+            Kind::Gauge,
+            "The same with shared pages divided among all that share them, where that is cheap.",
+            |sample| Some(sample.pss_bytes? as f64),
+        ),
+        (
+            "mhost_process_open_fds",
+            Kind::Gauge,
+            "Open descriptors of the process, without its children.",
+            |sample| Some(sample.fds? as f64),
+        ),
+        (
+            "mhost_process_threads",
+            Kind::Gauge,
+            "Threads of the process and its children.",
+            |sample| Some(sample.threads? as f64),
+        ),
+        (
+            "mhost_process_read_bytes_total",
+            Kind::Counter,
+            "Bytes that the present run and its children have read from storage.",
+            |sample| Some(sample.read_bytes? as f64),
+        ),
+        (
+            "mhost_process_written_bytes_total",
+            Kind::Counter,
+            "Bytes that the present run and its children have written to storage.",
+            |sample| Some(sample.written_bytes? as f64),
         ),
         (
             "mhost_process_uptime_seconds",
+            Kind::Gauge,
             "Time since the present run started.",
-            |instance| Some(instance.uptime_ms? as f64 / 1_000.0),
+            |sample| Some(sample.uptime_ms? as f64 / 1_000.0),
         ),
     ];
-    for (name, help, get) in gauges {
-        page.family(name, Kind::Gauge, help);
-        for process in processes {
-            for instance in &process.instances {
-                let index = instance.index.to_string();
-                if let Some(value) = get(instance) {
-                    let labels = [("name", process.name.as_str()), ("instance", &index)];
-                    page.figure(&labels, value);
-                }
+    for (name, kind, help, get) in families {
+        page.family(name, kind, help);
+        for sample in samples {
+            if let Some(value) = get(sample) {
+                let index = sample.instance.to_string();
+                let labels = [("name", sample.name.as_str()), ("instance", &index)];
+                page.figure(&labels, value);
             }
         }
     }
+}
+
+fn states(processes: &[ProcessView], page: &mut Exposition) {
     page.family(
         "mhost_process_status",
         Kind::Gauge,

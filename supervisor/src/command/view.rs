@@ -156,6 +156,22 @@ pub struct MetricsView {
     pub cpu_percent: Option<f64>,
     /// Resident bytes.
     pub memory_bytes: Option<u64>,
+    /// Resident bytes with shared pages divided among all that share them, where that is cheap
+    /// to find out.
+    #[serde(default)]
+    pub pss_bytes: Option<u64>,
+    /// Bytes that the run has read from storage.
+    #[serde(default)]
+    pub read_bytes: Option<u64>,
+    /// Bytes that it has written.
+    #[serde(default)]
+    pub written_bytes: Option<u64>,
+    /// The same of the last seconds.
+    #[serde(default)]
+    pub read_bytes_per_second: Option<u64>,
+    /// The same of the last seconds.
+    #[serde(default)]
+    pub written_bytes_per_second: Option<u64>,
     /// Open descriptors of the leader.
     pub fds: Option<u64>,
     /// Threads of the tree.

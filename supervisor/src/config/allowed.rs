@@ -153,6 +153,7 @@ pub(crate) fn described(alternatives: &[&Json], form: Option<&str>) -> String {
             let part = match kind {
                 "string" => match form {
                     Some("duration") => "a duration such as \"10s\"".to_owned(),
+                    Some("interval") => "a duration such as \"5s\"".to_owned(),
                     Some("size" | "memory") => "a size such as \"512MB\"".to_owned(),
                     Some("port") => "a text such as \"${PORT}\"".to_owned(),
                     _ if one.get("pattern").is_some() => "a class such as \"2xx\"".to_owned(),

@@ -317,7 +317,7 @@ impl<'a> Check<'a> {
             {
                 let value = form.and_then(|form| forms::with_unit(form, &number));
                 let line = self.typed(place.key, &value.unwrap_or_default());
-                let noun = if form == Some("duration") {
+                let noun = if matches!(form, Some("duration" | "interval")) {
                     "duration"
                 } else {
                     "size"

@@ -135,6 +135,10 @@ pub struct MetricsConfig {
     /// Path of the page. Default `/metrics`.
     #[schemars(extend("x-form" = "urlpath"))]
     pub path: String,
+    /// Time between two samples of all processes, from `1s` to `1m`. Those with `max_memory` are looked at each second all the same. Default `5s`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "interval"))]
+    pub interval: Duration,
     /// How long averages of a minute are kept; samples are kept for a day. Default `7d`.
     #[serde(with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
@@ -169,6 +173,7 @@ impl Default for MetricsConfig {
             bind: "127.0.0.1".into(),
             port: 9161,
             path: "/metrics".into(),
+            interval: Duration::from_secs(5),
             history: Duration::from_secs(7 * 24 * 3_600),
         }
     }

@@ -3,6 +3,8 @@
 //! A field names its form in the schema (`x-form`), so that a bad duration is found in the
 //! same pass as an unknown key.
 
+use std::time::Duration;
+
 use globset::Glob;
 
 use super::suggest::nearest;
@@ -15,9 +17,9 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 17] = [
+pub(crate) const FORMS: [&str; 18] = [
     "duration", "size", "memory", "signal", "cron", "timezone", "glob", "url", "method", "port",
-    "command", "time", "variable", "hours", "endpoint", "ip", "urlpath",
+    "command", "time", "variable", "hours", "endpoint", "ip", "urlpath", "interval",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -39,6 +41,7 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "hours" => "\"22:00-07:00\"",
         "ip" => "\"127.0.0.1\"",
         "urlpath" => "\"/metrics\"",
+        "interval" => "\"5s\"",
         _ => return None,
     })
 }
@@ -46,7 +49,7 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
 /// Is a bare number most likely a forgotten unit? Then the text to type.
 pub(crate) fn with_unit(form: &str, number: &str) -> Option<String> {
     match form {
-        "duration" => Some(format!("\"{number}s\"")),
+        "duration" | "interval" => Some(format!("\"{number}s\"")),
         "size" | "memory" => Some(format!("\"{number}MB\"")),
         _ => None,
     }
@@ -55,18 +58,17 @@ pub(crate) fn with_unit(form: &str, number: &str) -> Option<String> {
 /// Checks a text against a form.
 pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
     match form {
-        "duration" => parse_duration(text).map(drop).map_err(|_| {
-            (
-                format!("`{text}` is not a duration"),
-                match number(text) {
-                    Some(number) => format!(
-                        "a duration needs a unit: write `\"{number}s\"` for seconds or `\"{number}ms\"` for milliseconds"
-                    ),
-                    None => "write a number with ms, s, m, h or d, such as `\"500ms\"` or `\"1h30m\"`"
-                        .to_owned(),
-                },
-            )
-        }),
+        "duration" => duration(text).map(drop),
+        "interval" => {
+            let bounds = Duration::from_secs(1)..=Duration::from_secs(60);
+            if bounds.contains(&duration(text)?) {
+                return Ok(());
+            }
+            Err((
+                format!("`{text}` is not a time between two samples"),
+                "write a time from `\"1s\"` to `\"1m\"`".to_owned(),
+            ))
+        }
         "size" => size(text).map(drop),
         "memory" => {
             if size(text)? < ByteSize::mib(1) {
@@ -93,6 +95,21 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "urlpath" => url_path(text),
         _ => Ok(()),
     }
+}
+
+fn duration(text: &str) -> Result<Duration, Complaint> {
+    parse_duration(text).map_err(|_| {
+        (
+            format!("`{text}` is not a duration"),
+            match number(text) {
+                Some(number) => format!(
+                    "a duration needs a unit: write `\"{number}s\"` for seconds or `\"{number}ms\"` for milliseconds"
+                ),
+                None => "write a number with ms, s, m, h or d, such as `\"500ms\"` or `\"1h30m\"`"
+                    .to_owned(),
+            },
+        )
+    })
 }
 
 fn ip(text: &str) -> Result<(), Complaint> {
@@ -417,6 +434,7 @@ mod tests {
                 ],
                 vec!["localhost:80", "ftp://x/", "http://", "", "http://x:99999"],
             ),
+            ("interval", vec!["1s", "1m"], vec!["999ms", "61s", "5"]),
             ("method", vec!["GET"], vec!["", "GE T"]),
             (
                 "port",

@@ -20,11 +20,25 @@ pub enum Metric {
     Fds,
     /// Threads of the tree.
     Threads,
+    /// Resident bytes with shared pages divided.
+    Pss,
+    /// Bytes per second from storage.
+    Read,
+    /// Bytes per second to storage.
+    Written,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Cpu, Self::Memory, Self::Fds, Self::Threads];
+    pub const ALL: [Self; 7] = [
+        Self::Cpu,
+        Self::Memory,
+        Self::Fds,
+        Self::Threads,
+        Self::Pss,
+        Self::Read,
+        Self::Written,
+    ];
 
     /// Its word.
     pub fn as_str(self) -> &'static str {
@@ -33,16 +47,23 @@ impl Metric {
             Self::Memory => "memory",
             Self::Fds => "fds",
             Self::Threads => "threads",
+            Self::Pss => "pss",
+            Self::Read => "read",
+            Self::Written => "written",
         }
     }
 
-    fn of(self, point: &Point) -> f64 {
+    /// Not every point knows all.
+    fn of(self, point: &Point) -> Option<f64> {
         match self {
             // The decimals that were kept, and none that come from the conversion.
-            Self::Cpu => (f64::from(point.cpu_percent) * 100.0).round() / 100.0,
-            Self::Memory => point.rss_bytes as f64,
-            Self::Fds => f64::from(point.fds),
-            Self::Threads => f64::from(point.threads),
+            Self::Cpu => Some((f64::from(point.cpu_percent) * 100.0).round() / 100.0),
+            Self::Memory => Some(point.rss_bytes as f64),
+            Self::Fds => Some(f64::from(point.fds)),
+            Self::Threads => Some(f64::from(point.threads)),
+            Self::Pss => point.pss_bytes.map(|bytes| bytes as f64),
+            Self::Read => point.read.map(|bytes| bytes as f64),
+            Self::Written => point.written.map(|bytes| bytes as f64),
         }
     }
 }
@@ -54,7 +75,10 @@ impl FromStr for Metric {
         Self::ALL
             .into_iter()
             .find(|metric| metric.as_str() == text)
-            .ok_or_else(|| "one of cpu, memory, fds, threads".to_owned())
+            .ok_or_else(|| {
+                let words = Self::ALL.map(Self::as_str).join(", ");
+                format!("one of {words}")
+            })
     }
 }
 
@@ -109,7 +133,9 @@ impl Series {
             if at < 0 || sample.at_ms > to_ms {
                 continue;
             }
-            let value = metric.of(sample);
+            let Some(value) = metric.of(sample) else {
+                continue;
+            };
             values.push(value);
             let at = usize::try_from(at / step).unwrap_or(usize::MAX);
             let last = sums.len() - 1;

@@ -356,6 +356,7 @@ mod tests {
                     rss_bytes: 10 << 20,
                     fds: 5,
                     threads: 2,
+                    ..Point::default()
                 })
                 .collect();
             writer.add(&[(instance(name), points)]).expect("writes");

@@ -222,11 +222,17 @@ pub(super) fn metrics_view(
     let sample = sampler
         .latest(handle.id())
         .filter(|_| snapshot.saved.state.run().is_some());
+    let moved = sample.and_then(|_| sampler.transferred(handle.id()));
     MetricsView {
         name: handle.id().process.clone(),
         instance: handle.id().index,
         cpu_percent: sample.as_ref().map(|sample| sample.cpu_percent),
         memory_bytes: sample.as_ref().map(|sample| sample.rss_bytes),
+        pss_bytes: sample.and_then(|sample| sample.pss_bytes),
+        read_bytes: moved.map(|(read, _)| read),
+        written_bytes: moved.map(|(_, written)| written),
+        read_bytes_per_second: sample.and_then(|sample| sample.read_bytes_per_second),
+        written_bytes_per_second: sample.and_then(|sample| sample.written_bytes_per_second),
         fds: sample.as_ref().map(|sample| sample.fds),
         threads: sample.as_ref().map(|sample| sample.threads),
         uptime_ms: uptime_ms(&snapshot, now),

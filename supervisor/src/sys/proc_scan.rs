@@ -94,7 +94,7 @@ fn proc_folder() -> Option<&'static OwnedFd> {
 }
 
 /// Reads a small file below `/proc` into `buffer`; what fits.
-fn read_into<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+pub(super) fn read_into<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
     let file = rustix::fs::openat(
         proc_folder()?,
         path,

@@ -58,12 +58,13 @@ fn keys_are_read_and_the_environment_wins_for_autonomy() {
 
 #[test]
 fn an_address_and_a_path_look_like_one() {
-    let good = "[metrics]\nenabled = true\nbind = \"::\"\npath = \"/a/b-c\"\nhistory = \"3d\"\n";
+    let good = "[metrics]\nenabled = true\nbind = \"::\"\npath = \"/a/b-c\"\nhistory = \"3d\"\ninterval = \"2s\"\n";
     let config = load(good, &[]).unwrap();
     assert_eq!(config.metrics.history, Duration::from_secs(3 * 24 * 3_600));
-    let bad = "[metrics]\nbind = \"localhost\"\nport = 0\npath = \"metrics\"\n";
+    assert_eq!(config.metrics.interval, Duration::from_secs(2));
+    let bad = "[metrics]\nbind = \"localhost\"\nport = 0\npath = \"metrics\"\ninterval = \"2m\"\n";
     let lines: Vec<usize> = load(bad, &[]).unwrap_err().iter().map(|p| p.0).collect();
-    assert_eq!(lines, [2, 3, 4]);
+    assert_eq!(lines, [2, 3, 4, 5]);
 }
 
 #[test]

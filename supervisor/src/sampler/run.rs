@@ -1,0 +1,272 @@
+//! One run of an instance: from the processes of its tree to a sample, and to a breach.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::io::IoSum;
+use super::pss::PssLook;
+use super::{MemoryBreach, TreeSample};
+use crate::state::ProcessRef;
+use crate::sys::proc_scan::{self, Stat};
+use crate::sys::tree::Key;
+use crate::sys::usage::{self, Io};
+use crate::units::ByteSize;
+
+/// Time between two counts of open descriptors, which cost as much as all the rest.
+const COUNT_FDS: Duration = Duration::from_secs(20);
+/// So many samples in a row above the limit are a breach.
+const SAMPLES_ABOVE: u32 = 2;
+
+/// What is known of the present run.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) leader: Key,
+    pub(super) limit: Option<u64>,
+    breach: Option<mpsc::Sender<MemoryBreach>>,
+    above: u32,
+    /// The leader's `stat`, kept open.
+    pub(super) file: Option<Arc<OwnedFd>>,
+    /// The leader's open descriptors, and when they were counted.
+    fds: Option<(Instant, u64)>,
+    /// The members of the last look, and when that was.
+    last: Option<(Instant, HashMap<Key, Seen>)>,
+    io: IoSum,
+    pub(super) pss: Option<PssLook>,
+    pub(super) latest: Option<TreeSample>,
+}
+
+/// What a process had used at the last look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// CPU time.
+    pub(super) ticks: u64,
+    pub(super) io: Option<Io>,
+}
+
+impl Run {
+    pub(super) fn new(
+        process: &ProcessRef,
+        limit: Option<ByteSize>,
+        breach: Option<mpsc::Sender<MemoryBreach>>,
+    ) -> Self {
+        Self {
+            leader: (process.pid, process.start_time),
+            limit: limit.map(|limit| limit.0).filter(|limit| *limit > 0),
+            breach,
+            above: 0,
+            file: proc_scan::open_stat(process.pid).map(Arc::new),
+            fds: None,
+            last: None,
+            io: IoSum::default(),
+            pss: None,
+            latest: None,
+        }
+    }
+
+    /// The processes of the last look.
+    pub(super) fn members(&self) -> impl Iterator<Item = Key> {
+        let members = self.last.iter().flat_map(|(_, members)| members.keys());
+        members.copied()
+    }
+
+    /// What the tree has read and written since the run began.
+    pub(super) fn io_total(&self) -> Option<Io> {
+        self.io.total()
+    }
+
+    /// Takes a sample of these processes.
+    pub(super) fn look(&mut self, members: &[Stat], at: Timestamp, now: Instant) -> TreeSample {
+        let fds = self.open_descriptors(now);
+        self.sample(members, fds, at, now, usage::io)
+    }
+
+    fn sample(
+        &mut self,
+        members: &[Stat],
+        fds: u64,
+        at: Timestamp,
+        now: Instant,
+        ask: impl Fn(i32) -> Option<Io>,
+    ) -> TreeSample {
+        let zombies = members.iter().filter(|stat| stat.is_zombie()).count();
+        let (then, before) = match self.last.take() {
+            Some((then, before)) => (Some(then), before),
+            None => (None, HashMap::new()),
+        };
+        let seconds = then.map_or(0.0, |then| {
+            now.saturating_duration_since(then).as_secs_f64()
+        });
+        let (seen, grown) = self.io.look(members, &before, now, ask);
+        let per_second = |bytes: u64| (bytes as f64 / seconds).round() as u64;
+        let grown = grown.filter(|_| seconds > 0.0);
+        let rss_bytes = rss_bytes(members);
+        let sample = TreeSample {
+            at,
+            cpu_percent: cpu_percent(members, &before, seconds),
+            rss_bytes,
+            pss_bytes: self.pss.and_then(|look| look.bytes(rss_bytes)),
+            read_bytes_per_second: grown.map(|io| per_second(io.read)),
+            written_bytes_per_second: grown.map(|io| per_second(io.written)),
+            fds,
+            threads: members
+                .iter()
+                .filter(|stat| !stat.is_zombie())
+                .map(|stat| stat.threads)
+                .sum(),
+            processes: small(members.len() - zombies),
+            zombies: small(zombies),
+        };
+        self.last = Some((now, seen));
+        self.latest = Some(sample);
+        self.check_limit(sample.rss_bytes);
+        sample
+    }
+
+    fn open_descriptors(&mut self, now: Instant) -> u64 {
+        if let Some((counted, fds)) = self.fds
+            && now.saturating_duration_since(counted) < COUNT_FDS
+        {
+            return fds;
+        }
+        let fds = proc_scan::open_descriptors(self.leader.0);
+        self.fds = Some((now, fds));
+        fds
+    }
+
+    fn check_limit(&mut self, rss_bytes: u64) {
+        let Some(limit_bytes) = self.limit else {
+            return;
+        };
+        if rss_bytes <= limit_bytes {
+            self.above = 0;
+            return;
+        }
+        self.above += 1;
+        let far_above = rss_bytes > limit_bytes.saturating_add(limit_bytes / 5);
+        if far_above || self.above >= SAMPLES_ABOVE {
+            self.above = 0;
+            // A full queue already holds this news.
+            if let Some(breach) = &self.breach {
+                let _ = breach.try_send(MemoryBreach {
+                    rss_bytes,
+                    limit_bytes,
+                });
+            }
+        }
+    }
+}
+
+/// Resident bytes of these processes; shared pages count for each.
+pub(super) fn rss_bytes(members: &[Stat]) -> u64 {
+    let page = rustix::param::page_size() as u64;
+    members.iter().map(|stat| stat.rss_pages * page).sum()
+}
+
+fn cpu_percent(members: &[Stat], before: &HashMap<Key, Seen>, seconds: f64) -> f64 {
+    if seconds <= 0.0 {
+        return 0.0;
+    }
+    // Who was not there before has used all its time since.
+    let used: u64 = members
+        .iter()
+        .map(|stat| {
+            let known = before.get(&stat.key()).map_or(0, |seen| seen.ticks);
+            stat.cpu_ticks.saturating_sub(known)
+        })
+        .sum();
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    used as f64 / ticks / seconds * 100.0
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A process of the tree of pid 7.
+    pub(in crate::sampler) fn stat(pid: i32, cpu_ticks: u64) -> Stat {
+        Stat {
+            pid,
+            state: b'R',
+            parent: 1,
+            group: 7,
+            session: 7,
+            cpu_ticks,
+            threads: 2,
+            start_time: 1,
+            rss_pages: 10,
+            exit_code: 0,
+        }
+    }
+
+    pub(in crate::sampler) fn tree_sample(rss_bytes: u64, processes: u32) -> TreeSample {
+        TreeSample {
+            at: Timestamp::UNIX_EPOCH,
+            cpu_percent: 0.0,
+            rss_bytes,
+            pss_bytes: None,
+            read_bytes_per_second: None,
+            written_bytes_per_second: None,
+            fds: 0,
+            threads: 1,
+            processes,
+            zombies: 0,
+        }
+    }
+
+    fn run(limit: u64) -> (Run, mpsc::Receiver<MemoryBreach>) {
+        let (breach, breaches) = mpsc::channel(8);
+        let nobody = ProcessRef {
+            pid: -1,
+            start_time: 1,
+            boot_id: String::new(),
+        };
+        let run = Run::new(&nobody, Some(ByteSize(limit)), Some(breach));
+        (run, breaches)
+    }
+
+    #[test]
+    fn one_sample_far_above_or_two_in_a_row() {
+        let (mut run, mut breaches) = run(1_000);
+        for rss in [900, 1_100, 1_000, 1_200, 900] {
+            run.check_limit(rss);
+        }
+        assert!(breaches.try_recv().is_err());
+        run.check_limit(1_100);
+        run.check_limit(1_150);
+        assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_150));
+        run.check_limit(1_201);
+        assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_201));
+        assert!(breaches.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn figures_are_per_second_and_of_one_core() {
+        let (mut run, _breaches) = run(1);
+        let ticks = rustix::param::clock_ticks_per_second();
+        let counts = |read| move |_| Some(Io { read, written: 3 });
+        let start = Instant::now();
+        let at = Timestamp::UNIX_EPOCH;
+        let first = run.sample(&[stat(7, 50)], 4, at, start, counts(100));
+        assert_eq!((first.cpu_percent, first.processes), (0.0, 1));
+        assert_eq!(first.read_bytes_per_second, None);
+        let later = [stat(7, 50 + ticks), stat(8, ticks / 2)];
+        let second = start + Duration::from_secs(2);
+        let second = run.sample(&later, 4, at, second, counts(1_100));
+        assert!((second.cpu_percent - 75.0).abs() < 1.0, "{second:?}");
+        assert_eq!((second.threads, second.processes), (4, 2));
+        assert_eq!(second.rss_bytes, 20 * rustix::param::page_size() as u64);
+        assert_eq!(second.read_bytes_per_second, Some(1_050));
+        assert_eq!(second.written_bytes_per_second, Some(2));
+        assert_eq!(run.io_total().map(|io| io.read), Some(2_200));
+    }
+}
