@@ -12,6 +12,7 @@ pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod text;
 
+use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -27,9 +28,12 @@ pub(crate) struct Output {
     json: bool,
     quiet: bool,
     terminal: bool,
-    width: Option<usize>,
+    /// Columns and rows.
+    size: Cell<(Option<usize>, Option<usize>)>,
     out: Painter,
     err: Painter,
+    /// What is written while it is held.
+    held: RefCell<Option<String>>,
 }
 
 /// What the command line says about output.
@@ -54,14 +58,27 @@ impl Output {
             json: wishes.json,
             quiet: wishes.quiet,
             terminal,
-            width: terminal_width(terminal),
+            size: Cell::new(size_of(terminal)),
             out: Painter {
                 on: colour && terminal,
             },
             err: Painter {
                 on: colour && io::stderr().is_terminal(),
             },
+            held: RefCell::default(),
         }
+    }
+
+    /// Holds back all that is written from now on, for a picture that is drawn as a whole. The
+    /// terminal is measured anew.
+    pub(crate) fn hold(&self) {
+        self.size.set(size_of(self.terminal));
+        self.held.replace(Some(String::new()));
+    }
+
+    /// What was held back.
+    pub(crate) fn release(&self) -> String {
+        self.held.take().unwrap_or_default()
     }
 
     /// Is one JSON value wanted?
@@ -81,13 +98,18 @@ impl Output {
 
     /// Columns of the terminal; none when there is no limit.
     pub(crate) fn width(&self) -> Option<usize> {
-        self.width
+        self.size.get().0
+    }
+
+    /// Rows of the terminal; none when there is no limit.
+    pub(crate) fn height(&self) -> Option<usize> {
+        self.size.get().1
     }
 
     /// How pictures of problems are drawn, which go to stderr.
     pub(crate) fn look(&self) -> Look {
         Look {
-            width: self.width.unwrap_or(80).max(40),
+            width: self.width().unwrap_or(80).max(40),
             colour: self.err.on,
         }
     }
@@ -106,6 +128,10 @@ impl Output {
 
     /// Writes data as it is.
     pub(crate) fn write(&self, text: &str) -> Result<(), CliError> {
+        if let Some(held) = &mut *self.held.borrow_mut() {
+            held.push_str(text);
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()?;
@@ -119,7 +145,7 @@ impl Output {
 
     /// Writes a table that fits the terminal.
     pub(crate) fn table(&self, table: &Table) -> Result<(), CliError> {
-        self.write(&table.render(self.width, self.out))
+        self.write(&table.render(self.width(), self.out))
     }
 
     /// Writes the one JSON value of a command: indented for a person, one line for a pipe.
@@ -199,22 +225,26 @@ impl Output {
 
     /// Writes to stderr. Nobody is left to tell when that fails, so it is not looked at.
     fn talk(&self, text: &str) {
+        if let Some(held) = &mut *self.held.borrow_mut() {
+            held.push_str(text);
+            held.push('\n');
+            return;
+        }
         let _ = io::stderr()
             .lock()
             .write_all(format!("{text}\n").as_bytes());
     }
 }
 
-/// The width to keep: that of the terminal, or `COLUMNS` where somebody exported it.
-fn terminal_width(terminal: bool) -> Option<usize> {
+/// The columns and rows to keep: those of the terminal, or `COLUMNS` where somebody exported it.
+fn size_of(terminal: bool) -> (Option<usize>, Option<usize>) {
     let asked = std::env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse::<usize>().ok())
         .filter(|columns| *columns > 0);
+    let some = |size: u16| Some(usize::from(size)).filter(|size| *size > 0);
     if terminal && let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
-        return Some(usize::from(size.ws_col))
-            .filter(|columns| *columns > 0)
-            .or(asked);
+        return (some(size.ws_col).or(asked), some(size.ws_row));
     }
-    asked
+    (asked, None)
 }

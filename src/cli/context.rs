@@ -1,6 +1,6 @@
 //! What every command gets: the global flags, the output, the clock, the paths.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     /// The connection to the daemon, once there is one.
     pub(super) client: RefCell<Option<Client>>,
+    /// From now on no daemon is started.
+    only_looks: Cell<bool>,
 }
 
 impl Context {
@@ -78,7 +80,18 @@ impl Context {
             output,
             clock: Clock::system(),
             client: RefCell::default(),
+            only_looks: Cell::default(),
         }
+    }
+
+    /// Starts no daemon any more, whatever is asked.
+    pub(super) fn only_look(&self) {
+        self.only_looks.set(true);
+    }
+
+    /// Is that so?
+    pub(super) fn only_looks(&self) -> bool {
+        self.only_looks.get()
     }
 
     /// The names under the home folder. Nothing is created.

@@ -111,6 +111,14 @@ impl CliError {
         }
     }
 
+    /// The code of the JSON-RPC error it comes from.
+    pub(crate) fn code(&self) -> Option<i32> {
+        match self {
+            Self::Failed(failure) => failure.code,
+            Self::Output(_) => None,
+        }
+    }
+
     /// Nobody reads any more.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

@@ -113,6 +113,11 @@ impl Context {
     }
 
     fn connect(&self, autostart: Autostart) -> Result<Client, CliError> {
+        let autostart = if self.only_looks() {
+            Autostart::No
+        } else {
+            autostart
+        };
         let client = Client::connect(&self.paths()?, autostart).map_err(told)?;
         if let Some(skew) = client.skew() {
             self.output.warn(&format!(

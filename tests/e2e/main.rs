@@ -26,4 +26,6 @@ mod sinks;
 mod stop;
 mod survival;
 mod targets;
+mod terminal;
 mod triggers;
+mod watch;

@@ -1,155 +1,17 @@
-//! `mhost monit` in a real terminal: tmux shows what a person would see, and types.
+//! `mhost monit` in a real terminal, and the terminal after it.
 
 use std::io::Write;
-use std::process::Output;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::rig::home::command;
-use crate::rig::{Rig, kill, until, wait_until};
+use crate::rig::{Rig, kill, lives, until};
+use crate::terminal::Terminal;
 
-/// A terminal of its own server, so that no other tmux is touched. Dropping it ends it.
-struct Terminal {
-    socket: String,
-}
-
-impl Terminal {
-    /// A shell in the folder of the rig, of this size. None where there is no tmux.
-    fn open(rig: &Rig, columns: u16, rows: u16) -> Option<Self> {
-        if command("tmux").arg("-V").output().is_err() {
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: there is no tmux to show monit in"
-            );
-            return None;
-        }
-        let terminal = Self {
-            socket: rig.path("tmux.sock").display().to_string(),
-        };
-        let (columns, rows) = (columns.to_string(), rows.to_string());
-        let mut server = command("tmux");
-        server
-            .args([
-                "-S",
-                &terminal.socket,
-                "-f",
-                "/dev/null",
-                "new-session",
-                "-d",
-            ])
-            .args(["-x", &columns, "-y", &rows, "-s", "m", "sh"])
-            .env("MHOST_HOME", rig.home().path())
-            .env("PS1", "$ ")
-            .env("LC_ALL", "C.UTF-8")
-            .env_remove("TMUX")
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("NO_COLOR")
-            .current_dir(rig.home().folder());
-        let output = server.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        Some(terminal)
-    }
-
-    fn tmux(&self, args: &[&str]) -> Output {
-        command("tmux")
-            .args(["-S", &self.socket])
-            .args(args)
-            .env_remove("TMUX")
-            .output()
-            .unwrap()
-    }
-
-    /// Types keys by their names in tmux.
-    fn keys(&self, keys: &[&str]) {
-        let args = [&["send-keys", "-t", "m"], keys].concat();
-        assert!(self.tmux(&args).status.success());
-    }
-
-    /// Types a line for the shell.
-    fn line(&self, line: &str) {
-        assert!(
-            self.tmux(&["send-keys", "-t", "m", "-l", line])
-                .status
-                .success()
-        );
-        self.keys(&["Enter"]);
-    }
-
-    /// What is on the screen.
-    fn screen(&self) -> String {
-        let output = self.tmux(&["capture-pane", "-p", "-t", "m"]);
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Waits until the screen is so.
-    fn until(&self, what: &str, so: impl Fn(&str) -> bool) -> String {
-        let mut screen = String::new();
-        let came = wait_until(Duration::from_secs(30), || {
-            screen = self.screen();
-            so(&screen)
-        });
-        assert!(came, "{what}:\n{screen}");
-        screen
-    }
-
-    /// Waits until this is on the screen.
-    fn shows(&self, text: &str) -> String {
-        self.until(&format!("no `{text}`"), |screen| screen.contains(text))
-    }
-
-    /// Is the alternate screen in use?
-    fn is_alternate(&self) -> bool {
-        let output = self.tmux(&["display-message", "-p", "-t", "m", "#{alternate_on}"]);
-        output.stdout.starts_with(b"1")
-    }
-
-    /// Starts monit between two notes of the terminal's settings.
-    fn monit(&self, flags: &str) {
-        let mhost = env!("CARGO_BIN_EXE_mhost");
-        self.line("clear; stty -g > before");
-        self.line(&format!(
-            "{flags} '{mhost}' monit; echo ended-$?; stty -g > after"
-        ));
-        self.shows("Processes");
-        assert!(self.is_alternate());
-    }
-
-    /// The shell is back, with the terminal as it was.
-    fn assert_given_back(&self, rig: &Rig, code: &str) -> String {
-        let screen = self.shows(&format!("ended-{code}"));
-        until("the settings are noted", || {
-            std::fs::read_to_string(rig.path("after")).is_ok_and(|text| text.ends_with('\n'))
-        });
-        let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap();
-        assert_eq!(read("before"), read("after"), "stty before and after");
-        assert!(!self.is_alternate(), "the alternate screen was not left");
-        std::fs::remove_file(rig.path("after")).unwrap();
-        screen
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
-
-/// The pid of monit, from the terminal it runs in.
-fn monit_pid(terminal: &Terminal) -> i32 {
-    let shell = terminal.tmux(&["display-message", "-p", "-t", "m", "#{pane_pid}"]);
-    let shell = String::from_utf8_lossy(&shell.stdout).trim().to_owned();
-    let children = format!("/proc/{shell}/task/{shell}/children");
-    let mut pid = None;
-    until("monit is a child of the shell", || {
-        let listed = std::fs::read_to_string(&children).unwrap_or_default();
-        pid = listed
-            .split_whitespace()
-            .next()
-            .and_then(|pid| pid.parse().ok());
-        pid.is_some()
-    });
-    pid.unwrap()
+/// Starts monit and waits for its screen.
+fn monit(terminal: &Terminal, before: &str) {
+    terminal.mhost(before, "monit");
+    terminal.shows("Processes");
+    assert!(terminal.is_alternate());
 }
 
 /// A whole session: see, move, read a log, restart, resize, leave.
@@ -161,7 +23,7 @@ fn monit_is_used_from_start_to_end() {
     let Some(terminal) = Terminal::open(&rig, 80, 24) else {
         return;
     };
-    terminal.monit("");
+    monit(&terminal, "");
     let screen = terminal.shows("● 2 online");
     assert!(screen.contains("▸ alpha"), "{screen}");
 
@@ -200,9 +62,17 @@ fn monit_is_used_from_start_to_end() {
         row.is_some_and(|row| row.split_whitespace().nth(6) == Some("1"))
     });
 
-    terminal.tmux(&["resize-window", "-t", "m", "-x", "30", "-y", "8"]);
+    for (columns, rows) in [(30, 8), (20, 5), (1, 1)] {
+        terminal.resize(columns, rows);
+        terminal.until("a screen of that size", |screen| {
+            screen
+                .lines()
+                .all(|line| line.chars().count() <= usize::from(columns))
+        });
+    }
+    terminal.resize(30, 8);
     terminal.shows("monit needs");
-    terminal.tmux(&["resize-window", "-t", "m", "-x", "140", "-y", "40"]);
+    terminal.resize(140, 40);
     terminal.shows("log of alpha");
     terminal.keys(&["?"]);
     terminal.shows("Everywhere");
@@ -224,7 +94,7 @@ fn monit_answers_the_agent() {
         asked.into_iter().find(|one| one["state"] == "pending")
     };
     until("the agent asks", || pending().is_some());
-    terminal.monit("");
+    monit(&terminal, "");
     terminal.shows("to approve: a");
     terminal.keys(&["a"]);
     let screen = terminal.shows("Approvals");
@@ -250,7 +120,7 @@ fn monit_outlives_the_daemon() {
     let Some(terminal) = Terminal::open(&rig, 100, 30) else {
         return;
     };
-    terminal.monit("");
+    monit(&terminal, "");
     terminal.shows("▸ alpha");
     rig.kill_daemon();
     terminal.shows("the daemon is back");
@@ -266,16 +136,35 @@ fn monit_gives_the_terminal_back_also_when_it_is_killed() {
     let Some(terminal) = Terminal::open(&rig, 80, 24) else {
         return;
     };
-    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
-        terminal.monit("");
-        kill(monit_pid(&terminal), signal);
+    for (signal, name) in [
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+    ] {
+        monit(&terminal, "");
+        kill(terminal.pid(), signal);
         let screen = terminal.assert_given_back(&rig, "1");
         assert!(screen.contains(name), "{screen}");
     }
 
-    // Stopped and continued as by the shell.
-    terminal.monit("");
-    let monit = monit_pid(&terminal);
+    // Stopped with the key and continued by the shell, twice.
+    monit(&terminal, "");
+    for _ in 0..2 {
+        terminal.keys(&["C-z"]);
+        terminal.until("the shell's screen", |_| !terminal.is_alternate());
+        terminal.line("stty -a");
+        terminal.shows(" echo ");
+        terminal.line("clear; fg");
+        terminal.until("monit's screen", |screen| {
+            terminal.is_alternate() && screen.contains("▸ alpha")
+        });
+    }
+    terminal.keys(&["q"]);
+    terminal.until("the shell's screen", |_| !terminal.is_alternate());
+
+    // Stopped and continued as by others.
+    monit(&terminal, "");
+    let monit = terminal.pid();
     kill(monit, Signal::TSTP);
     terminal.until("the shell's screen", |_| !terminal.is_alternate());
     terminal.line("fg");
@@ -284,6 +173,72 @@ fn monit_gives_the_terminal_back_also_when_it_is_killed() {
     });
     terminal.keys(&["q"]);
     terminal.until("the shell's screen", |_| !terminal.is_alternate());
+}
+
+/// A connection that breaks, such as that of SSH, takes monit with it and nothing else.
+#[test]
+fn monit_ends_with_its_terminal() {
+    let rig = Rig::new().running("alpha", "puppet numbers 200");
+    let Some(terminal) = Terminal::open(&rig, 80, 24) else {
+        return;
+    };
+    monit(&terminal, "");
+    terminal.shows("▸ alpha");
+    let (monit, alpha) = (terminal.pid(), rig.pid("alpha"));
+    drop(terminal);
+    until("monit is gone", || !lives(monit));
+    assert_eq!(rig.pid("alpha"), alpha);
+}
+
+/// What a program prints moves no cursor, sets no title, and spills over no line.
+#[test]
+fn hostile_output_stays_in_its_place() {
+    let rig = Rig::new();
+    rig.write(
+        "hostile.sh",
+        concat!(
+            "printf '\\033]0;owned\\007\\033[2J\\033[H\\033[31mred\\033[?1049l\\n'\n",
+            "printf 'before\\rover\\b\\b\\tand\\0nul\\n'\n",
+            "printf '\\342\\200\\256desrever \\342\\200\\217 \\343\\200\\200\\346\\274\\242\\345\\255\\227 wide\\n'\n",
+            "printf '\\233\\061\\155c1 \\377\\376 bytes\\n'\n",
+            "head -c 10485760 /dev/zero | tr '\\0' x\n",
+            "echo\n",
+            "echo the-last-line\n",
+            "exec sleep 1000\n",
+        ),
+    );
+    let rig = rig.running("hostile", "sh hostile.sh");
+    rig.until_printed("hostile", "the-last-line");
+    let Some(terminal) = Terminal::open(&rig, 80, 24) else {
+        return;
+    };
+    monit(&terminal, "");
+    terminal.shows("▸ hostile");
+    terminal.keys(&["2"]);
+    let screen = terminal.shows("the-last-line");
+    assert!(terminal.is_alternate(), "left by the output:\n{screen}");
+    let title = terminal.tmux(&["display-message", "-p", "-t", "m", "#{pane_title}"]);
+    assert!(!String::from_utf8_lossy(&title.stdout).contains("owned"));
+    // The head and the foot are where they were, and nothing is wider than the screen.
+    let rows: Vec<&str> = screen.lines().collect();
+    assert!(rows[0].starts_with(" mhost"), "{screen}");
+    assert!(screen.contains("following"), "{screen}");
+    for row in rows {
+        let wide: usize = row
+            .chars()
+            .map(|c| 1 + usize::from(('\u{3000}'..'\u{a000}').contains(&c)))
+            .sum();
+        assert!(wide <= 80, "{row}");
+    }
+    assert!(!screen.contains('\u{202e}'), "{screen}");
+    // A search finds what stands in it, and the screen is drawn on.
+    terminal.keys(&["/"]);
+    terminal.line("wide");
+    terminal.until("only what is looked for", |screen| {
+        screen.contains("漢字") && !screen.contains("the-last-line")
+    });
+    terminal.keys(&["q"]);
+    terminal.assert_given_back(&rig, "0");
 }
 
 /// A bug leaves a usable terminal and a readable message.
@@ -300,7 +255,7 @@ fn monit_gives_the_terminal_back_when_it_panics() {
     let Some(terminal) = Terminal::open(&rig, 80, 24) else {
         return;
     };
-    terminal.monit("MHOST_MONIT_PANIC=1");
+    monit(&terminal, "MHOST_MONIT_PANIC=1");
     terminal.keys(&["C-l"]);
     let screen = terminal.assert_given_back(&rig, "101");
     assert!(screen.contains("as MHOST_MONIT_PANIC wished"), "{screen}");
