@@ -1,7 +1,7 @@
 //! Sinks with real pipes, segments and sockets; syslog with a real rsyslogd where there is one.
 //!
-//! For GELF, Loki and Elasticsearch no server runs here: strict receivers, written after the
-//! documents of their makers, stand in for them.
+//! For GELF, Loki and Elasticsearch no server of their makers runs here: strict receivers,
+//! written after their documents, stand in for them, and for two of them servers of others.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,5 +11,6 @@ mod feed;
 mod gelf;
 mod http;
 mod loki;
+mod others;
 mod rig;
 mod syslog;

@@ -286,3 +286,49 @@ async fn a_socket_file_gets_a_datagram_per_message() {
         );
     }
 }
+
+/// The socket of a real rsyslogd, set up as docs/sinks.md says.
+#[tokio::test]
+async fn rsyslogd_takes_its_socket_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let input = format!(
+        "module(load=\"imuxsock\" SysSock.Use=\"off\")\ninput(type=\"imuxsock\" Socket=\"{}\" useSpecialParser=\"off\" parseHostname=\"on\")",
+        path.display()
+    );
+    let Some(server) = Rsyslogd::start(folder, &["imuxsock"], &input) else {
+        return;
+    };
+    let settings = sink("unix", 1, "").replace("localhost", &path.display().to_string());
+    let settings = settings.replace("port = 1\n", "");
+    let rig = Rig::new(&settings);
+    rig.ready(&["unix"]).await;
+    let mut out = rig.program("api", 2, Stream::Err).await;
+    out.print("through a file\n");
+    assert_fields(&server.until(1).await[0], "err", "2", "through a file");
+    rig.until("unix", |sink| sink.sent == 1).await;
+}
+
+/// A flood over UDP arrives: there are pauses in which the server can read.
+#[tokio::test]
+async fn a_flood_of_datagrams_has_pauses() {
+    let port = free_port();
+    let input = format!(
+        "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"{port}\" address=\"127.0.0.1\")"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = Rsyslogd::start(folder, &["imudp"], &input) else {
+        return;
+    };
+    let listens = || std::net::UdpSocket::bind(("127.0.0.1", port)).is_err();
+    until(listens, || "rsyslogd does not listen".to_owned()).await;
+    let rig = Rig::new(&sink("udp", port, ""));
+    rig.ready(&["udp"]).await;
+    let mut out = rig.program("api", 0, Stream::Out).await;
+    for at in 0..3_000 {
+        out.print(&format!("line {at}\n"));
+    }
+    let got = server.until(3_000).await;
+    assert_eq!(got.len(), 3_000);
+    assert_fields(&got[2_999], "out", "0", "line 2999");
+}
