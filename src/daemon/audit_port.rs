@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use supervisor::audit::Audit;
 use supervisor::{Caller, ControlError, Role};
 
-use super::port::{Port, PortMethod};
+use super::port::{self, Port, PortMethod};
 
 const METHODS: [PortMethod; 1] = [PortMethod {
     name: "audit.query",
@@ -47,16 +47,10 @@ impl Port for AuditPort {
     async fn call(
         &self,
         _caller: &Caller,
-        _method: &str,
+        method: &str,
         params: Value,
     ) -> Result<Value, ControlError> {
-        let query: Query = serde_json::from_value(params).map_err(|error| {
-            let message = format!("audit.query: {error}");
-            ControlError::Invalid {
-                details: vec![message.clone()],
-                message,
-            }
-        })?;
+        let query: Query = port::read(method, params)?;
         let audit = self.audit.clone();
         let rows = tokio::task::spawn_blocking(move || audit.query(query.limit, query.since))
             .await

@@ -5,7 +5,9 @@
 //! audits it like any other command and then asks the port.
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
 
 /// One method of a port.
@@ -17,6 +19,25 @@ pub(crate) struct PortMethod {
     pub(crate) role: Role,
     /// Does it change anything? Then it is audited before and after.
     pub(crate) changes: bool,
+}
+
+/// No parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// The parameters of a method, in a type of its own. None are as an empty object.
+pub(crate) fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, ControlError> {
+    let params = if params.is_null() { json!({}) } else { params };
+    serde_json::from_value(params).map_err(|error| invalid(format!("{method}: {error}")))
+}
+
+/// One thing is wrong with what was asked.
+pub(crate) fn invalid(message: String) -> ControlError {
+    ControlError::Invalid {
+        details: vec![message.clone()],
+        message,
+    }
 }
 
 /// A part that answers methods of its own.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use supervisor::sinks::Sinks;
 use supervisor::{Caller, ControlError, Role};
 
-use super::port::{Port, PortMethod};
+use super::port::{self, Nothing, Port, PortMethod};
 
 const METHODS: [PortMethod; 1] = [PortMethod {
     name: "sinks.status",
@@ -27,16 +27,10 @@ impl Port for SinksPort {
     async fn call(
         &self,
         _caller: &Caller,
-        _method: &str,
+        method: &str,
         params: Value,
     ) -> Result<Value, ControlError> {
-        if params.as_object().is_some_and(|keys| !keys.is_empty()) {
-            let message = "sinks.status takes no parameters".to_owned();
-            return Err(ControlError::Invalid {
-                details: vec![message.clone()],
-                message,
-            });
-        }
+        let Nothing {} = port::read(method, params)?;
         Ok(json!({ "sinks": self.sinks.status() }))
     }
 }

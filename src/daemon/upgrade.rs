@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::dispatch::End;
 use super::guarded::Guarded;
-use super::port::{Port, PortMethod};
+use super::port::{self, Port, PortMethod};
 
 const METHODS: [PortMethod; 1] = [PortMethod {
     name: "daemon.upgrade",
@@ -45,11 +45,10 @@ impl Port for UpgradePort {
     async fn call(
         &self,
         _caller: &Caller,
-        _method: &str,
+        method: &str,
         params: Value,
     ) -> Result<Value, ControlError> {
-        let upgrade: Upgrade =
-            serde_json::from_value(params).map_err(|error| invalid(error.to_string()))?;
+        let upgrade: Upgrade = port::read(method, params)?;
         let binary = upgrade.binary.unwrap_or_else(super::own_path);
         check(&binary)?;
         let unavailable = |remedy: String| ControlError::Unavailable {
@@ -78,14 +77,7 @@ fn check(binary: &Path) -> Result<(), ControlError> {
         Ok(file) if file.permissions().mode() & 0o111 == 0 => "is not executable".to_owned(),
         Ok(_) => return Ok(()),
     };
-    Err(invalid(format!("`{}` {problem}", binary.display())))
-}
-
-fn invalid(message: String) -> ControlError {
-    ControlError::Invalid {
-        details: vec![message.clone()],
-        message,
-    }
+    Err(port::invalid(format!("`{}` {problem}", binary.display())))
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use supervisor::metrics::{History, Metric, Metrics};
 use supervisor::{Caller, Clock, ControlError, RegistryHandle, Role, Target};
 
 use super::endpoint::Endpoint;
-use crate::daemon::port::{Port, PortMethod};
+use crate::daemon::port::{Nothing, Port, PortMethod, invalid, read};
 
 const METHODS: [PortMethod; 3] = [
     PortMethod {
@@ -64,21 +63,6 @@ struct StartParams {
     listen: Option<SocketAddr>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, ControlError> {
-    let params = if params.is_null() { json!({}) } else { params };
-    serde_json::from_value(params).map_err(|error| {
-        let message = format!("{method}: {error}");
-        ControlError::Invalid {
-            details: vec![message.clone()],
-            message,
-        }
-    })
-}
-
 impl MetricsPort {
     async fn history(&self, params: HistoryParams) -> Result<Value, ControlError> {
         let now = self.clock.now();
@@ -88,11 +72,9 @@ impl MetricsPort {
             .since
             .unwrap_or_else(|| until.checked_sub(back).unwrap_or(Timestamp::MIN));
         if since > until {
-            let message = "metrics.history: it ends before it begins".to_owned();
-            return Err(ControlError::Invalid {
-                details: vec![message.clone()],
-                message,
-            });
+            return Err(invalid(
+                "metrics.history: it ends before it begins".to_owned(),
+            ));
         }
         let metrics = if params.metrics.is_empty() {
             vec![Metric::Cpu, Metric::Memory]

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, ProcessName};
 
 use super::port::BrainPort;
+use crate::daemon::port::invalid;
 
 /// Processes that one dry run asks about.
 const PROCESSES: usize = 200;
@@ -68,13 +69,6 @@ pub(super) struct BacktestParams {
 }
 
 type Result<T> = std::result::Result<T, ControlError>;
-
-fn invalid(message: String) -> ControlError {
-    ControlError::Invalid {
-        details: vec![message.clone()],
-        message,
-    }
-}
 
 fn broken(error: impl std::fmt::Display) -> ControlError {
     ControlError::Internal {

@@ -12,14 +12,13 @@ use async_trait::async_trait;
 use brain::{BrainStore, HistoryFilter, Playbooks};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, ProcessName, Role};
 
 use super::facts::LiveFacts;
 use super::lock;
 use super::mind::PlaybookMind;
-use crate::daemon::port::{Port, PortMethod};
+use crate::daemon::port::{Nothing, Port, PortMethod, read};
 
 const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     PortMethod {
@@ -64,10 +63,6 @@ pub(super) struct BrainPort {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Nothing {}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct StatusParams {
     name: Option<String>,
 }
@@ -109,17 +104,6 @@ struct IdParams {
 #[serde(deny_unknown_fields)]
 struct PauseParams {
     duration_ms: u64,
-}
-
-pub(super) fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, ControlError> {
-    let params = if params.is_null() { json!({}) } else { params };
-    serde_json::from_value(params).map_err(|error| {
-        let message = format!("{method}: {error}");
-        ControlError::Invalid {
-            details: vec![message.clone()],
-            message,
-        }
-    })
 }
 
 impl BrainPort {
