@@ -1,4 +1,4 @@
-//! `process.*`, `health.*`, `metrics.*` and `link.get`: parameters to commands.
+//! `process.*`, `group.*`, `health.*`, `metrics.*` and `link.get`: parameters to commands.
 
 use std::time::Duration;
 
@@ -30,11 +30,17 @@ struct List {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Start {
-    apply: Option<Value>,
-    name: Option<TargetText>,
+    name: TargetText,
     #[serde(default = "yes")]
     wait: bool,
     timeout_ms: Option<u64>,
+}
+
+/// What the command line has read and sends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Defined {
+    apply: Value,
 }
 
 #[derive(Deserialize)]
@@ -303,19 +309,24 @@ fn start(params: Params<'_>) -> Result<Command, RpcError> {
     if definition::is_one(&params.values) {
         return definition::read(params).map(Command::Apply);
     }
-    let start = params.read::<Start>()?;
-    match (start.apply, start.name) {
-        (Some(apply), None) => Apply::from_wire(apply)
+    let has = |key: &str| params.values.contains_key(key);
+    if has("apply") {
+        // How long to wait is a part of it.
+        let defined = params.read::<Defined>()?;
+        return Apply::from_wire(defined.apply)
             .map(Command::Apply)
-            .map_err(|error| RpcError::bad_params(format!("process.start: {error}"))),
-        (None, Some(name)) => Ok(Command::Start {
-            target: name.0,
-            wait: wait(start.wait, start.timeout_ms),
-        }),
-        _ => Err(RpcError::bad_params(
-            "process.start: one of `name`, `config_file`, `script`, `config` and `apply`",
-        )),
+            .map_err(|error| RpcError::bad_params(format!("process.start: {error}")));
     }
+    if !has("name") {
+        return Err(RpcError::bad_params(
+            "process.start: one of `name`, `config_file`, `script`, `config` and `apply`",
+        ));
+    }
+    let start = params.read::<Start>()?;
+    Ok(Command::Start {
+        target: start.name.0,
+        wait: wait(start.wait, start.timeout_ms),
+    })
 }
 
 fn scale(params: Params<'_>) -> Result<Command, RpcError> {
