@@ -449,6 +449,26 @@ impl Command {
     /// Whom it is about, for the audit.
     pub fn subject(&self) -> String {
         match self {
+            Command::Apply(apply) => apply
+                .processes
+                .iter()
+                .map(|spec| spec.name.as_str())
+                .collect::<Vec<_>>()
+                .join(","),
+            Command::History { target: None, .. }
+            | Command::Health { target: None }
+            | Command::Metrics { target: None }
+            | Command::Flush { target: None } => "all".into(),
+            Command::Port(port) => port.params.to_string(),
+            other => other
+                .target()
+                .map_or_else(String::new, |target| target.0.clone()),
+        }
+    }
+
+    /// The one target it names, if it names one.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match self {
             Command::Status { target }
             | Command::Start { target, .. }
             | Command::Stop { target, .. }
@@ -461,31 +481,24 @@ impl Command {
             | Command::ClearError { target }
             | Command::SetLimit { target, .. }
             | Command::Limits { target }
-            | Command::Env { target, .. } => target.0.clone(),
-            Command::Apply(apply) => apply
-                .processes
-                .iter()
-                .map(|spec| spec.name.as_str())
-                .collect::<Vec<_>>()
-                .join(","),
+            | Command::Env { target, .. } => Some(target),
             Command::History { target, .. }
             | Command::Health { target }
             | Command::Metrics { target }
-            | Command::Flush { target } => target
-                .as_ref()
-                .map_or_else(|| "all".into(), |target| target.0.clone()),
-            Command::Port(port) => port.params.to_string(),
-            Command::List { .. }
+            | Command::Flush { target } => target.as_ref(),
+            Command::Logs(query) => query.target.as_ref(),
+            Command::Apply(_)
+            | Command::Port(_)
+            | Command::List { .. }
             | Command::Cron
             | Command::Links
-            | Command::Logs(_)
             | Command::LogIndex
             | Command::Reindex
             | Command::Save
             | Command::Resurrect
             | Command::Version
             | Command::Shutdown
-            | Command::ReloadConfig => String::new(),
+            | Command::ReloadConfig => None,
         }
     }
 }

@@ -39,7 +39,6 @@ pub use boot::Foundation;
 pub use view::Glance;
 
 use crate::caller::Caller;
-use crate::command::view::PlannedChange;
 use crate::command::{Command, Reply};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
@@ -241,14 +240,6 @@ impl RegistryHandle {
                 })
             }
         }
-    }
-
-    /// What a command would do, without doing it.
-    ///
-    /// # Errors
-    /// As the command itself, as far as that can be known.
-    pub fn plan(&self, command: &Command) -> Result<Vec<PlannedChange>, ControlError> {
-        self.planned(command)
     }
 
     /// Stops everything in reverse order of dependency, for the end of the daemon.

@@ -7,55 +7,29 @@ use crate::control::ControlError;
 use crate::instance::detail;
 
 impl RegistryHandle {
-    /// What a command would do.
-    pub(super) fn planned(&self, command: &Command) -> Result<Vec<PlannedChange>, ControlError> {
+    /// What a command would do, without doing it.
+    ///
+    /// # Errors
+    /// As the command itself, as far as that can be known.
+    pub fn plan(&self, command: &Command) -> Result<Vec<PlannedChange>, ControlError> {
         let inner = self.inner();
         let now = self.context().clock.now();
-        let (target, action) = match command {
-            Command::Apply(apply) => return inner.plan_apply(apply),
-            Command::Start { target, .. } => (target, "start"),
-            Command::Stop { target, .. } => (target, "stop"),
-            Command::Restart { target, .. } => (target, "restart"),
-            Command::Reload { target, .. } => (target, "reload"),
-            Command::Delete { target, .. } => (target, "delete"),
-            Command::Scale { target, .. } => (target, "scale"),
-            Command::Signal { target, .. } => (target, "signal"),
-            Command::Hold { target, .. } => (target, "hold"),
-            Command::ClearError { target } => (target, "clear error"),
-            Command::SetLimit { target, .. } => (target, "set limit"),
-            Command::Flush {
-                target: Some(target),
-            } => (target, "flush logs"),
-            Command::Flush { target: None }
-            | Command::List { .. }
-            | Command::Status { .. }
-            | Command::Env { .. }
-            | Command::History { .. }
-            | Command::Health { .. }
-            | Command::Metrics { .. }
-            | Command::Cron
-            | Command::Limits { .. }
-            | Command::Links
-            | Command::Logs(_)
-            | Command::LogIndex
-            | Command::Reindex
-            | Command::Save
-            | Command::Resurrect
-            | Command::Version
-            | Command::Shutdown
-            | Command::ReloadConfig
-            | Command::Port(_) => {
-                let what = format!("a dry run of `{}`", command.name());
-                return Err(ControlError::Unavailable {
-                    what,
-                    remedy: "it has no single process to plan for".into(),
-                });
-            }
+        if let Command::Apply(apply) = command {
+            return inner.plan_apply(apply);
+        }
+        // Who reveals an environment is recorded, but no process is changed by it.
+        let changes = command.changes() && !matches!(command, Command::Env { .. });
+        let Some(target) = command.target().filter(|_| changes) else {
+            return Err(ControlError::Unavailable {
+                what: format!("a dry run of `{}`", command.name()),
+                remedy: "there is no process that it would change".into(),
+            });
         };
+        let action = action(command);
         let picked = inner.pick(target)?;
         let planned = |pick: &super::target::Pick| PlannedChange {
             process: pick.name.clone(),
-            action: action.into(),
+            action: action.clone(),
             why: inner
                 .handles(pick)
                 .iter()
@@ -71,6 +45,13 @@ impl RegistryHandle {
         };
         Ok(picked.items.iter().map(planned).collect())
     }
+}
+
+/// What a command does, in words: the end of its name.
+fn action(command: &Command) -> String {
+    let name = command.name();
+    let (_, verb) = name.rsplit_once('.').unwrap_or(("", name));
+    verb.replace('_', " ")
 }
 
 impl Inner {
@@ -114,5 +95,22 @@ impl Inner {
                 }),
         );
         Ok(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Target;
+
+    #[test]
+    fn an_action_is_said_in_words() {
+        let target = || Target("api".into());
+        let clear = Command::ClearError { target: target() };
+        assert_eq!(action(&clear), "clear error");
+        let flush = Command::Flush {
+            target: Some(target()),
+        };
+        assert_eq!(action(&flush), "flush");
     }
 }
