@@ -12,6 +12,7 @@ use super::run::{StartError, cannot};
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How often that is looked at.
 const LOCK_POLL: Duration = Duration::from_millis(20);
+
 /// The pid file: locked while we live, gone afterwards.
 pub(super) struct PidFile {
     path: std::path::PathBuf,
