@@ -227,7 +227,7 @@ impl Machine<'_> {
                 self.retarget(stopping, AfterStop::Stay, reason);
                 self.press(force, signal);
             }
-            (State::Errored { hold }, Input::Stop { force, .. }) => match hold {
+            (State::Errored { hold }, Input::Stop { reason, force, .. }) => match hold {
                 // Nothing but another SIGKILL can help, and it stays what it is.
                 Hold::Unkillable { run } => {
                     if force {
@@ -236,7 +236,7 @@ impl Machine<'_> {
                 }
                 Hold::Retrying { .. } | Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart => {
                     self.saved.state = State::Stopped;
-                    self.event(EventKind::Stop, json!({ "reason": "manual" }));
+                    self.event(EventKind::Stop, json!({ "reason": reason.as_str() }));
                 }
             },
 

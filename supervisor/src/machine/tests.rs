@@ -371,6 +371,26 @@ fn an_exit_during_a_stop_waits_for_the_tree() {
     assert_eq!(stopped.state, State::Stopped);
 }
 
+/// What waited for its next try when the daemon ended was not stopped by a person.
+#[test]
+fn a_stop_between_two_tries_says_why() {
+    let stop = Input::Stop {
+        reason: Reason::Shutdown,
+        force: false,
+        signal: None,
+    };
+    let errored = State::Errored {
+        hold: Hold::Breaker,
+    };
+    let (after, effects) = step(&saved(errored), stop, &rules(), at(0)).unwrap();
+    assert_eq!(after.state, State::Stopped);
+    let told = Effect::Event {
+        kind: EventKind::Stop,
+        data: json!({ "reason": "shutdown" }),
+    };
+    assert_eq!(effects, [told]);
+}
+
 #[test]
 fn a_schedule_does_not_lift_a_hold() {
     let held = saved(State::Errored {
