@@ -105,6 +105,17 @@ impl HealthStatus {
             HealthStatus::Off => "off",
         }
     }
+
+    /// The worst of several; off when there are none.
+    pub(crate) fn worst(statuses: impl Iterator<Item = Self>) -> Self {
+        let rank = |status: &Self| match status {
+            HealthStatus::Off => 0,
+            HealthStatus::Pass => 1,
+            HealthStatus::Pending => 2,
+            HealthStatus::Fail => 3,
+        };
+        statuses.max_by_key(rank).unwrap_or(HealthStatus::Off)
+    }
 }
 
 /// One probe of one instance.

@@ -339,7 +339,7 @@ impl InstanceTask {
         let health = if probes.is_empty() && self.rules.probed {
             HealthStatus::Pending
         } else {
-            health::overall(probes.iter().map(|view| view.status))
+            HealthStatus::worst(probes.iter().map(|view| view.status))
         };
         let snapshot = Snapshot {
             saved: self.saved.clone(),

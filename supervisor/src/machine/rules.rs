@@ -41,7 +41,6 @@ impl Rules {
     /// The rules of a definition, for the instance of this index.
     pub fn of(spec: &ProcessSpec, index: u16) -> Self {
         let config = &spec.config;
-        let health = &config.health;
         Self {
             max_restarts: config.max_restarts,
             min_uptime: config.min_uptime,
@@ -52,7 +51,7 @@ impl Rules {
             stop_signal: config.stop_signal,
             autorestart: config.autorestart,
             start_timeout: config.start_timeout,
-            probed: health.http.is_some() || health.tcp.is_some() || health.script.is_some(),
+            probed: !config.health.is_empty(),
             kill_tree: config.kill_tree,
             newest: 0,
             jitter: (spec.instances > 1).then(|| u64::from(index) + 1),

@@ -102,10 +102,7 @@ impl RegistryHandle {
         };
         let entries = inner.processes.iter();
         entries
-            .filter(|entry| {
-                let health = &entry.row.spec.config.health;
-                health.http.is_none() && health.tcp.is_none() && health.script.is_none()
-            })
+            .filter(|entry| entry.row.spec.config.health.is_empty())
             .filter(|entry| !needed.contains(entry.name().as_str()))
             .filter(online)
             .map(|entry| entry.name().clone())
@@ -134,10 +131,7 @@ impl RegistryHandle {
                 .iter()
                 .map(|instance| instance.restarts_total)
                 .sum(),
-            health: instances
-                .iter()
-                .map(|instance| instance.health)
-                .fold(HealthStatus::Off, worse),
+            health: HealthStatus::worst(instances.iter().map(|instance| instance.health)),
             instances,
             group,
             tags: spec.config.tags.clone(),
@@ -153,16 +147,6 @@ impl RegistryHandle {
             config: spec.config.clone(),
         }
     }
-}
-
-fn worse(a: HealthStatus, b: HealthStatus) -> HealthStatus {
-    let rank = |status| match status {
-        HealthStatus::Off => 0,
-        HealthStatus::Pass => 1,
-        HealthStatus::Pending => 2,
-        HealthStatus::Fail => 3,
-    };
-    if rank(a) >= rank(b) { a } else { b }
 }
 
 fn uptime_ms(snapshot: &Snapshot, now: Timestamp) -> Option<u64> {

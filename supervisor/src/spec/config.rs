@@ -272,6 +272,14 @@ pub struct Health {
     pub script: Option<ScriptProbe>,
 }
 
+impl Health {
+    /// Is there no probe?
+    pub fn is_empty(&self) -> bool {
+        let Self { http, tcp, script } = self;
+        http.is_none() && tcp.is_none() && script.is_none()
+    }
+}
+
 /// Ask a URL. Redirects are not followed and proxy variables are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::{InstanceTask, SYSTEM};
 use crate::clock::after;
-use crate::command::view::HealthStatus;
 use crate::event::EventKind;
 use crate::machine::Input;
 use crate::probe::ProbeEvent;
@@ -85,13 +84,4 @@ impl InstanceTask {
             }
         }
     }
-}
-
-/// The worst of several probes; off when there are none.
-pub(super) fn overall(statuses: impl Iterator<Item = HealthStatus>) -> HealthStatus {
-    statuses.fold(HealthStatus::Off, |worst, status| match (worst, status) {
-        (HealthStatus::Fail, _) | (_, HealthStatus::Fail) => HealthStatus::Fail,
-        (HealthStatus::Pending, _) | (_, HealthStatus::Pending) => HealthStatus::Pending,
-        (_, status) => status,
-    })
 }
