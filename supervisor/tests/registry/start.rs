@@ -1,0 +1,147 @@
+//! Bringing definitions about: order, numbers, and what a second time changes.
+
+use supervisor::command::view::{ProcessView, StartChange};
+use supervisor::command::{Apply, Command, Reply, ScaleChange, Target};
+use supervisor::{ControlError, Status};
+
+use super::rig::{Rig, pid, spec};
+
+/// A dependency comes first; what depends on a failed one stays down and says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_dependency_stops_its_dependents() {
+    let rig = Rig::new().await;
+    let mut missing = spec("db", "exit 0", "");
+    missing.argv.program = "/no/such/program".into();
+    let api = spec("api", "exec sleep 600", "depends_on = [\"db\"]");
+    let Ok(Reply::Started(outcome)) = rig.apply(vec![api, missing]).await else {
+        panic!("no outcome")
+    };
+    let error = |name: &str| {
+        let started = outcome
+            .processes
+            .iter()
+            .find(|one| one.name.as_str() == name)
+            .expect("named");
+        started.error.clone().unwrap_or_default()
+    };
+    assert!(error("db").contains("not found"), "{}", error("db"));
+    assert!(error("api").contains("dependency `db`"), "{}", error("api"));
+    assert_eq!(rig.view("api").await.state, Status::Stopped);
+    rig.finish().await;
+}
+
+/// A start that is not waited for has begun when it is answered, and one of no copies says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_says_what_has_begun() {
+    let rig = Rig::new().await;
+    let mut none = spec("none", "exec sleep 600", "");
+    none.instances = 0;
+    let apply = Apply {
+        processes: vec![spec("web", "exec sleep 600", ""), none],
+        groups: Vec::new(),
+        prune: false,
+        force: false,
+        reset_scale: false,
+        wait: None,
+    };
+    let Ok(Reply::Started(outcome)) = rig.call(Command::Apply(apply)).await else {
+        panic!("no start")
+    };
+    assert_ne!(rig.view("web").await.state, Status::Stopped);
+    let empty = &outcome.processes[1];
+    assert_eq!(empty.change, StartChange::Registered);
+    assert!(!empty.online);
+    let note = empty.note.as_deref().expect("a note");
+    assert!(note.contains("mhost scale none 1"), "{note}");
+    rig.finish().await;
+}
+
+/// A long chain of dependencies is no deeper for the stack than a short one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_of_thousands_is_started_and_stopped() {
+    let rig = Rig::new().await;
+    let link = |index: usize| {
+        let on = match index {
+            0 => String::new(),
+            _ => format!("depends_on = [\"p{}\"]\n", index - 1),
+        };
+        let mut link = spec(&format!("p{index}"), "exit 0", &on);
+        link.instances = 0;
+        link
+    };
+    rig.apply((0..2000).map(link).collect())
+        .await
+        .expect("starts");
+    let all = Command::Stop {
+        target: Target("all".into()),
+        force: false,
+        signal: None,
+    };
+    rig.call(all).await.expect("stops");
+    rig.finish().await;
+}
+
+/// Scaling touches only what is added or taken away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scaling_leaves_the_others_alone() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "instances = 2")])
+        .await
+        .expect("starts");
+    let before = rig.online("web").await;
+    let up = Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::By(2),
+    };
+    rig.call(up).await.expect("scales up");
+    rig.until("web", "four online", |view| {
+        view.instances.len() == 4 && view.instances.iter().all(|one| one.state == Status::Online)
+    })
+    .await;
+    let down = Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::To(2),
+    };
+    rig.call(down).await.expect("scales down");
+    let after = rig.view("web").await;
+    let pids = |view: &ProcessView| view.instances.iter().map(|one| one.pid).collect::<Vec<_>>();
+    assert_eq!(pids(&before), pids(&after));
+    rig.finish().await;
+}
+
+/// What a file says twice is done once; what changed is restarted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applying_twice_changes_nothing() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "")])
+        .await
+        .expect("starts");
+    let before = rig.online("web").await;
+    let change = |reply: Result<Reply, ControlError>| match reply {
+        Ok(Reply::Started(outcome)) => outcome.processes[0].change,
+        other => panic!("{other:?}"),
+    };
+    let again = rig.apply(vec![spec("web", "exec sleep 600", "")]).await;
+    assert_eq!(change(again), StartChange::Unchanged);
+    assert_eq!(pid(&rig.view("web").await), pid(&before));
+    let changed = rig.apply(vec![spec("web", "exec sleep 601", "")]).await;
+    assert_eq!(change(changed), StartChange::Updated);
+    assert_ne!(pid(&rig.view("web").await), pid(&before));
+    rig.finish().await;
+}
+
+/// A file that is applied again does not call a crash loop online.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applying_again_tells_a_crash_loop() {
+    let rig = Rig::new().await;
+    let bad = || spec("bad", "exit 3", "max_restart_delay = \"50ms\"");
+    for _ in 0..2 {
+        let Ok(Reply::Started(outcome)) = rig.apply(vec![bad()]).await else {
+            panic!("no outcome");
+        };
+        assert!(!outcome.processes[0].online, "{outcome:?}");
+        let error = outcome.processes[0].error.clone().unwrap_or_default();
+        assert!(error.contains("code 3"), "{error}");
+    }
+    rig.finish().await;
+}
