@@ -1,7 +1,7 @@
 //! The loop, and the handle to it.
 //!
 //!   events ──► observe ──► open incidents ──► one worker per process ──► Control
-//!   clock ───► slow look, expiry of questions ──┘        ▲
+//!   clock ───► quick and slow look, expiry ─────┘        ▲
 //!   people ──► AgentHandle ── approve, deny ─────────────┘
 //!
 //! The loop owns who works on what: a process has at most one worker, and what comes for it
@@ -29,6 +29,9 @@ use round::Todo;
 use crate::question;
 use crate::shared::{Parts, Shared};
 use crate::worker;
+
+/// Between two quick looks for first signs, whatever the interval of the slow one.
+const QUICK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Messages that may wait for the loop.
 const QUEUE: usize = 64;
@@ -116,6 +119,7 @@ impl Loop {
     ) {
         let mut interval = self.shared.settings().poll_interval;
         let mut tick = ticker(interval);
+        let mut quick = ticker(QUICK);
         self.expire().await;
         loop {
             // The interval may have been configured anew.
@@ -153,6 +157,7 @@ impl Loop {
                 },
                 () = at(&self.shared, self.next_expiry) => self.expire().await,
                 _ = tick.tick() => self.look().await,
+                _ = quick.tick() => self.quick_look().await,
             }
         }
     }
@@ -236,6 +241,19 @@ impl Loop {
             Err(error) => tracing::error!(%error, "The agent could not take its slow look."),
         }
         self.shared.round_ended();
+    }
+
+    /// The quick look: first signs that no event tells of.
+    async fn quick_look(&mut self) {
+        match round::suspects(&self.shared).await {
+            Ok(processes) => {
+                for process in processes {
+                    self.wanted.insert(process.clone());
+                    self.next(&process);
+                }
+            }
+            Err(error) => tracing::error!(%error, "A suspicion could not be recorded."),
+        }
     }
 
     async fn expire(&mut self) {

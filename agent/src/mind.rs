@@ -64,6 +64,12 @@ pub trait Mind: Send + Sync {
     /// What to do about an incident, by its newest symptom.
     fn diagnose(&self, incident: &Incident, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis;
 
+    /// What looks suspicious about a process, in words. Asked twice a second: cheap.
+    fn suspect(&self, process: &ProcessName, facts: &Arc<dyn Facts>) -> Option<String> {
+        let _ = (process, facts);
+        None
+    }
+
     /// Those of `processes` that a slow look may find something about.
     fn worth_a_look(
         &self,

@@ -287,7 +287,26 @@ pub(crate) async fn history(shared: &Shared, filter: HistoryFilter) -> Result<Ve
     Ok(entries)
 }
 
-fn entry(row: HistoryRow, actions: Vec<Act>) -> Entry {
+/// What is done about an incident before anything else is: it is watched.
+fn watched(row: &HistoryRow) -> Act {
+    Act {
+        ts: row.ts,
+        action: "observe".into(),
+        target: row.process.clone(),
+        result: "done".into(),
+        outcome: None,
+        by: "brain".into(),
+        risk: "none".into(),
+        gate: "run".into(),
+        approval: None,
+        args: serde_json::json!({}),
+    }
+}
+
+fn entry(row: HistoryRow, mut actions: Vec<Act>) -> Entry {
+    if actions.is_empty() {
+        actions.push(watched(&row));
+    }
     Entry {
         result: actions
             .last()

@@ -10,11 +10,12 @@ use std::time::Duration;
 use brain::incident::observe;
 use brain::{
     Answer, BrainStore, BrainStoreError, Case, Facts, Incident, IncidentId, IncidentInput,
-    NewIncident, ProcessFacts, Seen, Severity,
+    IncidentState, NewIncident, ProcessFacts, Seen, Severity,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use supervisor::{Clock, Control, Event, EventKind, ProcessName};
+use tokio::sync::Semaphore;
 
 use crate::approver::{Approver, Notice};
 use crate::budget::{Standing, WINDOW};
@@ -25,6 +26,12 @@ use crate::switch::Switch;
 
 /// Crashes are counted over this time when the policy asks whether a process is looping.
 const LOOP_WINDOW: Duration = Duration::from_secs(300);
+
+/// Diagnoses that are made at the same time.
+const THOUGHTS: usize = 4;
+
+/// A sign that goes on is written down this often.
+const SIGN_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) struct Shared {
     pub(crate) control: Arc<dyn Control>,
@@ -37,6 +44,8 @@ pub(crate) struct Shared {
     settings: Mutex<Arc<Settings>>,
     switch: Mutex<Switch>,
     open: Mutex<BTreeMap<ProcessName, Incident>>,
+    /// Leaves to think: a fleet that falls ill at once must not take all threads.
+    pub(crate) thoughts: Semaphore,
     memory: Mutex<Memory>,
 }
 
@@ -107,6 +116,7 @@ impl Shared {
             settings: Mutex::new(Arc::new(parts.settings)),
             switch: Mutex::new(switch),
             open: Mutex::default(),
+            thoughts: Semaphore::new(THOUGHTS),
             memory: Mutex::default(),
         }
     }
@@ -244,6 +254,31 @@ impl Shared {
     /// Every open incident.
     pub(crate) fn all_open(&self) -> Vec<Incident> {
         lock(&self.open).values().cloned().collect()
+    }
+
+    /// Takes a sign that no event tells of. True when it is new. One that goes on keeps the
+    /// suspicion alive and says nothing new.
+    pub(crate) async fn suspicion(
+        &self,
+        process: &ProcessName,
+        sign: &str,
+    ) -> Result<bool, BrainStoreError> {
+        let now = self.clock.now();
+        let new = Incident::suspicion(process.clone(), now, sign);
+        let Some(open) = self.open_of(process) else {
+            self.open_new(new).await?;
+            return Ok(true);
+        };
+        let last = open.symptoms.last().map_or(open.opened, |sign| sign.at);
+        if open.state == IncidentState::Suspected && supervisor::until(last, now) >= SIGN_EVERY {
+            self.change(process, |incident| {
+                for sign in new.symptoms {
+                    incident.extend(sign);
+                }
+            })
+            .await?;
+        }
+        Ok(false)
     }
 
     /// Takes an event: opens an incident, extends the open one, or nothing. Answers with the

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use brain::{
     Action, BrainStoreError, Incident, IncidentInput, IncidentState, Plan, ProcessFacts, Proposal,
-    Severity,
+    Severity, SymptomKind,
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -46,17 +46,25 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
     let Some(incident) = shared.open_of(process) else {
         return Ok(());
     };
-    if incident.state.is_busy() || incident.state.is_over() {
+    let merged = incident.state == IncidentState::Merged;
+    if incident.state.is_busy() || incident.state.is_over() || merged {
         return Ok(());
     }
     let asking = asking(shared, process).await?;
     let seen = incident.clone();
+    let leave = shared.thoughts.acquire().await;
     let diagnosis = shared
         .blocking(move |shared| shared.mind.diagnose(&seen, &shared.facts, &asking))
         .await
         .unwrap_or_default();
+    drop(leave);
     recognise(shared, &incident, &diagnosis).await?;
     explain(shared, &incident, &diagnosis).await?;
+    // A sign is looked into while it lasts; to act wants a proof.
+    let suspected = |incident: Incident| incident.state == IncidentState::Suspected;
+    if shared.open_of(process).is_none_or(suspected) {
+        return Ok(());
+    }
     // Also what nobody knew a cure for is asked about by playbooks that are written later.
     if diagnosis.proposal.is_none()
         && let Some(recording) = &diagnosis.recording
@@ -107,6 +115,10 @@ pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: 
                     .await?
             }
         };
+        shared
+            .change(&process, |incident| incident.prove(SymptomKind::Tick))
+            .await?;
+        let incident = shared.open_of(&process).unwrap_or(incident);
         explain(&shared, &incident, &diagnosis).await?;
         decide(&shared, &incident, diagnosis).await
     };
@@ -228,7 +240,9 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
             shared.advance(process, IncidentInput::TakenUp).await?;
         }
         IncidentState::Open => {}
-        IncidentState::Acting
+        IncidentState::Suspected
+        | IncidentState::Merged
+        | IncidentState::Acting
         | IncidentState::Verifying
         | IncidentState::Resolved
         | IncidentState::Closed => return Ok(()),

@@ -8,7 +8,7 @@
 
 mod actions;
 pub(crate) mod deaths;
-mod errors;
+pub(crate) mod errors;
 mod queries;
 mod recording;
 

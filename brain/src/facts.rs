@@ -205,9 +205,19 @@ pub trait Facts: Send + Sync {
         let _ = processes;
         BTreeSet::new()
     }
+    /// Those worth a quick look: who printed something in the last second, or has a limit that
+    /// it may come near. Answered from counters.
+    fn talking(&self) -> Vec<ProcessName> {
+        Vec::new()
+    }
     /// The live trees of a process, close up: threads, descriptors, children, sockets. Costs
     /// a tenth of a second.
     fn close_look(&self, name: &ProcessName) -> Vec<CloseLook> {
+        let _ = name;
+        Vec::new()
+    }
+    /// The newest close look at a run that was ill and is gone, if it was taken not long ago.
+    fn last_look(&self, name: &ProcessName) -> Vec<CloseLook> {
         let _ = name;
         Vec::new()
     }

@@ -1,10 +1,11 @@
 //! Symptoms of one cause, and what becomes of them.
 //!
-//!   open → diagnosing → planned → awaiting_approval → acting → verifying → resolved
-//!     └──────────┴─────────┴─ recovered by itself ───────────────────────► resolved
-//!                         denied, expired, failed, limits ────────────────► escalated → closed
+//! Every incident has a subject, the process it is about. How one moves is drawn and decided in
+//! `machine`; what an event means for it in `observe`; whose incident a sign belongs to, where
+//! processes depend on each other, in `group`.
 
 pub mod fingerprint;
+pub mod group;
 mod machine;
 mod observe;
 
@@ -49,6 +50,9 @@ pub enum SymptomKind {
     Tick,
     /// The health score is very low.
     Score,
+    /// A first sign, of which nothing follows yet: a probe that failed once or answers far too
+    /// late, errors that begin, a limit that comes near.
+    Sign,
 }
 
 impl SymptomKind {
@@ -63,6 +67,7 @@ impl SymptomKind {
             SymptomKind::MemoryExceeded => "memory_exceeded",
             SymptomKind::Tick => "tick",
             SymptomKind::Score => "score",
+            SymptomKind::Sign => "sign",
         }
     }
 }
@@ -104,6 +109,8 @@ pub struct Fingerprint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentState {
+    /// There is a sign and no proof yet.
+    Suspected,
     /// Seen.
     Open,
     /// Being thought about.
@@ -120,6 +127,8 @@ pub enum IncidentState {
     Resolved,
     /// A person has it.
     Escalated,
+    /// Part of the incident of its cause.
+    Merged,
     /// Over.
     Closed,
 }
@@ -143,4 +152,7 @@ pub struct Incident {
     pub fingerprint: Option<Fingerprint>,
     /// A line for people.
     pub title: String,
+    /// The incident of the process that is the cause of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<IncidentId>,
 }

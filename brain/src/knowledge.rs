@@ -248,6 +248,17 @@ pub(crate) fn location(lines: &[String]) -> Option<(String, u32)> {
         })
 }
 
+/// Does a line say that the trouble it speaks of was dealt with?
+pub(crate) fn was_handled(text: &str) -> bool {
+    static HANDLED: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
+        regex::Regex::new(
+            r"(?i)\b(?:handled|recovered|recover(?:ed)? (?:by|after)|retried (?:ok|and|with success)|succeeded|fell back|fallback|ignored|served from|retry ok|no action needed)\b",
+        )
+        .expect("a constant")
+    });
+    HANDLED.is_match(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ pub mod sandbox;
 pub mod scenario;
 mod score;
 mod store;
+mod suspect;
 
 pub use action::{Action, Severity};
 pub use causes::{
@@ -57,3 +58,4 @@ pub use store::{
     BrainStoreThread, BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction,
     NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
 };
+pub use suspect::suspect;

@@ -112,7 +112,7 @@ pub(crate) fn illness(
             let line = line.or_else(|| (!probe.is_empty()).then(|| probe.clone()));
             (probe, line)
         }
-        SymptomKind::Tick | SymptomKind::Score => {
+        SymptomKind::Tick | SymptomKind::Score | SymptomKind::Sign => {
             let lines = tail(facts, process, run(facts, process, 10));
             let line = telling(&lines);
             // One complaint is no illness of a process that is otherwise well.
@@ -325,6 +325,7 @@ mod tests {
                 }],
                 fingerprint: None,
                 title: String::new(),
+                cause: None,
             },
             illness: (!line.is_empty())
                 .then(|| fingerprint(SymptomKind::Crash, "exit 1", Some(line))),

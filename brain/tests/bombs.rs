@@ -90,6 +90,7 @@ fn incident() -> Incident {
         }],
         fingerprint: None,
         title: String::new(),
+        cause: None,
     }
 }
 

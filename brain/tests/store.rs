@@ -28,6 +28,7 @@ fn new_incident(second: i64) -> NewIncident {
     NewIncident {
         process: api(),
         opened: at(second),
+        state: IncidentState::Open,
         symptoms: vec![Symptom {
             kind: SymptomKind::Crash,
             at: at(second),

@@ -93,6 +93,7 @@ pub(crate) fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::HealthScoreLow
         | EventKind::DependencyFailed => Some(Tone::Bad),
         EventKind::Online | EventKind::HealthRecover | EventKind::ReloadDone => Some(Tone::Good),
+        EventKind::HealthMiss => Some(Tone::Busy),
         EventKind::Start
         | EventKind::Stopping
         | EventKind::Stop

@@ -119,6 +119,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         paths: paths.clone(),
         clock: clock.clone(),
         bounds: told.bounds,
+        looked: facts::Looked::default(),
     });
     let learning = Arc::new(Learning {
         playbooks: playbooks.clone(),

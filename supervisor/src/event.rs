@@ -32,6 +32,9 @@ pub enum EventKind {
     /// A new run follows an old one. Data: `reason`
     /// (`crash`, `manual`, `memory`, `cron`, `watch`, `reload`, `probe`, `brain`, `agent`).
     Restart,
+    /// A probe that passed failed once, or is far later than usual. Nothing follows from it
+    /// yet. Data: `probe`, `error`.
+    HealthMiss,
     /// A probe failed `retries` times in a row. Data: `probe`, `error`, `failures`.
     HealthFail,
     /// It passes again. Data: `probe`, `failures`, `downtime_ms`.

@@ -75,6 +75,14 @@ pub enum ProbeEvent {
         /// From the first of those failures to now.
         downtime: Duration,
     },
+    /// The first sign that something may be wrong with what passed until now: an attempt that
+    /// failed, or one that is far later than usual.
+    Missed {
+        /// `http`, `tcp` or `script`.
+        probe: String,
+        /// Why it failed, or how late it is.
+        error: String,
+    },
     /// An attempt was made.
     Attempt {
         /// Did it pass?
@@ -188,7 +196,17 @@ impl Task {
             let began = Instant::now();
             let at = self.clock.now();
             // Boxed, so that its state is only there while it runs.
-            let outcome = Box::pin(self.check.run(rules.timeout)).await;
+            let mut attempt = Box::pin(self.check.run(rules.timeout));
+            let late = self.board.lock().trackers[self.index].late_after();
+            let in_time = match late {
+                Some(late) => tokio::time::timeout(late, &mut attempt).await.ok(),
+                None => None,
+            };
+            let outcome = match (in_time, late) {
+                (Some(outcome), _) => outcome,
+                (None, Some(late)) if self.is_late(rules.name, late).await.is_none() => return,
+                (None, _) => attempt.await,
+            };
             let (since, took) = (began - started, began.elapsed());
             count_probe(&self.instance, rules.name, took, outcome.passed());
             let Some(settled) = self.report(at, since, took, outcome).await else {
@@ -203,6 +221,16 @@ impl Task {
             };
             tokio::time::sleep_until((began + pause).max(Instant::now() + BREATH)).await;
         }
+    }
+
+    /// Tells that an attempt takes far longer than usual. None when the owner is gone.
+    async fn is_late(&self, probe: &str, late: Duration) -> Option<()> {
+        let error = format!("no answer within {} ms", late.as_millis());
+        let event = ProbeEvent::Missed {
+            probe: probe.to_owned(),
+            error,
+        };
+        self.events.send(event).await.ok()
     }
 
     /// Records an attempt and sends what follows from it. Says whether the probe has ever
@@ -223,6 +251,10 @@ impl Task {
             let tracker = &mut state.trackers[self.index];
             match tracker.record(at, since, took, outcome) {
                 Turn::Same => {}
+                Turn::Missed { error } => news.push(ProbeEvent::Missed {
+                    probe: tracker.rules().name.to_owned(),
+                    error,
+                }),
                 Turn::Failed { error, failures } => news.push(ProbeEvent::Failed {
                     probe: tracker.rules().name.to_owned(),
                     error,

@@ -114,6 +114,33 @@ pub(super) async fn missed(shared: &Arc<Shared>, last: Option<EventId>) -> Vec<E
     events
 }
 
+/// Takes the quick look and opens an incident for everything suspicious that has none. Answers
+/// with those to think about.
+pub(super) async fn suspects(shared: &Arc<Shared>) -> Result<Vec<ProcessName>, BrainStoreError> {
+    let found = shared
+        .blocking(|shared| {
+            let all = shared.facts.talking();
+            let signs = all.into_iter().filter_map(|process| {
+                let open = shared.open_of(&process);
+                if open.is_some_and(|incident| incident.state != IncidentState::Suspected) {
+                    return None;
+                }
+                let sign = shared.mind.suspect(&process, &shared.facts)?;
+                Some((process, sign))
+            });
+            signs.collect::<Vec<_>>()
+        })
+        .await
+        .unwrap_or_default();
+    let mut wanted = Vec::new();
+    for (process, sign) in found {
+        if shared.suspicion(&process, &sign).await? {
+            wanted.push(process);
+        }
+    }
+    Ok(wanted)
+}
+
 /// What a slow look wants done.
 pub(super) enum Todo {
     /// Think about the open incident again.
@@ -189,6 +216,17 @@ async fn credit(shared: &Arc<Shared>, incident: &Incident) {
     shared.blocking(move |shared| shared.mind.cured(cure)).await;
 }
 
+/// How long a suspicion without a proof is kept.
+const SUSPICION: Duration = Duration::from_secs(10);
+
+/// How long it must be quiet until an incident is over by itself.
+fn patience(incident: &Incident) -> Duration {
+    match incident.state {
+        IncidentState::Suspected => SUSPICION,
+        _ => Duration::MAX,
+    }
+}
+
 /// Ends an incident whose process is well again, or is meant to be down.
 async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, BrainStoreError> {
     let process = &incident.process;
@@ -200,13 +238,18 @@ async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, Brain
         Some((facts, _)) if !facts.wanted && !facts.held && facts.state == Status::Stopped => {
             IncidentInput::Closed
         }
-        Some((facts, _)) if incident.has_recovered(&facts, now, quiet) => IncidentInput::Recovered,
+        Some((facts, _)) if incident.has_recovered(&facts, now, quiet.min(patience(incident))) => {
+            IncidentInput::Recovered
+        }
         Some(_) => return Ok(false),
     };
-    if matches!(input, IncidentInput::Recovered) {
+    if matches!(input, IncidentInput::Recovered) && incident.state != IncidentState::Suspected {
         credit(shared, incident).await;
     }
     let (word, why) = match input {
+        IncidentInput::Recovered if incident.state == IncidentState::Suspected => {
+            ("passing", "nothing came of the sign")
+        }
         IncidentInput::Recovered => ("recovered", "it is well again"),
         _ => ("closed", "it is not meant to run any more"),
     };

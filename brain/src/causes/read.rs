@@ -24,6 +24,8 @@ const LINES: usize = 250;
 const LINE: usize = 400;
 /// A log that grows by more than this in a minute is not read line by line.
 const FLOOD: u64 = 8 << 20;
+/// What a probe ended so many seconds ago is still what is ill.
+const WHILE_DOWN_S: f64 = 20.0;
 /// When nothing slow is begun any more.
 const LATE: Duration = Duration::from_millis(900);
 /// Files, addresses and ports of one scene.
@@ -52,7 +54,15 @@ impl Scene {
         if in_time() {
             named(&mut scene, facts, name);
         }
-        if in_time() && process.instances.iter().any(|one| one.alive) {
+        // What runs now says nothing about what its probe ended a moment ago.
+        let ended = scene.health_fails.last().is_some_and(|fail| {
+            fail.age_s < WHILE_DOWN_S && (scene.online == 0 || scene.uptime_s < fail.age_s)
+        });
+        if ended {
+            scene.close = facts.last_look(name);
+        }
+        let alive = process.instances.iter().any(|one| one.alive);
+        if in_time() && alive && scene.close.is_empty() {
             scene.close = facts.close_look(name);
         }
         if in_time() {
@@ -154,7 +164,6 @@ fn past(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {
 /// failure speaks for the run that is being stopped.
 fn failing(scene: &mut Scene) {
     const JUST_NOW_S: f64 = 2.0;
-    const WHILE_DOWN_S: f64 = 20.0;
     let Some(fail) = scene.health_fails.last() else {
         return;
     };

@@ -68,13 +68,7 @@ impl Line {
 
     /// Does it say that the trouble it speaks of was dealt with?
     pub(crate) fn was_handled(&self) -> bool {
-        static HANDLED: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
-            regex::Regex::new(
-                r"(?i)\b(?:handled|recovered|recover(?:ed)? (?:by|after)|retried (?:ok|and|with success)|succeeded|fell back|fallback|ignored|served from|retry ok|no action needed)\b",
-            )
-            .expect("a constant")
-        });
-        HANDLED.is_match(&self.text)
+        knowledge::was_handled(&self.text)
     }
 }
 

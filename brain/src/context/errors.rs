@@ -45,6 +45,9 @@ pub(crate) struct ErrorGroup {
     pub(crate) last_s: f64,
     /// Do they name an error the way languages do? Else they only sound like trouble.
     pub(crate) named: bool,
+    /// Does it say that the trouble was dealt with?
+    #[serde(skip)]
+    pub(crate) handled: bool,
     /// The kind of illness.
     pub(crate) kind: String,
     /// What it means.
@@ -95,6 +98,7 @@ pub(crate) fn errors(facts: &dyn Facts, name: &ProcessName, window: Duration) ->
             first_s: age,
             last_s: age,
             named: grade == 2,
+            handled: knowledge::was_handled(&line.text),
             kind: illness.kind.to_owned(),
             words: illness.words.to_owned(),
         });

@@ -1,12 +1,21 @@
 //! How an incident moves. Pure.
 //!
-//!   open → diagnosing → planned → awaiting_approval → acting → verifying → resolved → closed
-//!    ▲         │                        │                │         │
-//!    └─ nothing to do, nothing changed ─┴────────────────┘         └─► escalated → closed
+//! ```text
+//!  suspected ─proved─► open → diagnosing → planned → awaiting_approval → acting → verifying → resolved → closed
+//!    ▲   │              ▲ ▲         │                        │             │         │           │
+//!    │   │ passing      │ └─ nothing to do, or another plan ─┴─────────────┴─────────┤           │
+//!    │   ▼              │                                                            └► escalated → closed
+//!    │ resolved         └── released ◄── merged ◄── absorbed: what is not under way belongs to its cause
+//!    └───────────────────────────────────────────────────────── returned ◄──────────────────────┘
+//! ```
 //!
-//! A plan that changes nothing (a note, a message) leads back to `open`: the trouble may go
-//! on, and a later sign may deserve a real plan. What was recovered from by itself is
-//! resolved from every state in which nothing of ours is under way.
+//! A first sign only makes an incident suspected: it is told and looked into, and nothing is
+//! done about it before a proof. A plan that changes nothing (a note, a message) leads back to
+//! `open`: the trouble may go on, and a later sign may deserve a real plan; so does a plan that
+//! did not help while another one may. What was recovered from by itself is resolved from every
+//! state in which nothing of ours is under way. A victim's incident is merged into that of its
+//! cause, and is released when that one ends and it is still ill. The same illness that comes
+//! back soon is the same incident.
 
 use super::IncidentState;
 
@@ -47,11 +56,21 @@ pub enum IncidentInput {
     Closed,
     /// A new daemon took the incident up again.
     TakenUp,
+    /// What was suspected is true.
+    Proved,
+    /// Its cause is another process that has an incident of its own.
+    Absorbed,
+    /// The incident of its cause is over, and it is still ill.
+    Released,
+    /// The same illness came back soon after it was over.
+    Returned,
+    /// It did not help, and another plan may.
+    NextPlan,
 }
 
 impl IncidentInput {
     /// Every input, for tables.
-    pub const ALL: [IncidentInput; 17] = [
+    pub const ALL: [IncidentInput; 22] = [
         IncidentInput::Symptom,
         IncidentInput::Thinking,
         IncidentInput::Proposed,
@@ -69,6 +88,11 @@ impl IncidentInput {
         IncidentInput::Escalated,
         IncidentInput::Closed,
         IncidentInput::TakenUp,
+        IncidentInput::Proved,
+        IncidentInput::Absorbed,
+        IncidentInput::Released,
+        IncidentInput::Returned,
+        IncidentInput::NextPlan,
     ];
 }
 
@@ -84,7 +108,8 @@ pub struct IllegalInput {
 
 impl IncidentState {
     /// Every state, for tables.
-    pub const ALL: [IncidentState; 9] = [
+    pub const ALL: [IncidentState; 11] = [
+        IncidentState::Suspected,
         IncidentState::Open,
         IncidentState::Diagnosing,
         IncidentState::Planned,
@@ -93,6 +118,7 @@ impl IncidentState {
         IncidentState::Verifying,
         IncidentState::Resolved,
         IncidentState::Escalated,
+        IncidentState::Merged,
         IncidentState::Closed,
     ];
 
@@ -104,6 +130,19 @@ impl IncidentState {
     /// Is an action of ours under way or unmeasured? Then no second one may begin.
     pub fn is_busy(self) -> bool {
         matches!(self, IncidentState::Acting | IncidentState::Verifying)
+    }
+
+    /// May it become part of another process's incident: nothing of ours is under way, and no
+    /// person has it?
+    pub fn may_be_absorbed(self) -> bool {
+        matches!(
+            self,
+            IncidentState::Suspected
+                | IncidentState::Open
+                | IncidentState::Diagnosing
+                | IncidentState::Planned
+                | IncidentState::AwaitingApproval
+        )
     }
 
     /// Is it over? A new sign opens a new incident.
@@ -121,42 +160,37 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
     use IncidentState as S;
     let illegal = Err(IllegalInput { state, input });
     match state {
+        S::Suspected => match input {
+            // A sign is no proof, however often it comes.
+            I::Symptom | I::TakenUp => Ok(S::Suspected),
+            I::Recovered => Ok(S::Resolved),
+            I::Escalated => Ok(S::Escalated),
+            I::Closed => Ok(S::Closed),
+            I::Proved => Ok(S::Open),
+            I::Absorbed => Ok(S::Merged),
+            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
+        },
         S::Open => match input {
-            I::Symptom | I::NothingToDo | I::TakenUp => Ok(S::Open),
+            I::Symptom | I::NothingToDo | I::TakenUp | I::Proved => Ok(S::Open),
             I::Thinking => Ok(S::Diagnosing),
             I::Recovered => Ok(S::Resolved),
             I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
-            I::Proposed
-            | I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::Verified
-            | I::NotHelped => illegal,
+            I::Absorbed => Ok(S::Merged),
+            I::Proposed | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
         },
         S::Diagnosing => match input {
-            I::Symptom | I::Thinking => Ok(S::Diagnosing),
+            I::Symptom | I::Thinking | I::Proved => Ok(S::Diagnosing),
             I::Proposed => Ok(S::Planned),
             I::NothingToDo | I::TakenUp => Ok(S::Open),
             I::Recovered => Ok(S::Resolved),
             I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
-            I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::Verified
-            | I::NotHelped => illegal,
+            I::Absorbed => Ok(S::Merged),
+            I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
         },
         S::Planned => match input {
-            I::Symptom => Ok(S::Planned),
+            I::Symptom | I::Proved => Ok(S::Planned),
             I::Asked => Ok(S::AwaitingApproval),
             I::Allowed => Ok(S::Acting),
             I::Denied | I::Escalated => Ok(S::Escalated),
@@ -164,121 +198,65 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Superseded | I::TakenUp => Ok(S::Open),
             I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
-            I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::Verified
-            | I::NotHelped => illegal,
+            I::Absorbed => Ok(S::Merged),
+            I::Thinking | I::Proposed | I::NothingToDo | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
         },
         S::AwaitingApproval => match input {
             // Approvals survive the daemon.
-            I::Symptom | I::TakenUp => Ok(S::AwaitingApproval),
+            I::Symptom | I::TakenUp | I::Proved => Ok(S::AwaitingApproval),
             I::Allowed => Ok(S::Acting),
             I::Denied | I::Escalated => Ok(S::Escalated),
             I::Superseded => Ok(S::Open),
             I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
-            I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Asked
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::Verified
-            | I::NotHelped => illegal,
+            I::Absorbed => Ok(S::Merged),
+            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
         },
         S::Acting => match input {
             // Our own restart gives signs too; whether it is well is measured afterwards.
-            I::Symptom | I::Recovered => Ok(S::Acting),
-            I::Acted => Ok(S::Verifying),
-            I::Noted => Ok(S::Open),
-            I::ActionFailed | I::Escalated => Ok(S::Escalated),
+            I::Symptom | I::Recovered | I::Proved => Ok(S::Acting),
             // What ran is not run again; only the measurement decides.
-            I::TakenUp => Ok(S::Verifying),
+            I::Acted | I::TakenUp => Ok(S::Verifying),
+            I::Noted | I::NextPlan => Ok(S::Open),
+            I::ActionFailed | I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
-            I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Verified
-            | I::NotHelped => illegal,
+            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Verified | I::NotHelped | I::Absorbed | I::Released | I::Returned => illegal,
         },
         S::Verifying => match input {
-            I::Symptom | I::Recovered | I::TakenUp => Ok(S::Verifying),
+            I::Symptom | I::Recovered | I::TakenUp | I::Proved => Ok(S::Verifying),
             I::Verified => Ok(S::Resolved),
             I::NotHelped | I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
-            I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed => illegal,
+            I::NextPlan => Ok(S::Open),
+            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Absorbed | I::Released | I::Returned => illegal,
         },
         S::Resolved => match input {
-            I::Closed => Ok(S::Closed),
-            I::TakenUp | I::Recovered => Ok(S::Resolved),
             // It came back within the window: a cure that does not last is none.
             I::NotHelped => Ok(S::Escalated),
-            I::Symptom
-            | I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::Verified
-            | I::Escalated => illegal,
+            I::Recovered | I::TakenUp => Ok(S::Resolved),
+            I::Closed => Ok(S::Closed),
+            // As every sign, it has to prove itself again.
+            I::Returned => Ok(S::Suspected),
+            I::Symptom | I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::Escalated | I::Proved | I::Absorbed | I::Released | I::NextPlan => illegal,
         },
         S::Escalated => match input {
             // A person has it: signs are kept, nothing is planned.
-            I::Symptom | I::TakenUp | I::Escalated => Ok(S::Escalated),
-            I::Recovered | I::Verified => Ok(S::Resolved),
+            I::Symptom | I::Escalated | I::TakenUp | I::Proved => Ok(S::Escalated),
+            I::Verified | I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
-            I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::NotHelped => illegal,
+            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::NotHelped | I::Absorbed | I::Released | I::Returned | I::NextPlan => illegal,
+        },
+        S::Merged => match input {
+            // Its signs are kept; what is done, is done about the cause.
+            I::Symptom | I::TakenUp | I::Proved => Ok(S::Merged),
+            I::Recovered => Ok(S::Resolved),
+            I::Closed => Ok(S::Closed),
+            I::Released => Ok(S::Open),
+            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Escalated | I::Absorbed | I::Returned | I::NextPlan => illegal,
         },
         S::Closed => match input {
             I::Closed | I::TakenUp => Ok(S::Closed),
-            I::Symptom
-            | I::Thinking
-            | I::Proposed
-            | I::NothingToDo
-            | I::Asked
-            | I::Allowed
-            | I::Denied
-            | I::Superseded
-            | I::Acted
-            | I::Noted
-            | I::ActionFailed
-            | I::Verified
-            | I::NotHelped
-            | I::Recovered
-            | I::Escalated => illegal,
+            I::Symptom | I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Recovered | I::Escalated | I::Proved | I::Absorbed | I::Released | I::Returned | I::NextPlan => illegal,
         },
     }
 }
@@ -290,24 +268,27 @@ mod tests {
     /// One letter a cell: where the pair leads, `.` for illegal. Columns as in
     /// `IncidentInput::ALL`: Symptom Thinking Proposed NothingToDo Asked Allowed Denied
     /// Superseded Acted Noted ActionFailed Verified NotHelped Recovered Escalated Closed
-    /// TakenUp.
+    /// TakenUp Proved Absorbed Released Returned NextPlan.
     #[test]
     fn all_pairs() {
         let table = [
-            (IncidentState::Open, "OD.O.........REXO"),
-            (IncidentState::Diagnosing, "DDPO.........REXO"),
-            (IncidentState::Planned, "P...WAEO.....REXO"),
-            (IncidentState::AwaitingApproval, "W....AEO.....REXW"),
-            (IncidentState::Acting, "A.......VOE..AEXV"),
-            (IncidentState::Verifying, "V..........REVEXV"),
-            (IncidentState::Resolved, "............ER.XR"),
-            (IncidentState::Escalated, "E..........R.REXE"),
-            (IncidentState::Closed, "...............XX"),
+            (IncidentState::Suspected, "S............REXSOM..."),
+            (IncidentState::Open, "OD.O.........REXOOM..."),
+            (IncidentState::Diagnosing, "DDPO.........REXODM..."),
+            (IncidentState::Planned, "P...WAEO.....REXOPM..."),
+            (IncidentState::AwaitingApproval, "W....AEO.....REXWWM..."),
+            (IncidentState::Acting, "A.......VOE..AEXVA...O"),
+            (IncidentState::Verifying, "V..........REVEXVV...O"),
+            (IncidentState::Resolved, "............ER.XR...S."),
+            (IncidentState::Escalated, "E..........R.REXEE...."),
+            (IncidentState::Merged, "M............R.XMM.O.."),
+            (IncidentState::Closed, "...............XX....."),
         ];
         assert_eq!(table.len(), IncidentState::ALL.len());
         for (state, row) in table {
             for (input, expected) in IncidentInput::ALL.into_iter().zip(row.chars()) {
                 let found = step(state, input).map_or('.', |next| match next {
+                    IncidentState::Suspected => 'S',
                     IncidentState::Open => 'O',
                     IncidentState::Diagnosing => 'D',
                     IncidentState::Planned => 'P',
@@ -316,6 +297,7 @@ mod tests {
                     IncidentState::Verifying => 'V',
                     IncidentState::Resolved => 'R',
                     IncidentState::Escalated => 'E',
+                    IncidentState::Merged => 'M',
                     IncidentState::Closed => 'X',
                 });
                 assert_eq!(found, expected, "{state:?} × {input:?}");

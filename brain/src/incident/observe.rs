@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use supervisor::{Event, EventKind, HealthStatus, Status, until};
 
-use super::{Incident, Symptom, SymptomKind};
+use super::{Incident, IncidentState, Symptom, SymptomKind};
 use crate::facts::ProcessFacts;
 use crate::store::NewIncident;
 
@@ -34,6 +34,7 @@ pub fn symptom(event: &Event) -> Option<Symptom> {
         // Held means that somebody, perhaps the agent, did it on purpose.
         EventKind::Errored if event.data["reason"] == "held" => return None,
         EventKind::Errored | EventKind::DependencyFailed => SymptomKind::Errored,
+        EventKind::HealthMiss => SymptomKind::Sign,
         EventKind::HealthFail => SymptomKind::HealthFail,
         EventKind::HealthRecover => SymptomKind::HealthRecover,
         EventKind::MemoryExceeded => SymptomKind::MemoryExceeded,
@@ -71,7 +72,7 @@ pub fn observe(open: Option<&Incident>, event: &Event) -> Seen {
     match open {
         Some(incident) if !incident.state.is_over() => {
             let mut incident = incident.clone();
-            incident.extend(symptom);
+            incident.take(symptom);
             Seen::Extends(incident)
         }
         // To be well again is no trouble.
@@ -80,10 +81,25 @@ pub fn observe(open: Option<&Incident>, event: &Event) -> Seen {
             process: event.process.clone(),
             opened: event.at,
             title: title(symptom.kind, &event.process.to_string()),
+            state: first_state(symptom.kind),
             symptoms: vec![symptom],
             fingerprint: None,
         }),
     }
+}
+
+/// Where an incident stands that begins with this.
+fn first_state(kind: SymptomKind) -> IncidentState {
+    if proves(kind) {
+        IncidentState::Open
+    } else {
+        IncidentState::Suspected
+    }
+}
+
+/// Is it more than a sign?
+fn proves(kind: SymptomKind) -> bool {
+    !matches!(kind, SymptomKind::Sign | SymptomKind::HealthRecover)
 }
 
 /// A line for people, before anything is known.
@@ -96,6 +112,7 @@ fn title(kind: SymptomKind, process: &str) -> String {
         SymptomKind::HealthRecover => format!("{process} passes its probe again"),
         SymptomKind::MemoryExceeded => format!("{process} is over its memory limit"),
         SymptomKind::Tick | SymptomKind::Score => format!("{process} does not do well"),
+        SymptomKind::Sign => format!("{process} may not do well"),
     }
 }
 
@@ -106,6 +123,7 @@ impl Incident {
         NewIncident {
             title: title(SymptomKind::Tick, process.as_str()),
             process,
+            state: IncidentState::Open,
             opened: now,
             symptoms: vec![Symptom {
                 kind: SymptomKind::Tick,
@@ -115,6 +133,48 @@ impl Incident {
                 data: serde_json::Value::Null,
             }],
             fingerprint: None,
+        }
+    }
+
+    /// An incident that begins with a sign that no event tells of.
+    pub fn suspicion(
+        process: supervisor::ProcessName,
+        now: Timestamp,
+        sign: &str,
+    ) -> NewIncident {
+        NewIncident {
+            title: title(SymptomKind::Sign, process.as_str()),
+            process,
+            state: IncidentState::Suspected,
+            opened: now,
+            symptoms: vec![Symptom {
+                kind: SymptomKind::Sign,
+                at: now,
+                instance: None,
+                event: None,
+                data: serde_json::json!({ "error": sign }),
+            }],
+            fingerprint: None,
+        }
+    }
+
+    /// Adds a symptom, and moves by what it proves.
+    pub fn take(&mut self, symptom: Symptom) {
+        if proves(symptom.kind) && self.state == IncidentState::Suspected {
+            self.prove(symptom.kind);
+        }
+        self.extend(symptom);
+    }
+
+    /// What was suspected is true.
+    pub fn prove(&mut self, kind: SymptomKind) {
+        if let Ok(state) = super::step(self.state, super::IncidentInput::Proved) {
+            // What was found out meanwhile says more.
+            let untold = self.title == title(SymptomKind::Sign, self.process.as_str());
+            if untold {
+                self.title = title(kind, self.process.as_str());
+            }
+            self.state = state;
         }
     }
 
@@ -154,7 +214,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::incident::{IncidentId, IncidentState};
+    use crate::incident::IncidentId;
 
     fn event(id: i64, kind: EventKind, data: serde_json::Value) -> Event {
         Event {
@@ -175,10 +235,11 @@ mod tests {
                 process: new.process,
                 opened: new.opened,
                 closed: None,
-                state: IncidentState::Open,
+                state: new.state,
                 symptoms: new.symptoms,
                 fingerprint: None,
                 title: new.title,
+                cause: None,
             },
             other => panic!("{other:?}"),
         }
@@ -201,6 +262,25 @@ mod tests {
         let mut over = incident;
         over.state = IncidentState::Resolved;
         assert!(matches!(observe(Some(&over), &again), Seen::Opens(_)));
+    }
+
+    /// A first sign is told, and only a proof opens it for whoever acts.
+    #[test]
+    fn a_sign_is_a_suspicion_until_it_is_proved() {
+        let miss = |id| event(id, EventKind::HealthMiss, json!({"error": "timeout"}));
+        let incident = opened(&miss(1));
+        assert_eq!(incident.state, IncidentState::Suspected);
+        let next = |incident: &Incident, event: &Event| match observe(Some(incident), event) {
+            Seen::Extends(incident) => incident,
+            other => panic!("{other:?}"),
+        };
+        let incident = next(&incident, &miss(2));
+        assert_eq!(incident.state, IncidentState::Suspected, "no proof yet");
+        let incident = next(&incident, &event(3, EventKind::HealthFail, json!({})));
+        assert_eq!(incident.state, IncidentState::Open);
+        assert_eq!(incident.title, "api fails its probe");
+        let incident = next(&incident, &miss(4));
+        assert_eq!(incident.state, IncidentState::Open);
     }
 
     #[test]

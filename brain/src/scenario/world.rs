@@ -380,5 +380,6 @@ pub(super) fn incident(case: &Case, world: &World) -> Result<Incident, String> {
         }],
         fingerprint: None,
         title: String::new(),
+        cause: None,
     })
 }

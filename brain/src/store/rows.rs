@@ -21,6 +21,8 @@ pub struct NewIncident {
     pub process: ProcessName,
     /// When its first symptom was seen.
     pub opened: Timestamp,
+    /// Where it stands: `suspected` or `open`.
+    pub state: IncidentState,
     /// Its symptoms, oldest first; at least one.
     pub symptoms: Vec<Symptom>,
     /// What illness it is.

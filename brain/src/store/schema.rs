@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// Raised by one with each change; [`migrate`] brings an older file up.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS incidents (
@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS incidents (
     evidence TEXT NOT NULL DEFAULT '[]',
     playbook TEXT,
     escalated INTEGER NOT NULL DEFAULT 0,
-    outcome TEXT
+    outcome TEXT,
+    merged_into INTEGER
 );
 CREATE INDEX IF NOT EXISTS incidents_by_process ON incidents (process, opened);
 CREATE INDEX IF NOT EXISTS incidents_by_fingerprint ON incidents (fingerprint, opened);
@@ -113,6 +114,10 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
 
 fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // A file of version 1 or 2 has the table without the column.
+    if (1..3).contains(&found) {
+        connection.execute_batch("ALTER TABLE incidents ADD COLUMN merged_into INTEGER")?;
+    }
     if found < VERSION {
         connection.execute_batch(&format!("BEGIN; {TABLES} COMMIT;"))?;
         connection.pragma_update(None, "user_version", VERSION)?;

@@ -14,7 +14,7 @@ use super::rows::{
     ActionCount, ActionId, BudgetUse, HistoryFilter, HistoryRow, IncidentStep, NewAction,
     NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
 };
-use crate::incident::{Fingerprint, Incident, IncidentId, IncidentState, SymptomKind};
+use crate::incident::{Fingerprint, Incident, IncidentId, SymptomKind};
 use crate::proposal::{PlaybookId, Proposal};
 
 type Result<T> = std::result::Result<T, BrainStoreError>;
@@ -70,7 +70,7 @@ pub(super) fn open_incident(db: &Connection, new: NewIncident) -> Result<Inciden
     let id = statement.insert(params![
         new.process.as_str(),
         new.opened.as_millisecond(),
-        as_word(IncidentState::Open)?,
+        as_word(new.state)?,
         trigger.as_str(),
         new.fingerprint.as_ref().map(|print| &print.hash),
         new.fingerprint.as_ref().map(|print| &print.readable),
@@ -82,17 +82,18 @@ pub(super) fn open_incident(db: &Connection, new: NewIncident) -> Result<Inciden
         process: new.process,
         opened: new.opened,
         closed: None,
-        state: IncidentState::Open,
+        state: new.state,
         symptoms: new.symptoms,
         fingerprint: new.fingerprint,
         title: new.title,
+        cause: None,
     })
 }
 
 pub(super) fn save_incident(db: &Connection, incident: &Incident) -> Result<()> {
     db.prepare_cached(
         "UPDATE incidents SET closed = ?2, state = ?3, fingerprint = ?4, fingerprint_text = ?5,
-            title = ?6, symptoms = ?7 WHERE id = ?1",
+            title = ?6, symptoms = ?7, merged_into = ?8 WHERE id = ?1",
     )?
     .execute(params![
         incident.id.0,
@@ -102,6 +103,7 @@ pub(super) fn save_incident(db: &Connection, incident: &Incident) -> Result<()> 
         incident.fingerprint.as_ref().map(|print| &print.readable),
         incident.title,
         encode(&incident.symptoms)?,
+        incident.cause.map(|cause| cause.0),
     ])?;
     Ok(())
 }
@@ -135,8 +137,8 @@ pub(super) fn set_outcome(db: &Connection, id: IncidentId, outcome: &str) -> Res
 }
 
 const INCIDENT: &str = "SELECT id, process, opened, closed, state, class, fingerprint, \
-    fingerprint_text, title, symptoms, cause, confidence, evidence, playbook, escalated, outcome \
-    FROM incidents";
+    fingerprint_text, title, symptoms, cause, confidence, evidence, playbook, escalated, outcome, \
+    merged_into FROM incidents";
 
 struct RawIncident {
     id: i64,
@@ -155,6 +157,7 @@ struct RawIncident {
     playbook: Option<String>,
     escalated: bool,
     outcome: Option<String>,
+    merged_into: Option<i64>,
 }
 
 fn raw_incident(row: &Row<'_>) -> rusqlite::Result<RawIncident> {
@@ -175,6 +178,7 @@ fn raw_incident(row: &Row<'_>) -> rusqlite::Result<RawIncident> {
         playbook: row.get(13)?,
         escalated: row.get(14)?,
         outcome: row.get(15)?,
+        merged_into: row.get(16)?,
     })
 }
 
@@ -192,6 +196,7 @@ fn stored(raw: RawIncident) -> Result<StoredIncident> {
                 .zip(raw.fingerprint_text)
                 .map(|(hash, readable)| Fingerprint { hash, readable }),
             title: raw.title,
+            cause: raw.merged_into.map(IncidentId),
         },
         trigger: word(&raw.class)?,
         cause: raw.cause,

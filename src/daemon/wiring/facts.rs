@@ -3,8 +3,9 @@
 //! Calls may block and are made from blocking threads. A question that cannot be answered
 //! has an empty answer, and the reason goes to the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::policy::Bounds;
@@ -32,6 +33,8 @@ const EVENTS: usize = 100;
 const COUNTED: usize = 100_000;
 /// Largest source file that is looked into.
 const SOURCE_BYTES: u64 = 2 << 20;
+/// How long a close look at a run that is gone is kept.
+const REMEMBERED: Duration = Duration::from_secs(30);
 /// How long a process must have printed nothing to count as calm.
 const SILENT: Duration = Duration::from_secs(60);
 /// Longest source line that is shown, in characters.
@@ -46,7 +49,12 @@ pub(super) struct LiveFacts {
     pub(super) paths: Paths,
     pub(super) clock: Clock,
     pub(super) bounds: Bounds,
+    /// Close looks at what was ill, by process: they outlast the run they were taken of.
+    pub(super) looked: Looked,
 }
+
+/// The newest close look at a process while it was ill: when, and at which runs.
+pub(super) type Looked = Mutex<BTreeMap<ProcessName, (Timestamp, Vec<u64>, Vec<CloseLook>)>>;
 
 impl LiveFacts {
     fn since(&self, window: Duration) -> Timestamp {
@@ -237,7 +245,30 @@ impl Facts for LiveFacts {
     }
 
     fn close_look(&self, name: &ProcessName) -> Vec<CloseLook> {
-        looks::close_look(self, name)
+        let Some(process) = self.process(name) else {
+            return Vec::new();
+        };
+        let looks = looks::close_look(&process);
+        if !brain::is_well(&process) && !looks.is_empty() {
+            let now = self.now();
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            looked.retain(|_, (at, ..)| until(*at, now) < REMEMBERED);
+            looked.insert(name.clone(), (now, generations(&process), looks.clone()));
+        }
+        looks
+    }
+
+    fn last_look(&self, name: &ProcessName) -> Vec<CloseLook> {
+        let runs = self.process(name).map(|process| generations(&process));
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        match looked.get(name) {
+            Some((at, of, looks))
+                if until(*at, self.now()) < REMEMBERED && runs.as_ref() != Some(of) =>
+            {
+                looks.clone()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn port_owner(&self, port: u16) -> Option<PortOwner> {
@@ -305,6 +336,18 @@ impl Facts for LiveFacts {
         let asked: BTreeSet<&ProcessName> = processes.iter().collect();
         calm.retain(|name| asked.contains(name) && self.log_bytes(name, SILENT) == 0);
         calm
+    }
+
+    fn talking(&self) -> Vec<ProcessName> {
+        let mut all = self.registry.names();
+        all.retain(|name| {
+            self.log_bytes(name, Duration::from_secs(1)) > 0
+                || self
+                    .registry
+                    .glance(name)
+                    .is_some_and(|glance| glance.spec.config.max_memory.is_some())
+        });
+        all
     }
 
     fn dependents(&self, name: &ProcessName) -> Vec<ProcessName> {
@@ -382,6 +425,12 @@ fn process(glance: Glance, now: Timestamp) -> ProcessFacts {
         config: masked(serde_json::to_value(config).unwrap_or_default()),
         name: view.name,
     }
+}
+
+/// The runs of a process that live.
+fn generations(process: &ProcessFacts) -> Vec<u64> {
+    let alive = process.instances.iter().filter(|one| one.alive);
+    alive.map(|one| one.generation).collect()
 }
 
 fn worst_probe(health: &[HealthView], index: u16) -> Option<&HealthView> {

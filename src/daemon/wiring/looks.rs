@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use brain::{
     AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, LockLook, NeighbourLook,
-    ReachLook, seconds,
+    ProcessFacts, ReachLook, seconds,
 };
 use serde_json::Value;
 use supervisor::secret::is_secret_name;
@@ -52,10 +52,7 @@ const VALUE: usize = 64;
 /// Lines that sound like trouble, or like being slow.
 const COMPLAINT: &str = r"(?i)error|exception|fatal|panic|fail|refus|denied|timed? ?out|unavailable|too many|out of memory|slow|took \d{4,} ?ms|fall(?:ing|s)? back|full scan|closed|lost";
 
-pub(super) fn close_look(facts: &LiveFacts, name: &ProcessName) -> Vec<CloseLook> {
-    let Some(process) = facts.process(name) else {
-        return Vec::new();
-    };
+pub(super) fn close_look(process: &ProcessFacts) -> Vec<CloseLook> {
     let pids: Vec<i32> = process
         .instances
         .iter()

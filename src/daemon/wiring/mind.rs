@@ -225,6 +225,10 @@ impl Mind for PlaybookMind {
         }
     }
 
+    fn suspect(&self, process: &ProcessName, facts: &Arc<dyn Facts>) -> Option<String> {
+        brain::suspect(facts.as_ref(), process)
+    }
+
     fn worth_a_look(
         &self,
         processes: Vec<ProcessName>,

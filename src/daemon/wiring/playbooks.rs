@@ -118,6 +118,7 @@ fn ask(process: &ProcessName, facts: &Arc<dyn Facts>, one: &Playbooks) -> Diagno
             symptoms: new.symptoms,
             fingerprint: None,
             title: new.title,
+            cause: None,
         };
         found = diagnose(&incident, facts, one, &ctx);
     }

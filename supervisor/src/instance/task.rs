@@ -47,6 +47,8 @@ pub(super) struct InstanceTask {
     failing_since: Option<Timestamp>,
     /// Its probe has failed; it is restarted at this time if that is still its own fault.
     suspect_until: Option<Timestamp>,
+    /// When its probe last failed for the first time, and why.
+    missed: Option<(Timestamp, String)>,
     /// What was prepared for the next run while the last one was recorded.
     attached: Option<runs::Attached>,
     /// Recorded, and not published yet.
@@ -91,6 +93,7 @@ impl InstanceTask {
             spawn_error: None,
             failing_since: None,
             suspect_until: None,
+            missed: None,
             attached: None,
             untold: None,
             leaving: false,

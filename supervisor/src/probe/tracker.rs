@@ -26,6 +26,14 @@ use crate::spec::OnFail;
 /// Attempts that are kept per probe.
 const HISTORY: usize = 20;
 
+/// An attempt is late when it takes so many times as long as the slowest of those that passed,
+/// and at least so long: a third of a second is more than a busy machine makes of a few
+/// milliseconds.
+const LATE_TIMES: u64 = 10;
+const LATE: Duration = Duration::from_millis(350);
+/// Passed attempts from which one knows how long they take.
+const LATE_KNOWN: usize = 2;
+
 /// What every kind of probe has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
@@ -74,6 +82,8 @@ impl Outcome {
 pub(super) enum Turn {
     /// No verdict changed.
     Same,
+    /// It had passed and fails for the first time; nothing follows from one failure.
+    Missed { error: String },
     /// Another `retries` failures are full.
     Failed { error: String, failures: u32 },
     /// It had failed and passes again.
@@ -115,6 +125,18 @@ impl Tracker {
     /// Has there been a verdict?
     pub(super) fn settled(&self) -> bool {
         self.verdict != HealthStatus::Pending
+    }
+
+    /// After how long an attempt under way is late: much later than those that passed. None
+    /// where that says nothing: it does not pass, or would time out by then.
+    pub(super) fn late_after(&self) -> Option<Duration> {
+        let passed = self.attempts.iter().filter(|attempt| attempt.passed);
+        let (count, longest) = passed.fold((0, 0), |(count, longest), attempt| {
+            (count + 1, attempt.latency_ms.max(longest))
+        });
+        let late = Duration::from_millis(longest.saturating_mul(LATE_TIMES)).max(LATE);
+        let known = self.passes() && self.failures == 0 && count >= LATE_KNOWN;
+        (known && late < self.rules.timeout / 2).then_some(late)
     }
 
     /// Takes in an attempt that began at `at`, `since` the start of the run.
@@ -176,7 +198,10 @@ impl Tracker {
         let first = self.streak.map_or(since, |(first, _)| first);
         self.streak = Some((first, since));
         if !self.failures.is_multiple_of(self.rules.retries.max(1)) {
-            return Turn::Same;
+            return match (self.verdict, self.failures) {
+                (HealthStatus::Pass, 1) => Turn::Missed { error },
+                _ => Turn::Same,
+            };
         }
         self.verdict = HealthStatus::Fail;
         Turn::Failed {
@@ -240,7 +265,7 @@ mod tests {
             let at = Timestamp::from_second(1_000_000 + second).expect("in range");
             let since = Duration::from_secs(second.unsigned_abs());
             match tracker.record(at, since, Duration::ZERO, outcome) {
-                Turn::Same => {}
+                Turn::Same | Turn::Missed { .. } => {}
                 turn => said.push((*second, turn)),
             }
         }
@@ -267,6 +292,45 @@ mod tests {
         };
         assert_eq!(said, [(30, failed(3)), (60, failed(6)), (80, recovered)]);
         assert!(tracker.passes());
+    }
+
+    #[test]
+    fn the_first_failure_after_a_pass_is_a_miss() {
+        let mut tracker = Tracker::new(rules());
+        let mut record = |second: i64, passed| {
+            let outcome = match passed {
+                true => Outcome::pass(),
+                false => Outcome::fail("refused"),
+            };
+            let at = Timestamp::from_second(1_000_000 + second).expect("in range");
+            let since = Duration::from_secs(second.unsigned_abs());
+            tracker.record(at, since, Duration::ZERO, outcome)
+        };
+        let missed = Turn::Missed {
+            error: "refused".into(),
+        };
+        // What never passed misses nothing.
+        assert_eq!(record(0, false), Turn::Same);
+        assert_eq!(record(10, true), Turn::Same);
+        assert_eq!(record(20, false), missed);
+        assert_eq!(record(30, false), Turn::Same);
+        assert_eq!(record(40, false), failed(3));
+        assert_eq!(record(50, false), Turn::Same);
+    }
+
+    #[test]
+    fn late_is_what_takes_far_longer_than_usual() {
+        let mut tracker = Tracker::new(rules());
+        let at = Timestamp::from_second(1_000_000).expect("in range");
+        let mut pass = |second, ms| {
+            let took = Duration::from_millis(ms);
+            tracker.record(at, Duration::from_secs(second), took, Outcome::pass());
+            tracker.late_after()
+        };
+        assert_eq!(pass(10, 3), None, "one attempt says little");
+        assert_eq!(pass(20, 4), Some(LATE));
+        assert_eq!(pass(30, 80), Some(Duration::from_millis(800)));
+        assert_eq!(pass(40, 150), None, "it would soon time out anyway");
     }
 
     #[test]

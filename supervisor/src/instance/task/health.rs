@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{InstanceTask, SYSTEM};
-use crate::clock::after;
+use crate::clock::{after, until};
 use crate::event::EventKind;
 use crate::machine::Input;
 use crate::probe::ProbeEvent;
@@ -18,6 +18,9 @@ use crate::state::State;
 /// often the fault is in a dependency whose own probe is green, and whoever looks for causes
 /// needs this long to find it; restarting the victim would only add noise.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
+
+/// How long the same first failure is not told again.
+const SAME_MISS: Duration = Duration::from_secs(30);
 
 impl InstanceTask {
     /// Time to decide whose fault a failed probe was.
@@ -30,6 +33,23 @@ impl InstanceTask {
             .is_some();
         if self.failing_since.is_some() && !shielded {
             let _ = self.take(Input::ProbeFailed, SYSTEM).await;
+        }
+    }
+
+    /// The first sign of trouble: recorded, so that whoever looks for causes can look while it
+    /// lasts. Nothing else follows from it, and one that flaps does not fill the journal.
+    async fn missed(&mut self, probe: String, error: String) {
+        let now = self.context.clock.now();
+        let online = matches!(self.saved.state, State::Online { .. });
+        let told = self
+            .missed
+            .as_ref()
+            .is_some_and(|(at, what)| until(*at, now) < SAME_MISS && *what == error);
+        if online && !told {
+            let data = json!({ "probe": probe, "error": error });
+            self.missed = Some((now, error));
+            self.record(vec![(EventKind::HealthMiss, data)], SYSTEM)
+                .await;
         }
     }
 
@@ -48,6 +68,7 @@ impl InstanceTask {
                 self.failing_since = None;
                 let _ = self.take(Input::Ready, SYSTEM).await;
             }
+            ProbeEvent::Missed { probe, error } => self.missed(probe, error).await,
             ProbeEvent::Failed {
                 probe,
                 error,
