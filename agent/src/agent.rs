@@ -26,6 +26,7 @@ pub use handle::AgentHandle;
 
 use round::Todo;
 
+use crate::group;
 use crate::question;
 use crate::shared::{Parts, Shared};
 use crate::worker;
@@ -144,7 +145,12 @@ impl Loop {
                 },
                 Some(process) = self.workers.next() => {
                     self.busy.remove(&process);
+                    self.regroup().await;
                     self.next(&process);
+                    for process in self.shared.take_again() {
+                        self.wanted.insert(process.clone());
+                        self.next(&process);
+                    }
                     self.expire().await;
                 }
                 event = events.recv() => match event {
@@ -202,6 +208,7 @@ impl Loop {
         self.last_event = Some(event.id);
         match self.shared.sign(event).await {
             Ok(true) => {
+                self.regroup().await;
                 self.wanted.insert(event.process.clone());
                 self.next(&event.process);
             }
@@ -211,6 +218,13 @@ impl Loop {
                 %error,
                 "An incident could not be recorded, so nothing is done about it.",
             ),
+        }
+    }
+
+    /// One incident per cause.
+    async fn regroup(&mut self) {
+        if let Err(error) = group::regroup(&self.shared, &self.busy).await {
+            tracing::error!(%error, "Incidents could not be merged.");
         }
     }
 
@@ -246,7 +260,9 @@ impl Loop {
     /// The quick look: first signs that no event tells of.
     async fn quick_look(&mut self) {
         match round::suspects(&self.shared).await {
+            Ok(processes) if processes.is_empty() => {}
             Ok(processes) => {
+                self.regroup().await;
                 for process in processes {
                     self.wanted.insert(process.clone());
                     self.next(&process);

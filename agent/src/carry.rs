@@ -20,9 +20,12 @@ use crate::budget::{FAILURE_PAUSE, FAILURES_IN_A_ROW, WINDOW};
 use crate::mind::Check;
 use crate::policy::Risk;
 use crate::run::perform;
-use crate::shared::{Shared, before, stored};
+use crate::shared::{Shared, Unhelped, before, stored};
 use crate::verify::{self, LONGEST, Outcome, Seen, wants_down};
 use crate::worker::Result;
+
+/// Plans that are tried within one incident before a person is called.
+const MOST_PLANS: u32 = 3;
 
 /// How often a verification looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -154,6 +157,7 @@ pub(crate) async fn carry_out(
         shared.clock.now(),
     );
     stored(run).await?;
+    shared.count_plan(errand.incident);
     let mut escalated = false;
     let mut failure = None;
     for step in &errand.plan.steps {
@@ -198,10 +202,17 @@ pub(crate) async fn carry_out(
         .open_of(process)
         .is_some_and(|incident| incident.state == brain::IncidentState::Acting);
     if let Some(why) = failure {
+        let next = acting && another_may_help(shared, errand, escalated).await?;
         if acting {
-            shared.advance(process, IncidentInput::ActionFailed).await?;
+            let input = if next {
+                IncidentInput::NextPlan
+            } else {
+                IncidentInput::ActionFailed
+            };
+            shared.advance(process, input).await?;
         }
-        return close(shared, errand, authority, &Outcome::Failed(why), escalated).await;
+        let outcome = Outcome::Failed(why);
+        return close(shared, errand, authority, &outcome, escalated, next).await;
     }
     if !changes {
         if acting {
@@ -236,8 +247,11 @@ pub(crate) async fn conclude(
     let verifying = shared
         .open_of(&errand.process)
         .is_some_and(|incident| incident.state == brain::IncidentState::Verifying);
+    let helped = matches!(outcome, Outcome::Success | Outcome::Unknown(_));
+    let next = verifying && !helped && another_may_help(shared, errand, escalated).await?;
     if verifying {
         let input = match outcome {
+            _ if next => IncidentInput::NextPlan,
             // What was halted on purpose waits for a person; it is not well.
             Outcome::Success if escalated || wants_down(&errand.plan) => IncidentInput::Escalated,
             Outcome::Success => IncidentInput::Verified,
@@ -247,7 +261,26 @@ pub(crate) async fn conclude(
         };
         shared.advance(&errand.process, input).await?;
     }
-    close(shared, errand, authority, outcome, escalated).await
+    close(shared, errand, authority, outcome, escalated, next).await
+}
+
+/// May another plan be looked for after this one did not help: within the budgets, and while
+/// nobody has been told to take over?
+async fn another_may_help(shared: &Arc<Shared>, errand: &Errand, escalated: bool) -> Result<bool> {
+    let plans = shared.plans(errand.incident);
+    if escalated || wants_down(&errand.plan) || plans >= MOST_PLANS || shared.switch().stopped() {
+        return Ok(false);
+    }
+    let standing = shared.standing(&errand.process, "").await?;
+    let now = shared.clock.now();
+    let used = stored(
+        shared
+            .store
+            .budget(errand.process.clone(), before(now, WINDOW)),
+    )
+    .await?;
+    // This failure is not counted yet.
+    Ok(standing.over().is_none() && used.failed_in_a_row + 1 < FAILURES_IN_A_ROW)
 }
 
 /// Records an outcome everywhere it counts.
@@ -257,6 +290,7 @@ async fn close(
     authority: &Authority,
     outcome: &Outcome,
     escalated: bool,
+    next: bool,
 ) -> Result<()> {
     let (id, store) = (errand.incident, &shared.store);
     stored(store.set_action_outcome(id, outcome.as_str())).await?;
@@ -275,7 +309,10 @@ async fn close(
         Outcome::Success => "verified",
         _ => "failed",
     };
-    stored(store.set_outcome(id, word)).await?;
+    // While another plan is looked for it is not over.
+    if !next {
+        stored(store.set_outcome(id, word)).await?;
+    }
     settle_approval(shared, authority, helped).await?;
     if helped {
         if wants_down(&errand.plan) && !escalated {
@@ -290,7 +327,30 @@ async fn close(
         names.join(", "),
         outcome.why().unwrap_or("the trouble goes on")
     );
-    escalate(shared, errand, authority, text).await?;
+    let unhelped = Unhelped {
+        errand: errand.clone(),
+        authority: authority.clone(),
+        text,
+    };
+    if next {
+        shared
+            .tell(id, "next", json!({"why": unhelped.text}))
+            .await?;
+        shared.did_not_help(unhelped);
+        shared.again(&errand.process);
+        return Ok(());
+    }
+    hand_over(shared, &unhelped).await
+}
+
+/// Nothing helped: a person is told, and what the playbook wants then is done as far as it may.
+pub(crate) async fn hand_over(shared: &Arc<Shared>, unhelped: &Unhelped) -> Result<()> {
+    let Unhelped {
+        errand,
+        authority,
+        text,
+    } = unhelped;
+    escalate(shared, errand, authority, text.clone()).await?;
     otherwise(shared, errand).await?;
     pause_after_failures(shared, errand).await
 }

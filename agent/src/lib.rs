@@ -10,6 +10,7 @@ pub mod approval;
 mod approver;
 pub mod budget;
 mod carry;
+mod group;
 mod mind;
 pub mod policy;
 mod question;

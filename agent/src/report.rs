@@ -2,7 +2,7 @@
 
 use brain::{
     Approval, BrainStoreError, Case, Evidence, HistoryFilter, HistoryRow, IncidentId,
-    IncidentState, PlaybookId, StoredAction, StoredIncident, SymptomKind,
+    IncidentState, PlaybookId, StoredAction, StoredIncident, SymptomKind, Victim,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,12 @@ pub struct Entry {
     pub closed: Option<Timestamp>,
     /// How long it took to decide what to do, in milliseconds.
     pub decided_ms: Option<f64>,
+    /// Who suffered from it.
+    #[serde(default)]
+    pub victims: Vec<Victim>,
+    /// The incident of its cause, when it is a victim's.
+    #[serde(default)]
+    pub merged_into: Option<String>,
 }
 
 /// One line of an incident's story.
@@ -79,7 +85,8 @@ pub struct Entry {
 pub struct Told {
     /// When.
     pub ts: Timestamp,
-    /// `opened`, `diagnosed`, `gate`, `asked`, `answered`, `acted`, `verified`, `recurred`.
+    /// `opened`, `diagnosed`, `gate`, `asked`, `answered`, `acted`, `verified`, `undone`, `next`,
+    /// `merged`, `victim`, `released`, `reopened`, `returned`.
     pub kind: String,
     /// Details.
     pub data: Value,
@@ -114,6 +121,12 @@ pub struct Explanation {
     pub playbook: Option<PlaybookId>,
     /// What was done.
     pub actions: Vec<Act>,
+    /// Who suffered from it.
+    #[serde(default)]
+    pub victims: Vec<Victim>,
+    /// The incident of its cause, when it is a victim's.
+    #[serde(default)]
+    pub merged_into: Option<String>,
     /// What happened, in order.
     pub story: Vec<Told>,
     /// How it ended.
@@ -325,6 +338,8 @@ fn entry(row: HistoryRow, mut actions: Vec<Act>) -> Entry {
         cause: row.cause,
         closed: row.closed,
         decided_ms: row.decided_ms,
+        victims: row.victims,
+        merged_into: row.merged_into,
     }
 }
 
@@ -425,10 +440,16 @@ pub(crate) async fn explain_process(
     process: ProcessName,
 ) -> Result<Option<Explanation>> {
     let newest = stored(shared.store.latest_incidents(Some(process), 1)).await?;
-    match newest.into_iter().next() {
-        Some(row) => explain(shared, row).await.map(Some),
-        None => Ok(None),
+    let Some(row) = newest.into_iter().next() else {
+        return Ok(None);
+    };
+    // What a victim has to tell is the story of its cause.
+    if let Some(cause) = row.incident.cause
+        && let Some(cause) = stored(shared.store.incident(cause)).await?
+    {
+        return explain(shared, cause).await.map(Some);
     }
+    explain(shared, row).await.map(Some)
 }
 
 pub(crate) async fn explain_crash(shared: &Shared) -> Result<Option<Explanation>> {
@@ -447,6 +468,8 @@ async fn explain(shared: &Shared, row: StoredIncident) -> Result<Explanation> {
     let story = stored(shared.store.steps(id)).await?;
     Ok(Explanation {
         actions: acts(shared, id).await?,
+        victims: stored(shared.store.victims(id)).await?,
+        merged_into: row.incident.cause.map(|cause| cause.to_string()),
         incident: id.to_string(),
         process: row.incident.process,
         title: row.incident.title,

@@ -19,10 +19,12 @@ use tokio::sync::Semaphore;
 
 use crate::approver::{Approver, Notice};
 use crate::budget::{Standing, WINDOW};
+use crate::carry::{Authority, Errand};
 use crate::mind::Mind;
 use crate::run::Revisions;
 use crate::settings::Settings;
 use crate::switch::Switch;
+use crate::verify::RECURRENCE;
 
 /// Crashes are counted over this time when the policy asks whether a process is looping.
 const LOOP_WINDOW: Duration = Duration::from_secs(300);
@@ -44,9 +46,19 @@ pub(crate) struct Shared {
     settings: Mutex<Arc<Settings>>,
     switch: Mutex<Switch>,
     open: Mutex<BTreeMap<ProcessName, Incident>>,
+    /// Held while an incident is opened, so that there is one for a process.
+    opening: tokio::sync::Mutex<()>,
     /// Leaves to think: a fleet that falls ill at once must not take all threads.
     pub(crate) thoughts: Semaphore,
     memory: Mutex<Memory>,
+}
+
+/// A plan that did not help, and what is to be told if no other one does.
+#[derive(Debug, Clone)]
+pub(crate) struct Unhelped {
+    pub(crate) errand: Errand,
+    pub(crate) authority: Authority,
+    pub(crate) text: String,
 }
 
 /// What need not survive the daemon.
@@ -58,6 +70,14 @@ struct Memory {
     known: BTreeMap<IncidentId, (String, f64)>,
     /// Processes whose incident waits to be thought about although nothing new happened.
     postponed: BTreeSet<ProcessName>,
+    /// The same, as soon as their worker is free.
+    again: BTreeSet<ProcessName>,
+    /// Plans that ran, per incident.
+    plans: BTreeMap<IncidentId, u32>,
+    /// What did not help, per incident, while another plan is looked for.
+    unhelped: BTreeMap<IncidentId, Unhelped>,
+    /// Suspicions of which nothing came, by process: one that comes back is the same.
+    passed: BTreeMap<ProcessName, Incident>,
     /// When people were last told that the budget is used up.
     budget_told: Option<Timestamp>,
     /// When the last slow look ended.
@@ -116,6 +136,7 @@ impl Shared {
             settings: Mutex::new(Arc::new(parts.settings)),
             switch: Mutex::new(switch),
             open: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
             thoughts: Semaphore::new(THOUGHTS),
             memory: Mutex::default(),
         }
@@ -306,12 +327,84 @@ impl Shared {
         Ok(true)
     }
 
-    /// Opens an incident.
+    /// Opens an incident, or takes the signs into the one that is open by now.
     pub(crate) async fn open_new(&self, new: NewIncident) -> Result<Incident, BrainStoreError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if self.open_of(&new.process).is_some() {
+            self.change(&new.process, |incident| {
+                for symptom in new.symptoms {
+                    incident.take(symptom);
+                }
+            })
+            .await?;
+            if let Some(incident) = self.open_of(&new.process) {
+                return Ok(incident);
+            }
+            return Err(BrainStoreError::Closed);
+        }
+        if let Some(incident) = self.come_back(&new) {
+            lock(&self.open).insert(incident.process.clone(), incident.clone());
+            stored(self.store.reopen(incident.clone(), None)).await?;
+            let story = json!({"trigger": new.symptoms});
+            self.tell(incident.id, "returned", story).await?;
+            return Ok(incident);
+        }
         let incident = stored(self.store.open_incident(new)).await?;
         lock(&self.open).insert(incident.process.clone(), incident.clone());
         let story = json!({"title": incident.title, "trigger": incident.symptoms});
         self.tell(incident.id, "opened", story).await?;
+        Ok(incident)
+    }
+
+    /// A suspicion of which nothing came, a moment ago, is the same one when it comes back.
+    fn come_back(&self, new: &NewIncident) -> Option<Incident> {
+        if new.state != IncidentState::Suspected {
+            return None;
+        }
+        let passed = lock(&self.memory).passed.remove(&new.process)?;
+        let closed = passed.closed?;
+        let state = brain::incident::step(passed.state, IncidentInput::Returned).ok()?;
+        (supervisor::until(closed, self.clock.now()) < RECURRENCE).then(|| {
+            let mut incident = Incident {
+                state,
+                closed: None,
+                ..passed
+            };
+            for symptom in new.symptoms.iter().cloned() {
+                incident.take(symptom);
+            }
+            incident
+        })
+    }
+
+    /// Takes up an incident again that was thought to be over: the open one of its process is
+    /// the same illness, and becomes part of it.
+    pub(crate) async fn reopen(&self, old: Incident) -> Result<Incident, BrainStoreError> {
+        let saved = {
+            let mut open = lock(&self.open);
+            let Some(new) = open.get(&old.process).cloned() else {
+                return Ok(old);
+            };
+            let Ok(state) = brain::incident::step(old.state, IncidentInput::Returned) else {
+                return Ok(new);
+            };
+            let mut incident = Incident {
+                state,
+                closed: None,
+                cause: None,
+                title: new.title.clone(),
+                fingerprint: new.fingerprint.clone(),
+                ..old
+            };
+            for symptom in new.symptoms {
+                incident.take(symptom);
+            }
+            open.insert(incident.process.clone(), incident.clone());
+            let answer = self.store.reopen(incident.clone(), Some(new.id));
+            (answer, incident)
+        };
+        let (saved, incident) = saved;
+        stored(saved).await?;
         Ok(incident)
     }
 
@@ -347,14 +440,20 @@ impl Shared {
             let Some(incident) = open.get_mut(process) else {
                 return Ok(());
             };
+            let before = incident.state;
             change(incident);
             let mut now = incident.clone();
             if now.state.is_over() {
                 now.closed.get_or_insert(self.clock.now());
                 open.remove(process);
                 let mut memory = lock(&self.memory);
+                if before == IncidentState::Suspected {
+                    memory.passed.insert(process.clone(), now.clone());
+                }
                 memory.tried.remove(&now.id);
                 memory.known.remove(&now.id);
+                memory.plans.remove(&now.id);
+                memory.unhelped.remove(&now.id);
             }
             self.store.save_incident(now)
         };
@@ -382,9 +481,49 @@ impl Shared {
             .is_some_and(|tried| tried.contains(digest))
     }
 
+    /// Counts the plans of an incident, this one included.
+    pub(crate) fn count_plan(&self, incident: IncidentId) -> u32 {
+        let mut memory = lock(&self.memory);
+        let plans = memory.plans.entry(incident).or_default();
+        *plans += 1;
+        *plans
+    }
+
+    /// How many plans of an incident ran.
+    pub(crate) fn plans(&self, incident: IncidentId) -> u32 {
+        let memory = lock(&self.memory);
+        memory.plans.get(&incident).copied().unwrap_or(0)
+    }
+
+    /// Keeps what did not help until another plan is found, or none.
+    pub(crate) fn did_not_help(&self, unhelped: Unhelped) {
+        let id = unhelped.errand.incident;
+        lock(&self.memory).unhelped.insert(id, unhelped);
+    }
+
+    /// Did a plan fail, and is another one looked for?
+    pub(crate) fn seeks_another(&self, incident: IncidentId) -> bool {
+        lock(&self.memory).unhelped.contains_key(&incident)
+    }
+
+    /// What did not help; given out once.
+    pub(crate) fn take_unhelped(&self, incident: IncidentId) -> Option<Unhelped> {
+        lock(&self.memory).unhelped.remove(&incident)
+    }
+
     /// Has an incident thought about at the next look.
     pub(crate) fn postpone(&self, process: &ProcessName) {
         lock(&self.memory).postponed.insert(process.clone());
+    }
+
+    /// Has an incident thought about as soon as nobody works on its process.
+    pub(crate) fn again(&self, process: &ProcessName) {
+        lock(&self.memory).again.insert(process.clone());
+    }
+
+    /// Processes to think about again. Each is given out once.
+    pub(crate) fn take_again(&self) -> BTreeSet<ProcessName> {
+        std::mem::take(&mut lock(&self.memory).again)
     }
 
     /// Processes that were postponed. Each is given out once.

@@ -19,7 +19,8 @@ use supervisor::{Caller, ProcessName, Via, until};
 
 use crate::approval::digest;
 use crate::budget::Standing;
-use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, note_rows};
+use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, hand_over, note_rows};
+use crate::group;
 use crate::mind::{Asking, Diagnosis};
 use crate::policy::{Autonomy, Case, Decision, Risk, Target, capped, decide_plan};
 use crate::question;
@@ -58,8 +59,13 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         .await
         .unwrap_or_default();
     drop(leave);
-    recognise(shared, &incident, &diagnosis).await?;
+    let incident = recognise(shared, incident, &diagnosis).await?;
     explain(shared, &incident, &diagnosis).await?;
+    if let Some(case) = &diagnosis.case
+        && group::blame(shared, &incident, case).await?
+    {
+        return Ok(());
+    }
     // A sign is looked into while it lasts; to act wants a proof.
     let suspected = |incident: Incident| incident.state == IncidentState::Suspected;
     if shared.open_of(process).is_none_or(suspected) {
@@ -107,6 +113,7 @@ async fn explain(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) ->
 pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: Diagnosis) {
     let done = async {
         let incident = match shared.open_of(&process) {
+            Some(incident) if incident.state == IncidentState::Merged => return Ok(()),
             Some(incident) => incident,
             None => {
                 let now = shared.clock.now();
@@ -142,10 +149,15 @@ pub(crate) async fn asking(shared: &Shared, process: &ProcessName) -> Result<Ask
     })
 }
 
-/// Keeps which illness it is. If it is one that was cured a moment ago, it was not cured.
-async fn recognise(shared: &Arc<Shared>, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
+/// Keeps which illness it is. If it is one that was over a moment ago, it was not over: that
+/// incident goes on, and what is taken for its cure was none.
+async fn recognise(
+    shared: &Arc<Shared>,
+    incident: Incident,
+    diagnosis: &Diagnosis,
+) -> Result<Incident> {
     let Some(fingerprint) = &diagnosis.fingerprint else {
-        return Ok(());
+        return Ok(incident);
     };
     if incident.fingerprint.as_ref() != Some(fingerprint) {
         let fingerprint = fingerprint.clone();
@@ -155,52 +167,61 @@ async fn recognise(shared: &Arc<Shared>, incident: &Incident, diagnosis: &Diagno
             })
             .await?;
     }
-    if !shared.try_once(incident.id, &format!("recurrence {}", fingerprint.hash)) {
-        return Ok(());
+    let proved = shared
+        .open_of(&incident.process)
+        .is_some_and(|now| now.id == incident.id && now.state == IncidentState::Open);
+    let key = format!("recurrence {}", fingerprint.hash);
+    if !proved || !shared.try_once(incident.id, &key) {
+        return Ok(incident);
     }
-    let latest = stored(
-        shared
-            .store
-            .latest_incidents(Some(incident.process.clone()), 5),
-    )
-    .await?;
-    let cured = latest.into_iter().find(|old| {
+    let name = Some(incident.process.clone());
+    let latest = stored(shared.store.latest_incidents(name, 5)).await?;
+    let same = latest.into_iter().find(|old| {
         old.incident.id != incident.id
-            && old.outcome.as_deref() == Some("verified")
+            && old.incident.state == IncidentState::Resolved
             && old.incident.fingerprint.as_ref().map(|f| &f.hash) == Some(&fingerprint.hash)
             && old
                 .incident
                 .closed
                 .is_some_and(|closed| until(closed, incident.opened) < RECURRENCE)
     });
-    if let Some(old) = cured {
-        stored(shared.store.set_outcome(old.incident.id, "failed")).await?;
-        if let Some(playbook) = old.playbook {
-            let name = playbook.clone();
-            shared
-                .blocking(move |shared| shared.mind.outcome(&name, false))
-                .await;
-            stored(shared.store.end_run(playbook, old.incident.id, Some(false))).await?;
-        }
-        let story = json!({"of": old.incident.id.to_string()});
-        shared.tell(incident.id, "recurred", story).await?;
+    let Some(old) = same else {
+        return Ok(incident);
+    };
+    let cured = old.outcome.as_deref() == Some("verified");
+    if let Some(playbook) = old.playbook.filter(|_| cured) {
+        let name = playbook.clone();
+        shared
+            .blocking(move |shared| shared.mind.outcome(&name, false))
+            .await;
+        stored(shared.store.end_run(playbook, old.incident.id, Some(false))).await?;
     }
-    Ok(())
+    let reopened = shared.reopen(old.incident).await?;
+    shared.try_once(reopened.id, &key);
+    let story = json!({"was": old.outcome, "seen_as": incident.id.to_string()});
+    shared.tell(reopened.id, "reopened", story).await?;
+    Ok(reopened)
 }
 
 /// Puts a proposal through the policy and does what it says.
 async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis) -> Result<()> {
     let process = &incident.process;
+    let seeking = shared.seeks_another(incident.id);
     let Some(proposal) = diagnosis.proposal else {
-        return Ok(());
+        return give_up(shared, incident).await;
     };
+    // What failed is not done again under another name, and a note is no other plan.
+    let deeds = deeds(&proposal.plan);
+    if seeking && (deeds.steps.is_empty() || shared.was_tried(incident.id, &digest("", &deeds))) {
+        return give_up(shared, incident).await;
+    }
     let digest = digest(&proposal.playbook.0, &proposal.plan);
     // A loop that begins again after a person started the process is stopped again; rest and
     // budget say how often.
     let containing = incident.state == IncidentState::Escalated && contains(&proposal.plan);
     let tried = !containing && shared.was_tried(incident.id, &digest);
     if proposal.plan.steps.is_empty() || tried {
-        return Ok(());
+        return give_up(shared, incident).await;
     }
     let switch = shared.switch();
     if switch.stopped() {
@@ -250,6 +271,9 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
     if !shared.try_once(incident.id, &digest) {
         return Ok(());
     }
+    // Whatever becomes of this plan, the former one is its past.
+    shared.take_unhelped(incident.id);
+    shared.try_once(incident.id, &crate::approval::digest("", &deeds));
     shared.advance(process, IncidentInput::Thinking).await?;
     stored(shared.store.set_proposal(incident.id, proposal.clone())).await?;
     let story = json!({
@@ -297,6 +321,39 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
         }
     }
     Ok(())
+}
+
+/// The steps of a plan that change something.
+fn deeds(plan: &Plan) -> Plan {
+    let steps = plan.steps.iter();
+    Plan {
+        steps: steps
+            .filter(|step| step.action.changes_state())
+            .map(|step| brain::Step {
+                action: step.action.clone(),
+                why: String::new(),
+            })
+            .collect(),
+        ask: None,
+    }
+}
+
+/// No other plan is known after one that did not help: a person has it now.
+async fn give_up(shared: &Arc<Shared>, incident: &Incident) -> Result<()> {
+    let Some(unhelped) = shared.take_unhelped(incident.id) else {
+        return Ok(());
+    };
+    let open = shared
+        .open_of(&incident.process)
+        .is_some_and(|now| now.id == incident.id && now.state == IncidentState::Open);
+    if !open {
+        return Ok(());
+    }
+    shared
+        .advance(&incident.process, IncidentInput::Escalated)
+        .await?;
+    stored(shared.store.set_outcome(incident.id, "failed")).await?;
+    hand_over(shared, &unhelped).await
 }
 
 /// What the policy says, with what it was said on.

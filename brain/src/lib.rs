@@ -56,6 +56,6 @@ pub use score::{LOW, LowWatch, Score, VERY_LOW, score};
 pub use store::{
     ActionCount, ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError,
     BrainStoreThread, BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction,
-    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident, Victim,
 };
 pub use suspect::suspect;

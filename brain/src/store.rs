@@ -37,6 +37,7 @@ use crate::score::Score;
 pub use rows::{
     ActionCount, ActionId, Approval, ApprovalState, BudgetUse, Decision, HistoryFilter, HistoryRow,
     IncidentStep, NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+    Victim,
 };
 
 /// Jobs that may wait. More means that the disk is far too slow; the caller is told.
@@ -197,6 +198,12 @@ impl BrainStore {
         self.ask(move |db| sql::save_incident(db, &incident))
     }
 
+    /// Records that an incident that was over goes on. What was recorded of the same illness
+    /// under another id becomes part of it.
+    pub fn reopen(&self, incident: Incident, other: Option<IncidentId>) -> Answer<()> {
+        self.ask(move |db| sql::reopen(db, &incident, other))
+    }
+
     /// Records what the brain made of an incident.
     pub fn set_proposal(&self, incident: IncidentId, proposal: Proposal) -> Answer<()> {
         self.ask(move |db| sql::set_proposal(db, incident, &proposal))
@@ -230,6 +237,11 @@ impl BrainStore {
         limit: u32,
     ) -> Answer<Vec<StoredIncident>> {
         self.ask(move |db| sql::latest_incidents(db, process.as_ref(), limit))
+    }
+
+    /// Who suffered from the cause of an incident, in the order in which it was seen.
+    pub fn victims(&self, incident: IncidentId) -> Answer<Vec<Victim>> {
+        self.ask(move |db| sql::victims(db, incident))
     }
 
     /// How often this illness was seen since a time, and how its last incident ended.

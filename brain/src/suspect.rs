@@ -50,8 +50,12 @@ pub fn suspect(facts: &dyn Facts, name: &ProcessName) -> Option<String> {
     if bytes >= FLOOD {
         let minute = facts.log_bytes(name, Duration::from_secs(60));
         let usual = minute.saturating_sub(bytes) / 59;
-        return (bytes >= usual.saturating_mul(FLOOD_TIMES))
-            .then(|| format!("it prints {} KB a second, far more than usual", bytes / 1000));
+        return (bytes >= usual.saturating_mul(FLOOD_TIMES)).then(|| {
+            format!(
+                "it prints {} KB a second, far more than usual",
+                bytes / 1000
+            )
+        });
     }
     let starting = process.state == Status::Starting
         && process.instances.iter().any(|one| {

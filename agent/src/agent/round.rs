@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use supervisor::{Caller, Event, EventId, ProcessName, Status, Via, after};
 
 use crate::carry::{Authority, Errand, conclude, measure};
+use crate::group;
 use crate::mind::Diagnosis;
 use crate::policy::Risk;
 use crate::question;
@@ -222,7 +223,7 @@ const SUSPICION: Duration = Duration::from_secs(10);
 /// How long it must be quiet until an incident is over by itself.
 fn patience(incident: &Incident) -> Duration {
     match incident.state {
-        IncidentState::Suspected => SUSPICION,
+        IncidentState::Suspected | IncidentState::Merged => SUSPICION,
         _ => Duration::MAX,
     }
 }
@@ -232,6 +233,15 @@ async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, Brain
     let process = &incident.process;
     let quiet = shared.settings().verify_window;
     let now = shared.clock.now();
+    // Whoever is a victim stays one until its cause is over.
+    let merged = incident.state == IncidentState::Merged;
+    if merged
+        && incident
+            .cause
+            .is_some_and(|cause| group::is_open(shared, cause))
+    {
+        return Ok(false);
+    }
     let input = match shared.look(process).await {
         None => IncidentInput::Closed,
         // A hold is ours or a person's answer to the incident and not its end.
@@ -241,9 +251,22 @@ async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, Brain
         Some((facts, _)) if incident.has_recovered(&facts, now, quiet.min(patience(incident))) => {
             IncidentInput::Recovered
         }
+        Some(_) if merged => {
+            let story = serde_json::json!({"why": "its cause is over, and it is still ill"});
+            shared.tell(incident.id, "released", story).await?;
+            shared.advance(process, IncidentInput::Released).await?;
+            shared
+                .change(process, |incident| incident.cause = None)
+                .await?;
+            shared.postpone(process);
+            return Ok(false);
+        }
         Some(_) => return Ok(false),
     };
-    if matches!(input, IncidentInput::Recovered) && incident.state != IncidentState::Suspected {
+    if matches!(input, IncidentInput::Recovered)
+        && !merged
+        && incident.state != IncidentState::Suspected
+    {
         credit(shared, incident).await;
     }
     let (word, why) = match input {

@@ -168,7 +168,21 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Closed => Ok(S::Closed),
             I::Proved => Ok(S::Open),
             I::Absorbed => Ok(S::Merged),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::Open => match input {
             I::Symptom | I::NothingToDo | I::TakenUp | I::Proved => Ok(S::Open),
@@ -177,7 +191,19 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
             I::Absorbed => Ok(S::Merged),
-            I::Proposed | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Proposed
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::Diagnosing => match input {
             I::Symptom | I::Thinking | I::Proved => Ok(S::Diagnosing),
@@ -187,7 +213,18 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
             I::Absorbed => Ok(S::Merged),
-            I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::Planned => match input {
             I::Symptom | I::Proved => Ok(S::Planned),
@@ -199,7 +236,17 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
             I::Absorbed => Ok(S::Merged),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::AwaitingApproval => match input {
             // Approvals survive the daemon.
@@ -210,7 +257,18 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
             I::Absorbed => Ok(S::Merged),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::Acting => match input {
             // Our own restart gives signs too; whether it is well is measured afterwards.
@@ -220,7 +278,18 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Noted | I::NextPlan => Ok(S::Open),
             I::ActionFailed | I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Verified | I::NotHelped | I::Absorbed | I::Released | I::Returned => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Verified
+            | I::NotHelped
+            | I::Absorbed
+            | I::Released
+            | I::Returned => illegal,
         },
         S::Verifying => match input {
             I::Symptom | I::Recovered | I::TakenUp | I::Proved => Ok(S::Verifying),
@@ -228,7 +297,19 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::NotHelped | I::Escalated => Ok(S::Escalated),
             I::Closed => Ok(S::Closed),
             I::NextPlan => Ok(S::Open),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Absorbed | I::Released | I::Returned => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Absorbed
+            | I::Released
+            | I::Returned => illegal,
         },
         S::Resolved => match input {
             // It came back within the window: a cure that does not last is none.
@@ -237,14 +318,44 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Closed => Ok(S::Closed),
             // As every sign, it has to prove itself again.
             I::Returned => Ok(S::Suspected),
-            I::Symptom | I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::Escalated | I::Proved | I::Absorbed | I::Released | I::NextPlan => illegal,
+            I::Symptom
+            | I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::Escalated
+            | I::Proved
+            | I::Absorbed
+            | I::Released
+            | I::NextPlan => illegal,
         },
         S::Escalated => match input {
             // A person has it: signs are kept, nothing is planned.
             I::Symptom | I::Escalated | I::TakenUp | I::Proved => Ok(S::Escalated),
             I::Verified | I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::NotHelped | I::Absorbed | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::NotHelped
+            | I::Absorbed
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::Merged => match input {
             // Its signs are kept; what is done, is done about the cause.
@@ -252,11 +363,45 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
             I::Released => Ok(S::Open),
-            I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Escalated | I::Absorbed | I::Returned | I::NextPlan => illegal,
+            I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Escalated
+            | I::Absorbed
+            | I::Returned
+            | I::NextPlan => illegal,
         },
         S::Closed => match input {
             I::Closed | I::TakenUp => Ok(S::Closed),
-            I::Symptom | I::Thinking | I::Proposed | I::NothingToDo | I::Asked | I::Allowed | I::Denied | I::Superseded | I::Acted | I::Noted | I::ActionFailed | I::Verified | I::NotHelped | I::Recovered | I::Escalated | I::Proved | I::Absorbed | I::Released | I::Returned | I::NextPlan => illegal,
+            I::Symptom
+            | I::Thinking
+            | I::Proposed
+            | I::NothingToDo
+            | I::Asked
+            | I::Allowed
+            | I::Denied
+            | I::Superseded
+            | I::Acted
+            | I::Noted
+            | I::ActionFailed
+            | I::Verified
+            | I::NotHelped
+            | I::Recovered
+            | I::Escalated
+            | I::Proved
+            | I::Absorbed
+            | I::Released
+            | I::Returned
+            | I::NextPlan => illegal,
         },
     }
 }

@@ -137,11 +137,7 @@ impl Incident {
     }
 
     /// An incident that begins with a sign that no event tells of.
-    pub fn suspicion(
-        process: supervisor::ProcessName,
-        now: Timestamp,
-        sign: &str,
-    ) -> NewIncident {
+    pub fn suspicion(process: supervisor::ProcessName, now: Timestamp, sign: &str) -> NewIncident {
         NewIncident {
             title: title(SymptomKind::Sign, process.as_str()),
             process,

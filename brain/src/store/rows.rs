@@ -52,6 +52,19 @@ pub struct StoredIncident {
     pub outcome: Option<String>,
 }
 
+/// A process that suffered from the cause of an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Victim {
+    /// The process.
+    pub process: ProcessName,
+    /// Its own incident, which is part of the other one.
+    pub incident: String,
+    /// What it began with.
+    pub trigger: String,
+    /// When its first symptom was seen.
+    pub since: Timestamp,
+}
+
 /// One line of an incident's story: `brain explain` reads them in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentStep {
@@ -238,6 +251,10 @@ pub struct HistoryRow {
     pub trigger: String,
     /// The playbook.
     pub playbook: Option<PlaybookId>,
+    /// Who suffered from it.
+    pub victims: Vec<Victim>,
+    /// The incident of its cause, when it is a victim's.
+    pub merged_into: Option<String>,
     /// Names of the actions that ran, or that a person is being asked for.
     pub actions: Vec<String>,
     /// What the last action said, or where the incident stands.

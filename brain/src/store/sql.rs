@@ -12,7 +12,7 @@ use supervisor::ProcessName;
 use super::BrainStoreError;
 use super::rows::{
     ActionCount, ActionId, BudgetUse, HistoryFilter, HistoryRow, IncidentStep, NewAction,
-    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident, Victim,
 };
 use crate::incident::{Fingerprint, Incident, IncidentId, SymptomKind};
 use crate::proposal::{PlaybookId, Proposal};
@@ -105,6 +105,34 @@ pub(super) fn save_incident(db: &Connection, incident: &Incident) -> Result<()> 
         encode(&incident.symptoms)?,
         incident.cause.map(|cause| cause.0),
     ])?;
+    Ok(())
+}
+
+pub(super) fn reopen(
+    db: &mut Connection,
+    incident: &Incident,
+    other: Option<IncidentId>,
+) -> Result<()> {
+    let work = db.transaction()?;
+    save_incident(&work, incident)?;
+    work.execute(
+        "UPDATE incidents SET outcome = NULL WHERE id = ?1",
+        [incident.id.0],
+    )?;
+    if let Some(other) = other {
+        for table in ["steps", "actions", "approvals", "runs", "contexts"] {
+            work.execute(
+                &format!("UPDATE {table} SET incident = ?1 WHERE incident = ?2"),
+                [incident.id.0, other.0],
+            )?;
+        }
+        work.execute(
+            "UPDATE incidents SET merged_into = ?1 WHERE merged_into = ?2",
+            [incident.id.0, other.0],
+        )?;
+        work.execute("DELETE FROM incidents WHERE id = ?1", [other.0])?;
+    }
+    work.commit()?;
     Ok(())
 }
 
@@ -524,7 +552,8 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<His
         filter.limit
     };
     let mut statement = db.prepare_cached(&format!(
-        "{INCIDENT} WHERE (?1 IS NULL OR process = ?1) AND opened >= ?2 ORDER BY id DESC LIMIT ?3"
+        "{INCIDENT} WHERE (?1 IS NULL AND merged_into IS NULL OR process = ?1) AND opened >= ?2
+         ORDER BY id DESC LIMIT ?3"
     ))?;
     let incidents = statement
         .query_map(
@@ -560,6 +589,8 @@ fn history_row(db: &Connection, row: StoredIncident) -> Result<HistoryRow> {
             .filter(|action| !action.action.gate.starts_with("refuse"))
             .map(|action| action.action.action.name().to_owned())
             .collect(),
+        victims: victims(db, row.incident.id)?,
+        merged_into: row.incident.cause.map(|cause| cause.to_string()),
         id: id.clone(),
         ts: row.incident.opened,
         process: row.incident.process,
@@ -574,6 +605,26 @@ fn history_row(db: &Connection, row: StoredIncident) -> Result<HistoryRow> {
             .next()
             .and_then(|step| step.data["took_ms"].as_f64()),
     })
+}
+
+pub(super) fn victims(db: &Connection, of: IncidentId) -> Result<Vec<Victim>> {
+    db.prepare_cached(
+        "SELECT process, id, class, opened FROM incidents WHERE merged_into = ?1 ORDER BY id",
+    )?
+    .query_map([of.0], |row| {
+        let (process, id, class, opened) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok((process, id, class, opened))
+    })?
+    .map(|row| {
+        let (process, id, trigger, opened): (String, i64, String, i64) = row?;
+        Ok(Victim {
+            process: name(&process)?,
+            incident: IncidentId(id).to_string(),
+            trigger,
+            since: time(opened)?,
+        })
+    })
+    .collect()
 }
 
 pub(super) fn forget(db: &Connection, before: Timestamp) -> Result<u64> {

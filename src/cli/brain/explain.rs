@@ -53,6 +53,17 @@ pub(super) fn explain(ctx: &Context, what: &str) -> Result<Exit, CliError> {
     if let Some(illness) = &told.fingerprint {
         output.line(&format!("  illness    {illness}"))?;
     }
+    for victim in &told.victims {
+        output.line(&format!(
+            "  victim     {} ({}, since {})",
+            victim.process,
+            victim.trigger,
+            time(victim.since, None),
+        ))?;
+    }
+    if let Some(cause) = &told.merged_into {
+        output.line(&format!("  part of    {cause}"))?;
+    }
     for evidence in &told.evidence {
         output.line(&format!("  evidence   {}  {}", evidence.id, evidence.text))?;
     }

@@ -48,6 +48,7 @@ pub(super) fn history(
         Column::new("TIME", 2),
         Column::new("INCIDENT", 3),
         Column::name("PROCESS"),
+        Column::new("VICTIMS", 1).at_most(24),
         Column::new("TRIGGER", 2),
         Column::new("PLAYBOOK", 1).at_least(8).at_most(24),
         Column::new("ACTIONS", 0).at_least(12),
@@ -61,6 +62,7 @@ pub(super) fn history(
             Cell::from(time(row.ts, None)),
             Cell::from(&row.incident),
             Cell::from(row.process.as_str()),
+            Cell::from(victims(row)),
             Cell::from(&row.trigger),
             Cell::from(row.playbook.as_ref().map_or(NONE, |id| id.0.as_str())),
             Cell::from(actions(&row.actions)),
@@ -82,6 +84,18 @@ fn decided(ms: Option<f64>) -> String {
     }
 }
 
+/// Who suffered from it; for a victim, from what.
+fn victims(row: &Entry) -> String {
+    if let Some(cause) = &row.merged_into {
+        return format!("of {cause}");
+    }
+    if row.victims.is_empty() {
+        return NONE.to_owned();
+    }
+    let names = row.victims.iter().map(|one| one.process.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
 fn state(row: &Entry) -> String {
     let word = json!(row.state);
     word.as_str().unwrap_or_default().replace('_', " ")
@@ -89,7 +103,9 @@ fn state(row: &Entry) -> String {
 
 fn outcome_cell(outcome: &str) -> Cell {
     match outcome {
-        "verified" | "recovered" | "success" => Cell::toned(format!("✓ {outcome}"), Tone::Good),
+        "verified" | "recovered" | "success" | "passing" => {
+            Cell::toned(format!("✓ {outcome}"), Tone::Good)
+        }
         "failed" | "escalated" | "denied" | "refused" => {
             Cell::toned(format!("✗ {outcome}"), Tone::Bad)
         }

@@ -180,6 +180,11 @@ impl BrainPort {
                         _ => "steady",
                     });
                 let incident = open.iter().find(|one| one.process == process.name);
+                // Of a victim the incident of its cause is shown.
+                let incident = match incident.and_then(|one| one.cause) {
+                    Some(cause) => open.iter().find(|one| one.id == cause).or(incident),
+                    None => incident,
+                };
                 json!({
                     "name": process.name,
                     "state": process.state,
