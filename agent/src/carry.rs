@@ -13,14 +13,16 @@ use brain::{
 };
 use jiff::Timestamp;
 use serde_json::json;
-use supervisor::{Caller, ProcessName, after, until};
+use supervisor::{Caller, EventKind, ProcessName, after, until};
 
 use crate::approval::{Input, step};
 use crate::budget::{FAILURE_PAUSE, FAILURES_IN_A_ROW, WINDOW};
 use crate::mind::Check;
 use crate::policy::Risk;
+use crate::report;
 use crate::run::perform;
 use crate::shared::{Shared, Unhelped, before, stored};
+use crate::undo::{self, After, Before};
 use crate::verify::{self, LONGEST, Outcome, Seen, wants_down};
 use crate::worker::Result;
 
@@ -158,6 +160,16 @@ pub(crate) async fn carry_out(
     );
     stored(run).await?;
     shared.count_plan(errand.incident);
+    let before = match shared.look(process).await {
+        Some((facts, crashes)) if changes => Some(Before::of(&facts, crashes)),
+        _ => None,
+    };
+    // An intention like the rows of the steps: a new daemon must know what to put back.
+    if let Some(before) = &before {
+        shared
+            .tell(errand.incident, undo::BEFORE, json!(before))
+            .await?;
+    }
     let mut escalated = false;
     let mut failure = None;
     for step in &errand.plan.steps {
@@ -202,7 +214,8 @@ pub(crate) async fn carry_out(
         .open_of(process)
         .is_some_and(|incident| incident.state == brain::IncidentState::Acting);
     if let Some(why) = failure {
-        let next = acting && another_may_help(shared, errand, escalated).await?;
+        let undone = put_back(shared, errand, authority, shared.clock.now()).await?;
+        let next = acting && !undone && another_may_help(shared, errand, escalated).await?;
         if acting {
             let input = if next {
                 IncidentInput::NextPlan
@@ -233,7 +246,7 @@ pub(crate) async fn carry_out(
     }
     let acted = shared.clock.now();
     let outcome = measure(shared, errand, acted).await;
-    conclude(shared, errand, authority, &outcome, escalated).await
+    conclude(shared, errand, authority, &outcome, escalated, acted).await
 }
 
 /// Moves a measured incident on and closes its books.
@@ -243,12 +256,15 @@ pub(crate) async fn conclude(
     authority: &Authority,
     outcome: &Outcome,
     escalated: bool,
+    acted: Timestamp,
 ) -> Result<()> {
     let verifying = shared
         .open_of(&errand.process)
         .is_some_and(|incident| incident.state == brain::IncidentState::Verifying);
     let helped = matches!(outcome, Outcome::Success | Outcome::Unknown(_));
-    let next = verifying && !helped && another_may_help(shared, errand, escalated).await?;
+    let undone = !helped && put_back(shared, errand, authority, acted).await?;
+    let next =
+        verifying && !helped && !undone && another_may_help(shared, errand, escalated).await?;
     if verifying {
         let input = match outcome {
             _ if next => IncidentInput::NextPlan,
@@ -262,6 +278,56 @@ pub(crate) async fn conclude(
         shared.advance(&errand.process, input).await?;
     }
     close(shared, errand, authority, outcome, escalated, next).await
+}
+
+/// Puts back what a plan changed, if things are worse now than before it. True if they are:
+/// then nothing more is tried.
+async fn put_back(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    acted: Timestamp,
+) -> Result<bool> {
+    let story = stored(shared.store.steps(errand.incident)).await?;
+    let line = story.iter().rev().find(|line| line.kind == undo::BEFORE);
+    let before = line.and_then(|line| serde_json::from_value::<Before>(line.data.clone()).ok());
+    let (facts, events) = shared.look_since(&errand.process, acted).await;
+    let (Some(before), Some(facts)) = (before, facts) else {
+        return Ok(false);
+    };
+    let died = events.iter().filter(|event| event.kind == EventKind::Crash);
+    let after = After::of(&facts, u32::try_from(died.count()).unwrap_or(u32::MAX));
+    let Some(why) = undo::worse(&before, &after).filter(|_| !wants_down(&errand.plan)) else {
+        return Ok(false);
+    };
+    let steps: Vec<Step> = undo::undo(&errand.plan, &before, &after)
+        .into_iter()
+        .map(|action| Step {
+            action,
+            why: format!("it is worse than before: {why}"),
+        })
+        .collect();
+    let names: Vec<_> = steps
+        .iter()
+        .map(|step| report::describe(&step.action))
+        .collect();
+    tracing::warn!(
+        process = %errand.process,
+        incident = %errand.incident,
+        undone = names.len(),
+        reason = %why,
+        "A plan made things worse.",
+    );
+    let back = Errand {
+        plan: Plan { steps, ask: None },
+        // Whoever let the plan run let it be undone; the budget counts what tries to heal.
+        gate: "undo".into(),
+        ..errand.clone()
+    };
+    do_steps(shared, &back, authority).await?;
+    let story = json!({"why": why, "actions": names});
+    shared.tell(errand.incident, "undone", story).await?;
+    Ok(true)
 }
 
 /// May another plan be looked for after this one did not help: within the budgets, and while

@@ -127,6 +127,14 @@ async fn absorb(
             }
         })
         .await?;
+    // Its own victims are those of its cause.
+    for other in shared.all_open() {
+        if other.cause == Some(own.id) {
+            shared
+                .change(&other.process, |victim| victim.cause = Some(cause.id))
+                .await?;
+        }
+    }
     tracing::info!(
         process = %own.process,
         incident = %own.id,

@@ -19,6 +19,7 @@ mod run;
 mod settings;
 mod shared;
 mod switch;
+mod undo;
 pub mod verify;
 mod worker;
 

@@ -51,6 +51,7 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
     if incident.state.is_busy() || incident.state.is_over() || merged {
         return Ok(());
     }
+    let before = shared.look(process).await.map(|(facts, _)| facts);
     let asking = asking(shared, process).await?;
     let seen = incident.clone();
     let leave = shared.thoughts.acquire().await;
@@ -80,7 +81,20 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         let (now, recording) = (shared.clock.now(), recording.clone());
         stored(shared.store.keep_recording(incident.id, now, recording)).await?;
     }
-    decide(shared, &incident, diagnosis).await
+    decide(shared, &incident, diagnosis, before).await
+}
+
+/// Why a plan no longer fits the process it was made for, if so: it got well by itself while
+/// one thought, or somebody holds or stopped it.
+fn overtaken(before: Option<&ProcessFacts>, now: &ProcessFacts) -> Option<&'static str> {
+    let before = before?;
+    if !brain::is_well(before) && brain::is_well(now) {
+        return Some("it is well again");
+    }
+    if before.wanted && !now.wanted {
+        return Some("it is not meant to run any more");
+    }
+    (!before.held && now.held).then_some("somebody holds it")
 }
 
 /// Keeps the root cause in the incident's story, if it is surer than what was known.
@@ -127,7 +141,7 @@ pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: 
             .await?;
         let incident = shared.open_of(&process).unwrap_or(incident);
         explain(&shared, &incident, &diagnosis).await?;
-        decide(&shared, &incident, diagnosis).await
+        decide(&shared, &incident, diagnosis, None).await
     };
     if let Err(error) = done.await {
         tracing::error!(
@@ -204,7 +218,12 @@ async fn recognise(
 }
 
 /// Puts a proposal through the policy and does what it says.
-async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis) -> Result<()> {
+async fn decide(
+    shared: &Arc<Shared>,
+    incident: &Incident,
+    diagnosis: Diagnosis,
+    before: Option<ProcessFacts>,
+) -> Result<()> {
     let process = &incident.process;
     let seeking = shared.seeks_another(incident.id);
     let Some(proposal) = diagnosis.proposal else {
@@ -232,6 +251,12 @@ async fn decide(shared: &Arc<Shared>, incident: &Incident, diagnosis: Diagnosis)
     let Some(judged) = judge(shared, process, &proposal, Rest::Counts, ceiling).await? else {
         return Ok(());
     };
+    if !deeds.steps.is_empty()
+        && let Some(why) = overtaken(before.as_ref(), &judged.facts)
+    {
+        let story = json!({"playbook": proposal.playbook, "why": why});
+        return shared.tell(incident.id, "overtaken", story).await;
+    }
     let (risk, decision) = (judged.risk, cautious(diagnosis.caution.as_ref(), &judged));
     let now = shared.clock.now();
     let errand = |gate: String| Errand {

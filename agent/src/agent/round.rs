@@ -87,7 +87,8 @@ pub(super) async fn take_up(shared: &Arc<Shared>) -> Result<Vec<Unmeasured>, Bra
 /// Measures what a former daemon did.
 pub(super) async fn measure_again(shared: Arc<Shared>, job: Unmeasured) {
     let outcome = measure(&shared, &job.errand, job.acted).await;
-    if let Err(error) = conclude(&shared, &job.errand, &job.authority, &outcome, false).await {
+    let (errand, authority) = (&job.errand, &job.authority);
+    if let Err(error) = conclude(&shared, errand, authority, &outcome, false, job.acted).await {
         tracing::error!(
             process = %job.process,
             %error,

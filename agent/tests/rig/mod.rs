@@ -31,6 +31,8 @@ use tokio::sync::broadcast;
 pub type Effect = Box<dyn Fn(&mut World, &str) -> Result<(), ControlError> + Send>;
 /// What the brain would say.
 pub type Thought = Box<dyn Fn(&Incident) -> Option<Proposal> + Send>;
+/// What happens while the brain thinks.
+pub type Meanwhile = Box<dyn Fn(&Incident) + Send>;
 /// What a slow look would find.
 pub type Look = Box<dyn Fn(&ProcessName) -> Option<Proposal> + Send>;
 
@@ -42,6 +44,8 @@ pub struct World {
     pub told: Vec<Notice>,
     pub effect: Effect,
     pub thought: Thought,
+    /// What happens while the brain thinks.
+    pub slow_thought: Option<Meanwhile>,
     pub silent: Look,
     pub otherwise: Vec<Action>,
     pub check: Check,
@@ -187,6 +191,11 @@ impl Revisions for Shared {
 
 impl Mind for Shared {
     fn diagnose(&self, incident: &Incident, _: &Arc<dyn Facts>, _: &Asking) -> Diagnosis {
+        // Taken out, since it changes the world.
+        let meanwhile = self.0.lock().unwrap().slow_thought.take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile(incident);
+        }
         let world = self.0.lock().unwrap();
         Diagnosis {
             fingerprint: world.fingerprint.then(|| Fingerprint {
@@ -235,6 +244,14 @@ impl Approver for Shared {
     async fn announce(&self, notice: &Notice) {
         self.0.lock().unwrap().told.push(notice.clone());
     }
+}
+
+/// The next look at the world: the clock of a paused runtime moves only when it has nothing
+/// else to do.
+async fn moment() {
+    let mut looks = tokio::time::interval(Duration::from_millis(50));
+    looks.tick().await;
+    looks.tick().await;
 }
 
 /// A proposal of one playbook.
@@ -305,6 +322,7 @@ impl Rig {
                 Ok(())
             }),
             thought: Box::new(move |_| Some(proposal("bring-back", actions.clone()))),
+            slow_thought: None,
             silent: Box::new(|_| None),
             otherwise: vec![],
             check: Check::None,
@@ -384,18 +402,26 @@ impl Rig {
         self.change(|world| world.calls.clone())
     }
 
-    /// Lets paused time pass.
+    /// Lets paused time pass: until the clock of the world says so.
     pub async fn pass(&self, seconds: u64) {
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let end = self.clock.now() + Duration::from_secs(seconds);
+        let looks = seconds * 20 + 20;
+        for _ in 0..looks {
+            if self.clock.now() >= end {
+                return;
+            }
+            moment().await;
+        }
+        panic!("{seconds} s of paused time do not pass in {looks} looks");
     }
 
     /// Lets time pass until something is true, at most `seconds`.
     pub async fn until(&self, what: &str, seconds: u64, mut ready: impl AsyncFnMut(&Rig) -> bool) {
-        for _ in 0..seconds * 5 {
+        for _ in 0..seconds * 20 {
             if ready(self).await {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            moment().await;
         }
         let history = self.agent.history(Default::default()).await.unwrap();
         panic!(
