@@ -5,6 +5,7 @@
  *   spawn N FIFO         start N of `beat` at once, then wait for all
  *   flood N MODE FILE    print N numbered lines of 110 bytes, by `block` or by `line`;
  *                        the time that took goes to FILE
+ *   replay TEXT FILE     print a file in blocks of 4 KiB; the time that took goes to FILE
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -55,6 +56,24 @@ static int spawn(char *self, int count, char *fifo) {
     return 0;
 }
 
+static int tell(long long took, const char *result) {
+    FILE *file = fopen(result, "w");
+    if (!file) return 1;
+    fprintf(file, "%lld\n", took);
+    return fclose(file) != 0;
+}
+
+static int replay(const char *text, const char *result) {
+    char block[4096];
+    FILE *file = fopen(text, "r");
+    if (!file) return 1;
+    long long from = now();
+    size_t used;
+    while ((used = fread(block, 1, sizeof block, file)) > 0)
+        if (write(1, block, used) != (ssize_t)used) return 1;
+    return tell(now() - from, result);
+}
+
 static int flood(long count, int by_line, const char *result) {
     char block[4096];
     size_t used = 0;
@@ -71,11 +90,7 @@ static int flood(long count, int by_line, const char *result) {
         used += LINE;
     }
     if (write(1, block, used) != (ssize_t)used) return 1;
-    long long took = now() - from;
-    FILE *file = fopen(result, "w");
-    if (!file) return 1;
-    fprintf(file, "%lld\n", took);
-    return fclose(file) != 0;
+    return tell(now() - from, result);
 }
 
 int main(int argc, char **argv) {
@@ -84,6 +99,7 @@ int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[1], "spawn")) return spawn(argv[0], atoi(argv[2]), argv[3]);
     if (argc == 5 && !strcmp(argv[1], "flood"))
         return flood(atol(argv[2]), !strcmp(argv[3], "line"), argv[4]);
-    fprintf(stderr, "usage: bare beat|supervise|spawn|flood ...\n");
+    if (argc == 4 && !strcmp(argv[1], "replay")) return replay(argv[2], argv[3]);
+    fprintf(stderr, "usage: bare beat|supervise|spawn|flood|replay ...\n");
     return 2;
 }

@@ -1,18 +1,29 @@
 """Questions over two million lines, a third of them JSON: against ripgrep and jq on the raw file.
 
-Also how fast the index takes lines, and what segments and index take on the disk."""
+Also what it costs to take these lines, against the peers; how fast the index takes them; and
+what segments and index take on the disk. Every answer is compared with that of the other
+program first: a fast wrong answer ends the bench.
 
+Times on the wall are what a person waits; CPU is that of the command and, for mhost, of the
+daemon while it answers. Where other work runs on the machine, read the CPU.
+"""
+
+import json
 import os
 import random
 import shutil
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from rig import MHOST, Mhost, ms, p50, row, until
+from rig import MHOST, Mhost, Pm2, Supervisord, cpu_of, ms, p50, row, until
 
 LINES = int(os.environ.get("LINES", 2_000_000))
 TURNS = int(os.environ.get("TURNS", 20))
+# Room for all of them in one stream.
+SETTINGS = '[logs]\nraw_keep = 100\n'
 WORDS = ("request user session cache database worker queue connection timeout retry disk memory "
          "handler upload token index commit replica shard leader").split()
 
@@ -39,18 +50,31 @@ def write_lines(path):
                            f"in {rng.choice(WORDS)} {rng.randrange(1 << 20):x}\n")
 
 
-def took(argv, env=None, turns=TURNS):
-    """Wall times of a command, sorted."""
-    times = []
-    for _ in range(turns):
-        begun = time.monotonic()
-        subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        times.append(time.monotonic() - begun)
-    return sorted(times)
+class Times:
+    """Wall and CPU of a number of runs of one command."""
 
+    def __init__(self, turns, argv, env=None, daemon=None, stdin=None):
+        self.walls, self.cpus = [], []
+        before = cpu_of(daemon) if daemon else 0
+        for _ in range(turns):
+            begun = time.monotonic()
+            child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True)
+            self.out = child.stdout.read()
+            child.stdout.close()
+            _, _, usage = os.wait4(child.pid, 0)
+            child.returncode = 0
+            self.walls.append(time.monotonic() - begun)
+            self.cpus.append(usage.ru_utime + usage.ru_stime)
+        self.walls.sort()
+        # Ticks of 10 ms say little about one run, and enough about many.
+        self.cpu = p50(self.cpus) + (cpu_of(daemon) - before if daemon else 0) / turns
 
-def p95(times):
-    return times[min(len(times) - 1, int(len(times) * 0.95))]
+    def p95(self):
+        return self.walls[min(len(self.walls) - 1, int(len(self.walls) * 0.95))]
+
+    def told(self):
+        return f"p50 {ms(p50(self.walls))}, p95 {ms(self.p95())}, CPU {ms(self.cpu)}"
 
 
 def size(folder, *ends):
@@ -62,59 +86,150 @@ def thread_cpu(pid, name):
     for task in Path(f"/proc/{pid}/task").iterdir():
         if (task / "comm").read_text().strip() == name:
             return int((task / "schedstat").read_text().split()[0]) / 1e9
-    return 0
+    raise KeyError(name)
 
 
-def run(folder, _bare):
+def ask(mhost, method):
+    """One call to the daemon, without the cost of a command."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(mhost.home / "mhost.sock"))
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+        line.sendall(json.dumps(request).encode() + b"\n")
+        with line.makefile() as answers:
+            return json.loads(answers.readline())["result"]
+
+
+def run(folder, bare):
     raw = folder / "raw.log"
     write_lines(raw)
-    with Mhost(folder / "query") as mhost:
-        mhost.start([("warm", ["/bin/true"], {"autorestart": "false"})])
-        env = {**os.environ, "MHOST_HOME": str(mhost.home)}
+    with Mhost(folder / "query", SETTINGS) as mhost:
+        capture(folder, bare, mhost, raw)
+        index(mhost, raw)
+        questions(mhost, raw)
 
-        def view():
-            out = subprocess.run([MHOST, "logs", "--count-by", "process", "--json"], env=env,
-                                 capture_output=True, text=True).stdout
-            return out
 
-        begun = time.monotonic()
-        cat = [shutil.which("cat"), str(raw)]
-        mhost.start([("api", cat, {"autorestart": "false"})])
-        until(lambda: f'"count":{LINES}' in view().replace(" ", ""), "all lines are kept", 120)
-        kept = time.monotonic() - begun
-        logs = mhost.home / "logs"
+def capture(folder, bare, mhost, raw):
+    """The same lines through each supervisor: time of the child, CPU of the supervisor."""
+    result = folder / "took"
+    replay = [bare, "replay", str(raw), str(result)]
+    ended = lambda: result.exists() and result.read_text().endswith("\n")
+    mhost.start([("warm", ["/bin/true"], {"autorestart": "false"})])
+    index_before = thread_cpu(mhost.pid(), "log index")
+    before = cpu_of(mhost.pid())
+    mhost.start([("api", replay, {"autorestart": "false"})])
+    until(ended, "the child's end", 300)
+    # The index works at a low priority in a thread of its own, and has a line of its own here.
+    derived = thread_cpu(mhost.pid(), "log index") - index_before
+    cpu = cpu_of(mhost.pid()) - before - derived
+    own = int(result.read_text()) / 1e9
+    row(f"{LINES:,} mixed lines in blocks of 4 KiB", 1,
+        f"child {own:.2f} s, daemon CPU {cpu:.2f} s", f"index beside it {derived:.2f} s", "")
+    for peer, key in ((Supervisord, "stdout_logfile"), (Pm2, "out_file")):
+        if peer.program is None:
+            row(f"the same, {peer.name}", 0, "", "not installed", "child not slower")
+            continue
+        result.unlink()
+        more = {key: str(folder / f"{peer.name}.log")}
+        if peer is Supervisord:
+            more |= {"autorestart": "false", "startsecs": 0, "stdout_logfile_maxbytes": 0}
+        else:
+            more |= {"autorestart": False}
+        with peer(folder / peer.name) as other:
+            before = 0
+            if peer is Pm2:
+                other.call("ping")
+                other.pid = int((other.folder / "home/pm2.pid").read_text())
+                before = cpu_of(other.pid)
+            other.start([("api", replay, more)])
+            until(ended, "the child's end", 300)
+            kept = Path(more[key])
+            until(lambda: kept.stat().st_size >= raw.stat().st_size, "all lines are kept", 60)
+            used = cpu_of(other.pid) - before
+        theirs = int(result.read_text()) / 1e9
+        row(f"the same, {peer.name}", 1, f"child {own / theirs:.2f} × as long",
+            f"child {theirs:.2f} s, supervisor CPU {used:.2f} s", "child not slower")
 
-        def settled():
-            # A busy index writes its write-ahead log all the time, and its thread runs.
-            before = thread_cpu(mhost.pid(), "log index")
-            time.sleep(3)
-            return thread_cpu(mhost.pid(), "log index") - before < 0.05
 
-        until(settled, "the index has caught up", 600)
-        cpu = thread_cpu(mhost.pid(), "log index")
-        row("index pace", 1, f"{LINES / cpu:,.0f} lines/s of its processor time",
-            f"{cpu:.1f} s with compression; kept after {kept:.1f} s", "≥ 60,000 lines/s per core")
-        taken = size(logs, ".log", ".zst", ".idx"), size(logs, ".sqlite", ".sqlite-wal")
-        row("bytes on disk", 1, f"{sum(taken) / raw.stat().st_size:.2f} × raw",
-            f"segments {taken[0] >> 20} MiB + index {taken[1] >> 20} MiB, raw "
-            f"{raw.stat().st_size >> 20} MiB", "≤ 1")
-        rg = shutil.which("rg")
-        jq = shutil.which("jq")
-        questions = [
-            ("a rare word", ["--search", "rareneedle"], rg and [rg, "rareneedle", str(raw)], TURNS),
-            ("a common word, last 100", ["--search", "database"],
-             rg and [rg, "-w", "database", str(raw)], TURNS),
-            ("level = error, one hour", ["--where", "level = 'error'", "--since", "1h"],
-             jq and [jq, "-R", 'fromjson? | select(.level == "error")', str(raw)], 1),
-            ("count by process", ["--count-by", "process"],
-             jq and [jq, "-n", "-R", "reduce inputs as $l (0; . + 1)", str(raw)], 1),
-        ]
-        for what, flags, other, turns in questions:
-            own = took([MHOST, "logs", "api", *flags], env)
-            shown = f"p50 {ms(p50(own))}, p95 {ms(p95(own))}"
-            if not other:
-                row(what, TURNS, "", shown + "; the other program is not installed", "faster")
-                continue
-            theirs = took(other, turns=turns)
-            row(what, TURNS, f"{p50(own) / p50(theirs):.3f} × as long",
-                f"{shown}; {Path(other[0]).name} {ms(p50(theirs))}", "faster; p95 < 50 ms")
+def index(mhost, raw):
+    """How fast it took the lines, and what all of it takes on the disk."""
+    logs = mhost.home / "logs"
+
+    def caught_up():
+        view = ask(mhost, "logs.index")["index"]
+        if view.get("problem"):
+            raise RuntimeError(view["problem"])
+        return view["lines"] >= LINES and view["behind_bytes"] == 0
+
+    until(caught_up, "the index has caught up", 900)
+    cpu = thread_cpu(mhost.pid(), "log index")
+
+    def packed():
+        # Sealed segments are compressed once their lines are in the index.
+        return not list(logs.glob("api-0.out.*.log"))
+
+    until(packed, "sealed segments are compressed", 300)
+    with_packing = thread_cpu(mhost.pid(), "log index")
+    row("index pace", LINES, f"{LINES / cpu:,.0f} lines/s of its processor time",
+        f"{cpu:.1f} s; {with_packing:.1f} s with compression", "≥ 60,000 lines/s per core")
+    segments = size(logs, ".log", ".zst", ".idx")
+    derived = size(logs, ".sqlite", ".sqlite-wal", ".sqlite-shm")
+    whole = raw.stat().st_size
+    row("bytes on disk", LINES, f"{(segments + derived) / whole:.2f} × raw",
+        f"segments {segments >> 20} MiB + index {derived >> 20} MiB, raw {whole >> 20} MiB", "≤ 1")
+
+
+def questions(mhost, raw):
+    rg, jq = shutil.which("rg"), shutil.which("jq")
+    jq_errors = [jq, "-R", '-r', 'fromjson? | select(.level == "error") | .msg', str(raw)]
+    hour = ["--since", "1h"]
+    error = ["--where", "level = 'error'", *hour]
+    common = ["--search", "database"]
+    # What is asked, of whom, how both answers are made comparable, and how often the other.
+    table = [
+        ("a rare word", ["--search", "rareneedle", "--raw"],
+         rg and [rg, "--no-filename", "rareneedle", str(raw)], str, TURNS),
+        ("a common word, counted", [*common, "--count-by", "process", "--json"],
+         rg and [rg, "-cw", "database", str(raw)], total, TURNS),
+        ("a common word, the last 100", [*common, "--raw"],
+         rg and ["sh", "-c", f"{rg} -w database {raw} | tail -n 100"], str, TURNS),
+        ("level = error in an hour, counted", [*error, "--count-by", "process", "--json"],
+         jq and ["sh", "-c", f"{quoted(jq_errors)} | wc -l"], total, 1),
+        ("the same, the last 100", [*error, "--format", "jsonl"],
+         jq and ["sh", "-c", f"{quoted(jq_errors)} | tail -n 100"], messages, 1),
+        ("--count-by process", ["--count-by", "process", "--json"],
+         jq and [jq, "-n", "-R", "reduce inputs as $l (0; . + 1)", str(raw)], total, 1),
+        ("the same, ripgrep counting lines", ["--count-by", "process", "--json"],
+         rg and [rg, "-c", "", str(raw)], total, TURNS),
+    ]
+    for what, flags, other, form, turns in table:
+        own = Times(TURNS, [MHOST, "logs", "api", *flags], mhost.env, mhost.pid())
+        goal = "faster, p95 < 50 ms" if what == "a rare word" else "faster"
+        if not other:
+            row(what, TURNS, own.told(), "the other program is not installed", goal)
+            continue
+        theirs = Times(turns, other)
+        if form(own.out) != form(theirs.out):
+            sys.exit(f"{what}: mhost answers {form(own.out)[:200]!r}, "
+                     f"the other {form(theirs.out)[:200]!r}")
+        row(what, f"{TURNS} and {turns}",
+            f"{p50(own.walls) / p50(theirs.walls):.3f} × as long, {own.told()}",
+            theirs.told(), goal)
+
+
+def quoted(argv):
+    return " ".join("'" + word.replace("'", "'\\''") + "'" for word in argv)
+
+
+def total(out):
+    """The number of lines that were counted."""
+    if out.startswith("{"):
+        return str(sum(one["count"] for one in json.loads(out)["counts"]))
+    return out.strip()
+
+
+def messages(out):
+    """The texts of the lines, also of whole JSON records."""
+    lines = out.splitlines()
+    if lines and lines[0].startswith("{"):
+        lines = [json.loads(json.loads(line)["message"])["msg"] for line in lines]
+    return "\n".join(lines)

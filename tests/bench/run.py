@@ -8,8 +8,9 @@
 
 `MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
 folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
-It prints figures and asserts nothing: a machine under load is no failure of the code. Needs a
-C compiler as `cc`, for the bare programs that everything is compared with.
+It prints figures and asserts nothing: a machine under load is no failure of the code. Only a
+build that nobody would ship is refused. Needs a C compiler as `cc`, for the bare programs that
+everything is compared with.
 """
 
 import datetime
@@ -28,7 +29,7 @@ import query
 import restart
 import sampler
 import start
-from rig import Mhost, Pm2, Supervisord, build_bare, row, version_of
+from rig import MHOST, Mhost, Pm2, Supervisord, build_bare, row, version_of
 
 BENCHES = {
     "list": listing.run,
@@ -47,6 +48,7 @@ def main():
     unknown = [name for name in chosen if name not in BENCHES]
     if unknown:
         sys.exit(f"no such bench: {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
+    refuse_debug_build()
     today = datetime.date.today().isoformat()
     print(f"{today}, {platform.system()} {platform.release()}, {os.cpu_count()} cores")
     print(f"{version_of(Mhost)}, {version_of(Supervisord)}, {version_of(Pm2)}")
@@ -59,6 +61,15 @@ def main():
         for name in chosen:
             (folder / name).mkdir()
             BENCHES[name](folder / name, bare)
+
+
+def refuse_debug_build():
+    """Figures of a debug build say nothing: it is many times slower."""
+    if Mhost.program is None:
+        sys.exit(f"there is no {MHOST}: build it with `cargo build --release --locked`")
+    # A check that optimised builds do not have.
+    if b"attempt to add with overflow" in Path(Mhost.program).read_bytes():
+        sys.exit(f"{MHOST} is a debug build: build it with `cargo build --release --locked`")
 
 
 if __name__ == "__main__":
