@@ -14,6 +14,10 @@
 //!   `<*>` only after a number of lines have differed in nothing else. So `session opened`
 //!   and `session closed` stay apart, and the names of fifty hosts do not.
 //!
+//! The work for a line is bounded over time: text that has no patterns, such as what people
+//! type, would else be compared with everything again and again. A line for which no work is
+//! left goes to the template of all lines of its length, which is nothing but values.
+//!
 //! One miner serves one process. It is pure: no clock, no file, no lock. Its memory is
 //! bounded: the templates least used go first. An identity is the hash of the pattern with
 //! which a template was born; it stays when the pattern becomes more general, also over
@@ -130,6 +134,8 @@ pub struct Miner {
     /// Lines so far: the age of what is used.
     tick: u64,
     living: usize,
+    /// Comparisons that may still be made.
+    work: usize,
 }
 
 #[derive(Debug)]
@@ -149,6 +155,8 @@ struct Seen {
     slot: u32,
 }
 
+/// Comparisons that each line adds to what may be done, and the most that is saved up.
+const WORK: (usize, usize) = (32, 1 << 20);
 /// Smallest and largest number of masked lines that are remembered.
 const SEEN: (usize, usize) = (64, 4_096);
 /// Part of the templates that goes when there are too many: one in eight.
@@ -167,6 +175,7 @@ impl Miner {
             masked: Masked::default(),
             tick: 0,
             living: 0,
+            work: WORK.1,
         }
     }
 
@@ -184,6 +193,7 @@ impl Miner {
     /// Takes a line's message (without time and level) and gives its template.
     pub fn add(&mut self, message: &str) -> (TemplateId, New) {
         self.tick += 1;
+        self.work = (self.work + WORK.0).min(WORK.1);
         let mut masked = std::mem::take(&mut self.masked);
         masked.read(message, self.settings.max_bytes, self.settings.max_tokens);
         let answer = self.find(&masked);
@@ -205,7 +215,7 @@ impl Miner {
         }
         let (slot, new) = match self.matching(masked) {
             Some(slot) => (slot, New::Known),
-            None => self.learn(masked),
+            None => self.learn_or_give_up(masked),
         };
         let tick = self.tick;
         let Some(held) = held(&mut self.slots, slot) else {
@@ -240,6 +250,26 @@ impl Miner {
             }
         }
         best.map(|(_, slot)| slot)
+    }
+
+    /// Learns from a line, if there is work left for it.
+    fn learn_or_give_up(&mut self, masked: &Masked) -> (u32, New) {
+        let bucket = self.by_length.get(&masked.tokens.len());
+        let needed = bucket.map_or(0, Vec::len);
+        if let Some(left) = self.work.checked_sub(needed) {
+            self.work = left;
+            return self.learn(masked);
+        }
+        let mut tokens = masked.tokens.clone();
+        tokens.iter_mut().for_each(Token::make_wild);
+        let id = TemplateId(token::hash(
+            token::pattern(&masked.text, &tokens).as_bytes(),
+        ));
+        let length = tokens.len();
+        let slot = self.insert(id, masked.text.clone(), tokens, 0);
+        // Those that were seen once or twice are text of that kind, too.
+        self.absorb_covered(slot, length, 2);
+        (slot, New::Known)
     }
 
     /// Makes a template more general, joins several, or makes a new one.
@@ -280,7 +310,7 @@ impl Miner {
                     }
                 }
             }
-            self.absorb_covered(slot, length);
+            self.absorb_covered(slot, length, u64::MAX);
             return (slot, New::Known);
         }
         if let Some((places, slot)) = self.enough_alike(&near) {
@@ -291,7 +321,7 @@ impl Miner {
                     }
                 }
             }
-            self.absorb_covered(slot, length);
+            self.absorb_covered(slot, length, u64::MAX);
             return (slot, New::Known);
         }
         let id = TemplateId(token::hash(
@@ -317,8 +347,9 @@ impl Miner {
         })
     }
 
-    /// Takes in every template that the one in `slot` has become general enough for.
-    fn absorb_covered(&mut self, slot: u32, length: usize) {
+    /// Takes in every template that the one in `slot` has become general enough for, if it has
+    /// no more lines than `most`.
+    fn absorb_covered(&mut self, slot: u32, length: usize, most: u64) {
         let Some(into) = self.slots[slot as usize].take() else {
             return;
         };
@@ -326,7 +357,8 @@ impl Miner {
         let bucket = self.by_length.entry(length).or_default();
         let (slots, free, merges) = (&mut self.slots, &mut self.free, &mut self.merges);
         bucket.retain(|other| {
-            let Some(held) = slots[*other as usize].take_if(|o| fits(&into.tokens, &o.tokens))
+            let Some(held) = slots[*other as usize]
+                .take_if(|o| o.count <= most && fits(&into.tokens, &o.tokens))
             else {
                 return true;
             };

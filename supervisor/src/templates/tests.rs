@@ -89,6 +89,34 @@ fn memory_is_bounded_and_what_is_used_stays() {
     assert_eq!(miner.template(kept).map(|one| one.count), Some(5_001));
 }
 
+/// Text without patterns costs no more than other text, and what was learned before stays.
+#[test]
+fn prose_is_given_up() {
+    let mut miner = Miner::default();
+    let (known, _) = miner.add("cannot open file number 7");
+    (0..5).for_each(|n| assert_eq!(miner.add(&format!("cannot open file number {n}")).0, known));
+    let words = [
+        "ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay", "kite",
+    ];
+    let mut seed = 11_u64;
+    let mut word = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        words[(seed >> 33) as usize % words.len()]
+    };
+    let mut first = 0;
+    for _ in 0..40_000 {
+        let line = format!("{} {} {} {} {}", word(), word(), word(), word(), word());
+        first += usize::from(miner.add(&line).1 == New::First);
+    }
+    assert!(first < 5_000, "{first}");
+    let shown = miner.add("eel bee eel bee eel").0;
+    assert_eq!(
+        miner.template(shown).unwrap().pattern,
+        "<*> <*> <*> <*> <*>"
+    );
+    assert_eq!(miner.add("cannot open file number 9").0, known);
+}
+
 #[test]
 fn identities_never_change() {
     // They are stored: another value here breaks every stored log.
