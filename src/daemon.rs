@@ -9,6 +9,7 @@ pub(crate) mod audit_port;
 pub(crate) mod dispatch;
 pub(crate) mod gate;
 mod guarded;
+mod logs;
 mod metrics;
 mod pace;
 mod pid_file;

@@ -104,7 +104,8 @@ pub(crate) fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::Adopted
         | EventKind::ConfigChanged
         | EventKind::Deleted
-        | EventKind::Cleared => None,
+        | EventKind::Cleared
+        | EventKind::NewPattern => None,
     }
 }
 

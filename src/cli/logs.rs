@@ -62,8 +62,8 @@ pub(crate) struct Logs {
     /// Count lines by a field: process, level, hour, day, or any field of JSON lines
     #[arg(long, value_name = "FIELD", conflicts_with_all = ["follow", "context", "rank"])]
     count_by: Option<String>,
-    /// Show the kinds of lines instead, each with its count: COUNT FIRST LAST PATTERN
-    #[arg(long, conflicts_with_all = ["follow", "context", "rank", "count_by", "search", "condition", "level", "grep"])]
+    /// Show the kinds of lines instead: COUNT FIRST LAST TREND PATTERN
+    #[arg(long, conflicts_with_all = ["follow", "context", "rank", "count_by"])]
     templates: bool,
     /// Lines that match this regular expression
     #[arg(long, value_name = "REGEX")]

@@ -290,7 +290,7 @@ fn shown(metric: Metric, value: f64) -> String {
 }
 
 /// A step as a bar, and a dot where nothing was measured.
-fn sparkline(points: &[Option<f64>]) -> String {
+pub(super) fn sparkline(points: &[Option<f64>]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let known = || points.iter().flatten().copied();
     let most = known().fold(f64::MIN, f64::max);

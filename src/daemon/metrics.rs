@@ -13,6 +13,7 @@
 mod collect;
 mod endpoint;
 mod exposition;
+mod logs;
 mod port;
 mod restarts;
 mod sinks;
@@ -20,5 +21,6 @@ mod sinks;
 pub(super) use collect::{Collector, Contributor};
 pub(super) use endpoint::Endpoint;
 pub(super) use exposition::{Exposition, Kind};
+pub(super) use logs::LogFigures;
 pub(super) use port::MetricsPort;
 pub(super) use sinks::SinkFigures;

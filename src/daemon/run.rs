@@ -33,7 +33,8 @@ use super::audit_port::AuditPort;
 use super::dispatch::{Dispatcher, End};
 use super::gate::Gate;
 use super::guarded::Guarded;
-use super::metrics::{Collector, Endpoint, MetricsPort, SinkFigures};
+use super::logs;
+use super::metrics::{Collector, Endpoint, LogFigures, MetricsPort, SinkFigures};
 use super::pid_file::PidFile;
 use super::rpc::{Home, Server, Socket};
 use super::settings::{Settings, log_to_stderr};
@@ -218,7 +219,7 @@ impl Daemon {
         let ingest = Ingest::start_with(paths, &clock, limits(&settings))
             .map_err(cannot("start to read logs"))?;
         ingest
-            .start_index(paths)
+            .start_index_with(paths, logs::retention(&settings, &tasks))
             .map_err(cannot("start the index of the logs"))?;
         let bus = Bus::new();
         let sampler = Sampler::start(&tasks, &clock);
@@ -282,6 +283,10 @@ impl Daemon {
             clock.clone(),
             Arc::new(move || instances.feed_sources()),
         );
+        logs::tell_of_patterns(&registry, &ingest, &clock, &tasks);
+        collector.add(Arc::new(LogFigures {
+            ingest: ingest.clone(),
+        }));
         let sinks = Sinks::start(&tasks, feed, paths, &clock, settings.watch());
         collector.add(Arc::new(SinkFigures {
             sinks: sinks.clone(),

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use supervisor::config::{DaemonConfig, LoadError, LogLevel, Problem};
-use supervisor::{ControlError, Paths};
+use supervisor::{ControlError, Paths, Tasks};
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
@@ -86,6 +86,26 @@ impl Settings {
     /// Hears of changes.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<DaemonConfig>> {
         self.current.subscribe()
+    }
+
+    /// A part of the settings, also after they have changed.
+    pub(crate) fn follow<T: Send + Sync + 'static>(
+        &self,
+        tasks: &Tasks,
+        name: &'static str,
+        part: impl Fn(&DaemonConfig) -> T + Send + Sync + 'static,
+    ) -> watch::Receiver<T> {
+        let (sender, followed) = watch::channel(part(&self.current()));
+        let (mut changes, cancel) = (self.watch(), tasks.token());
+        let follow = async move {
+            while changes.changed().await.is_ok() {
+                sender.send_replace(part(&changes.borrow_and_update()));
+            }
+        };
+        tasks.spawn(name, async move {
+            cancel.run_until_cancelled(follow).await;
+        });
+        followed
     }
 
     /// What is wrong with the file, for people.

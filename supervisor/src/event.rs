@@ -62,6 +62,9 @@ pub enum EventKind {
     /// The health score fell below a threshold; told once until it has recovered.
     /// Data: `score`, `below`, and its parts.
     HealthScoreLow,
+    /// A line of a kind that the process had never printed before. Data: `pattern` with `<*>`
+    /// for values, `template`, `level`, and `skipped`: how many such were not recorded.
+    NewPattern,
 }
 
 impl fmt::Display for EventKind {

@@ -17,12 +17,14 @@ mod filter;
 mod follow;
 mod index;
 mod ingest;
+mod levels;
 mod line;
 mod names;
 mod packed;
 mod query;
 mod reader;
 pub mod record;
+mod retention;
 mod scan;
 mod search;
 mod segment;
@@ -42,10 +44,11 @@ use crate::paths::Stream;
 
 pub use count::Count;
 pub use follow::Follower;
-pub use index::{IndexView, LogIndex, NewPattern, TemplateView};
+pub use index::{IndexView, LogIndex, NewPattern, TemplateView, Trend};
 pub use ingest::Ingest;
 pub use query::query;
 pub use record::{Level, Record};
+pub use retention::Retention;
 pub use search::search_query;
 pub use segment::Limits;
 

@@ -52,6 +52,8 @@ pub fn symptom(event: &Event) -> Option<Symptom> {
         | EventKind::ConfigChanged
         | EventKind::Deleted
         | EventKind::Cleared
+        // Evidence for whoever asks, not a symptom.
+        | EventKind::NewPattern
         // The slow look asks about a low score.
         | EventKind::HealthScoreLow => return None,
     };

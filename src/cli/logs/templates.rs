@@ -7,11 +7,13 @@ use super::Format;
 use super::line::csv_cell;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::metrics::sparkline;
 use crate::exit::Exit;
 use crate::output::figures;
 use crate::output::table::{Cell, Column, Table};
 
-/// `COUNT FIRST LAST PATTERN`, the most frequent first; with the process where there are more.
+/// `COUNT FIRST LAST TREND PATTERN`, the most frequent first; with the process where there are
+/// more. The trend is over the time that was asked for.
 pub(super) fn show(
     ctx: &Context,
     format: Format,
@@ -49,6 +51,15 @@ pub(super) fn show(
     Ok(Exit::Success)
 }
 
+/// Counts as bars; a dot where there were none.
+fn trend(counts: &[u64]) -> String {
+    let points: Vec<Option<f64>> = counts
+        .iter()
+        .map(|count| (*count > 0).then_some(*count as f64))
+        .collect();
+    sparkline(&points)
+}
+
 fn table(ctx: &Context, templates: &[TemplateView]) -> Result<(), CliError> {
     let several = templates
         .windows(2)
@@ -57,6 +68,7 @@ fn table(ctx: &Context, templates: &[TemplateView]) -> Result<(), CliError> {
         Column::new("COUNT", 0),
         Column::new("FIRST", 3),
         Column::new("LAST", 2),
+        Column::new("TREND", 4),
     ];
     if several {
         columns.push(Column::name("PROCESS"));
@@ -68,6 +80,7 @@ fn table(ctx: &Context, templates: &[TemplateView]) -> Result<(), CliError> {
             Cell::from(one.count.to_string()),
             Cell::from(figures::time(one.first, None)),
             Cell::from(figures::time(one.last, None)),
+            Cell::from(trend(&one.trend.counts)),
         ];
         if several {
             cells.push(Cell::from(one.process.as_str()));

@@ -106,16 +106,42 @@ impl LogLevel {
 }
 
 /// Logs of processes on disk. A stream of one instance takes at most
-/// `raw_max_size` × `raw_keep`.
+/// `raw_max_size` × `raw_keep`, and all of them with their index `max_db`. How long lines are
+/// kept depends on their level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogsConfig {
     /// Size at which a new log file begins. Default `50MB`.
     #[schemars(with = "String", extend("x-form" = "memory"))]
     pub raw_max_size: ByteSize,
-    /// Log files kept per stream, the current one included. Default 5.
+    /// Log files kept per stream, the current one included. One that is smaller counts for
+    /// its part. Default 5.
     #[schemars(range(min = 1))]
     pub raw_keep: u32,
+    /// How long lines of level info, debug and trace are kept. Default `7d`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub retention_info: Duration,
+    /// How long warnings are kept. Default `30d`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub retention_warn: Duration,
+    /// How long errors are kept. Default `30d`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub retention_error: Duration,
+    /// How long fatal errors are kept. Default `90d`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub retention_fatal: Duration,
+    /// How long lines without a level are kept. Default `7d`.
+    #[serde(with = "crate::units::duration")]
+    #[schemars(with = "String", extend("x-form" = "duration"))]
+    pub retention_default: Duration,
+    /// Most that all logs and their index take on the disk. Over it the oldest lines of the
+    /// lowest level go first. Default `2GB`.
+    #[schemars(with = "String", extend("x-form" = "memory"))]
+    pub max_db: ByteSize,
 }
 
 /// The page that Prometheus reads, and how long figures are kept. What `mhost metrics start`
@@ -159,9 +185,16 @@ impl Default for DaemonTable {
 
 impl Default for LogsConfig {
     fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3_600);
         Self {
             raw_max_size: ByteSize::mib(50),
             raw_keep: 5,
+            retention_info: days(7),
+            retention_warn: days(30),
+            retention_error: days(30),
+            retention_fatal: days(90),
+            retention_default: days(7),
+            max_db: ByteSize::mib(2 << 10),
         }
     }
 }
@@ -305,16 +338,7 @@ fn explain(table: &str, key: &str) -> Option<String> {
         "proxy",
         "deploy",
     ];
-    const LATER_LOGS: [&str; 8] = [
-        "retention_info",
-        "retention_warn",
-        "retention_error",
-        "retention_fatal",
-        "retention_default",
-        "max_db",
-        "raw_files",
-        "max_line",
-    ];
+    const LATER_LOGS: [&str; 2] = ["raw_files", "max_line"];
     const LATER_BRAIN: [&str; 3] = ["learn_threshold", "notify_below", "act_below"];
     const LATER_AGENT: [&str; 3] = ["telegram_chat", "approvers", "channels"];
     let later = match table {

@@ -48,8 +48,8 @@ impl Backlog {
         }
     }
 
-    /// Keeps what fits, counts the rest.
-    pub(super) fn push(&mut self, bytes: &[u8], now_ms: i64, generation: u32, room: usize) {
+    /// Keeps what fits, counts the rest. Returns how many lines were lost.
+    pub(super) fn push(&mut self, bytes: &[u8], now_ms: i64, generation: u32, room: usize) -> u64 {
         // Once something was lost nothing more is kept: the gap is one, and at the end.
         let keep = if self.lost > 0 {
             0
@@ -76,6 +76,7 @@ impl Backlog {
             self.lost += (bytes.len() - keep) as u64;
             self.lost_to_ms = now_ms;
         }
+        memchr::memchr_iter(b'\n', &bytes[keep..]).count() as u64
     }
 
     /// Bytes in memory.

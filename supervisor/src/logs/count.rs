@@ -53,7 +53,7 @@ impl CountBy {
 
     /// Lines themselves are needed: the index does not hold it.
     pub(super) fn needs_text(&self) -> bool {
-        *self == CountBy::Field(Field::Message)
+        matches!(self, CountBy::Field(Field::Message | Field::Named(_)))
     }
 
     pub(super) fn sql(&self) -> Sql {

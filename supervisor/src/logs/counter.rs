@@ -13,6 +13,8 @@ pub(super) struct Counter(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     total: u64,
+    /// Lines that were lost.
+    dropped: u64,
     /// The second of the newest bucket.
     second: i64,
     buckets: [u32; SECONDS],
@@ -22,6 +24,7 @@ impl Default for Inner {
     fn default() -> Self {
         Self {
             total: 0,
+            dropped: 0,
             second: 0,
             buckets: [0; SECONDS],
         }
@@ -50,6 +53,17 @@ impl Counter {
         let place = inner.second.rem_euclid(SECONDS as i64) as usize;
         let more = u32::try_from(bytes).unwrap_or(u32::MAX);
         inner.buckets[place] = inner.buckets[place].saturating_add(more);
+    }
+
+    pub(super) fn lose(&self, lines: u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.dropped += lines;
+    }
+
+    /// Lines that were lost for want of room.
+    pub(super) fn dropped(&self) -> u64 {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.dropped
     }
 
     pub(super) fn total(&self) -> u64 {

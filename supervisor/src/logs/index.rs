@@ -12,14 +12,18 @@
 //! moment leaves neither a gap nor a line twice. Nothing here stands between a program and its
 //! next line.
 
+mod came;
 mod clean;
 mod gather;
 mod insert;
+mod keeper;
 pub(super) mod lookup;
+mod minutes;
 mod patterns;
 mod schema;
 mod worker;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,12 +31,16 @@ use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast, watch};
 
+use super::record::Level;
+use super::retention::Retention;
 use crate::clock::Clock;
 use crate::ids::ProcessName;
 use crate::paths::Paths;
+
+use keeper::Keeper;
+pub(super) use keeper::Seal;
 
 /// The name of the index in the folder of the logs.
 pub(super) const FILE: &str = "logs.sqlite";
@@ -40,15 +48,6 @@ pub(super) const FILE: &str = "logs.sqlite";
 /// Where the index of a logs folder is.
 pub(super) fn path_in(folder: &Path) -> PathBuf {
     folder.join(FILE)
-}
-
-/// The fields of a record as the index keeps them.
-pub(super) fn fields_text(fields: &[(String, Value)]) -> Option<String> {
-    if fields.is_empty() {
-        return None;
-    }
-    let map: Map<String, Value> = fields.iter().cloned().collect();
-    serde_json::to_string(&map).ok()
 }
 
 /// How the index is.
@@ -98,6 +97,7 @@ struct Shared {
     wake: Notify,
     view: Mutex<IndexView>,
     patterns: broadcast::Sender<NewPattern>,
+    came: Mutex<HashMap<(ProcessName, Option<Level>), u64>>,
 }
 
 /// A process printed a line of a kind that it had not printed before.
@@ -111,6 +111,10 @@ pub struct NewPattern {
     pub pattern: String,
     /// When its first line came, in epoch milliseconds.
     pub ts_ms: i64,
+    /// The level of that line.
+    pub level: Option<Level>,
+    /// How long the process had printed by then, as far as that is known.
+    pub age_ms: i64,
 }
 
 /// A kind of line that a process prints.
@@ -128,6 +132,20 @@ pub struct TemplateView {
     pub first: Timestamp,
     /// When the last one came.
     pub last: Timestamp,
+    /// How many came when.
+    #[serde(default)]
+    pub trend: Trend,
+}
+
+/// Counts of equal parts of a time, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trend {
+    /// When the first part begins.
+    pub from: Timestamp,
+    /// How long each part is, in milliseconds.
+    pub every_ms: u64,
+    /// Lines in each part.
+    pub counts: Vec<u64>,
 }
 
 /// New patterns that wait for a slow listener; then it loses the oldest.
@@ -136,6 +154,15 @@ const PATTERNS: usize = 256;
 impl Shared {
     fn update(&self, change: impl FnOnce(&mut IndexView)) {
         change(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Lines that came.
+    fn count(&self, lines: HashMap<came::Whose, u64>) {
+        let mut all = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((process, rank), count) in lines {
+            let level = rank.and_then(|rank| Level::of_rank(rank.into()));
+            *all.entry((process, level)).or_default() += count;
+        }
     }
 }
 
@@ -152,7 +179,8 @@ struct Inner {
 }
 
 impl LogIndex {
-    /// Starts the thread, which goes on where the last one was. `grew` tells it of new lines.
+    /// Starts the thread, which goes on where the last one was. `grew` tells it of new lines;
+    /// `seal` has the capture seal what is too old to stay in a current segment.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -160,6 +188,8 @@ impl LogIndex {
         paths: &Paths,
         clock: &Clock,
         grew: watch::Receiver<u64>,
+        retention: watch::Receiver<Retention>,
+        seal: Seal,
     ) -> std::io::Result<LogIndex> {
         let shared = Arc::new(Shared {
             stop: AtomicBool::default(),
@@ -167,8 +197,10 @@ impl LogIndex {
             wake: Notify::default(),
             view: Mutex::default(),
             patterns: broadcast::Sender::new(PATTERNS),
+            came: Mutex::default(),
         });
-        let worker = worker::Worker::new(paths.logs(), clock.clone(), shared.clone(), grew);
+        let keeper = Keeper::new(retention, seal);
+        let worker = worker::Worker::new(paths.logs(), clock.clone(), shared.clone(), grew, keeper);
         let thread = std::thread::Builder::new()
             .name("log index".to_owned())
             .spawn(move || worker.run())?;
@@ -194,6 +226,16 @@ impl LogIndex {
     /// Tells of each kind of line that is printed for the first time.
     pub fn new_patterns(&self) -> broadcast::Receiver<NewPattern> {
         self.inner.shared.patterns.subscribe()
+    }
+
+    /// How many lines were printed since the daemon started, as far as they are indexed.
+    pub fn came(&self) -> Vec<(ProcessName, Option<Level>, u64)> {
+        let came = self.inner.shared.came.lock();
+        let came = came.unwrap_or_else(PoisonError::into_inner);
+        let lines = came.iter();
+        lines
+            .map(|((process, level), count)| (process.clone(), *level, *count))
+            .collect()
     }
 
     /// How it is.

@@ -21,13 +21,15 @@ use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::counter::Counter;
-use super::index::{IndexView, LogIndex, NewPattern};
+use super::index::{IndexView, LogIndex, NewPattern, Seal};
 use super::names::Names;
+use super::record::Level;
+use super::retention::Retention;
 use super::scan;
 use super::segment::Limits;
 use super::worker::Worker;
 use crate::clock::Clock;
-use crate::ids::{Generation, InstanceId};
+use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::paths::{Paths, Stream};
 
 /// Longest line [`Ingest::tail`] gives, in characters.
@@ -54,6 +56,11 @@ pub(super) enum Command {
     Flush {
         instance: InstanceId,
         done: oneshot::Sender<io::Result<()>>,
+    },
+    /// The current segment is old: no more goes into it.
+    Seal {
+        instance: InstanceId,
+        stream: Stream,
     },
     Stop {
         drain: bool,
@@ -182,12 +189,52 @@ impl Ingest {
     /// # Errors
     /// When the system gives no thread.
     pub fn start_index(&self, paths: &Paths) -> io::Result<()> {
+        self.start_index_with(paths, watch::Sender::new(Retention::default()).subscribe())
+    }
+
+    /// As [`Ingest::start_index`]; lines are kept as long as `retention` says.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_index_with(
+        &self,
+        paths: &Paths,
+        retention: watch::Receiver<Retention>,
+    ) -> io::Result<()> {
         if self.inner.index.get().is_none() {
-            let index = LogIndex::start(paths, &self.inner.clock, self.grew())?;
+            let index = LogIndex::start(
+                paths,
+                &self.inner.clock,
+                self.grew(),
+                retention,
+                self.seal(),
+            )?;
             // Two at once: one of them is dropped, and ends.
             let _ = self.inner.index.set(index);
         }
         Ok(())
+    }
+
+    /// Has the thread seal a current segment.
+    pub(super) fn seal(&self) -> Seal {
+        let shared = self.inner.shared.clone();
+        Arc::new(move |instance, stream| shared.send(Command::Seal { instance, stream }))
+    }
+
+    /// How many lines each process printed since the daemon started, by level, as far as they
+    /// are indexed.
+    pub fn came(&self) -> Vec<(ProcessName, Option<Level>, u64)> {
+        self.inner.index.get().map_or_else(Vec::new, LogIndex::came)
+    }
+
+    /// How many lines of each process were lost since the daemon started, while the disk took
+    /// no bytes and memory was full.
+    pub fn dropped(&self) -> HashMap<ProcessName, u64> {
+        let mut dropped = HashMap::new();
+        for (instance, counter) in lock(&self.inner.shared.counters).iter() {
+            *dropped.entry(instance.process.clone()).or_default() += counter.dropped();
+        }
+        dropped
     }
 
     /// How the index is; empty when there is none.

@@ -97,12 +97,17 @@ impl Names {
         Ok(numbers)
     }
 
+    /// Deletes a sealed segment.
+    pub(super) fn delete_sealed(&self, number: u64) -> io::Result<()> {
+        gone(std::fs::remove_file(self.sealed_log(number)))?;
+        gone(std::fs::remove_file(self.packed_log(number)))?;
+        gone(std::fs::remove_file(self.sealed_index(number)))
+    }
+
     /// Deletes every segment of the stream.
     pub(super) fn delete(&self) -> io::Result<()> {
         for number in self.sealed()? {
-            gone(std::fs::remove_file(self.sealed_log(number)))?;
-            gone(std::fs::remove_file(self.packed_log(number)))?;
-            gone(std::fs::remove_file(self.sealed_index(number)))?;
+            self.delete_sealed(number)?;
         }
         gone(std::fs::remove_file(self.log()))?;
         gone(std::fs::remove_file(self.index()))

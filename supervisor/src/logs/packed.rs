@@ -1,13 +1,16 @@
 //! Sealed segments, compressed: `api-0.out.7.log.zst`.
 //!
 //! ```text
-//! frame of 128 KiB of log · frame · … · skippable frame: the sizes of all frames, footer
+//! frame of 128 KiB of log · frame · … · what is missing · the sizes of all frames, footer
 //! ```
 //!
 //! That is zstd's seekable format: `zstdcat` gives the whole segment, and a reader finds the
 //! frame of any offset from the table at the end. Offsets stay those of the bytes as they were
 //! printed, so index, cursors and followers do not notice. The plain file goes only when the
-//! compressed one is on the disk; while there are both, the plain one counts.
+//! compressed one is on the disk; while there are both, the plain one counts. Lines may be
+//! missing in the middle: see [`gaps`].
+
+mod gaps;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,12 +19,18 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::names::{Names, gone};
+pub(super) use gaps::Gaps;
+use gaps::Spot;
 
 /// Bytes of log in a frame: a single line costs one frame to read, about 0.1 ms.
 const FRAME: usize = 128 << 10;
 /// zstd's usual level: about 300 MB/s and core.
 const LEVEL: i32 = 3;
 const SKIPPABLE: u32 = 0x184D_2A5E;
+/// Of the frame with the gaps, which is skipped by others, too.
+const GAPS: u32 = 0x184D_2A50;
+/// Magic number and size of a frame that is skipped.
+const FRAME_HEAD: u64 = 8;
 const SEEKABLE: u32 = 0x8F92_EAB1;
 /// Number of frames, a descriptor byte and the magic number.
 const FOOTER: u64 = 9;
@@ -40,6 +49,8 @@ pub(super) enum Bytes {
 pub(super) struct Packed {
     file: File,
     frames: Vec<Frame>,
+    gaps: Gaps,
+    /// With what is missing.
     total: u64,
     /// The frame that was read last: lines are mostly asked for in order.
     last: Mutex<(usize, Vec<u8>)>,
@@ -86,6 +97,36 @@ impl Bytes {
             Some(Bytes::Packed(packed)) => Ok(Some(packed.total)),
             None => Ok(None),
         }
+    }
+
+    /// How many bytes it has, with what is missing.
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Bytes::Packed(packed) => packed.total,
+            Bytes::Plain(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+        }
+    }
+
+    /// How many bytes of a sealed segment are left.
+    pub(super) fn kept_size(names: &Names, number: u64) -> io::Result<Option<u64>> {
+        match Self::open_sealed(names, number)? {
+            Some(Bytes::Packed(packed)) => Ok(Some(packed.total - packed.gaps.total())),
+            Some(Bytes::Plain(file)) => Ok(Some(file.metadata()?.len())),
+            None => Ok(None),
+        }
+    }
+
+    /// What is missing in it; `None` when nothing is.
+    pub(super) fn gaps(&self) -> Option<&Gaps> {
+        match self {
+            Bytes::Packed(packed) => Some(&packed.gaps),
+            Bytes::Plain(_) => None,
+        }
+    }
+
+    /// Is the byte at an offset missing?
+    pub(super) fn is_gap(&self, at: u64) -> bool {
+        self.gaps().is_some_and(|gaps| gaps.has(at))
     }
 
     /// Reads from an offset of the segment; 0 at its end.
@@ -135,10 +176,12 @@ impl Packed {
             at += u64::from(packed);
             from += u64::from(length);
         }
+        let gaps = read_gaps(&file, at, table_at)?;
         Ok(Self {
             file,
             frames,
-            total: from,
+            total: from + gaps.total(),
+            gaps,
             last: Mutex::new((usize::MAX, Vec::new())),
         })
     }
@@ -147,9 +190,24 @@ impl Packed {
         if at >= self.total || into.is_empty() {
             return Ok(0);
         }
+        let (at, most) = match self.gaps.spot(at) {
+            Spot::Kept { at, follow } => (at, follow),
+            Spot::Gone { follow } => {
+                let count = into
+                    .len()
+                    .min(usize::try_from(follow).unwrap_or(usize::MAX));
+                into[..count].fill(0);
+                if count as u64 == follow {
+                    into[count - 1] = b'\n';
+                }
+                return Ok(count);
+            }
+        };
         let after = self.frames.partition_point(|frame| frame.from <= at);
         let place = after.saturating_sub(1);
-        let frame = self.frames[place];
+        let Some(frame) = self.frames.get(place).copied() else {
+            return Ok(0);
+        };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != place {
             let mut packed = vec![0; frame.packed as usize];
@@ -161,7 +219,8 @@ impl Packed {
             *last = (place, bytes);
         }
         let from = (at - frame.from) as usize;
-        let count = into.len().min(last.1.len() - from);
+        let there = last.1.len().saturating_sub(from) as u64;
+        let count = into.len().min(there.min(most) as usize);
         into[..count].copy_from_slice(&last.1[from..from + count]);
         Ok(count)
     }
@@ -180,10 +239,35 @@ pub(super) fn pack_one(names: &Names, current: u64) -> io::Result<bool> {
 }
 
 fn pack(names: &Names, number: u64) -> io::Result<()> {
-    let plain = names.sealed_log(number);
+    let mut log = File::open(names.sealed_log(number))?;
+    rewrite(names, number, |frames| {
+        let mut block = Vec::with_capacity(FRAME);
+        loop {
+            block.clear();
+            (&mut log).take(FRAME as u64).read_to_end(&mut block)?;
+            if block.is_empty() {
+                return Ok(Gaps::default());
+            }
+            frames.push(&block)?;
+        }
+    })
+}
+
+/// Puts another form of a sealed segment in its place, in one step: what `fill` writes, without
+/// the gaps that it gives back.
+pub(super) fn rewrite(
+    names: &Names,
+    number: u64,
+    fill: impl FnOnce(&mut Frames) -> io::Result<Gaps>,
+) -> io::Result<()> {
     let packed = names.packed_log(number);
     let fresh = packed.with_extension("zst.new");
-    let written = write(&plain, &fresh).and_then(|()| std::fs::rename(&fresh, &packed));
+    let written = Frames::create(&fresh)
+        .and_then(|mut frames| {
+            let gaps = fill(&mut frames)?;
+            frames.finish(&gaps)
+        })
+        .and_then(|()| std::fs::rename(&fresh, &packed));
     if written.is_err() {
         // What was begun would only take room.
         let _ = std::fs::remove_file(&fresh);
@@ -193,41 +277,96 @@ fn pack(names: &Names, number: u64) -> io::Result<()> {
         // It was rotated away meanwhile.
         gone(std::fs::remove_file(&packed))?;
     }
-    gone(std::fs::remove_file(plain))
+    gone(std::fs::remove_file(names.sealed_log(number)))
 }
 
-fn write(plain: &Path, fresh: &Path) -> io::Result<()> {
-    let mut log = File::open(plain)?;
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(fresh)?;
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
-    let mut block = Vec::with_capacity(FRAME);
-    let mut table = Vec::new();
-    loop {
-        block.clear();
-        (&mut log).take(FRAME as u64).read_to_end(&mut block)?;
-        if block.is_empty() {
-            break;
-        }
-        let frame = compressor.compress(&block)?;
-        out.write_all(&frame)?;
-        table.extend((frame.len() as u32).to_le_bytes());
-        table.extend((block.len() as u32).to_le_bytes());
+/// The gaps that stand between the last frame and the table.
+fn read_gaps(file: &File, from: u64, table_at: u64) -> io::Result<Gaps> {
+    let to = table_at.saturating_sub(FRAME_HEAD);
+    if from == to {
+        return Ok(Gaps::default());
     }
-    let count = (table.len() / 8) as u32;
-    let mut tail = SKIPPABLE.to_le_bytes().to_vec();
-    tail.extend((table.len() as u32 + FOOTER as u32).to_le_bytes());
-    tail.extend(table);
-    tail.extend(count.to_le_bytes());
-    tail.push(0);
-    tail.extend(SEEKABLE.to_le_bytes());
-    out.write_all(&tail)?;
-    // The plain file goes next: this one must be on the disk then.
-    out.sync_data()
+    let wrong = || damaged("a compressed log has a wrong list of what is missing");
+    let length = to.checked_sub(from).ok_or_else(wrong)?;
+    let mut bytes = vec![0; usize::try_from(length).map_err(|_| wrong())?];
+    file.read_exact_at(&mut bytes, from)?;
+    let (magic, rest) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;
+    let (size, list) = rest.split_first_chunk::<4>().ok_or_else(wrong)?;
+    if u32::from_le_bytes(*magic) != GAPS || u32::from_le_bytes(*size) as usize != list.len() {
+        return Err(wrong());
+    }
+    Gaps::decode(list).ok_or_else(wrong)
+}
+
+/// Writes a compressed segment.
+pub(super) struct Frames {
+    out: File,
+    compressor: zstd::bulk::Compressor<'static>,
+    block: Vec<u8>,
+    table: Vec<u8>,
+}
+
+impl Frames {
+    fn create(path: &Path) -> io::Result<Self> {
+        let out = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Self {
+            out,
+            compressor: zstd::bulk::Compressor::new(LEVEL)?,
+            block: Vec::with_capacity(FRAME),
+            table: Vec::new(),
+        })
+    }
+
+    /// Adds bytes of the log.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(FRAME - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == FRAME {
+                self.end_frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let frame = self.compressor.compress(&self.block)?;
+        self.out.write_all(&frame)?;
+        self.table.extend((frame.len() as u32).to_le_bytes());
+        self.table.extend((self.block.len() as u32).to_le_bytes());
+        self.block.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, gaps: &Gaps) -> io::Result<()> {
+        self.end_frame()?;
+        let mut tail = Vec::new();
+        if *gaps != Gaps::default() {
+            let list = gaps.encode();
+            tail.extend(GAPS.to_le_bytes());
+            tail.extend((list.len() as u32).to_le_bytes());
+            tail.extend(list);
+        }
+        let count = (self.table.len() / 8) as u32;
+        tail.extend(SKIPPABLE.to_le_bytes());
+        tail.extend((self.table.len() as u32 + FOOTER as u32).to_le_bytes());
+        tail.extend(self.table);
+        tail.extend(count.to_le_bytes());
+        tail.push(0);
+        tail.extend(SEEKABLE.to_le_bytes());
+        self.out.write_all(&tail)?;
+        // The plain file goes next: this one must be on the disk then.
+        self.out.sync_data()
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod after;
 mod context;
 mod indexed;
+mod templates;
 
 use std::collections::BinaryHeap;
 use std::io;
@@ -39,9 +40,6 @@ use indexed::IndexError;
 pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogPage, LogError> {
     let now_ms = Clock::system().now().as_millisecond();
     let filter = Filter::new(query, now_ms)?;
-    if query.templates {
-        return Ok(templates(paths, sources, query, now_ms));
-    }
     let by = query.count_by.as_deref().map(CountBy::parse).transpose()?;
     let after = query.after.as_deref().map(cursor::parse).transpose()?;
     let failed = |source| LogError::Read {
@@ -49,7 +47,8 @@ pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogP
         source,
     };
     // Before the streams are opened, so that no line is in neither.
-    let asks_index = after.is_none() && indexed::is_worth_asking(&filter, by.as_ref());
+    let asks_index =
+        after.is_none() && (query.templates || indexed::is_worth_asking(&filter, by.as_ref()));
     let lookup = asks_index.then(|| Lookup::open(&paths.logs())).flatten();
     let mut tracks = Vec::new();
     for source in sources {
@@ -72,37 +71,12 @@ pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogP
         now_ms,
     };
     let page = match (by, after) {
+        _ if query.templates => search.templates(lookup.as_ref()),
         (Some(by), None) => search.counted(&by, lookup.as_ref()),
         (_, Some(cursor)) => search.page_after(&cursor),
         (None, None) => search.last_page(lookup.as_ref()),
     };
     page.map_err(failed)
-}
-
-/// The kinds of lines, as far as they are in the index.
-fn templates(paths: &Paths, sources: &[Source], query: &LogQuery, now_ms: i64) -> LogPage {
-    let mut processes: Vec<_> = sources.iter().map(|s| s.instance.process.clone()).collect();
-    processes.dedup();
-    let folder = paths.logs();
-    let span = (
-        query.since.map(Timestamp::as_millisecond),
-        query.until.map(Timestamp::as_millisecond),
-    );
-    let found = Lookup::open(&folder).map(|lookup| lookup.templates(&processes, span, query.lines));
-    let templates = match found {
-        Some(Ok(templates)) => templates,
-        Some(Err(error)) => {
-            trouble(&folder, &error);
-            Vec::new()
-        }
-        None => Vec::new(),
-    };
-    LogPage {
-        lines: Vec::new(),
-        next: cursor::places(now_ms, &[]),
-        counts: None,
-        templates: Some(templates),
-    }
 }
 
 /// One stream of the selection.

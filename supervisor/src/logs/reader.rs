@@ -155,6 +155,50 @@ impl StreamReader {
         Ok(offset.max(self.first()).min(self.end))
     }
 
+    /// Lines may be missing in the opened segments.
+    pub(super) fn has_gaps(&self) -> bool {
+        let logs = || {
+            self.segments
+                .iter()
+                .filter_map(|segment| segment.log.as_ref())
+        };
+        logs().any(|log| log.gaps().is_some_and(|gaps| !gaps.is_empty()))
+    }
+
+    /// The line that began at `offset` is not kept any more.
+    pub(super) fn is_gap(&self, offset: u64) -> bool {
+        let after = self
+            .segments
+            .partition_point(|segment| segment.base <= offset);
+        let segment = after.checked_sub(1).and_then(|at| self.segments.get(at));
+        segment.is_some_and(|segment| {
+            let log = segment.log.as_ref();
+            log.is_some_and(|log| log.is_gap(offset - segment.base))
+        })
+    }
+
+    /// Where a sealed segment begins and ends, and what is missing in it; opens all down to it.
+    pub(super) fn sealed(&mut self, number: u64) -> io::Result<Option<(u64, u64)>> {
+        while self
+            .segments
+            .front()
+            .is_some_and(|first| first.number > number)
+        {
+            if !self.older()? {
+                return Ok(None);
+            }
+        }
+        let at = self
+            .segments
+            .partition_point(|segment| segment.number < number);
+        let found = self
+            .segments
+            .get(at)
+            .filter(|segment| segment.number == number);
+        let next = self.segments.get(at + 1);
+        Ok(found.zip(next).map(|(found, next)| (found.base, next.base)))
+    }
+
     fn segment_of(&mut self, offset: u64) -> Option<&mut Segment> {
         let place = self
             .segments

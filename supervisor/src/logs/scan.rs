@@ -60,7 +60,7 @@ impl Block {
         from: usize,
         to: usize,
         sieve: Option<&Sieve<'_>>,
-    ) -> io::Result<impl Iterator<Item = Span> + use<>> {
+    ) -> io::Result<std::vec::IntoIter<Span>> {
         let start = self.at + from as u64;
         let cuts: Vec<usize> = reader
             .boundaries(start, self.at + to as u64)?
@@ -72,10 +72,17 @@ impl Block {
             Some(sieve) => sieve.split(reader, start, bytes, &cuts)?,
             None => split(bytes, &cuts, None),
         };
-        Ok(lines.into_iter().map(move |line| Span {
-            start: start + line.start as u64,
-            end: start + line.end as u64,
-        }))
+        // What is not kept any more reads as empty lines.
+        let gaps = reader.has_gaps();
+        let spans: Vec<Span> = lines
+            .into_iter()
+            .map(|line| Span {
+                start: start + line.start as u64,
+                end: start + line.end as u64,
+            })
+            .filter(|span| !gaps || !reader.is_gap(span.start))
+            .collect();
+        Ok(spans.into_iter())
     }
 }
 
@@ -236,6 +243,9 @@ fn giant(
     end: u64,
     sieve: Option<&Sieve<'_>>,
 ) -> io::Result<Option<Line>> {
+    if reader.is_gap(start) {
+        return Ok(None);
+    }
     reader.read(start, end.min(start + LAST_BLOCK), &mut block.bytes)?;
     block.at = start;
     let found = match sieve {

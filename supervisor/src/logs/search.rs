@@ -2,18 +2,23 @@
 //!
 //! A query is passed to FTS5 as it is when FTS5 understands it. Else its words are quoted one
 //! by one and all have to be there, so that `http://x:80` or `don't` never fail. Lines that
-//! are scanned go through an FTS5 table in memory that is made as the one of the index, so that
-//! both find the same. A test of bytes comes first and sorts out nearly every line.
+//! are scanned go through an FTS5 table in memory. A test of bytes comes first and sorts out
+//! nearly every line. The table of the index does not know where in a line words stand, so a
+//! query for phrases becomes one that finds more there, and its hits are asked again.
 
 use std::cell::RefCell;
 
 use regex::bytes::{Regex, RegexBuilder};
 use rusqlite::Connection;
 
-/// How the tables of words are made, here and in the index. `_` is part of a word, so that
-/// `user_id` is one.
-pub(super) const TABLE: &str = "CREATE VIRTUAL TABLE words USING fts5(line_text, content='', \
+/// How the table in memory is made. `_` is part of a word, so that `user_id` is one.
+const TABLE: &str = "CREATE VIRTUAL TABLE words USING fts5(line_text, content='', \
     contentless_delete=1, tokenize=\"unicode61 tokenchars '_'\")";
+
+/// How that of the index is made: it knows which words are in a line, and not where. So it
+/// cannot tell phrases; see [`Indexed`].
+pub(super) const INDEX: &str = "CREATE VIRTUAL TABLE words USING fts5(line_text, content='', \
+    contentless_delete=1, detail=none, tokenize=\"unicode61 tokenchars '_'\")";
 
 /// Longest query; what is beyond it is not looked at.
 const MAX_QUERY: usize = 4_096;
@@ -22,10 +27,20 @@ const MAX_WORDS: usize = 64;
 /// Lines that are looked at in one transaction.
 const BATCH: usize = 512;
 
+/// What the index is asked, which does not know where in a line words stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Indexed {
+    /// To be bound to `MATCH`. Every line that matches the query matches this.
+    pub(super) query: String,
+    /// And no other line does.
+    pub(super) exact: bool,
+}
+
 /// A query that FTS5 understands, ready to be asked.
 pub(super) struct Search {
     /// To be bound to `MATCH`; `None` when it has no word, and so finds nothing.
     query: Option<String>,
+    indexed: Option<Indexed>,
     /// Lines without a hit of it cannot match.
     bytes: Option<Regex>,
     memory: RefCell<Connection>,
@@ -39,23 +54,28 @@ impl std::fmt::Debug for Search {
     }
 }
 
-fn table() -> Result<Connection, rusqlite::Error> {
+fn table(made: &str) -> Result<Connection, rusqlite::Error> {
     let db = Connection::open_in_memory()?;
     // Nothing of it needs to survive anything.
     db.pragma_update(None, "journal_mode", "off")?;
     db.pragma_update(None, "synchronous", "off")?;
-    db.execute_batch(TABLE)?;
+    db.execute_batch(made)?;
     Ok(db)
 }
 
 impl Search {
     /// Prepares a query.
     pub(super) fn new(text: &str) -> Result<Self, rusqlite::Error> {
-        let db = table()?;
+        let db = table(TABLE)?;
         let query = meaning(&db, text)?;
         let bytes = query.as_deref().and_then(byte_test);
+        let indexed = match &query {
+            Some(query) => for_index(&table(INDEX)?, query)?,
+            None => None,
+        };
         Ok(Self {
             query,
+            indexed,
             bytes,
             memory: RefCell::new(db),
         })
@@ -64,6 +84,17 @@ impl Search {
     /// What to bind to `MATCH`.
     pub(super) fn query(&self) -> Option<&str> {
         self.query.as_deref()
+    }
+
+    /// What the index can be asked; `None` when it cannot help.
+    pub(super) fn indexed(&self) -> Option<&Indexed> {
+        self.indexed.as_ref()
+    }
+
+    /// Does a line of this text match?
+    pub(super) fn matches(&self, text: &str) -> Result<bool, rusqlite::Error> {
+        Ok(self.may_match(text.as_bytes())
+            && self.scores(&[text])?.first().is_some_and(Option::is_some))
     }
 
     /// May a line of these bytes match?
@@ -108,7 +139,7 @@ impl Search {
 
 /// The FTS5 query that a search for `text` becomes; `None` when there is no word in it.
 pub fn search_query(text: &str) -> Option<String> {
-    meaning(&table().ok()?, text).ok()?
+    meaning(&table(TABLE).ok()?, text).ok()?
 }
 
 /// What FTS5 is asked for a user's text.
@@ -149,6 +180,60 @@ fn is_valid(db: &Connection, query: &str) -> Result<bool, rusqlite::Error> {
         Err(rusqlite::Error::SqliteFailure(..)) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || !c.is_ascii()
+}
+
+/// The words of a query, each with whether it is the beginning of one only.
+fn words_of(query: &str) -> Vec<(&str, bool)> {
+    let mut words = Vec::new();
+    let mut rest = query;
+    while let Some(begin) = rest.find(is_word) {
+        let word = &rest[begin..];
+        let end = word.find(|c| !is_word(c)).unwrap_or(word.len());
+        let after = word[end..].trim_start_matches([' ', '"', '\t', '\n', '\r']);
+        words.push((&word[..end], after.starts_with('*')));
+        rest = &word[end..];
+    }
+    words
+}
+
+/// The query for a table that knows no places. Where it has to find more than the query does,
+/// it finds lines with all words, when all have to be there, else lines with any of them.
+fn for_index(db: &Connection, query: &str) -> Result<Option<Indexed>, rusqlite::Error> {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c.is_ascii_whitespace();
+    let simple = query
+        .chars()
+        .all(|c| bare(c) || matches!(c, '(' | ')' | '*'));
+    if simple && !query.contains("NEAR") && is_valid(db, query)? {
+        let query = query.to_owned();
+        return Ok(Some(Indexed { query, exact: true }));
+    }
+    let words = words_of(query);
+    let plain = query
+        .chars()
+        .all(|c| is_word(c) || c.is_whitespace() || matches!(c, '"' | '*'));
+    let all = plain
+        && !words
+            .iter()
+            .any(|(word, _)| ["OR", "NOT", "NEAR"].contains(word));
+    let terms: Vec<String> = words
+        .iter()
+        .filter(|(word, _)| !(all && *word == "AND"))
+        .map(|(word, prefix)| format!("\"{word}\"{}", if *prefix { "*" } else { "" }))
+        .collect();
+    if terms.is_empty() {
+        return Ok(None);
+    }
+    let query = terms.join(if all { " " } else { " OR " });
+    // A word that the tokenizer takes for several is a phrase, which that table refuses.
+    let sound = is_valid(db, &query)?;
+    Ok(sound.then_some(Indexed {
+        query,
+        exact: false,
+    }))
 }
 
 /// A test of bytes that every matching line passes.
@@ -198,6 +283,64 @@ mod tests {
                 score.is_some()
             })
             .collect()
+    }
+
+    #[test]
+    fn the_index_is_asked_for_no_less() {
+        let db = table(INDEX).expect("a table");
+        let asked = |query: &str| {
+            let asked = for_index(&db, query).expect("no error");
+            asked.map(|asked| (asked.query, asked.exact))
+        };
+        let some = |query: &str, exact| Some((query.to_owned(), exact));
+        assert_eq!(asked("disk full"), some("disk full", true));
+        assert_eq!(asked("(a OR b) NOT c*"), some("(a OR b) NOT c*", true));
+        assert_eq!(asked("\"is full\""), some("\"is\" \"full\"", false));
+        assert_eq!(asked("\"is ful\"*"), some("\"is\" \"ful\"*", false));
+        assert_eq!(asked("\"don't\""), some("\"don\" OR \"t\"", false));
+        let near = some("\"NEAR\" OR \"a\" OR \"b\" OR \"3\"", false);
+        assert_eq!(asked("NEAR(a b, 3)"), near);
+        assert_eq!(
+            asked("a NOT \"b c\""),
+            some("\"a\" OR \"NOT\" OR \"b\" OR \"c\"", false)
+        );
+        assert_eq!(asked("caf\u{e9}"), some("\"caf\u{e9}\"", false));
+    }
+
+    /// What the index finds for a query has all that the query finds, and nothing else when it
+    /// says so.
+    fn index_agrees(index: &Connection, query: &str, texts: &[&str], scores: &[Option<f64>]) {
+        let Some(asked) = for_index(index, query).expect("no error") else {
+            return;
+        };
+        let mut find = index
+            .prepare_cached("SELECT rowid FROM words WHERE words MATCH ?")
+            .expect("a statement");
+        let found: Vec<i64> = find
+            .query_map([&asked.query], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .unwrap_or_else(|error| panic!("{query:?}: {error}"));
+        for (at, score) in scores.iter().enumerate() {
+            let in_index = found.contains(&(at as i64));
+            assert!(in_index || score.is_none(), "{query:?} on {:?}", texts[at]);
+            assert!(
+                !asked.exact || in_index == score.is_some(),
+                "{query:?} on {:?}",
+                texts[at]
+            );
+        }
+    }
+
+    fn indexed(texts: &[&str]) -> Connection {
+        let db = table(INDEX).expect("a table");
+        for (at, text) in texts.iter().enumerate() {
+            db.execute(
+                "INSERT INTO words(rowid, line_text) VALUES (?, ?)",
+                (at as i64, text),
+            )
+            .expect("a row");
+        }
+        db
     }
 
     #[test]
@@ -293,6 +436,7 @@ mod tests {
             (seed >> 33) as usize % below
         };
         let mut search = Search::new("a").expect("a table");
+        let index = indexed(&texts);
         let mut hits = 0;
         for round in 0..100_000 {
             let count = next(9);
@@ -306,6 +450,9 @@ mod tests {
                 let scores = search
                     .scores(&texts)
                     .unwrap_or_else(|error| panic!("{text:?}: {error}"));
+                if let Some(query) = &search.query {
+                    index_agrees(&index, query, &texts, &scores);
+                }
                 for (line, score) in texts.iter().zip(scores) {
                     hits += usize::from(score.is_some());
                     assert!(

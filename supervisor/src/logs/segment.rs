@@ -379,17 +379,41 @@ impl Writer {
         if size < limits.raw_max_size + OVERSHOOT && !self.at_line_end()? {
             return Ok(());
         }
+        self.seal(limits)
+    }
+
+    /// Seals the current segment where no line goes on, so that it can be thinned out.
+    pub(super) fn seal_for_age(&mut self, now_ms: i64, limits: &Limits) -> io::Result<()> {
+        self.open_pending(now_ms)?;
+        let ended = self.last.generation.is_none();
+        if self.end == self.header.base || !(ended || self.at_line_end()?) {
+            return Ok(());
+        }
+        self.seal(limits)
+    }
+
+    fn seal(&mut self, limits: &Limits) -> io::Result<()> {
         limits.check()?;
         let sealed = self.names.sealed_log(self.header.number);
         gone(std::fs::rename(self.names.log(), sealed))?;
         self.seal_index()?;
-        let oldest_kept = self.header.number.saturating_sub(limits.raw_keep);
-        for number in (0..oldest_kept).rev() {
-            let log = std::fs::remove_file(self.names.sealed_log(number));
-            let packed = std::fs::remove_file(self.names.packed_log(number));
-            let index = std::fs::remove_file(self.names.sealed_index(number));
-            if log.is_err() && packed.is_err() && index.is_err() {
-                break;
+        self.forget_oldest(limits)
+    }
+
+    /// Deletes what is more than `raw_keep` full segments. One that is thinned out, or was
+    /// sealed for its age, counts for what it has.
+    fn forget_oldest(&self, limits: &Limits) -> io::Result<()> {
+        let mut room = limits.raw_keep.saturating_mul(limits.raw_max_size);
+        let mut full = false;
+        for number in self.names.sealed()?.into_iter().rev() {
+            // One that cannot be read counts as whole.
+            let size = Bytes::kept_size(&self.names, number).ok().flatten();
+            let size = size.map_or(limits.raw_max_size, |size| size.min(limits.raw_max_size));
+            full |= size > room;
+            if full {
+                self.names.delete_sealed(number)?;
+            } else {
+                room -= size;
             }
         }
         Ok(())
@@ -430,9 +454,7 @@ impl Writer {
         self.open_pending(now_ms)?;
         self.files = None;
         for number in self.names.sealed()? {
-            gone(std::fs::remove_file(self.names.sealed_log(number)))?;
-            gone(std::fs::remove_file(self.names.packed_log(number)))?;
-            gone(std::fs::remove_file(self.names.sealed_index(number)))?;
+            self.names.delete_sealed(number)?;
         }
         gone(std::fs::remove_file(self.names.log()))?;
         self.replace_index()

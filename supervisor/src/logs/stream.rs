@@ -223,7 +223,8 @@ impl Target {
         {
             let own = at.limits.memory.saturating_sub(backlog.size());
             let room = own.min(MEMORY_OF_ALL.saturating_sub(at.held));
-            backlog.push(rest, now_ms, generation, room);
+            let lost = backlog.push(rest, now_ms, generation, room);
+            self.counter.lose(lost);
         }
         if let Some(spool) = &mut capture.spool {
             spool.advance(&capture.path, bytes as u64);

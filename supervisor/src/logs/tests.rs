@@ -2,6 +2,7 @@
 
 mod index;
 mod queries;
+mod retention;
 
 use std::fs::File;
 use std::io::Write;

@@ -507,6 +507,11 @@ impl Worker {
                 Command::Flush { instance, done } => {
                     let _ = done.send(self.flush(&instance, now_ms));
                 }
+                Command::Seal { instance, stream } => {
+                    if let Err(error) = self.seal(&(instance, stream), now_ms) {
+                        tracing::debug!(%error, "An old log was not sealed.");
+                    }
+                }
                 Command::Stop { drain } => {
                     if drain {
                         self.drain_all(now_ms);
@@ -658,6 +663,22 @@ impl Worker {
         self.unseen = true;
         for stream in Stream::BOTH {
             Names::new(&self.folder, instance, stream).delete()?;
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, key: &Key, now_ms: i64) -> io::Result<()> {
+        self.unseen = true;
+        if let Some(target) = self.targets.get_mut(key) {
+            if target.backlog.is_some() {
+                return Ok(());
+            }
+            return target.writer.seal_for_age(now_ms, &self.limits);
+        }
+        let names = Names::new(&self.folder, &key.0, key.1);
+        if names.log().exists() {
+            let mut writer = Writer::open(names, now_ms)?.0;
+            writer.seal_for_age(now_ms, &self.limits)?;
         }
         Ok(())
     }

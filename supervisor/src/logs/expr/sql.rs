@@ -1,8 +1,8 @@
 //! A condition as SQL over the tables of the index.
 //!
 //! The text is made of fixed pieces; every value is a bound parameter. What the index does not
-//! hold (the text of a line) or cannot do (regular expressions) has no SQL, and is asked of the
-//! lines themselves.
+//! hold (the text of a line and its fields) or cannot do (regular expressions) has no SQL, and
+//! is asked of the lines themselves.
 
 use super::{Expr, Field, Number, Op, Operand};
 
@@ -40,13 +40,7 @@ impl Sql {
             Field::Stream => self.push("s.stream"),
             Field::Level => self.push("r.level"),
             // Asked of lines only.
-            Field::Message => self.push("NULL"),
-            Field::Named(name) => {
-                self.push("json_extract(r.fields, ");
-                // Names have no quotes in them: the grammar knows none.
-                self.bind(Param::Text(format!("$.\"{name}\"")));
-                self.push(")");
-            }
+            Field::Message | Field::Named(_) => self.push("NULL"),
         }
     }
 
@@ -68,31 +62,12 @@ impl Sql {
         };
         let text = Param::Text(operand.text.clone());
         match (field, operand.number) {
-            (Field::Process | Field::Stream, _) | (Field::Named(_), None) => {
-                // A number is less than any text, for SQLite too.
-                self.field(field);
-                self.push(sign);
-                self.bind(text);
-            }
-            (Field::Named(_), Some(number)) => {
-                self.push("CASE typeof(");
-                self.field(field);
-                self.push(") WHEN 'text' THEN ");
-                self.field(field);
-                self.push(sign);
-                self.bind(text);
-                self.push(" ELSE ");
-                self.field(field);
-                self.push(sign);
-                self.number(number);
-                self.push(" END");
-            }
-            (_, Some(number)) => {
+            (Field::Ts | Field::Instance | Field::Level, Some(number)) => {
                 self.field(field);
                 self.push(sign);
                 self.number(number);
             }
-            (_, None) => {
+            _ => {
                 self.field(field);
                 self.push(sign);
                 self.bind(text);
@@ -129,12 +104,16 @@ impl Expr {
                 sql.push(")");
                 return written;
             }
-            Expr::Compare(Field::Message, ..)
-            | Expr::In(Field::Message, _)
-            | Expr::Between(Field::Message, ..)
-            | Expr::IsNull(Field::Message)
-            | Expr::Like(Field::Message, _)
-            | Expr::Matches(..) => return false,
+            Expr::Compare(field, ..)
+            | Expr::In(field, _)
+            | Expr::Between(field, ..)
+            | Expr::IsNull(field)
+            | Expr::Like(field, _)
+                if matches!(field, Field::Message | Field::Named(_)) =>
+            {
+                return false;
+            }
+            Expr::Matches(..) => return false,
             Expr::Compare(field, op, operand) => {
                 sql.push("(");
                 sql.compare(field, *op, operand);

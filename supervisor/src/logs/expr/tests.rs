@@ -135,13 +135,10 @@ fn errors_have_a_caret_under_their_place() {
 
 #[test]
 fn text_of_users_is_never_sql() {
-    let expr = Expr::parse("a.b = 'x'' OR 1=1 --' and process like '%;%'", NOW).unwrap();
+    let expr = Expr::parse("stream = 'x'' OR 1=1 --' and process like '%;%'", NOW).unwrap();
     let sql = expr.sql().unwrap();
-    assert_eq!(
-        sql.text,
-        "((json_extract(r.fields, ?) = ?) AND (s.process LIKE ?))"
-    );
-    assert_eq!(sql.params.len(), 3);
+    assert_eq!(sql.text, "((s.stream = ?) AND (s.process LIKE ?))");
+    assert_eq!(sql.params.len(), 2);
     assert!(
         Expr::parse("msg = 1 or a = 1", NOW)
             .unwrap()
@@ -155,11 +152,10 @@ fn in_sql(db: &Connection, expr: &Expr, line: &str, ts_ms: i64) -> Option<bool> 
     let sql = expr.sql()?;
     let record = record::parse(line);
     let subject = subject(&record, ts_ms);
-    let fields = crate::logs::index::fields_text(&record.fields);
     db.execute("DELETE FROM rows", []).unwrap();
     db.execute(
-        "INSERT INTO rows VALUES (?, 1, ?, ?)",
-        (ts_ms, subject.level.map(Level::rank), fields),
+        "INSERT INTO rows VALUES (?, 1, ?)",
+        (ts_ms, subject.level.map(Level::rank)),
     )
     .unwrap();
     let text = format!(
@@ -176,7 +172,7 @@ fn tables() -> Connection {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(
         "CREATE TABLE streams (id INTEGER PRIMARY KEY, process TEXT, instance INTEGER, stream TEXT);
-         CREATE TABLE rows (ts INTEGER, stream INTEGER, level INTEGER, fields TEXT);
+         CREATE TABLE rows (ts INTEGER, stream INTEGER, level INTEGER);
          INSERT INTO streams VALUES (1, 'api', 2, 'err');",
     )
     .unwrap();
@@ -261,7 +257,9 @@ proptest! {
         let record = record::parse(&line);
         let scanned = expr.holds(&subject(&record, NOW));
         let indexed = TABLES.with(|db| in_sql(db, &expr, &line, NOW));
-        prop_assert_eq!(indexed, Some(scanned), "{} on {}", text, line);
+        if let Some(indexed) = indexed {
+            prop_assert_eq!(indexed, scanned, "{} on {}", text, line);
+        }
     }
 
     #[test]

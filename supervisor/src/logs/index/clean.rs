@@ -1,11 +1,13 @@
 //! Rows whose lines are gone: streams that were deleted or made anew, segments that were
-//! rotated away or have expired.
+//! rotated away or have expired, and lines whose level is kept for a shorter time.
 
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::gather::{Known, Source};
+use super::minutes::{Changes, Kind, minute};
+use crate::logs::levels::Levels;
 
 /// Rows deleted in one transaction.
 const CHUNK: i64 = 5_000;
@@ -47,8 +49,25 @@ pub(super) struct Cleaning {
     gone: HashSet<i64>,
     /// First kept offset of streams that lost segments.
     first: HashMap<i64, u64>,
+    /// Segments of streams that lost the lines of some levels.
+    thinned: HashMap<i64, Vec<Thinned>>,
     /// Where the walk over the rows is.
     at: Option<i64>,
+}
+
+/// Only lines of some levels are left between two offsets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thinned {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) kept: Levels,
+}
+
+/// A row that is looked at.
+struct Row {
+    stream: i64,
+    offset: u64,
+    level: Option<u8>,
 }
 
 impl Cleaning {
@@ -62,6 +81,24 @@ impl Cleaning {
     pub(super) fn begins_at(&mut self, stream: i64, first: u64) {
         self.first.insert(stream, first);
         self.at = Some(0);
+    }
+
+    /// A segment of a stream lost lines.
+    pub(super) fn thinned(&mut self, stream: i64, thinned: Thinned) {
+        let known = self.thinned.entry(stream).or_default();
+        known.retain(|other| other.from != thinned.from);
+        known.push(thinned);
+        self.at = Some(0);
+    }
+
+    fn is_dead(&self, row: &Row) -> bool {
+        let first = self.first.get(&row.stream).copied().unwrap_or(0);
+        let thinned = self.thinned.get(&row.stream).into_iter().flatten();
+        self.gone.contains(&row.stream)
+            || row.offset < first
+            || thinned.into_iter().any(|part| {
+                (part.from..part.to).contains(&row.offset) && !part.kept.has_rank(row.level)
+            })
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -82,16 +119,30 @@ impl Cleaning {
             )
             .optional()?;
         let mut dead: Vec<i64> = Vec::new();
+        let mut minutes = Changes::default();
+        let joined = joined(&work)?;
         {
             let mut rows = work.prepare_cached(
-                "SELECT id, stream, offset FROM rows WHERE id > ? AND id <= ? ORDER BY id",
+                "SELECT id, stream, offset, level, template, ts FROM rows \
+                 WHERE id > ? AND id <= ? ORDER BY id",
             )?;
             let mut rows = rows.query(params![at, last.unwrap_or(i64::MAX)])?;
             while let Some(row) = rows.next()? {
-                let (id, stream, offset): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let first = self.first.get(&stream).copied().unwrap_or(0);
-                if self.gone.contains(&stream) || (offset.max(0) as u64) < first {
-                    dead.push(id);
+                let offset: i64 = row.get(2)?;
+                let at = Row {
+                    stream: row.get(1)?,
+                    offset: offset.max(0) as u64,
+                    level: row.get(3)?,
+                };
+                if self.is_dead(&at) {
+                    dead.push(row.get(0)?);
+                    let template: i64 = row.get(4)?;
+                    minutes.add(Kind {
+                        template: joined.get(&template).copied().unwrap_or(template),
+                        stream: at.stream,
+                        level: at.level,
+                        minute: minute(row.get(5)?),
+                    });
                 }
                 if dead.len() as i64 == CHUNK {
                     break;
@@ -108,20 +159,44 @@ impl Cleaning {
                 late.execute([id])?;
             }
         }
+        minutes.take_back(&work)?;
         let full = dead.len() as i64 == CHUNK;
         let reached = if full { dead.last().copied() } else { last };
         if reached.is_none() {
             // The whole of it was seen.
             for stream in &self.gone {
                 work.execute("DELETE FROM streams WHERE id = ?", [stream])?;
+                work.execute("DELETE FROM minutes WHERE stream = ?", [stream])?;
+                work.execute("DELETE FROM cleaned WHERE stream = ?", [stream])?;
             }
+            for (stream, parts) in &self.thinned {
+                for part in parts {
+                    work.execute(
+                        "INSERT OR REPLACE INTO cleaned(stream, begins, kept) VALUES (?, ?, ?)",
+                        params![stream, part.from as i64, part.kept.bits()],
+                    )?;
+                }
+            }
+            work.execute(
+                "DELETE FROM marks WHERE id < coalesce((SELECT max(id) FROM marks \
+                 WHERE id <= (SELECT min(id) FROM rows)), 0)",
+                [],
+            )?;
         }
         work.commit()?;
         self.at = reached;
         if reached.is_none() {
             self.gone.clear();
             self.first.clear();
+            self.thinned.clear();
         }
         Ok(dead.len() as u64)
     }
+}
+
+/// Templates that have become another one: rows name the one they had when they came.
+fn joined(db: &Connection) -> Result<HashMap<i64, i64>, rusqlite::Error> {
+    db.prepare_cached("SELECT number, joined FROM templates WHERE joined IS NOT NULL")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }

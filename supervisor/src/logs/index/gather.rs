@@ -208,6 +208,11 @@ impl Source {
         }))
     }
 
+    /// Where its whole lines end.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     fn advance(&mut self) -> io::Result<()> {
         self.head = match self.forward.next(&mut self.reader, None)? {
             Some(line) => {

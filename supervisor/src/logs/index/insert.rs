@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::fields_text;
+use super::came::Came;
 use super::gather::{Gather, Known};
+use super::minutes::{Changes, Kind, minute};
 use super::patterns::Patterns;
 use crate::logs::line;
 use crate::logs::record;
@@ -70,17 +71,19 @@ pub(super) fn batch(
     known: &mut HashMap<String, Known>,
     tail: &mut Tail,
     patterns: &mut Patterns,
+    came: &mut Came,
 ) -> Result<Done, BatchError> {
     let work = db.transaction()?;
     let mut moved = *tail;
     let mut ids: Vec<Option<i64>> = Vec::new();
     let mut done = Done::default();
     let mut bytes = 0;
-    let (mut least, mut greatest) = (i64::MAX, i64::MIN);
+    let mut least = i64::MAX;
+    let mut minutes = Changes::default();
     {
         let mut row = work.prepare_cached(
-            "INSERT INTO rows(id, ts, stream, level, offset, template, fields) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rows(id, ts, stream, level, offset, template) \
+             VALUES (?, ?, ?, ?, ?, ?)",
         )?;
         let mut words = work.prepare_cached("INSERT INTO words(rowid, line_text) VALUES (?, ?)")?;
         let mut late = work.prepare_cached("INSERT INTO late(id) VALUES (?)")?;
@@ -101,16 +104,24 @@ pub(super) fn batch(
             let text = line::shown(&gathered.line.bytes);
             let record = record::parse(&text);
             let process = &source.instance.process;
-            let template = patterns.add(&work, process, &record.message, gathered.ts_ms)?;
+            let level = record.severity(source.stream).map(record::Level::rank);
+            let template = patterns.add(&work, process, &record.message, gathered.ts_ms, level)?;
             let id = moved.next_id;
+            let start = gathered.line.span.start;
+            came.line(source, start, level);
+            minutes.add(Kind {
+                template,
+                stream,
+                level,
+                minute: minute(gathered.ts_ms),
+            });
             row.execute(params![
                 id,
                 gathered.ts_ms,
                 stream,
-                record.severity(source.stream).map(record::Level::rank),
-                gathered.line.span.start as i64,
+                level,
+                start as i64,
                 template,
-                fields_text(&record.fields),
             ])?;
             words.execute(params![id, record.search_text()])?;
             if gathered.ts_ms < moved.ts_ms {
@@ -119,7 +130,6 @@ pub(super) fn batch(
             moved.next_id += 1;
             moved.ts_ms = moved.ts_ms.max(gathered.ts_ms);
             least = least.min(gathered.ts_ms);
-            greatest = greatest.max(gathered.ts_ms);
             done.lines += 1;
             bytes += gathered.line.bytes.len();
         }
@@ -134,6 +144,8 @@ pub(super) fn batch(
             }
         }
     }
+    // Before templates join, which moves their counts.
+    minutes.write(&work)?;
     patterns.write(&work)?;
     work.commit()?;
     *tail = moved;

@@ -4,18 +4,19 @@
 //! are indexed belong together, so that the rest can be scanned without gap or overlap. Any
 //! trouble makes the caller scan everything; a damaged file is deleted, which the indexer sees.
 
+mod counts;
+
 use std::collections::HashMap;
 use std::path::Path;
 
-use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
-use super::{TemplateView, path_in, schema};
-use crate::ids::ProcessName;
-use crate::logs::count::CountBy;
+use super::{path_in, schema};
 use crate::logs::expr::{Param, Sql};
-use crate::templates::TemplateId;
+
+pub(in crate::logs) use super::schema::GRAVE;
+pub(in crate::logs) use counts::{Known, is_of_kinds};
 
 /// A stream in the index.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +53,6 @@ pub(in crate::logs) struct Hit {
     pub(in crate::logs) stream: i64,
     pub(in crate::logs) offset: u64,
     pub(in crate::logs) ts_ms: i64,
-    /// Less is better; 0 without words.
-    pub(in crate::logs) score: f64,
 }
 
 impl ToSql for Param {
@@ -124,26 +123,35 @@ impl Lookup {
         Ok(id.unwrap_or(i64::MAX))
     }
 
-    /// Hits, newest first or best first, until `take` has enough.
+    /// An id after all rows that may be of this time or earlier.
+    fn first_id_after(&self, ms: i64) -> Result<i64, rusqlite::Error> {
+        // Of the last batch that has any, all rows may be; the next one begins after them.
+        let id: Option<i64> = self.db.query_row(
+            "SELECT min(id) FROM marks \
+             WHERE id > coalesce((SELECT max(id) FROM marks WHERE least <= ?), 0)",
+            [ms],
+            |row| row.get(0),
+        )?;
+        Ok(id.unwrap_or(i64::MAX))
+    }
+
+    /// Hits, newest first, until `take` has enough.
     pub(in crate::logs) fn hits(
         &self,
         ask: &Ask,
-        best: bool,
         mut take: impl FnMut(Hit) -> bool,
     ) -> Result<(), rusqlite::Error> {
-        let what = match (&ask.words, best) {
-            (Some(_), true) => "r.stream, r.offset, r.ts, bm25(words)",
-            _ => "r.stream, r.offset, r.ts, 0.0",
-        };
-        let order = match (&ask.words, best) {
-            (Some(_), true) => "ORDER BY bm25(words), w.rowid DESC",
-            (Some(_), false) => "ORDER BY w.rowid DESC",
+        let what = "r.stream, r.offset, r.ts";
+        let order = match &ask.words {
+            Some(_) => "ORDER BY w.rowid DESC",
             // The index on grave rows is in this order.
-            (None, _) if ask.is_grave() => "ORDER BY r.ts DESC, r.id DESC",
-            (None, _) => "ORDER BY r.id DESC",
+            None if ask.is_grave() => "ORDER BY r.ts DESC, r.id DESC",
+            None => "ORDER BY r.id DESC",
         };
-        let sql = self.select(ask, what, order)?;
-        let mut statement = self.db.prepare(&sql.text)?;
+        let mut sql = Sql::default();
+        sql.push(what);
+        self.select(ask, &mut sql)?;
+        let mut statement = self.db.prepare(&format!("SELECT {} {order}", sql.text))?;
         let mut rows = statement.query(params_from_iter(&sql.params))?;
         while let Some(row) = rows.next()? {
             if !take(hit(row)?) {
@@ -153,67 +161,8 @@ impl Lookup {
         Ok(())
     }
 
-    /// The kinds of lines of these processes, the most frequent first. With a time only those
-    /// that were printed then, with their counts of it (in whole minutes).
-    pub(in crate::logs) fn templates(
-        &self,
-        processes: &[ProcessName],
-        (since_ms, until_ms): (Option<i64>, Option<i64>),
-        most: usize,
-    ) -> Result<Vec<TemplateView>, rusqlite::Error> {
-        let minute = |ms: Option<i64>, none: i64| ms.map_or(none, |ms| ms.div_euclid(60_000));
-        let mut statement = self.db.prepare(
-            "SELECT t.process, t.id, t.pattern, sum(m.count) AS n, t.first, t.last \
-             FROM templates t JOIN template_minutes m ON m.template = t.number \
-             WHERE t.joined IS NULL AND m.minute BETWEEN ? AND ? \
-             GROUP BY t.number ORDER BY n DESC, t.first, t.number",
-        )?;
-        let span = (minute(since_ms, i64::MIN), minute(until_ms, i64::MAX));
-        let mut rows = statement.query(span)?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()?
-            && found.len() < most
-        {
-            let process: String = row.get(0)?;
-            let (id, count): (i64, i64) = (row.get(1)?, row.get(3)?);
-            let time = |ms| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
-            if let Some(process) = processes.iter().find(|known| known.as_str() == process) {
-                found.push(TemplateView {
-                    process: process.clone(),
-                    id: TemplateId::from_i64(id).to_string(),
-                    pattern: row.get(2)?,
-                    count: count.max(0) as u64,
-                    first: time(row.get(4)?),
-                    last: time(row.get(5)?),
-                });
-            }
-        }
-        Ok(found)
-    }
-
-    /// How often each value occurs.
-    pub(in crate::logs) fn counts(
-        &self,
-        ask: &Ask,
-        by: &CountBy,
-    ) -> Result<Vec<(Option<String>, u64)>, rusqlite::Error> {
-        let mut what = by.sql();
-        what.text.push_str(" AS value, count(*)");
-        let Sql { text, params } = self.select(ask, &what.text, "GROUP BY value")?;
-        let mut statement = self.db.prepare(&text)?;
-        let mut rows = statement.query(params_from_iter(what.params.iter().chain(&params)))?;
-        let mut counts = Vec::new();
-        while let Some(row) = rows.next()? {
-            let count: i64 = row.get(1)?;
-            counts.push((by.value_of(row.get_ref(0)?), count.max(0) as u64));
-        }
-        Ok(counts)
-    }
-
-    fn select(&self, ask: &Ask, what: &str, tail: &str) -> Result<Sql, rusqlite::Error> {
-        let mut sql = Sql::default();
-        sql.push("SELECT ");
-        sql.push(what);
+    /// Adds to a list of columns where they come from: `rows r`, `streams s` and `words w`.
+    fn select(&self, ask: &Ask, sql: &mut Sql) -> Result<(), rusqlite::Error> {
         match &ask.words {
             Some(words) => {
                 // Words first: they are the most selective, and come in the order of ids.
@@ -228,14 +177,6 @@ impl Lookup {
                  WHERE r.level >= 3",
             ),
             None => sql.push(" FROM rows r CROSS JOIN streams s ON s.id = r.stream WHERE true"),
-        }
-        if ask.streams.len() < self.streams.len() {
-            sql.push(" AND r.stream IN (");
-            for (at, id) in ask.streams.iter().enumerate() {
-                sql.push(if at == 0 { "" } else { "," });
-                sql.push(&id.to_string());
-            }
-            sql.push(")");
         }
         let id = if ask.words.is_some() {
             "w.rowid"
@@ -253,19 +194,43 @@ impl Lookup {
         if let Some(until) = ask.until_ms {
             sql.push(" AND r.ts <= ");
             sql.bind(Param::Whole(until));
+            if !(ask.words.is_none() && ask.is_grave()) {
+                sql.push(&format!(" AND {id} < "));
+                sql.bind(Param::Whole(self.first_id_after(until)?));
+            }
+        }
+        self.narrow(ask, sql);
+        Ok(())
+    }
+
+    /// Adds the conditions that rows of lines and rows of counts both know.
+    fn narrow(&self, ask: &Ask, sql: &mut Sql) {
+        if ask.streams.len() < self.streams.len() {
+            sql.push(" AND r.stream IN (");
+            for (at, id) in ask.streams.iter().enumerate() {
+                sql.push(if at == 0 { "" } else { "," });
+                sql.push(&id.to_string());
+            }
+            sql.push(")");
         }
         for condition in &ask.conditions {
             sql.push(" AND ");
             sql.push(&condition.text);
             sql.params.extend(condition.params.iter().cloned());
         }
-        sql.push(" ");
-        sql.push(tail);
-        Ok(sql)
     }
 }
 
 impl Ask {
+    /// The same of another time.
+    fn between(&self, since_ms: i64, until_ms: i64) -> Self {
+        Self {
+            since_ms: Some(since_ms),
+            until_ms: Some(until_ms),
+            ..self.clone()
+        }
+    }
+
     fn is_grave(&self) -> bool {
         self.least_level.is_some_and(|level| level >= schema::GRAVE)
     }
@@ -277,7 +242,6 @@ fn hit(row: &Row<'_>) -> Result<Hit, rusqlite::Error> {
         stream: row.get(0)?,
         offset: offset.max(0) as u64,
         ts_ms: row.get(2)?,
-        score: row.get(3)?,
     })
 }
 

@@ -1,18 +1,21 @@
 //! The templates of lines, mined while they are indexed: one miner per process.
 //!
 //! What was mined is in the index with the rows it came from, so that a restart goes on where
-//! the last daemon was, and a rebuilt index finds the templates of the kept lines again. Counts
-//! are kept per minute, which makes "what is new since" a question to one small table.
+//! the last daemon was, and a rebuilt index finds the templates of the kept lines again. How
+//! many lines of a template came when stands in `minutes`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 use tokio::sync::broadcast;
 
 use super::NewPattern;
 use crate::ids::ProcessName;
+use crate::logs::record::Level;
 use crate::templates::{Miner, New, Settings, Template, TemplateId};
 
+/// Templates of a process that are read back: as many as a miner keeps.
+const KNOWN: usize = 1_000;
 /// Lines older than this are of the past: a rebuilt index announces nothing.
 const FRESH_MS: i64 = 60_000;
 /// Most patterns of one process that are announced in one batch.
@@ -27,8 +30,18 @@ struct Mined {
     miner: Miner,
     numbers: HashMap<TemplateId, i64>,
     touched: HashMap<TemplateId, Touched>,
-    fresh: Vec<(TemplateId, i64)>,
-    minutes: HashMap<(TemplateId, i64), i64>,
+    fresh: Vec<Fresh>,
+    /// When the first line came that is known of.
+    begun_ms: Option<i64>,
+}
+
+/// The first line of a template.
+#[derive(Debug, Clone, Copy)]
+struct Fresh {
+    id: TemplateId,
+    ts_ms: i64,
+    level: Option<u8>,
+    age_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +54,10 @@ struct Touched {
 impl Patterns {
     /// What was mined before.
     pub(super) fn load(db: &Connection) -> Result<Self, rusqlite::Error> {
-        let mut known: HashMap<ProcessName, Vec<(i64, Template)>> = HashMap::new();
+        let mut known: HashMap<ProcessName, (i64, Vec<(i64, Template)>)> = HashMap::new();
         let mut statement = db.prepare(
-            "SELECT process, number, id, pattern, count FROM templates WHERE joined IS NULL",
+            "SELECT process, number, id, pattern, count, first FROM templates \
+             WHERE joined IS NULL ORDER BY process, last DESC",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -57,20 +71,23 @@ impl Patterns {
                 pattern: row.get(3)?,
                 count: count.max(0) as u64,
             };
-            known
-                .entry(process)
-                .or_default()
-                .push((row.get(1)?, template));
+            let first: i64 = row.get(5)?;
+            let (begun, known) = known.entry(process).or_insert((first, Vec::new()));
+            *begun = first.min(*begun);
+            if known.len() < KNOWN {
+                known.push((row.get(1)?, template));
+            }
         }
-        let mined = known.into_iter().map(|(process, templates)| {
+        let mined = known.into_iter().map(|(process, (begun, templates))| {
             let numbers = templates
                 .iter()
                 .map(|(number, t)| (t.id, *number))
                 .collect();
-            let templates = templates.into_iter().map(|(_, template)| template);
+            let templates = templates.into_iter().rev().map(|(_, template)| template);
             let mined = Mined {
                 miner: Miner::restore(Settings::default(), templates),
                 numbers,
+                begun_ms: Some(begun),
                 ..Mined::default()
             };
             (process, mined)
@@ -85,6 +102,7 @@ impl Patterns {
         process: &ProcessName,
         message: &str,
         ts_ms: i64,
+        level: Option<u8>,
     ) -> Result<i64, rusqlite::Error> {
         if !self.0.contains_key(process) {
             self.0.insert(process.clone(), Mined::default());
@@ -93,6 +111,7 @@ impl Patterns {
             return Ok(0);
         };
         let (id, new) = mined.miner.add(message);
+        let begun = *mined.begun_ms.get_or_insert(ts_ms);
         let touched = mined.touched.entry(id).or_insert(Touched {
             count: 0,
             first: ts_ms,
@@ -101,15 +120,16 @@ impl Patterns {
         touched.count += 1;
         touched.first = touched.first.min(ts_ms);
         touched.last = touched.last.max(ts_ms);
-        *mined
-            .minutes
-            .entry((id, ts_ms.div_euclid(60_000)))
-            .or_default() += 1;
         if let Some(number) = mined.numbers.get(&id) {
             return Ok(*number);
         }
         if new == New::First {
-            mined.fresh.push((id, ts_ms));
+            mined.fresh.push(Fresh {
+                id,
+                ts_ms,
+                level,
+                age_ms: ts_ms - begun,
+            });
         }
         let number = db
             .prepare_cached(
@@ -127,10 +147,6 @@ impl Patterns {
             "UPDATE templates SET pattern = coalesce(?, pattern), count = count + ?, \
              first = min(first, ?), last = max(last, ?) WHERE number = ?",
         )?;
-        let mut minute = db.prepare_cached(
-            "INSERT INTO template_minutes(template, minute, count) VALUES (?, ?, ?) \
-             ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        )?;
         for mined in self
             .0
             .values_mut()
@@ -143,11 +159,6 @@ impl Patterns {
                     template.execute(params![pattern, count, first, last, number])?;
                 }
             }
-            for ((id, at), count) in mined.minutes.drain() {
-                if let Some(number) = mined.numbers.get(&id) {
-                    minute.execute(params![number, at, count])?;
-                }
-            }
             for merge in mined.miner.take_merges() {
                 let numbers = (
                     mined.numbers.remove(&merge.from),
@@ -157,24 +168,52 @@ impl Patterns {
                     join(db, from, *into)?;
                 }
             }
+            if mined.numbers.len() > 4 * KNOWN {
+                // Those that the miner has forgotten get another one if they come again.
+                let living: HashSet<TemplateId> = mined.miner.templates().map(|t| t.id).collect();
+                mined.numbers.retain(|id, _| living.contains(id));
+            }
         }
+        Ok(())
+    }
+
+    /// Forgets the templates of processes that have no streams any more.
+    pub(super) fn forget_unknown(&mut self, db: &Connection) -> Result<(), rusqlite::Error> {
+        db.execute(
+            "DELETE FROM templates WHERE process NOT IN (SELECT process FROM streams)",
+            [],
+        )?;
+        let known: Vec<String> = db
+            .prepare("SELECT DISTINCT process FROM streams")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        self.0
+            .retain(|process, _| known.iter().any(|name| name == process.as_str()));
         Ok(())
     }
 
     /// Tells of the patterns that were new in the batch, once it is written.
     pub(super) fn announce(&mut self, now_ms: i64, to: &broadcast::Sender<NewPattern>) {
         for (process, mined) in &mut self.0 {
-            for (id, ts_ms) in mined.fresh.drain(..).take(ANNOUNCED) {
-                if now_ms - ts_ms > FRESH_MS {
+            let mut told = 0;
+            // Grave ones first, since not all may be told.
+            mined
+                .fresh
+                .sort_by_key(|fresh| std::cmp::Reverse(fresh.level));
+            for fresh in mined.fresh.drain(..) {
+                if now_ms - fresh.ts_ms > FRESH_MS || told >= ANNOUNCED {
                     continue;
                 }
-                if let Some(template) = mined.miner.template(id) {
+                told += 1;
+                if let Some(template) = mined.miner.template(fresh.id) {
                     // Without anybody who listens it is only not heard.
                     let _ = to.send(NewPattern {
                         process: process.clone(),
                         id: template.id.to_string(),
                         pattern: template.pattern,
-                        ts_ms,
+                        ts_ms: fresh.ts_ms,
+                        level: fresh.level.and_then(|rank| Level::of_rank(rank.into())),
+                        age_ms: fresh.age_ms,
                     });
                 }
             }
@@ -185,18 +224,13 @@ impl Patterns {
 /// The lines of a template become those of another one.
 fn join(db: &Connection, from: i64, into: i64) -> Result<(), rusqlite::Error> {
     db.execute(
-        "UPDATE templates SET count = count + f.count, first = min(templates.first, f.first), \
+        "UPDATE templates SET count = templates.count + f.count, \
+         first = min(templates.first, f.first), \
          last = max(templates.last, f.last) \
          FROM (SELECT count, first, last FROM templates WHERE number = ?1) AS f WHERE number = ?2",
         (from, into),
     )?;
-    db.execute(
-        "INSERT INTO template_minutes(template, minute, count) \
-         SELECT ?2, minute, count FROM template_minutes WHERE template = ?1 \
-         ON CONFLICT DO UPDATE SET count = template_minutes.count + excluded.count",
-        (from, into),
-    )?;
-    db.execute("DELETE FROM template_minutes WHERE template = ?", [from])?;
+    super::minutes::join(db, from, into)?;
     db.execute(
         "UPDATE templates SET joined = ?2 WHERE joined = ?1 OR number = ?1",
         (from, into),

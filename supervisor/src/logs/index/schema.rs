@@ -2,16 +2,18 @@
 //!
 //! ```text
 //! streams   id process instance stream epoch done      up to `done` its lines are in `rows`
-//! rows      id ts stream level offset template fields  a row per line, ids in order of time
-//! words     full text of message and fields, without the text itself
+//! rows      id ts stream level offset template         a row per line, ids in order of time
+//! words     which words are in a line's message and fields, without their places
 //! late      ids of rows that came after rows of a later time
 //! templates number process id pattern count first last joined   `joined`: became that one
-//! template_minutes   lines of a template in each minute
+//! minutes   template stream level minute count: how many lines of each kind came when
+//! cleaned   segments that lost lines, and whose rows have gone, too
 //! marks     per batch: first id, least and greatest time: finds the ids of a time
 //! ```
 //!
 //! `offset` is the logical place in the stream, which names segment and position at once; the
-//! text is read back from there. Ids ascend with time, so that the newest hits of any query are
+//! text and its fields are read back from there, and so are phrases: a copy of fields and the
+//! places of words would make the index twice as big, and bigger than the logs. Ids ascend with time, so that the newest hits of any query are
 //! found from the end without sorting; that also makes an index on (ts) or (process, ts)
 //! unnecessary, which would cost 30 bytes a line. The view `lines` shows all that by name.
 
@@ -23,10 +25,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::logs::search;
 
 /// Raised when tables change; another number means that the index is made anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Least level that has an index of its own.
-pub(super) const GRAVE: u8 = 3;
+pub(in crate::logs) const GRAVE: u8 = 3;
 
 const TABLES: &str = "
     CREATE TABLE streams (
@@ -38,7 +40,7 @@ const TABLES: &str = "
     CREATE TABLE rows (
         id INTEGER PRIMARY KEY,
         ts INTEGER NOT NULL, stream INTEGER NOT NULL, level INTEGER,
-        offset INTEGER NOT NULL, template INTEGER, fields TEXT
+        offset INTEGER NOT NULL, template INTEGER
     );
     CREATE INDEX rows_grave ON rows (ts, level) WHERE level >= 3;
     CREATE TABLE late (id INTEGER PRIMARY KEY);
@@ -50,15 +52,20 @@ const TABLES: &str = "
         process TEXT NOT NULL, id INTEGER NOT NULL, pattern TEXT NOT NULL,
         count INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, joined INTEGER
     );
-    CREATE TABLE template_minutes (
-        template INTEGER NOT NULL, minute INTEGER NOT NULL, count INTEGER NOT NULL,
-        PRIMARY KEY (template, minute)
+    CREATE TABLE minutes (
+        template INTEGER NOT NULL, stream INTEGER NOT NULL, level INTEGER NOT NULL,
+        minute INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (template, stream, level, minute)
+    ) WITHOUT ROWID;
+    CREATE TABLE cleaned (
+        stream INTEGER NOT NULL, begins INTEGER NOT NULL, kept INTEGER NOT NULL,
+        PRIMARY KEY (stream, begins)
     ) WITHOUT ROWID;
     CREATE VIEW lines AS
         SELECT r.id, r.ts, s.process, s.instance, s.stream,
             CASE r.level WHEN 0 THEN 'trace' WHEN 1 THEN 'debug' WHEN 2 THEN 'info'
                 WHEN 3 THEN 'warn' WHEN 4 THEN 'error' WHEN 5 THEN 'fatal' END AS level,
-            r.offset, r.template, r.fields
+            r.offset, r.template
         FROM rows r JOIN streams s ON s.id = r.stream;
 ";
 
@@ -102,7 +109,7 @@ fn create(db: &Connection) -> Result<(), rusqlite::Error> {
         "BEGIN; {TABLES} {};
          INSERT INTO words(words, rank) VALUES ('hashsize', 16777216);
          PRAGMA user_version = {VERSION}; COMMIT;",
-        search::TABLE
+        search::INDEX
     ))
 }
 

@@ -3,7 +3,7 @@
 //! It runs at a lower priority than programs and the capture. When the index is deleted or
 //! damaged it makes a new one; when the disk refuses, it says so and tries again later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,15 +13,18 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::clean::Cleaning;
+use super::came::Came;
+use super::clean::{Cleaning, Thinned};
 use super::gather::{Gather, Known, Settled};
 use super::insert::{self, BatchError, Tail};
+use super::keeper::Keeper;
 use super::patterns::Patterns;
 use super::{Shared, path_in, schema};
 use crate::clock::Clock;
 use crate::logs::names::Names;
 use crate::logs::packed;
 use crate::logs::reader::StreamReader;
+use crate::logs::retention::{self, Change};
 use crate::logs::side::Index;
 
 /// How nice the thread is: programs and the capture go first.
@@ -30,6 +33,8 @@ const NICE: i32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often it looks by itself: whether the index is still there, and what can be cleaned.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Empty pages that are worth a copy of the rest: 32 MiB.
+const WORTH_SHRINKING: i64 = 8_192;
 /// After the disk or the database refused.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -40,6 +45,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     grew: watch::Receiver<u64>,
     open: Option<Open>,
+    keeper: Keeper,
+    came: Came,
 }
 
 /// The index while it is open.
@@ -52,6 +59,8 @@ struct Open {
     settled: Settled,
     cleaning: Cleaning,
     patterns: Patterns,
+    /// Streams that may have more sealed segments to compress.
+    packing: BTreeSet<String>,
     /// First kept offset of streams when they were last looked at.
     firsts: HashMap<i64, u64>,
     lines: u64,
@@ -69,6 +78,7 @@ impl Worker {
         clock: Clock,
         shared: Arc<Shared>,
         grew: watch::Receiver<u64>,
+        keeper: Keeper,
     ) -> Self {
         Self {
             path: path_in(&folder),
@@ -77,6 +87,8 @@ impl Worker {
             shared,
             grew,
             open: None,
+            keeper,
+            came: Came::default(),
         }
     }
 
@@ -150,6 +162,7 @@ impl Worker {
         }
         // A half-done transaction must not linger.
         self.open = None;
+        self.came.failed();
         self.shared.update(|view| view.problem = Some(problem));
     }
 
@@ -171,7 +184,7 @@ impl Worker {
     }
 
     /// Opens the index if it is not, or not any more, the file of that name.
-    fn ensure_open(&mut self) -> Result<&mut Open, BatchError> {
+    fn ensure_open(&mut self) -> Result<Open, BatchError> {
         if self.shared.rebuild.swap(false, Ordering::AcqRel) {
             self.throw_away();
         }
@@ -188,19 +201,25 @@ impl Worker {
                 view.behind_bytes = 1;
             });
         }
-        if self.open.is_none() {
-            self.open = Some(Open::new(&self.path)?);
+        match self.open.take() {
+            Some(open) => Ok(open),
+            None => Open::new(&self.path, &self.folder),
         }
-        self.open
-            .as_mut()
-            .ok_or(BatchError::Sql(rusqlite::Error::InvalidQuery))
     }
 
     fn round(&mut self) -> Result<Next, BatchError> {
+        let mut open = self.ensure_open()?;
+        let next = self.work(&mut open)?;
+        // Not after an error: then it is opened anew.
+        self.open = Some(open);
+        Ok(next)
+    }
+
+    fn work(&mut self, open: &mut Open) -> Result<Next, BatchError> {
         let now_ms = self.clock.now().as_millisecond();
-        let (folder, shared) = (self.folder.clone(), self.shared.clone());
-        let open = self.ensure_open()?;
-        let mut gather = Gather::open(&folder, &open.known, &open.settled, now_ms)?;
+        let (folder, shared) = (&self.folder, &self.shared);
+        let mut gather = Gather::open(folder, &open.known, &open.settled, now_ms)?;
+        self.came.begin(&gather, &open.known);
         open.forget_missing(&gather);
         let mut full = false;
         if !gather.sources.is_empty() {
@@ -210,16 +229,33 @@ impl Worker {
                 &mut open.known,
                 &mut open.tail,
                 &mut open.patterns,
+                &mut self.came,
             )?;
+            shared.count(self.came.written(&gather));
             open.patterns.announce(now_ms, &shared.patterns);
             open.lines += done.lines;
             full = done.full;
-            open.look_for_lost(&folder, &gather);
+            open.look_for_lost(folder, &gather);
             gather.settle(&mut open.settled);
         }
-        let packed = !full && pack_sealed(&gather, &folder);
+        let looked = gather.looked_at().map(str::to_owned);
+        open.packing.extend(looked);
+        let mut packed = !full && pack_sealed(&mut open.packing, folder);
+        if !full && !packed {
+            let index_bytes = || open.bytes().unwrap_or(0);
+            let change = self.keeper.step(folder, index_bytes, now_ms);
+            packed = change.is_some();
+            if let Some(change) = change {
+                open.lose(change);
+            }
+        }
+        let cleans = !open.cleaning.is_idle();
         let cleaned = open.cleaning.step(&mut open.db)?;
         open.lines = open.lines.saturating_sub(cleaned);
+        if cleans && open.cleaning.is_idle() {
+            open.patterns.forget_unknown(&open.db)?;
+            open.shrink()?;
+        }
         let (lines, left) = (open.lines, gather.left());
         let lag = gather.oldest().map_or(0, |ts| now_ms.saturating_sub(ts));
         let busy = full || packed || !open.cleaning.is_idle();
@@ -239,11 +275,10 @@ impl Worker {
     }
 }
 
-/// Compresses one sealed segment, once all that was new is in the index. True when there was
-/// one: another may follow.
-fn pack_sealed(gather: &Gather, folder: &Path) -> bool {
-    // Not `any`: each stream gets its turn in one round.
-    gather.looked_at().fold(false, |before, stem| {
+/// Compresses one sealed segment of each stream, once all that was new is in the index. True
+/// when there was one: another may follow.
+fn pack_sealed(streams: &mut BTreeSet<String>, folder: &Path) -> bool {
+    streams.retain(|stem| {
         let names = Names::of_stem(folder, stem);
         let packed = match Index::open(&names.index()) {
             Ok(Some(index)) => packed::pack_one(&names, index.header.number),
@@ -253,8 +288,9 @@ fn pack_sealed(gather: &Gather, folder: &Path) -> bool {
         packed.unwrap_or_else(|error| {
             tracing::warn!(stream = stem, %error, "A log could not be compressed and stays as it is.");
             false
-        }) || before
-    })
+        })
+    });
+    !streams.is_empty()
 }
 
 /// When the next round is due.
@@ -265,7 +301,7 @@ enum Next {
 }
 
 impl Open {
-    fn new(path: &Path) -> Result<Self, BatchError> {
+    fn new(path: &Path, folder: &Path) -> Result<Self, BatchError> {
         let db = schema::open(path)?;
         let (known, tail) = insert::load(&db)?;
         // One look at all rows, at start-up only: how many there are, and those of streams
@@ -284,6 +320,7 @@ impl Open {
             tail,
             settled: Settled::default(),
             cleaning: Cleaning::default(),
+            packing: BTreeSet::new(),
             firsts: HashMap::new(),
             lines: lines.max(0) as u64,
         };
@@ -292,7 +329,70 @@ impl Open {
                 open.cleaning.forget(stream);
             }
         }
+        open.look_for_thinned(folder)?;
         Ok(open)
+    }
+
+    /// Segments that lost lines when their rows could not follow.
+    fn look_for_thinned(&mut self, folder: &Path) -> Result<(), BatchError> {
+        let cleaned: HashSet<(i64, i64, u8)> = self
+            .db
+            .prepare("SELECT stream, begins, kept FROM cleaned")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (stem, known) in &self.known {
+            for (from, to, kept) in retention::thinned(&Names::of_stem(folder, stem)) {
+                if !cleaned.contains(&(known.id, from as i64, kept.bits())) {
+                    self.cleaning.thinned(known.id, Thinned { from, to, kept });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows go with their lines.
+    fn lose(&mut self, change: Change) {
+        match change {
+            Change::Thinned {
+                stem,
+                from,
+                to,
+                kept,
+            } => {
+                if let Some(known) = self.known.get(&stem) {
+                    self.cleaning.thinned(known.id, Thinned { from, to, kept });
+                }
+            }
+            Change::Begins { stem, first } => {
+                if let Some(known) = self.known.get(&stem) {
+                    self.cleaning.begins_at(known.id, first);
+                }
+            }
+        }
+    }
+
+    /// Pages of the file: all, and those that nothing is in.
+    fn pages(&self) -> Result<(i64, i64), rusqlite::Error> {
+        let get = |name| self.db.pragma_query_value(None, name, |row| row.get(0));
+        Ok((get("page_count")?, get("freelist_count")?))
+    }
+
+    /// Bytes that it needs.
+    fn bytes(&self) -> Result<u64, rusqlite::Error> {
+        let (all, free) = self.pages()?;
+        let size: i64 = self
+            .db
+            .pragma_query_value(None, "page_size", |row| row.get(0))?;
+        Ok((all - free).saturating_mul(size).max(0) as u64)
+    }
+
+    /// Gives room back when most of the file is empty.
+    fn shrink(&self) -> Result<(), rusqlite::Error> {
+        let (all, free) = self.pages()?;
+        if free > WORTH_SHRINKING && free > all / 2 {
+            self.db.execute_batch("VACUUM")?;
+        }
+        Ok(())
     }
 
     /// Streams that are no longer there, or are others of the same name.

@@ -8,7 +8,7 @@ use crate::logs::count::{CountBy, Counts};
 use crate::logs::cursor;
 use crate::logs::expr::{Expr, Field, Op, Subject};
 use crate::logs::filter::Filter;
-use crate::logs::index::lookup::{Ask, Hit, Lookup, trouble};
+use crate::logs::index::lookup::{Ask, GRAVE, Hit, Lookup, trouble};
 use crate::logs::line;
 use crate::logs::record;
 use crate::logs::scan::{Forward, Line, Span};
@@ -36,11 +36,26 @@ impl From<io::Error> for IndexError {
 /// The index knows a faster way than reading the lines.
 pub(super) fn is_worth_asking(filter: &Filter, by: Option<&CountBy>) -> bool {
     let has_sql = filter.exprs.iter().any(|expr| expr.sql().is_some());
+    let grave = filter.exprs.iter().filter_map(least_level).max() >= Some(GRAVE);
+    let searches = filter
+        .search
+        .as_ref()
+        .is_some_and(|search| search.query().is_none() || search.indexed().is_some());
     match by {
         // The text of each line has to be read in any case.
-        Some(by) => !by.needs_text() && filter.grep.is_none() && rest(filter).is_empty(),
-        None => filter.search.is_some() || (has_sql && filter.grep.is_none()),
+        Some(by) => !by.needs_text() && !needs_text(filter),
+        // Few lines have to be read, or none.
+        None => searches || grave || (has_sql && !needs_text(filter)),
     }
+}
+
+/// The index alone cannot tell whether a line passes.
+fn needs_text(filter: &Filter) -> bool {
+    let search = filter.search.as_ref();
+    let searches = search.is_some_and(|search| {
+        search.query().is_some() && !search.indexed().is_some_and(|indexed| indexed.exact)
+    });
+    searches || filter.grep.is_some() || !rest(filter).is_empty()
 }
 
 /// Conditions that only the lines themselves can answer.
@@ -61,12 +76,15 @@ fn least_level(expr: &Expr) -> Option<u8> {
     }
 }
 
+/// The best lines are looked for among so many of the newest that match.
+const RATED: usize = 5_000;
+
 impl Search {
-    fn ask(&self, lookup: &Lookup) -> Ask {
+    pub(super) fn ask(&self, lookup: &Lookup) -> Ask {
         let streams = self.tracks.iter().filter_map(|track| track.indexed(lookup));
         let search = self.filter.search.as_ref();
         Ask {
-            words: search.and_then(|search| search.query().map(str::to_owned)),
+            words: search.and_then(|search| Some(search.indexed()?.query.clone())),
             conditions: self.filter.exprs.iter().filter_map(Expr::sql).collect(),
             least_level: self.filter.exprs.iter().filter_map(least_level).max(),
             streams: streams.map(|known| known.id).collect(),
@@ -88,16 +106,17 @@ impl Search {
         if self.finds_nothing() || self.lines == 0 || ask.streams.is_empty() {
             return Ok(found);
         }
-        let most = self.lines.saturating_add(lookup.late());
+        let wanted = if self.best { RATED } else { self.lines };
+        let most = wanted.max(self.lines).saturating_add(lookup.late());
         let places: Vec<Option<i64>> = self
             .tracks
             .iter()
             .map(|track| track.indexed(lookup).map(|known| known.id))
             .collect();
-        let (best, filter, tracks) = (self.best, &self.filter, &mut self.tracks);
-        let needs_text = filter.grep.is_some() || !rest(filter).is_empty();
+        let (filter, tracks) = (&self.filter, &mut self.tracks);
+        let needs_text = needs_text(filter);
         let mut failed = None;
-        lookup.hits(&ask, best, |hit| {
+        lookup.hits(&ask, |hit| {
             let Some(place) = places.iter().position(|id| *id == Some(hit.stream)) else {
                 return true;
             };
@@ -116,25 +135,22 @@ impl Search {
         }
     }
 
-    /// How well the hits match that the index has no score for.
+    /// How well the hits match.
     pub(super) fn rate(&self, found: &mut [Found]) -> io::Result<()> {
         let Some(search) = &self.filter.search else {
             return Ok(());
         };
-        let unrated: Vec<usize> = (0..found.len())
-            .filter(|at| found[*at].score == 0.0)
-            .collect();
-        let lines: Vec<_> = unrated
+        let lines: Vec<_> = found
             .iter()
-            .map(|at| line::shown(&found[*at].line.bytes))
+            .map(|found| line::shown(&found.line.bytes))
             .collect();
         let records: Vec<_> = lines.iter().map(|line| record::parse(line)).collect();
         let texts: Vec<_> = records.iter().map(|record| record.search_text()).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let scores = search.scores(&texts).map_err(io::Error::other)?;
         drop(records);
-        for (at, score) in unrated.into_iter().zip(scores) {
-            found[at].score = score.unwrap_or(0.0);
+        for (found, score) in found.iter_mut().zip(scores) {
+            found.score = score.unwrap_or(0.0);
         }
         Ok(())
     }
@@ -149,7 +165,7 @@ impl Search {
             match if nothing {
                 Ok(Vec::new())
             } else {
-                lookup.counts(&ask, by)
+                lookup.counts(&ask, by, self.is_of_kinds())
             } {
                 Ok(found) => {
                     counted = true;
@@ -197,24 +213,34 @@ impl Track {
         let Some(line) = forward.next(&mut self.reader, None)? else {
             return Ok(None);
         };
-        if needs_text && !self.rest_holds(hit.ts_ms, &line, filter) {
+        if line.span.start != hit.offset {
+            // Its level is not kept that long, and the index does not know yet.
+            return Ok(None);
+        }
+        if needs_text && !self.rest_holds(hit.ts_ms, &line, filter)? {
             return Ok(None);
         }
         let key = self.key(line.span)?;
-        Ok(Some(Found {
-            score: hit.score,
-            ..Found::hit(key, place, line)
-        }))
+        Ok(Some(Found::hit(key, place, line)))
     }
 
-    fn rest_holds(&self, ts_ms: i64, line: &Line, filter: &Filter) -> bool {
+    fn rest_holds(&self, ts_ms: i64, line: &Line, filter: &Filter) -> io::Result<bool> {
         let grep = filter.grep.as_ref();
         if grep.is_some_and(|grep| !grep.matches(&line.bytes)) {
-            return false;
+            return Ok(false);
         }
         let text = line::shown(&line.bytes);
+        let record = record::parse(&text);
         let sieve = filter.of(&self.instance, self.stream);
-        sieve.holds(ts_ms, &record::parse(&text))
+        if !sieve.holds(ts_ms, &record) {
+            return Ok(false);
+        }
+        match &filter.search {
+            Some(search) => search
+                .matches(&record.search_text())
+                .map_err(io::Error::other),
+            None => Ok(true),
+        }
     }
 
     /// Counts the lines from `low` on.

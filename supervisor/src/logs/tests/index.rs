@@ -1,39 +1,46 @@
 //! The index beside the segments: answers are the same with it, without it and with half of it.
 
+use tokio::sync::watch;
+
 use super::*;
+use crate::logs::Retention;
 
 /// A rig with an indexer.
-struct Indexed {
-    rig: Rig,
-    index: Option<LogIndex>,
+pub(super) struct Indexed {
+    pub(super) rig: Rig,
+    pub(super) index: Option<LogIndex>,
+    pub(super) retention: watch::Sender<Retention>,
 }
 
 impl Indexed {
-    fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let mut indexed = Self {
             rig: Rig::with(limits),
             index: None,
+            retention: watch::Sender::new(Retention::default()),
         };
         indexed.start();
         indexed
     }
 
-    fn start(&mut self) {
-        let grew = self.rig.ingest().grew();
-        let index = LogIndex::start(&self.rig.paths, &Clock::system(), grew).unwrap();
+    pub(super) fn start(&mut self) {
+        let (grew, seal) = (self.rig.ingest().grew(), self.rig.ingest().seal());
+        let (paths, clock) = (&self.rig.paths, Clock::system());
+        let retention = self.retention.subscribe();
+        let index = LogIndex::start(paths, &clock, grew, retention, seal).unwrap();
         self.index = Some(index);
     }
 
     /// Ends the indexer; what comes now is scanned.
-    fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         self.index = None;
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         crate::logs::index::path_in(&self.rig.paths.logs())
     }
 
-    async fn until_lines(&self, lines: u64) {
+    pub(super) async fn until_lines(&self, lines: u64) {
         let view = || self.index.as_ref().unwrap().view();
         self.rig
             .until(view, |view| view.lines == lines && view.behind_bytes == 0)
@@ -41,7 +48,7 @@ impl Indexed {
     }
 
     /// The answer with the index and the answer without it.
-    fn both(&self, sources: &[Source], query: &LogQuery) -> LogPage {
+    pub(super) fn both(&self, sources: &[Source], query: &LogQuery) -> LogPage {
         let with = crate::logs::query(&self.rig.paths, sources, query).unwrap();
         let hidden = self.file().with_extension("hidden");
         let there = std::fs::rename(self.file(), &hidden).is_ok();
@@ -51,12 +58,22 @@ impl Indexed {
         }
         assert_eq!(with.lines, without.lines, "{query:?}");
         assert_eq!(with.counts, without.counts, "{query:?}");
+        let kinds = |page: &LogPage| {
+            let templates = page.templates.clone().unwrap_or_default();
+            let mut kinds: Vec<_> = templates
+                .into_iter()
+                .map(|one| (one.pattern, one.count, one.trend.counts))
+                .collect();
+            kinds.sort();
+            kinds
+        };
+        assert_eq!(kinds(&with), kinds(&without), "{query:?}");
         with
     }
 }
 
 /// A line of some kind.
-fn line(n: u32) -> String {
+pub(super) fn line(n: u32) -> String {
     match n % 6 {
         0 => format!(
             r#"{{"level":"error","msg":"disk {n} is full","status":{},"user":{{"id":"u{}"}}}}"#,
@@ -79,7 +96,7 @@ fn line(n: u32) -> String {
     }
 }
 
-fn questions() -> Vec<LogQuery> {
+pub(super) fn questions() -> Vec<LogQuery> {
     let base = LogQuery {
         lines: 40,
         ..query()
@@ -138,6 +155,33 @@ fn questions() -> Vec<LogQuery> {
         },
         count("process", base.clone()),
         count("level", base.clone()),
+        count("minute", base.clone()),
+        count(
+            "instance",
+            LogQuery {
+                stream: Some(Stream::Err),
+                ..base.clone()
+            },
+        ),
+        count("process", level(Level::Warn)),
+        count("process", search("disk")),
+        count("process", search("\"disk 6\"")),
+        count("hour", condition("level in (warn, error) or stream = err")),
+        LogQuery {
+            templates: true,
+            ..base.clone()
+        },
+        LogQuery {
+            templates: true,
+            ..level(Level::Error)
+        },
+        LogQuery {
+            templates: true,
+            ..search("slow")
+        },
+        search("\"disk 6 is\""),
+        search("NEAR(disk full, 2) NOT 12"),
+        search("disk NOT \"is full\""),
         count("status", search("disk")),
         count("user.id", condition("status > 501")),
         count("day", level(Level::Warn)),
@@ -173,7 +217,9 @@ async fn the_index_and_a_scan_give_the_same_answers() {
     indexed.until_lines(1500).await;
     for query in questions() {
         let page = indexed.both(&sources, &query);
-        let shown = page.lines.len() + page.counts.map_or(0, |counts| counts.len());
+        let shown = page.lines.len()
+            + page.counts.map_or(0, |counts| counts.len())
+            + page.templates.map_or(0, |templates| templates.len());
         assert!(
             shown > 0 || query.search.as_deref() == Some("x:80 don't"),
             "{query:?} found nothing"
