@@ -36,6 +36,7 @@ use crate::knowledge::poses_as_order;
 use crate::proposal::{Plan, PlaybookId, Proposal, Step};
 use catalogue::CAUSES;
 use found::Found;
+pub(crate) use read::Haste;
 use scene::{Scene, megabytes, span};
 
 /// Below this confidence nothing is claimed.
@@ -172,10 +173,19 @@ pub type Investigation = (Case, Vec<(String, Value)>);
 /// Finds out what is wrong with a process. Blocking; about a second at most. Nothing when
 /// there is no such process.
 pub fn investigate(facts: &Arc<dyn Facts>, name: &ProcessName) -> Option<Investigation> {
+    investigate_in(facts, name, Haste::None)
+}
+
+/// As [`investigate`], in the time there is.
+pub(crate) fn investigate_in(
+    facts: &Arc<dyn Facts>,
+    name: &ProcessName,
+    haste: Haste,
+) -> Option<Investigation> {
     let begun = facts.now();
     let mut scenes = Vec::new();
     let mut read = |name: &str| -> Option<Scene> {
-        let scene = Scene::read(facts.as_ref(), &name.parse().ok()?)?;
+        let scene = Scene::read(facts.as_ref(), &name.parse().ok()?, haste)?;
         let kept = serde_json::to_value(&scene).unwrap_or(Value::Null);
         scenes.push((name.to_owned(), kept));
         Some(scene)

@@ -14,7 +14,7 @@ use rhai::{Array, Dynamic, Map};
 use serde::{Deserialize, Serialize};
 use supervisor::{ProcessName, after};
 
-use crate::causes::Case;
+use crate::causes::{Case, Haste};
 use crate::context::{Context, Recording, Situation, to_plan};
 use crate::facts::Facts;
 use crate::incident::fingerprint::fingerprint;
@@ -109,7 +109,12 @@ pub fn with_causes(
     facts: &Arc<dyn Facts>,
     ctx: &DiagnoseContext,
 ) -> Diagnosis {
-    let Some((case, scenes)) = crate::causes::investigate(facts, process) else {
+    // What was learned knows the illness and waits only for the others to agree.
+    let haste = match &found.beside {
+        Some(_) => Haste::Known,
+        None => Haste::None,
+    };
+    let Some((case, scenes)) = crate::causes::investigate_in(facts, process, haste) else {
         return found;
     };
     for (name, scene) in scenes {

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 pub use looks::{
-    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, FileLook, LockLook, NeighbourLook, ReachLook,
-    seconds,
+    AttemptLook, BrokenFile, CertificateLook, ChangeLook, EnvFileLook, FileLook, LockLook,
+    NeighbourLook, OrderLook, ReachLook, seconds,
 };
 use serde::{Deserialize, Serialize};
 use supervisor::sys::inspect::{CloseLook, DiskRoom, HostLook, PortOwner};
@@ -265,6 +265,23 @@ pub trait Facts: Send + Sync {
     /// Tries addresses; port 0 only asks for the name. Half a second for all.
     fn reach(&self, addresses: &[(String, u16)]) -> Vec<ReachLook> {
         let _ = addresses;
+        Vec::new()
+    }
+    /// How long the certificates are valid that these servers show, and that lie in these
+    /// files of a process. Half a second for all.
+    fn certificates(
+        &self,
+        name: &ProcessName,
+        addresses: &[(String, u16)],
+        files: &[String],
+    ) -> Vec<CertificateLook> {
+        let _ = (name, addresses, files);
+        Vec::new()
+    }
+    /// What anybody told mhost to do with a process in the last `window`, oldest first; from
+    /// the audit log.
+    fn orders(&self, name: &ProcessName, window: Duration) -> Vec<OrderLook> {
+        let _ = (name, window);
         Vec::new()
     }
     /// The machine.

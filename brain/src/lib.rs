@@ -32,8 +32,9 @@ pub use diagnose::{
     on_failure, replay, settle, settle_sure, verify, with_causes, worth_a_look,
 };
 pub use facts::{
-    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts, InstanceFacts,
-    LockLook, LogHit, NeighbourLook, ProbeResult, ProcessFacts, ReachLook, Sample, seconds,
+    AttemptLook, BrokenFile, CertificateLook, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts,
+    InstanceFacts, LockLook, LogHit, NeighbourLook, OrderLook, ProbeResult, ProcessFacts,
+    ReachLook, Sample, seconds,
 };
 pub use incident::{
     Evidence, Fingerprint, IllegalInput, Incident, IncidentId, IncidentInput, IncidentState, Seen,

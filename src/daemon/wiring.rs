@@ -8,6 +8,7 @@
 //! Only adapters stand here: nothing in this folder decides anything.
 
 mod ask;
+mod certificate;
 mod external;
 mod facts;
 mod figures;

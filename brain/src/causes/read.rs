@@ -13,6 +13,7 @@ use super::scene::{Dead, Line, Past, Scene, Use};
 use super::text;
 use crate::context::deaths;
 use crate::facts::{Facts, InstanceFacts, ProcessFacts, seconds};
+use crate::knowledge;
 
 /// How far back a scene looks.
 const WINDOW: Duration = Duration::from_secs(600);
@@ -31,13 +32,25 @@ const LATE: Duration = Duration::from_millis(900);
 /// Files, addresses and ports of one scene.
 const NAMED: usize = 8;
 
+/// How much time there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// About a second.
+    None,
+    /// The illness is known: what takes a moment to look at (threads, addresses) is left out.
+    Known,
+}
+
 impl Scene {
     /// Reads all that is known about a process; nothing when there is none of that name.
-    pub(crate) fn read(facts: &dyn Facts, name: &ProcessName) -> Option<Self> {
+    pub(crate) fn read(facts: &dyn Facts, name: &ProcessName, haste: Haste) -> Option<Self> {
         let process = facts.process(name)?;
         let begun = facts.now();
         let in_time = || until(begun, facts.now()) < LATE;
-        let mut scene = plain(&process);
+        let mut scene = Scene {
+            now: begun,
+            ..plain(&process)
+        };
         past(&mut scene, facts, name);
         failing(&mut scene);
         output(&mut scene, facts, name);
@@ -50,6 +63,9 @@ impl Scene {
         scene.disks = facts.disks(name);
         scene.change = facts.last_change(name);
         scene.env_files = facts.env_files(name);
+        if scene.deaths.iter().any(|dead| dead.signal.is_some()) {
+            scene.orders = facts.orders(name, WINDOW);
+        }
         let mut scene = scene.settled();
         if in_time() {
             named(&mut scene, facts, name);
@@ -58,15 +74,15 @@ impl Scene {
         let ended = scene.health_fails.last().is_some_and(|fail| {
             fail.age_s < WHILE_DOWN_S && (scene.online == 0 || scene.uptime_s < fail.age_s)
         });
-        if ended {
+        if haste == Haste::None && ended {
             scene.close = facts.last_look(name);
         }
         let alive = process.instances.iter().any(|one| one.alive);
-        if in_time() && alive && scene.close.is_empty() {
+        if haste == Haste::None && in_time() && alive && scene.close.is_empty() {
             scene.close = facts.close_look(name);
         }
-        if in_time() {
-            addresses(&mut scene, facts);
+        if haste == Haste::None && in_time() {
+            addresses(&mut scene, facts, name);
         }
         Some(scene)
     }
@@ -270,6 +286,7 @@ fn dead(facts: &dyn Facts, name: &ProcessName) -> Vec<Dead> {
             words: death.last_words,
             place: death.place,
             source: death.source,
+            before: death.before,
             same: death.same,
             poses_as_order: death.poses_as_order,
             kind: "",
@@ -294,7 +311,9 @@ fn named(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {
         let kind = dead.kind;
         std::iter::once(dead.error.clone())
             .chain(dead.words.iter().cloned())
+            .filter(|text| !knowledge::is_frame(text))
             .chain([dead.source.clone()])
+            .chain(dead.before.iter().cloned())
             .map(move |text| (kind, text))
     });
     for (kind, line) in deadly.chain(troubled) {
@@ -344,14 +363,21 @@ fn named(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {
     }
 }
 
-/// Whom it cannot reach.
-fn addresses(scene: &mut Scene, facts: &dyn Facts) {
+fn is_certificate(path: &str) -> bool {
+    [".pem", ".crt", ".cer", ".cert"]
+        .iter()
+        .any(|ending| path.ends_with(ending))
+}
+
+/// Whom it cannot reach, and whose certificate it does not believe.
+fn addresses(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {
     let mut wanted: Vec<(String, u16)> = Vec::new();
     let lines = scene.lines.iter().rev().filter(|line| line.age_s <= 60.0);
     let deadly = scene.deaths.iter().rev().take(1).flat_map(|dead| {
         dead.words
             .iter()
             .chain([&dead.error])
+            .filter(|text| !knowledge::is_frame(text))
             .map(|text| (dead.kind, text.as_str()))
     });
     for (kind, line) in deadly.chain(lines.map(|line| (line.kind, line.text.as_str()))) {
@@ -369,5 +395,20 @@ fn addresses(scene: &mut Scene, facts: &dyn Facts) {
     wanted.truncate(NAMED);
     if !wanted.is_empty() {
         scene.reach = facts.reach(&wanted);
+    }
+    if scene.said("certificate").is_some() {
+        let files: Vec<String> = scene
+            .files
+            .iter()
+            .filter(|file| file.exists && is_certificate(&file.path))
+            .map(|file| file.path.clone())
+            .collect();
+        let open: Vec<(String, u16)> = scene
+            .reach
+            .iter()
+            .filter(|one| one.answer == "open")
+            .map(|one| (one.host.clone(), one.port))
+            .collect();
+        scene.certificates = facts.certificates(name, &open, &files);
     }
 }

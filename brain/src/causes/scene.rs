@@ -4,11 +4,14 @@
 //! so a diagnosis can be made again, and an example of a cause is a small scene written down.
 //! It is one piece although it is long: its fields and the questions causes ask about them.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use supervisor::sys::inspect::{CloseLook, DiskRoom, HostLook, PortOwner};
 
+use super::text;
 use crate::facts::{
-    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, FileLook, LockLook, NeighbourLook, ReachLook,
+    AttemptLook, BrokenFile, CertificateLook, ChangeLook, EnvFileLook, FileLook, LockLook,
+    NeighbourLook, OrderLook, ReachLook,
 };
 use crate::incident::fingerprint::{template, trouble};
 use crate::knowledge;
@@ -95,6 +98,8 @@ pub(crate) struct Dead {
     pub(crate) place: String,
     /// The line of source there.
     pub(crate) source: String,
+    /// The lines before it, nearest first.
+    pub(crate) before: Vec<String>,
     /// Deaths in a row like this one.
     pub(crate) same: i64,
     /// It could not even be started.
@@ -103,6 +108,25 @@ pub(crate) struct Dead {
     /// The kind of illness it speaks of.
     #[serde(skip)]
     pub(crate) kind: &'static str,
+}
+
+impl Dead {
+    /// Its last words without the lines of stacks.
+    pub(crate) fn told(&self) -> Vec<&str> {
+        let words = self.words.iter().map(String::as_str);
+        words.filter(|line| !knowledge::is_frame(line)).collect()
+    }
+
+    /// Files that the source names where it failed, nearest first.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        std::iter::once(&self.source)
+            .chain(&self.before)
+            .flat_map(|line| {
+                let quoted = text::quoted(line).into_iter();
+                quoted.filter(|name| name.contains(['.', '/']) && !name.contains(' '))
+            })
+            .collect()
+    }
 }
 
 /// What a moment cost.
@@ -132,6 +156,8 @@ pub(crate) struct Past {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Scene {
+    /// The moment it is of.
+    pub(crate) now: Timestamp,
     pub(crate) name: String,
     pub(crate) state: String,
     pub(crate) detail: String,
@@ -173,6 +199,9 @@ pub(crate) struct Scene {
     pub(crate) has_previous: bool,
     pub(crate) env_files: Vec<EnvFileLook>,
     pub(crate) reach: Vec<ReachLook>,
+    pub(crate) certificates: Vec<CertificateLook>,
+    /// What somebody told mhost to do with it.
+    pub(crate) orders: Vec<OrderLook>,
     pub(crate) neighbours: Vec<NeighbourLook>,
     pub(crate) host: HostLook,
 }
@@ -180,6 +209,7 @@ pub(crate) struct Scene {
 impl Default for Scene {
     fn default() -> Self {
         Self {
+            now: Timestamp::UNIX_EPOCH,
             name: "api".to_owned(),
             state: "online".to_owned(),
             detail: "online".to_owned(),
@@ -219,6 +249,8 @@ impl Default for Scene {
             has_previous: false,
             env_files: Vec::new(),
             reach: Vec::new(),
+            certificates: Vec::new(),
+            orders: Vec::new(),
             neighbours: Vec::new(),
             host: HostLook::default(),
         }
@@ -263,19 +295,7 @@ impl Scene {
             if line.id.is_empty() {
                 line.id = format!("log:{place}");
             }
-            let kind = knowledge::illness(Some(&line.text), "").kind;
-            // Texts of the C library need no word like "error" beside them.
-            let plain = [
-                "disk",
-                "descriptors",
-                "port",
-                "certificate",
-                "dns",
-                "dependency",
-            ];
-            if trouble(&line.text) > 0 || plain.contains(&kind) {
-                line.kind = kind;
-            }
+            line.kind = knowledge::kind_of(&line.text);
         }
         for (place, dead) in self.deaths.iter_mut().enumerate() {
             if dead.id.is_empty() {
@@ -341,13 +361,13 @@ impl Scene {
                 times: usize::try_from(dead.same).unwrap_or(1),
                 since_s: dead.age_s,
                 deadly: true,
-                all: dead.words.join("\n"),
+                all: dead.told().join("\n"),
             });
         }
         let lines: Vec<&Line> = self
             .lines
             .iter()
-            .filter(|line| kinds.contains(&line.kind) && line.age_s <= 60.0)
+            .filter(|line| kinds.contains(&line.kind) && self.is_of_now(line))
             .collect();
         let newest = lines.last()?;
         Some(Said {
@@ -365,11 +385,19 @@ impl Scene {
         })
     }
 
+    /// Was it printed in the last minute, by a run that is still there? What a former run
+    /// complained of ended with it, unless this one complains, too.
+    fn is_of_now(&self, line: &Line) -> bool {
+        const MARGIN_S: f64 = 1.0;
+        let former = self.is_well() && self.copies == 1 && line.age_s > self.uptime_s + MARGIN_S;
+        line.age_s <= 60.0 && !former && !knowledge::is_frame(&line.text)
+    }
+
     /// Lines of the last minute that a pattern matches.
     pub(crate) fn matching(&self, pattern: &regex::Regex) -> Vec<&Line> {
         self.lines
             .iter()
-            .filter(|line| line.age_s <= 60.0 && pattern.is_match(&line.text))
+            .filter(|line| self.is_of_now(line) && pattern.is_match(&line.text))
             .collect()
     }
 
@@ -377,7 +405,8 @@ impl Scene {
     pub(crate) fn storms(&self, window_s: f64) -> Vec<(Line, usize, f64)> {
         let mut groups: Vec<(String, Line, usize, f64)> = Vec::new();
         for line in &self.lines {
-            if line.age_s > window_s || trouble(&line.text) < 2 || line.was_handled() {
+            let counts = line.age_s <= window_s && self.is_of_now(line);
+            if !counts || trouble(&line.text) < 2 || line.was_handled() {
                 continue;
             }
             let common = template(&line.text);

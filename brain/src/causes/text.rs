@@ -112,14 +112,53 @@ pub(crate) fn module(text: &str) -> Option<String> {
     first(&NAMES, text)
 }
 
+/// The variables that a text says are missing: the first that one of the usual shapes names,
+/// with those that stand beside it in a list.
+pub(crate) fn variables(text: &str) -> Vec<String> {
+    static LIST: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+(?:(?:, | and |, and )[A-Z][A-Z0-9]*_[A-Z0-9_]+)+")
+    });
+    let Some(first) = variable(text) else {
+        return Vec::new();
+    };
+    let list = LIST
+        .find_iter(text)
+        .find(|list| list.as_str().contains(&first));
+    list.map_or_else(
+        || vec![first.clone()],
+        |list| {
+            let names = list.as_str().split([',', ' ']);
+            names
+                .filter(|name| name.contains('_'))
+                .map(str::to_owned)
+                .collect()
+        },
+    )
+}
+
+/// The variable that a line of source reads.
+pub(crate) fn read_variable(source: &str) -> Option<String> {
+    static READS: LazyLock<[Regex; 1]> = LazyLock::new(|| {
+        [regex(
+            r#"(?:process\.env(?:\.|\[['"])|environ(?:\.get\(|\[)['"]|[gG]et[eE]nv\(['"]|LookupEnv\("|env::var(?:_os)?\("|\$?ENV(?:\.fetch\(|\[|\{)['"]?|\$\{)([A-Za-z_][A-Za-z0-9_]+)"#,
+        )]
+    });
+    first(&*READS, source)
+}
+
 /// The variable that is missing.
 pub(crate) fn variable(text: &str) -> Option<String> {
     static NAMES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         [
             r#"KeyError: ['"]([A-Z][A-Z0-9_]+)['"]"#,
+            r"placeholder '([\w.]+)'",
+            r"(?:line )?\d+: ([A-Z][A-Z0-9_]{2,}): ",
+            r"required key (\w+) missing",
+            // Settings of a class: the field stands on a line of its own.
+            r"\n(\w+)\n\s+Field required",
             r#"key not found: "([A-Z][A-Z0-9_]+)""#,
             r"(?i:environment variable|env(?:ironment)? var(?:iable)?|variable|env)\S* [`'\x22]?\$?([A-Z][A-Z0-9_]{2,})",
-            r"[`'\x22]?\$?\b([A-Z][A-Z0-9_]{2,})[`'\x22]? (?:is|was|must be|has to be|needs to be|environment)?\s*(?:not (?:set|defined|found|provided)|unset|required|missing|undefined|empty|set\b|unbound)",
+            r"[`'\x22]?\$?\b([A-Z][A-Z0-9_]{2,})[`'\x22]? (?:is|was|are|were|must be|has to be|needs to be|must not be|environment)?\s*(?:not (?:set|defined|found|provided|specified|given|configured|be empty)|unset|required|missing|undefined|empty|set\b|unbound)",
             r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)",
             r"(?i:missing|required|unset|undefined|set|provide|need)[^A-Z\n]{0,24}[`'\x22]?\$?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)",
         ]
@@ -134,11 +173,17 @@ pub(crate) fn variable(text: &str) -> Option<String> {
 pub(crate) fn addresses(text: &str) -> Vec<(String, u16)> {
     static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"(?:^|[\s/@'\x22(=,\[])((?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9])?)|(?:\[[0-9a-fA-F:]+\])|::1):(\d{2,5})\b",
+            r"(?:^|[\s/@'\x22(=,\[])((?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9])?)|(?:\[[0-9a-fA-F:]+\])|::1):(\d{1,5})\b",
+        )
+    });
+    // curl, rsync, nc: `to db.internal port 5432`.
+    static APART: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:to|host|at|server|on) \x22?([\w-]+(?:\.[\w-]+)*)\x22?(?: \([\d.]+\))?,? (?:on )?(?:TCP/IP )?port:? (\d{2,5})\b",
         )
     });
     let mut all = Vec::new();
-    for found in ADDRESS.captures_iter(text) {
+    for found in ADDRESS.captures_iter(text).chain(APART.captures_iter(text)) {
         let host = found[1].trim_matches(['[', ']']).to_owned();
         let Ok(port) = found[2].parse::<u16>() else {
             continue;
@@ -151,7 +196,12 @@ pub(crate) fn addresses(text: &str) -> Vec<(String, u16)> {
         .iter()
         .any(|ending| host.ends_with(ending));
         let known = all.iter().any(|(h, p)| *h == host && *p == port);
-        if !clock && !file && port > 9 && !known {
+        // `timers:581:17` is a place in a source.
+        let rest = found.get(2).map_or("", |port| &text[port.end()..]);
+        let place = rest
+            .strip_prefix(':')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if !clock && !file && !place && port > 0 && !known {
             all.push((host, port));
         }
     }
@@ -218,14 +268,19 @@ pub(crate) fn items(text: &str) -> Vec<String> {
     all
 }
 
-/// A number behind one of these words, for lines like `backlog=120` or `queue depth 120`.
+/// A number that belongs to one of these words: `backlog=120`, `queue depth is 120`,
+/// `120 jobs waiting`.
 pub(crate) fn number_after(text: &str, words: &Regex) -> Option<f64> {
-    static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"^[^\d\n]{0,20}?(\d+(?:\.\d+)?)"));
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"(\d+(?:\.\d+)?) (?:\w+ )?$"));
+    static NEXT: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"^(?: (?:depth|length|size|is|at|of|now|count|total))*\s?[:=]?\s?(\d+(?:\.\d+)?)")
+    });
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"(\d+(?:\.\d+)?) (?:\w+ ){0,2}$"));
+    static NEAR: LazyLock<Regex> = LazyLock::new(|| regex(r"^[^\d\n]{0,20}?(\d+(?:\.\d+)?)"));
     let found = words.find(text)?;
-    NUMBER
-        .captures(&text[found.end()..])
-        .or_else(|| BEFORE.captures(&text[..found.start()]))
+    let (head, tail) = (&text[..found.start()], &text[found.end()..]);
+    NEXT.captures(tail)
+        .or_else(|| BEFORE.captures(head))
+        .or_else(|| NEAR.captures(tail))
         .and_then(|number| number[1].parse().ok())
 }
 
@@ -366,6 +421,10 @@ mod tests {
         assert!(items("listening on all interfaces").is_empty());
         let words = Regex::new("(?i)backlog|queue").unwrap();
         assert_eq!(number_after("backlog=120 files", &words), Some(120.0));
-        assert_eq!(number_after("42 jobs in queue", &words), None);
+        assert_eq!(number_after("42 jobs in queue", &words), Some(42.0));
+        assert_eq!(
+            number_after("queue depth is 7, 2 workers", &words),
+            Some(7.0)
+        );
     }
 }

@@ -18,6 +18,8 @@ const WINDOW: Duration = Duration::from_secs(600);
 const SHORT_LIFE_MS: u64 = 60_000;
 /// What a program prints last may reach the log a moment after its exit was seen.
 const LATE: Duration = Duration::from_millis(700);
+/// Lines of source before the one that failed.
+const BEFORE: u32 = 4;
 /// Lines that are looked through; a few runs of chatty programs.
 const LINES: usize = 400;
 
@@ -56,6 +58,9 @@ pub(crate) struct Death {
     pub(crate) place: String,
     /// The line of source there; empty if it could not be read.
     pub(crate) source: String,
+    /// The lines of source before it, nearest first: what is read is often opened there.
+    #[serde(default)]
+    pub(crate) before: Vec<String>,
     /// Its fingerprint's hash.
     pub(crate) print: String,
     /// Its fingerprint in words.
@@ -134,25 +139,32 @@ fn death(facts: &dyn Facts, name: &ProcessName, event: &Event, lines: &[LogHit])
     // The last words: stderr, which the event carries; else the end of all it printed.
     let stderr: Vec<String> = texts(&event.data["last_lines"]);
     let (mut words, mut error_id) = (stderr.clone(), id.clone());
-    let mut telling = error_line(words.iter().map(String::as_str));
-    if telling.is_none() {
+    let mut telling = told(&words);
+    let tells = telling.is_some_and(|index| speaks(&words[index]));
+    if !tells {
         let tail: Vec<&LogHit> = run.iter().rev().take(20).rev().copied().collect();
-        if let Some(index) = error_line(tail.iter().map(|line| line.text.as_str())) {
+        let texts: Vec<String> = tail.iter().map(|line| line.text.clone()).collect();
+        // What went to stdout counts where stderr says nothing, or nothing in particular.
+        if let Some(index) = told(&texts)
+            && (telling.is_none() || speaks(&texts[index]))
+        {
             error_id = format!("log:{}", tail[index].id);
-            words = tail.iter().map(|line| line.text.clone()).collect();
+            words = texts;
             telling = Some(index);
         }
     }
+    let first = error_line(words.iter().map(String::as_str));
     let spawn_error = event.data["error"].as_str().unwrap_or_default().to_owned();
     let raw_error = match telling {
         Some(index) => words[index].clone(),
         None if event.kind == EventKind::SpawnFailed => spawn_error.clone(),
         None => stderr.last().cloned().unwrap_or_default(),
     };
-    let output = run
-        .iter()
-        .rev()
-        .find(|line| line.text != raw_error && !stderr.contains(&line.text));
+    // The first line that names an error: stable from run to run.
+    let stable = first.map_or_else(|| raw_error.clone(), |index| words[index].clone());
+    let output = run.iter().rev().find(|line| {
+        line.text != raw_error && !stderr.contains(&line.text) && !knowledge::is_frame(&line.text)
+    });
     let exit = match (event.kind, code, signal) {
         (EventKind::SpawnFailed, _, _) => format!("it could not be started: {spawn_error}"),
         (_, _, Some(signal)) => knowledge::signal_words(signal),
@@ -174,6 +186,12 @@ fn death(facts: &dyn Facts, name: &ProcessName, event: &Event, lines: &[LogHit])
     let place = location.as_ref().map_or_else(String::new, |(file, line)| {
         format!("{}:{line}", file.rsplit('/').next().unwrap_or(file))
     });
+    let before: Vec<String> = location
+        .iter()
+        .flat_map(|(file, line)| (1..=BEFORE).map(move |back| (file, line.saturating_sub(back))))
+        .filter(|(_, line)| *line > 0)
+        .map_while(|(file, line)| facts.source_line(name, file, line))
+        .collect();
     let source = location
         .and_then(|(file, line)| facts.source_line(name, &file, line))
         .map(|line| knowledge::quotable(&line))
@@ -185,7 +203,7 @@ fn death(facts: &dyn Facts, name: &ProcessName, event: &Event, lines: &[LogHit])
             SymptomKind::Crash
         },
         &exit,
-        (!raw_error.is_empty()).then_some(raw_error.as_str()),
+        (!stable.is_empty()).then_some(stable.as_str()),
     );
     let mut death = Death {
         id,
@@ -208,6 +226,7 @@ fn death(facts: &dyn Facts, name: &ProcessName, event: &Event, lines: &[LogHit])
         },
         place,
         source,
+        before,
         print: print.hash,
         readable: print.readable,
         same: 1,
@@ -220,6 +239,17 @@ fn death(facts: &dyn Facts, name: &ProcessName, event: &Event, lines: &[LogHit])
     };
     death.sentence = sentence(&death);
     death
+}
+
+/// The line that tells most.
+fn told(lines: &[String]) -> Option<usize> {
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    knowledge::telling(&lines)
+}
+
+/// Does a line say more than that something went wrong?
+fn speaks(line: &str) -> bool {
+    knowledge::is_specific(knowledge::illness(Some(line), "").kind)
 }
 
 /// The death in a sentence, most telling part first.

@@ -13,7 +13,7 @@ use crate::incident::fingerprint::{template, trouble};
 use crate::knowledge;
 
 /// Finds the lines worth a closer look; [`trouble`] then grades them.
-const TROUBLE: &str = r"(?i)error|exception|panic|fatal|critical|fail|cannot|can't|refus|denied|unable|unavailable|unreachable|not found|no such|timed? ?out|exhausted|expired|overdue|misfire|rejected|shedding|violation|defunct|too many|out of memory|abort|killed|corrupt|invalid|warn";
+const TROUBLE: &str = r"(?i)error|exception|panic|fatal|critical|fail|cannot|can't|refus|denied|unable|unavailable|unreachable|not found|no such|timed? ?out|exhausted|expired|overdue|misfire|rejected|shedding|violation|defunct|too many|out of memory|abort|killed|corrupt|invalid|warn|could not|couldn't|future|skew|ahead of|pool|certificate|ECONN|ENO|EMFILE|in use|no space|SSL|lock";
 /// What callers say of one that does not answer, or too late.
 static UNREACHED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -84,7 +84,9 @@ pub(crate) fn errors(facts: &dyn Facts, name: &ProcessName, window: Duration) ->
     let mut groups: BTreeMap<String, ErrorGroup> = BTreeMap::new();
     for line in facts.log_lines(name, TROUBLE, window, LINES) {
         let grade = trouble(&line.text);
-        if grade == 0 {
+        if (grade == 0 && knowledge::kind_of(&line.text).is_empty())
+            || knowledge::is_frame(&line.text)
+        {
             continue;
         }
         let age = until(line.at, now).as_secs_f64();

@@ -111,6 +111,31 @@ pub struct ReachLook {
     pub process: Option<String>,
 }
 
+/// How long a certificate is valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateLook {
+    /// `host:port` of the server that shows it, or the file.
+    pub of: String,
+    /// From when on.
+    pub not_before: Timestamp,
+    /// Until when.
+    pub not_after: Timestamp,
+}
+
+/// What somebody told mhost to do with a process.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderLook {
+    /// The row of the audit log.
+    pub id: String,
+    /// Seconds ago.
+    pub age_s: f64,
+    /// Who: `cli:ana`, `brain:rapid-crash`.
+    pub who: String,
+    /// What: `stop`, `signal`.
+    pub command: String,
+}
+
 /// One try of a probe.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -63,9 +63,16 @@ pub fn template(line: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A line of source that a stack quotes: `raise KeyError(name)`, `throw new Error(text)`.
+static CODE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*(?:raise \w|throw (?:new )?\w|except \w|\}? ?catch ?\()").expect("a constant")
+});
+
 /// How strongly a line looks like an error: 2 named, 1 troubled, 0 neither.
 pub fn trouble(line: &str) -> u8 {
-    if NAMED.is_match(line) {
+    if CODE.is_match(line) {
+        0
+    } else if NAMED.is_match(line) {
         2
     } else {
         u8::from(TROUBLED.is_match(line))

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use agent::policy::Bounds;
 use brain::{
-    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts, InstanceFacts,
-    LockLook, LogHit, NeighbourLook, ProbeResult, ProcessFacts, ReachLook, Sample,
+    AttemptLook, BrokenFile, CertificateLook, ChangeLook, EnvFileLook, Facts, FileLook, HostFacts,
+    InstanceFacts, LockLook, LogHit, NeighbourLook, OrderLook, ProbeResult, ProcessFacts,
+    ReachLook, Sample,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -301,6 +302,19 @@ impl Facts for LiveFacts {
 
     fn reach(&self, addresses: &[(String, u16)]) -> Vec<ReachLook> {
         looks::reach(self, addresses)
+    }
+
+    fn certificates(
+        &self,
+        name: &ProcessName,
+        addresses: &[(String, u16)],
+        files: &[String],
+    ) -> Vec<CertificateLook> {
+        looks::certificates(self, name, addresses, files)
+    }
+
+    fn orders(&self, name: &ProcessName, window: Duration) -> Vec<OrderLook> {
+        looks::orders(self, name, self.since(window))
     }
 
     fn host(&self) -> HostLook {

@@ -10,15 +10,17 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use brain::{
-    AttemptLook, BrokenFile, ChangeLook, EnvFileLook, Facts, FileLook, LockLook, NeighbourLook,
-    ProcessFacts, ReachLook, seconds,
+    AttemptLook, BrokenFile, CertificateLook, ChangeLook, EnvFileLook, Facts, FileLook, LockLook,
+    NeighbourLook, OrderLook, ProcessFacts, ReachLook, seconds,
 };
 use serde_json::Value;
+use supervisor::audit::{Audit, Phase};
 use supervisor::secret::is_secret_name;
 use supervisor::sys::inspect::{self, CloseLook, DiskRoom, PortOwner};
 
 use supervisor::{EventKind, ProcessName, ProcessSpec, until};
 
+use super::certificate;
 use super::facts::LiveFacts;
 
 /// How long the use of the processor is measured.
@@ -427,6 +429,52 @@ pub(super) fn reach(facts: &LiveFacts, addresses: &[(String, u16)]) -> Vec<Reach
         }
     }
     looks
+}
+
+pub(super) fn certificates(
+    facts: &LiveFacts,
+    name: &ProcessName,
+    addresses: &[(String, u16)],
+    files: &[String],
+) -> Vec<CertificateLook> {
+    const EACH: Duration = Duration::from_millis(200);
+    const SERVERS: usize = 2;
+    let cwd = facts.registry.glance(name).map(|glance| glance.spec.cwd);
+    let of_files = files
+        .iter()
+        .filter_map(|file| certificate::of_file(file, &cwd.as_ref()?.join(file)));
+    addresses
+        .iter()
+        .take(SERVERS)
+        .filter_map(|(host, port)| certificate::of_server(host, *port, EACH))
+        .chain(of_files)
+        .collect()
+}
+
+/// What the audit log says about a process, besides questions.
+pub(super) fn orders(
+    facts: &LiveFacts,
+    name: &ProcessName,
+    since: jiff::Timestamp,
+) -> Vec<OrderLook> {
+    const ROWS: usize = 500;
+    let now = facts.clock.now();
+    let audit = Audit::new(&facts.paths, facts.clock.clone());
+    let mut rows = audit.query(ROWS, Some(since)).unwrap_or_default();
+    rows.sort_by_key(|row| row.ts);
+    rows.into_iter()
+        .filter(|row| row.phase == Phase::Intent && !row.dry_run)
+        .filter(|row| {
+            let mut subjects = row.subject.split([',', ' ', '#']);
+            subjects.any(|subject| subject == name.as_str() || subject == "all")
+        })
+        .map(|row| OrderLook {
+            age_s: seconds(row.ts, now),
+            id: row.id,
+            who: row.who,
+            command: row.command,
+        })
+        .collect()
 }
 
 fn attempt(host: &str, port: u16) -> String {

@@ -23,7 +23,7 @@ pub(crate) const CAUSE: Cause = Cause {
 };
 
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:backlog|queue(?:d| depth| length| size)?|pending(?: jobs| messages| tasks)?|(?:consumer )?lag|unprocessed|waiting jobs|jobs waiting)\b")
+    Regex::new(r"(?i)\b(?:backlog|queue(?:d| depth| length| size)?|pending(?: jobs| messages| tasks)?|(?:consumer )?lag|unprocessed|outstanding|in[- ]?flight|waiting (?:jobs|messages|tasks|items|requests|events)|(?:still )?(?:waiting|behind|to do|not yet (?:done|handled|processed)))\b")
         .expect("a constant")
 });
 

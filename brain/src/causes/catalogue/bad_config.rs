@@ -44,14 +44,10 @@ pub(crate) const CAUSE: Cause = Cause {
 fn look(scene: &Scene) -> Option<Found> {
     let said = scene.said("parse")?;
     let broken = scene.broken.iter().find(|file| !is_state(&file.path));
-    let source = scene
-        .death()
-        .map(|dead| dead.source.clone())
-        .unwrap_or_default();
-    let named = [said.line.text.as_str(), source.as_str(), said.all.as_str()]
+    let named = [said.line.text.as_str(), said.all.as_str()]
         .into_iter()
-        .flat_map(text::paths)
-        .chain(text::quoted(&source))
+        .flat_map(|words| text::paths(words).into_iter().chain(text::quoted(words)))
+        .chain(scene.death().into_iter().flat_map(Dead::sources))
         .find(|path| is_config(path));
     let path = broken.map(|file| file.path.clone()).or(named);
     let shown = path.clone().map_or_else(

@@ -82,7 +82,11 @@ fn look(scene: &Scene) -> Option<Found> {
     let found = found
         .proof_if(
             by_children,
-            if alike >= 24 { 0.6 } else { 0.45 },
+            match alike {
+                48.. => 0.75,
+                24.. => 0.6,
+                _ => 0.45,
+            },
             scene.fact("children"),
             figure.clone(),
         )

@@ -50,11 +50,7 @@ fn look(scene: &Scene) -> Option<Found> {
     let named = text::paths(&said.all)
         .into_iter()
         .chain(text::paths(&said.line.text))
-        .chain(scene.death().into_iter().flat_map(|dead| {
-            text::quoted(&dead.source)
-                .into_iter()
-                .chain(text::paths(&dead.source))
-        }))
+        .chain(scene.death().into_iter().flat_map(Dead::sources))
         .find(|path| is_state(path));
     let path = broken.map(|file| file.path.clone()).or(named)?;
     let state = is_state(&path);

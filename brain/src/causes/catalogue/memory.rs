@@ -181,6 +181,11 @@ fn look(scene: &Scene) -> Option<Found> {
             format!("its memory is at {:.0} % of its limit", share * 100.0),
         )
         .against(
+            said.is_none() && pile_up(scene),
+            0.5,
+            "its children pile up, and the memory is theirs",
+        )
+        .against(
             said.as_ref().is_some_and(|said| said.line.was_handled()),
             0.6,
             "it says itself that it was dealt with",
@@ -211,6 +216,12 @@ fn look(scene: &Scene) -> Option<Found> {
     } else {
         "let it work in smaller pieces, or raise max_memory if it needs that much"
     }))
+}
+
+/// Are there many children that are all alike?
+fn pile_up(scene: &Scene) -> bool {
+    let mut counts = scene.close.iter().flat_map(|look| look.children.values());
+    counts.any(|count| *count >= 24)
 }
 
 /// How much it grew over the run, as a share.

@@ -37,12 +37,30 @@ pub(crate) const CAUSE: Cause = Cause {
 
 fn look(scene: &Scene) -> Option<Found> {
     let said = scene.said("environment")?;
-    let name = text::variable(&said.line.text).or_else(|| text::variable(&said.all))?;
-    let set = scene.env_keys.contains(&name)
-        || scene
-            .env_files
-            .iter()
-            .any(|file| file.values.iter().any(|(key, _)| *key == name));
+    let is_set = |name: &String| {
+        let mut files = scene.env_files.iter();
+        scene.env_keys.contains(name)
+            || files.any(|file| file.values.iter().any(|(key, _)| key == name))
+    };
+    // A text may name several; those that are set are not it.
+    let mut names = text::variables(&said.line.text);
+    if names.is_empty() {
+        names = text::variables(&said.all);
+    }
+    if names.is_empty()
+        && let Some(dead) = scene.death()
+    {
+        let mut source = std::iter::once(&dead.source).chain(&dead.before);
+        names.extend(source.find_map(|line| text::read_variable(line)));
+    }
+    let set = !names.is_empty() && names.iter().all(is_set);
+    if !set {
+        names.retain(|name| !is_set(name));
+    }
+    let name = match &names[..] {
+        [] => "that it names".to_owned(),
+        names => names.join(", "),
+    };
     let no_file = scene.env_files.iter().find(|file| !file.exists);
     let file = no_file.map_or_else(String::new, |file| {
         format!(" Its env file {} does not exist.", file.path)
@@ -54,7 +72,8 @@ fn look(scene: &Scene) -> Option<Found> {
         again(&said),
     ))
     .line(said.weight(), &said.line)
-    .proof_if(!set, 0.5, scene.fact("env"), format!("{name} is not in its definition"))
+    .against(names.is_empty(), 0.3, "which one it is cannot be told")
+    .proof_if(!set && !names.is_empty(), 0.5, scene.fact("env"), format!("{name} is not in its definition"))
     .proof_if(no_file.is_some(), 0.4, scene.fact("env_file"), file.trim().to_owned())
     .against(set, 0.5, format!("{name} is set; its value may be empty or wrong"))
     .unless_well(scene);

@@ -48,6 +48,7 @@ fn look(scene: &Scene) -> Option<Found> {
         .find(|line| !line.was_handled());
     let own = scene.rss().unwrap_or(0.0);
     let own_share = scene.max_memory.map_or(0.0, |limit| own / limit as f64);
+    let cores = scene.host.cpus.max(1) as f64 * 100.0;
     let noisy = |one: &NeighbourLook| -> f64 {
         let over = one.max_memory.map_or(0.0, |limit| {
             one.rss_bytes.max(one.over_bytes) as f64 / limit.max(1) as f64
@@ -55,7 +56,6 @@ fn look(scene: &Scene) -> Option<Found> {
         let host = scene.host.memory.max(1) as f64;
         let most = one.rss_bytes as f64 / host;
         let named = complaint.is_some_and(|line| mentions(&line.text, &one.name));
-        let cores = scene.host.cpus.max(1) as f64 * 100.0;
         let mut score: f64 = 0.0;
         if one.over_memory > 0 || over > 1.0 {
             score += 0.6;
@@ -124,10 +124,19 @@ fn look(scene: &Scene) -> Option<Found> {
             ),
         )
         .proof_if(
-            one.over_memory == 0 && score >= 0.5,
+            by_memory && one.over_memory == 0 && score >= 0.5,
             0.4,
             format!("metric:{}/rss", one.name),
             format!("{} uses {}", one.name, megabytes(bytes)),
+        )
+        .proof_if(
+            !by_memory && one.cpu_percent / cores > 0.6 && cpu < 50.0,
+            0.5,
+            format!("metric:{}/cpu", one.name),
+            format!(
+                "{} uses {:.0} % of a core, of {} cores",
+                one.name, one.cpu_percent, scene.host.cpus
+            ),
         )
         .proof_if(
             complaint.is_some_and(|line| mentions(&line.text, &one.name)),

@@ -35,9 +35,9 @@ fn look(scene: &Scene) -> Option<Found> {
     let items = |dead: &Dead| -> Vec<String> {
         let mut all = text::items(&dead.output);
         all.extend(
-            dead.words
-                .iter()
-                .flat_map(|line| text::items(line))
+            dead.told()
+                .into_iter()
+                .flat_map(text::items)
                 .filter(|item| item.contains('/')),
         );
         all

@@ -59,13 +59,20 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
     })
 }
 
-/// Does a file's place or name say that programs write it?
+/// Does a file's place or name say that programs write it? Only its nearest folders count: the
+/// whole program may live below `/var` or `/tmp`.
 pub(super) fn is_state(path: &str) -> bool {
     static STATE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:^|/)\.?(?:[\w-]*cache[\w-]*|tmp|temp|var|state|spool|run|index(?:es)?|snapshots?|sessions?|queue|wal|checkpoints?|storage)/|(?:cache|index|state|snapshot|offsets?|checkpoint|session|store)[\w-]*\.\w+$|\.(?:db|sqlite3?|wal|idx|dat|cache|tmp|snap|bin)$")
+        Regex::new(r"(?i)(?:^|/)\.?(?:[\w-]*cache[\w-]*|tmp|temp|var|state|spool|run|index(?:es)?|snapshots?|sessions?|queue|wal|checkpoints?|storage)/|(?:cache|index|state|snapshot|offsets?|checkpoint|session|store)[\w-]*\.\w+$|\.(?:db|sqlite3?|wal|idx|dat|cache|tmp|snap|bin|pkl|pickle|ser|npy|mmap|rdb|aof|journal)$")
             .expect("a constant")
     });
-    STATE.is_match(path)
+    static SOURCE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\.(?:py|js|mjs|cjs|ts|tsx|rb|go|rs|java|class|jar|kt|php|pl|pm|sh|lua|c|h|cc|cpp|cs|ex)$|(?:^|/)(?:node_modules|site-packages|dist-packages|usr/lib)/")
+            .expect("a constant")
+    });
+    let parts: Vec<&str> = path.split('/').collect();
+    let near = parts[parts.len().saturating_sub(3)..].join("/");
+    STATE.is_match(&near) && !SOURCE.is_match(path)
 }
 
 /// Trying on is no use once it died of it several times: it is held, and a person is told.

@@ -49,8 +49,9 @@ fn look(scene: &Scene) -> Option<Found> {
     let busy = scene.cpu_now() > 10.0;
     let last = progress.or_else(|| scene.last_line());
     let found = Found::new(format!(
-        "`{}` is still starting (a slow start-up): it has been loading for {} and has never been ready yet{}.{} Left alone it comes up; a restart would begin it all again.",
+        "`{}` is still starting (a slow start-up): it has been loading for {} and has {} ready yet{}.{} Left alone it comes up; a restart would begin it all again.",
         scene.name, span(scene.uptime_s),
+        if scene.was_online { "not been" } else { "never been" },
         if scene.probe_error.is_empty() { String::new() } else { format!("; its probe says {}", scene.probe_error) },
         last.map_or_else(String::new, |line| format!(" Its last output: `{}`.", line.shown())),
     ))
@@ -58,6 +59,11 @@ fn look(scene: &Scene) -> Option<Found> {
     .proof_if(progress.is_some(), 0.5, progress.map_or_else(String::new, |line| line.id.clone()), progress.map(Line::shown).unwrap_or_default())
     .proof_if(busy, 0.3, "metric:cpu", format!("it works: cpu {:.0} %", scene.cpu_now()))
     .against(trouble.is_some(), 0.6, "it printed an error")
+    .against(
+        scene.was_online && scene.health_fails.last().is_some_and(|fail| fail.age_s < 120.0),
+        0.6,
+        "it was up, and was started again because its probe failed",
+    )
     .against(!scene.deaths.is_empty(), 0.5, "it died in earlier starts")
     .against(progress.is_none() && !busy && scene.uptime_s > 20.0, 0.5, "it neither prints nor works");
     Some(
