@@ -4,7 +4,7 @@
     cargo build --release --locked
     python3 tests/bench/run.py                     everything, about twelve minutes
     python3 tests/bench/run.py list restart        some of: list restart memory flood start
-                                                   sampler monit query
+                                                   sampler monit query brain
 
 `MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
 folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+import brain
 import flood
 import listing
 import memory
@@ -40,6 +41,7 @@ BENCHES = {
     "sampler": sampler.run,
     "monit": monit.run,
     "query": query.run,
+    "brain": brain.run,
 }
 
 
