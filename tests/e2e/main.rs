@@ -10,6 +10,7 @@
 mod rig;
 
 mod brain;
+mod causes;
 mod config;
 mod daemon_life;
 mod daemon_start;

@@ -297,3 +297,183 @@ fn scenes_survive_being_written_down() {
         }
     }
 }
+
+/// Programs in other languages, seen while they failed: the cause and what it must name.
+const SEEN: &[(&str, &str, &str)] = &[
+    (
+        // A stack names places in the runtime, and no dependency.
+        "disk-full",
+        "no space",
+        r#"
+        state = "errored"
+        online = 0
+        lines = ["at listOnTimeout (node:internal/timers:581:17)"]
+        [[deaths]]
+        code = 1
+        same = 2
+        error = "Error: ENOSPC: no space left on device, write"
+        words = ["Error: ENOSPC: no space left on device, write", "    at Object.writeSync (node:fs:916:3)", "    at listOnTimeout (node:internal/timers:581:17)"]
+        "#,
+    ),
+    (
+        // The program lies below /tmp: that makes its source no cache.
+        "bad-config",
+        "service.ini",
+        r#"
+        state = "errored"
+        online = 0
+        [[deaths]]
+        code = 1
+        same = 4
+        error = "configparser.MissingSectionHeaderError: File contains no section headers."
+        words = ["Traceback (most recent call last):", "  File \"/tmp/x/app.py\", line 3, in <module>", "configparser.MissingSectionHeaderError: File contains no section headers.", "file: 'service.ini', line: 1"]
+        "#,
+    ),
+    (
+        // What could not be read was opened a line before.
+        "bad-config",
+        "conf/service.toml",
+        r#"
+        state = "errored"
+        online = 0
+        [[deaths]]
+        code = 1
+        same = 3
+        error = "tomllib.TOMLDecodeError: Illegal character (at line 3, column 10)"
+        source = "conf = tomllib.load(f)"
+        before = ["with open(\"conf/service.toml\", \"rb\") as f:"]
+        "#,
+    ),
+    (
+        "child-leak",
+        "sleep 9",
+        r#"
+        samples = [{ age_s = 9.0, rss = 1e8 }, { age_s = 6.0, rss = 2e8 }, { age_s = 3.0, rss = 3e8 }, { age_s = 1.0, rss = 4e8 }]
+        [[close]]
+        pid = 4
+        members = 120
+        children = { "sleep 9" = 119 }
+        "#,
+    ),
+    (
+        "missing-env",
+        "MAIL_HOST, MAIL_FROM",
+        r#"
+        state = "errored"
+        online = 0
+        env_keys = ["MAIL_PORT"]
+        [[deaths]]
+        code = 78
+        same = 2
+        error = "settings: MAIL_HOST, MAIL_PORT, MAIL_FROM not provided"
+        "#,
+    ),
+    (
+        // Without a name in the error, the source tells what it reads.
+        "missing-env",
+        "CACHE_URL",
+        r#"
+        state = "errored"
+        online = 0
+        [[deaths]]
+        code = 101
+        error = "thread 'main' panicked: called `Result::unwrap()` on an `Err` value: NotPresent"
+        source = "let url = std::env::var(\"CACHE_URL\").unwrap();"
+        "#,
+    ),
+    (
+        "pool-exhausted",
+        "Hikari",
+        r#"
+        probed = true
+        lines = [
+            { text = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 600ms.", age_s = 7.0 },
+            { text = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 600ms.", age_s = 5.0 },
+            { text = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 600ms.", age_s = 3.0 },
+            { text = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 600ms.", age_s = 1.0 },
+        ]
+        "#,
+    ),
+    (
+        "dependency-down",
+        "10.9.8.7:9200",
+        r#"
+        state = "errored"
+        online = 0
+        [[deaths]]
+        code = 7
+        error = "curl: (7) Failed to connect to 10.9.8.7 port 9200 after 0 ms: Couldn't connect to server"
+        [[reach]]
+        host = "10.9.8.7"
+        port = 9200
+        answer = "refused"
+        "#,
+    ),
+    (
+        "backlog",
+        "23",
+        r#"
+        lines = [
+            { text = "tick: 7 messages waiting, 1 consumer", age_s = 9.0 },
+            { text = "tick: 12 messages waiting, 1 consumer", age_s = 6.0 },
+            { text = "tick: 23 messages waiting, 1 consumer", age_s = 1.0 },
+        ]
+        "#,
+    ),
+    (
+        // It was up before its probe failed: this is no slow start.
+        "noisy-neighbour",
+        "crunch",
+        r#"
+        state = "starting"
+        online = 0
+        uptime_s = 4.0
+        probed = true
+        probe_failures = 3
+        probe_error = "status 503"
+        health_fails = [{ age_s = 5.0, what = "status 503", event = 3, figure = 3.0 }]
+        lines = ["overload: no cpu left, dropping request", "overload: no cpu left, dropping request"]
+        samples = [{ age_s = 1.0, cpu = 2.0, rss = 2e7 }]
+        neighbours = [{ name = "crunch", detail = "online", well = true, cpu_percent = 190.0 }]
+        host = { cpus = 2 }
+        "#,
+    ),
+];
+
+#[test]
+fn other_languages_are_understood() {
+    let wrong: Vec<String> = SEEN
+        .iter()
+        .filter_map(|(cause, says, text)| {
+            let case = judged(text);
+            let right = case.cause.as_deref() == Some(cause) && case.root_cause.contains(says);
+            (!right || case.confidence < 0.6).then(|| {
+                let found = (&case.cause, case.confidence, &case.root_cause);
+                format!("{cause}: {found:?} {:?}", case.ruled_out)
+            })
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a former run complained of ended with it.
+#[test]
+fn a_new_run_is_not_ill_of_the_former_one() {
+    let lines = |age: f64| {
+        format!(
+            r#"
+            probed = true
+            uptime_s = 6.0
+            lines = [
+                {{ text = "Error: pool exhausted, all connections in use", age_s = {} }},
+                {{ text = "Error: pool exhausted, all connections in use", age_s = {} }},
+                {{ text = "Error: pool exhausted, all connections in use", age_s = {age} }},
+            ]
+            "#,
+            age + 2.0,
+            age + 1.0
+        )
+    };
+    assert_eq!(judged(&lines(8.0)).state, Standing::Well);
+    assert_eq!(judged(&lines(0.5)).cause.as_deref(), Some("pool-exhausted"));
+}

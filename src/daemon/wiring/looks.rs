@@ -472,7 +472,7 @@ pub(super) fn orders(
             age_s: seconds(row.ts, now),
             id: row.id,
             who: row.who,
-            command: row.command,
+            command: row.command.trim_start_matches("process.").to_owned(),
         })
         .collect()
 }
