@@ -10,6 +10,7 @@
 
 mod handle;
 mod round;
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 pub use handle::AgentHandle;
 
 use round::Todo;
+use seen::Seen;
 
 use crate::group;
 use crate::question;
@@ -68,6 +70,19 @@ impl Agent {
     /// # Errors
     /// When the history cannot be read or events may not be watched.
     pub async fn start(parts: Parts, tasks: &Tasks) -> Result<AgentHandle, StartError> {
+        Self::start_after(parts, tasks, None).await
+    }
+
+    /// The same, where processes were started before: what was recorded after the event
+    /// `heard` is looked at first.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub async fn start_after(
+        parts: Parts,
+        tasks: &Tasks,
+        heard: Option<EventId>,
+    ) -> Result<AgentHandle, StartError> {
         let events = parts.control.watch(&Caller::system())?;
         let shared = Arc::new(Shared::new(parts));
         let resumed = round::take_up(&shared).await?;
@@ -79,7 +94,7 @@ impl Agent {
             approved: BTreeMap::new(),
             busy: BTreeSet::new(),
             workers: FuturesUnordered::new(),
-            last_event: None,
+            seen: Seen::up_to(heard.unwrap_or(0)),
             next_expiry: None,
         };
         for job in resumed {
@@ -88,6 +103,9 @@ impl Agent {
         }
         let running = tasks.clone();
         tasks.spawn("agent", async move {
+            if heard.is_some() {
+                agent.catch_up().await;
+            }
             agent.run(running, events, messages).await
         });
         Ok(AgentHandle::new(shared, sender))
@@ -105,7 +123,7 @@ struct Loop {
     busy: BTreeSet<ProcessName>,
     /// The workers; each ends with its process's name, also by a panic.
     workers: FuturesUnordered<JoinHandleOf>,
-    last_event: Option<EventId>,
+    seen: Seen,
     next_expiry: Option<Timestamp>,
 }
 
@@ -202,10 +220,9 @@ impl Loop {
     }
 
     async fn event(&mut self, event: &Event) {
-        if self.last_event.is_some_and(|last| event.id <= last) {
+        if !self.seen.is_new(event.id) {
             return;
         }
-        self.last_event = Some(event.id);
         match self.shared.sign(event).await {
             Ok(true) => {
                 self.regroup().await;
@@ -229,7 +246,7 @@ impl Loop {
     }
 
     async fn catch_up(&mut self) {
-        for event in round::missed(&self.shared, self.last_event).await {
+        for event in round::missed(&self.shared, self.seen.floor()).await {
             self.event(&event).await;
         }
     }

@@ -813,3 +813,20 @@ async fn the_story_can_be_told() {
     }
     assert!(rig.agent.explain("nobody").await.is_err());
 }
+
+/// What died while there was no daemon is found dead when processes are adopted, before the
+/// agent is there; it acts on that as on any other crash, and once.
+#[tokio::test(start_paused = true)]
+async fn what_is_found_dead_at_adoption_is_healed() {
+    let rig = Rig::new(vec![restart()]).await;
+    let rig = rig
+        .reborn_while(|world| {
+            world.set("api", Status::Errored, HealthStatus::Off);
+            world.event("api", EventKind::Crash);
+        })
+        .await;
+    rig.until("a call", 5, async |rig: &Rig| !rig.calls().is_empty())
+        .await;
+    rig.pass(5).await;
+    assert_eq!(rig.calls().len(), 1);
+}

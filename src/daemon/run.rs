@@ -19,7 +19,7 @@ use supervisor::logs::feed::Feed;
 use supervisor::logs::{Ingest, Limits};
 use supervisor::metrics::Metrics;
 use supervisor::sinks::Sinks;
-use supervisor::store::{StoreHandle, StoreThread};
+use supervisor::store::{EventFilter, StoreHandle, StoreThread};
 use supervisor::sys::{self, EXIT_FOR_UPGRADE, OsLauncher};
 use supervisor::{
     Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
@@ -216,6 +216,12 @@ impl Daemon {
         let (tasks, rpc_tasks) = (Tasks::new(), Tasks::new());
         let (store, store_thread) = open_store(paths, &clock).await?;
         let loaded = store.load().await?;
+        let newest = EventFilter {
+            limit: 1,
+            ..EventFilter::default()
+        };
+        let heard = store.events(newest).await?;
+        let heard = heard.first().map_or(0, |event| event.id);
         let ingest = Ingest::start_with(paths, &clock, limits(&settings))
             .map_err(cannot("start to read logs"))?;
         ingest
@@ -303,6 +309,7 @@ impl Daemon {
             gate: gate.clone(),
             registry: registry.clone(),
             store,
+            heard,
             sampler,
             ingest: ingest.clone(),
             paths: paths.clone(),

@@ -30,7 +30,7 @@ use brain::{BrainStore, PlaybookOverride, Playbooks};
 use supervisor::config::DaemonConfig;
 use supervisor::logs::Ingest;
 use supervisor::store::StoreHandle;
-use supervisor::{Clock, Paths, ProcessName, ProcessSpec, RegistryHandle, Sampler, Tasks};
+use supervisor::{Clock, EventId, Paths, ProcessName, ProcessSpec, RegistryHandle, Sampler, Tasks};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -51,6 +51,8 @@ pub(crate) struct Wires {
     pub(crate) registry: RegistryHandle,
     /// Past events.
     pub(crate) store: StoreHandle,
+    /// The newest event from before this daemon.
+    pub(crate) heard: EventId,
     /// What trees use.
     pub(crate) sampler: Sampler,
     /// What programs print.
@@ -92,6 +94,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         gate,
         registry,
         store,
+        heard,
         sampler,
         ingest,
         paths,
@@ -134,7 +137,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         paths.brain(),
     ));
     mind.reconfigure(&config.brain);
-    let handle = Agent::start(
+    let handle = Agent::start_after(
         Parts {
             control: gate.clone(),
             revisions: Arc::new(StoredRevisions(store)),
@@ -146,6 +149,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             settings: told,
         },
         &tasks,
+        Some(heard),
     )
     .await?;
     collector.add(Arc::new(BrainFigures::new(facts.clone(), memory.clone())));

@@ -98,7 +98,7 @@ pub(super) async fn measure_again(shared: Arc<Shared>, job: Unmeasured) {
 }
 
 /// Events after the last one seen, oldest first.
-pub(super) async fn missed(shared: &Arc<Shared>, last: Option<EventId>) -> Vec<Event> {
+pub(super) async fn missed(shared: &Arc<Shared>, last: EventId) -> Vec<Event> {
     let mut events = shared
         .blocking(move |shared| {
             let facts = &shared.facts;
@@ -111,7 +111,7 @@ pub(super) async fn missed(shared: &Arc<Shared>, last: Option<EventId>) -> Vec<E
         })
         .await
         .unwrap_or_default();
-    events.retain(|event| last.is_none_or(|last| event.id > last));
+    events.retain(|event| event.id > last);
     events.sort_by_key(|event| event.id);
     events
 }

@@ -22,8 +22,8 @@ use brain::{
 use jiff::Timestamp;
 use serde_json::json;
 use supervisor::{
-    Bus, Caller, Clock, Control, ControlError, Event, EventKind, HealthStatus, ProcessName,
-    ProcessSpec, Reply, Request, Role, Status, Tasks, Via, until,
+    Bus, Caller, Clock, Control, ControlError, Event, EventId, EventKind, HealthStatus,
+    ProcessName, ProcessSpec, Reply, Request, Role, Status, Tasks, Via, until,
 };
 use tokio::sync::broadcast;
 
@@ -337,7 +337,7 @@ impl Rig {
             ..settings
         };
         let world = Shared(Arc::new(Mutex::new(world)));
-        Rig::start(world, clock, settings, folder).await
+        Rig::start(world, clock, settings, folder, None).await
     }
 
     async fn start(
@@ -345,10 +345,11 @@ impl Rig {
         clock: Clock,
         settings: Settings,
         folder: tempfile::TempDir,
+        heard: Option<EventId>,
     ) -> Rig {
         let (store, _thread) = BrainStore::open(&folder.path().join("history.db")).unwrap();
         let tasks = Tasks::new();
-        let agent = Agent::start(
+        let agent = Agent::start_after(
             Parts {
                 control: Arc::new(world.clone()),
                 revisions: Arc::new(world.clone()),
@@ -360,6 +361,7 @@ impl Rig {
                 settings: settings.clone(),
             },
             &tasks,
+            heard,
         )
         .await
         .unwrap();
@@ -375,6 +377,11 @@ impl Rig {
 
     /// The daemon dies and comes back.
     pub async fn reborn(self) -> Rig {
+        self.reborn_while(|_| {}).await
+    }
+
+    /// The same, and this happens while processes are adopted and the agent is not there yet.
+    pub async fn reborn_while(self, happens: impl FnOnce(&mut World)) -> Rig {
         assert!(self.tasks.shutdown(Duration::from_secs(5)).await.is_empty());
         let Rig {
             world,
@@ -383,7 +390,13 @@ impl Rig {
             folder,
             ..
         } = self;
-        Rig::start(world, clock, settings, folder).await
+        let heard = {
+            let mut world = world.0.lock().unwrap();
+            let heard = world.events.last().map_or(0, |event| event.id);
+            happens(&mut world);
+            heard
+        };
+        Rig::start(world, clock, settings, folder, Some(heard)).await
     }
 
     pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
