@@ -251,6 +251,9 @@ impl Daemon {
         let (end, ends) = mpsc::channel(1);
         let home = Home::default();
         let audit = Audit::new(paths, clock.clone());
+        if let Err(error) = audit.prepare() {
+            warn!(%error, "The audit log cannot be opened.");
+        }
         let dispatch = Dispatcher {
             registry: registry.clone(),
             settings: settings.clone(),

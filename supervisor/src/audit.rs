@@ -4,14 +4,18 @@
 //! rows with the same id: `intent` before and `result` after; a refused one has a single
 //! `denied` row. What cannot be recorded is not done. Values of an environment, parameters
 //! and log text never stand here.
+//!
+//! Room for the next rows is taken from the file system ahead of them: a process that fills the
+//! disk must be possible to stop, and to stop it takes a row.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use rustix::fs::FallocateFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Caller, Role, Via};
@@ -20,6 +24,8 @@ use crate::paths::Paths;
 
 /// Bytes read at a time while looking backwards.
 const CHUNK: u64 = 64 * 1024;
+/// Room that is held for rows to come: some hundreds of attempts.
+const RESERVE: u64 = 256 * 1024;
 /// A subject longer than this is cut, so that a row stays a row.
 const MAX_SUBJECT: usize = 1_000;
 
@@ -92,7 +98,71 @@ struct Last {
     millis: i64,
     count: u32,
     /// Kept open between rows.
-    file: Option<File>,
+    open: Option<Open>,
+}
+
+/// The file while rows are appended.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    length: u64,
+    /// Up to here the file system has given room.
+    reserved: u64,
+    /// The last row was cut and its line has not been ended.
+    cut: bool,
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
+        let length = file.metadata()?.len();
+        let mut open = Self {
+            file,
+            length,
+            reserved: length,
+            cut: false,
+        };
+        open.reserve();
+        Ok(open)
+    }
+
+    /// Takes room ahead of the end, which stays where it is.
+    fn reserve(&mut self) {
+        if self.reserved >= self.length + RESERVE / 2 {
+            return;
+        }
+        let mode = FallocateFlags::KEEP_SIZE;
+        // A file system that cannot, or is full, takes rows for as long as it does.
+        if rustix::fs::fallocate(&self.file, mode, self.length, RESERVE).is_ok() {
+            self.reserved = self.length + RESERVE;
+        }
+    }
+
+    /// One `write` of a whole line at the end of the file.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.cut {
+            self.write(b"\n")?;
+            self.cut = false;
+        }
+        let written = self.write(line)?;
+        if written < line.len() {
+            // Ended now or before the next row, so that that is a line of its own.
+            self.cut = self.write(b"\n").is_err();
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.reserve();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
 }
 
 /// An attempt whose intention is on record and whose result is not.
@@ -216,29 +286,27 @@ impl Audit {
         format!("{:012x}-{:04x}", last.millis, last.count)
     }
 
-    /// One `write` of a whole line at the end of the file.
+    /// Opens the file and takes room for rows to come. The daemon does it when it starts, since
+    /// it may be too late when the first row is due.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn prepare(&self) -> io::Result<()> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.open = Some(Open::at(&self.path)?);
+        Ok(())
+    }
+
     fn append(&self, row: &AuditRow) -> io::Result<()> {
         let mut line = serde_json::to_vec(row)?;
         line.push(b'\n');
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match &mut last.file {
+        let open = match &mut last.open {
             // Somebody may have moved or removed it meanwhile.
-            Some(file) if self.path.exists() => file,
-            slot => slot.insert(
-                OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(&self.path)?,
-            ),
+            Some(open) if self.path.exists() => open,
+            slot => slot.insert(Open::at(&self.path)?),
         };
-        let written = file.write(&line)?;
-        if written == line.len() {
-            return Ok(());
-        }
-        // The disk is full: end the cut line, so that the next row is a line of its own.
-        let _ = file.write(b"\n");
-        Err(io::Error::from(io::ErrorKind::StorageFull))
+        open.append(&line)
     }
 }
 
@@ -339,6 +407,45 @@ mod tests {
         let rows = audit.query(10, None).unwrap();
         assert_eq!(rows.len(), 2);
         assert!(rows[0].subject.ends_with('…'));
+    }
+
+    #[test]
+    fn room_is_held_for_rows_to_come() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        let audit = Audit::new(&paths, Clock::system());
+        audit.prepare().unwrap();
+        let look = || std::fs::metadata(paths.audit()).unwrap();
+        assert_eq!(look().len(), 0);
+        let room = |found: &std::fs::Metadata| found.blocks() * 512 - found.len();
+        if room(&look()) == 0 {
+            let line = b"skipped: this file system takes no room ahead\n";
+            let _ = std::io::stderr().write_all(line);
+            return;
+        }
+        for _ in 0..2_000 {
+            let open = audit.begin(&Caller::system(), attempt("api")).unwrap();
+            audit.end(open, None).unwrap();
+            let found = look();
+            assert!(room(&found) >= RESERVE / 2, "{}", room(&found));
+        }
+        assert!(look().len() > 2 * RESERVE);
+        assert_eq!(audit.query(10_000, None).unwrap().len(), 4_000);
+    }
+
+    #[test]
+    fn a_row_after_a_cut_one_is_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        let audit = Audit::new(&paths, Clock::system());
+        std::fs::write(paths.audit(), "{\"id\":\"cu").unwrap();
+        audit.prepare().unwrap();
+        audit.last.lock().unwrap().open.as_mut().unwrap().cut = true;
+        audit
+            .denied(&Caller::system(), attempt("api"), "role".into())
+            .unwrap();
+        assert_eq!(audit.query(10, None).unwrap().len(), 1);
     }
 
     #[test]
