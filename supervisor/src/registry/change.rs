@@ -94,6 +94,15 @@ impl RegistryHandle {
         target: &Target,
         limit: Limit,
     ) -> Result<Vec<Done>, ControlError> {
+        if let Limit::MaxMemory(bytes) = limit
+            && ByteSize(bytes) < ByteSize::mib(1)
+        {
+            let message = format!("a max_memory of {} is less than 1MB", ByteSize(bytes));
+            return Err(ControlError::Invalid {
+                message,
+                details: Vec::new(),
+            });
+        }
         let picked = self.inner().pick(target)?;
         let mut done = Vec::new();
         for pick in picked.items {

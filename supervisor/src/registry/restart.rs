@@ -62,6 +62,12 @@ impl RegistryHandle {
             force,
             path,
         } = restart;
+        if let Some(name) = update_env.as_ref().and_then(impossible) {
+            return Err(ControlError::Invalid {
+                message: format!("the variable `{name}` cannot stand in an environment"),
+                details: Vec::new(),
+            });
+        }
         let input = Input::Restart {
             reason,
             force,
@@ -205,6 +211,16 @@ impl RegistryHandle {
             error: result.err(),
         }
     }
+}
+
+/// A variable that no program can be given: every start would fail because of it.
+fn impossible(env: &EnvVars<OsText>) -> Option<&String> {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
+    let is_value = |value: &OsText| !value.0.as_encoded_bytes().contains(&0);
+    let found = env
+        .iter()
+        .find(|(name, value)| !is_name(name) || !is_value(value));
+    found.map(|(name, _)| name)
 }
 
 /// Variables that an edited env file changed: name, then, now. Secrets are masked.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use supervisor::Status;
 use supervisor::command::view::ProcessView;
 use supervisor::command::{Command, Reply, Target};
 use supervisor::state::Reason;
+use supervisor::{ControlError, OsText, Status};
 
 use super::rig::{PATIENCE, Rig, kill, pid, reload, spec, wait_until};
 
@@ -135,5 +135,37 @@ async fn no_copy_is_restarted_by_nobody() {
         let note = done[0].note.as_deref().expect("a note");
         assert_eq!(note, "has 0 instances; mhost scale none 1 starts one");
     }
+    rig.finish().await;
+}
+
+/// What would keep a process from ever running again is refused, and it runs on as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_program_could_bear_is_refused() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "")])
+        .await
+        .expect("starts");
+    let before = pid(&rig.view("web").await);
+    let target = || Target("web".into());
+    for (name, value) in [("A\0B", "x"), ("", "x"), ("A=B", "x"), ("A", "x\0")] {
+        let env = [(name.to_owned(), OsText::from(value))];
+        let restart = Command::Restart {
+            target: target(),
+            update_env: Some(env.into_iter().collect()),
+            reason: Reason::Manual,
+            force: false,
+        };
+        let refused = rig.call(restart).await;
+        assert!(
+            matches!(refused, Err(ControlError::Invalid { .. })),
+            "{name:?}: {refused:?}"
+        );
+    }
+    let limit = Command::SetLimit {
+        target: target(),
+        limit: supervisor::command::Limit::MaxMemory(0),
+    };
+    assert!(rig.call(limit).await.is_err());
+    assert_eq!(pid(&rig.view("web").await), before);
     rig.finish().await;
 }
