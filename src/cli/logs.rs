@@ -219,7 +219,10 @@ impl Logs {
     fn layout(&self, ctx: &Context) -> Result<Layout, CliError> {
         match self.format(ctx) {
             Format::Json | Format::Jsonl => return Ok(Layout::Json),
-            Format::Csv => return Ok(Layout::Csv),
+            Format::Csv => {
+                let harmless = ctx.output.is_terminal();
+                return Ok(Layout::Csv { harmless });
+            }
             Format::Text => {}
         }
         if self.raw || !(ctx.output.is_terminal() || self.pretty) {

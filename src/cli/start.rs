@@ -258,6 +258,7 @@ impl Start {
             ("--only", !self.only.is_empty()),
             ("--group", !self.group.is_empty()),
             ("--prune", self.prune),
+            ("--reset-scale", self.reset_scale),
         ] {
             if given {
                 return Err(CliError::config(format!("{flag} needs a config file"))

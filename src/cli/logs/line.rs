@@ -23,7 +23,10 @@ pub(crate) enum Layout {
     /// One JSON object per line.
     Json,
     /// One row of comma-separated values per line.
-    Csv,
+    Csv {
+        /// Without anything a terminal would act on.
+        harmless: bool,
+    },
     /// For a person.
     Human(Box<Human>),
 }
@@ -36,7 +39,8 @@ impl Layout {
             match self {
                 Layout::Raw => out.push_str(&line.message),
                 Layout::Json => out.push_str(&object(line).to_string()),
-                Layout::Csv => out.push_str(&csv(line)),
+                Layout::Csv { harmless: false } => out.push_str(&csv(line)),
+                Layout::Csv { harmless: true } => out.push_str(&text::clean_line(&csv(line))),
                 Layout::Human(human) => out.push_str(&human.line(line)),
             }
             out.push('\n');

@@ -111,7 +111,7 @@ impl Image {
             Some(libc::ENOEXEC) => SpawnError::Format { program },
             _ => SpawnError::System {
                 stage: "exec".to_owned(),
-                error: error.to_string(),
+                error: super::spawn::plain(error),
             },
         }
     }
