@@ -71,7 +71,7 @@ pub(crate) fn run(paths: &Paths, colour: bool) -> io::Result<Ended> {
         .enable_all()
         .build()?;
     terminal::restore_on_panic();
-    let ended = runtime.block_on(async { Loop::new(paths, Theme { colour })?.run().await });
+    let ended = runtime.block_on(async { Loop::new(paths, Theme { colour }).await?.run().await });
     // The reader of keys may sit in the terminal still; nobody waits for it.
     runtime.shutdown_background();
     ended
@@ -99,15 +99,19 @@ enum Outside {
 }
 
 impl Loop {
-    fn new(paths: &Paths, theme: Theme) -> io::Result<Self> {
+    async fn new(paths: &Paths, theme: Theme) -> io::Result<Self> {
         let clock = Clock::system();
+        // The daemon is asked first, and answers while the rest is prepared: to find the zone
+        // takes milliseconds.
+        let feed = Feed::start(paths);
+        let zone = tokio::task::spawn_blocking(TimeZone::system).await;
         let size = crossterm::terminal::size()?;
-        let app = App::new(clock.now(), TimeZone::system(), size);
+        let app = App::new(clock.now(), zone.unwrap_or(TimeZone::UTC), size);
         Ok(Self {
             app,
             clock,
             theme,
-            feed: Feed::start(paths),
+            feed,
             tenure: Tenure::begin()?,
             wanted: data::Wants::default(),
         })

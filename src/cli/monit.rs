@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::CliError;
@@ -28,8 +27,7 @@ impl Monit {
             return Err(CliError::config("monit needs a terminal, and this is none")
                 .with_help("for a script: mhost list --json; to watch: mhost status --watch"));
         }
-        // Starts the daemon where there is none, and compares versions.
-        let _: Value = ctx.call("daemon.version", json!({}))?;
+        ctx.reach()?;
         let paths = ctx.paths()?;
         match tui::run(&paths, ctx.output.painter().on) {
             Ok(Ended::Left) => Ok(Exit::Success),

@@ -46,6 +46,13 @@ impl Context {
         self.request(Autostart::Yes, None, method, params)
     }
 
+    /// Starts the daemon where there is none, and compares versions.
+    pub(crate) fn reach(&self) -> Result<(), CliError> {
+        let client = self.connect(Autostart::Yes)?;
+        self.client.replace(Some(client));
+        Ok(())
+    }
+
     /// Asks the daemon, but never starts it.
     pub(crate) fn ask<T: DeserializeOwned>(
         &self,
