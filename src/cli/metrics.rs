@@ -152,7 +152,7 @@ fn show(ctx: &Context, target: Option<&str>) -> Result<Exit, CliError> {
     }
     let mut table = Table::new([
         Column::name("NAME"),
-        Column::new("INST", 2),
+        Column::new("INST", 0),
         Column::new("CPU", 1),
         Column::new("MEM", 1),
         Column::new("UPTIME", 4),

@@ -18,6 +18,7 @@ use crate::logs::{self, LogPage, LogQuery, Source};
 use crate::paths::Stream;
 use crate::schedule::Schedule;
 use crate::secret::{MASK, is_secret_name, masked};
+use crate::spec::ProcessSpec;
 use crate::store::EventFilter;
 
 /// Version of the protocol on the socket.
@@ -166,21 +167,27 @@ impl RegistryHandle {
         for handle in inner.picked_handles(target)? {
             let snapshot = handle.snapshot();
             if snapshot.probes.is_empty() {
-                rows.push(HealthView {
+                // Nothing runs that could be looked at, or there is nothing to look with.
+                let entry = inner.entry(&handle.id().process);
+                let status = match snapshot.health {
+                    HealthStatus::Pending => HealthStatus::Pending,
+                    _ => HealthStatus::Off,
+                };
+                let defined = entry.map(|entry| probes_of(&entry.row.spec));
+                let defined = defined.filter(|probes| !probes.is_empty());
+                let row = |probe: &str| HealthView {
                     name: handle.id().process.clone(),
                     instance: handle.id().index,
-                    probe: "none".into(),
-                    status: if snapshot.health == HealthStatus::Pending {
-                        HealthStatus::Pending
-                    } else {
-                        HealthStatus::Off
-                    },
+                    probe: probe.to_owned(),
+                    status,
                     last_check: None,
                     latency_ms: None,
                     error: None,
                     failures: 0,
                     attempts: Vec::new(),
-                });
+                };
+                let probes = defined.unwrap_or_else(|| vec!["none"]);
+                rows.extend(probes.into_iter().map(row));
             }
             rows.extend(snapshot.probes.iter().cloned());
         }
@@ -351,4 +358,16 @@ impl RegistryHandle {
             degraded: degraded.into_iter().flatten().collect(),
         }
     }
+}
+
+/// The kinds of probes of a definition.
+fn probes_of(spec: &ProcessSpec) -> Vec<&'static str> {
+    let health = &spec.config.health;
+    let kinds = [
+        ("http", health.http.is_some()),
+        ("tcp", health.tcp.is_some()),
+        ("script", health.script.is_some()),
+    ];
+    let defined = kinds.into_iter().filter(|(_, defined)| *defined);
+    defined.map(|(kind, _)| kind).collect()
 }
