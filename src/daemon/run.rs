@@ -45,6 +45,8 @@ use super::wiring::{self, Wires};
 
 /// How long tasks may take to end once their work is done.
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long sinks may take for what was printed last.
+const SINK_PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait at least between two new guards.
 const GUARD_PAUSE: Duration = Duration::from_secs(1);
 /// How long after the start what only that needed is given back.
@@ -145,6 +147,7 @@ struct Daemon {
     settings: Settings,
     store_thread: StoreThread,
     ingest: Ingest,
+    sinks: Sinks,
     /// Of the supervisor: instances, probes, sampler.
     tasks: Tasks,
     registry: RegistryHandle,
@@ -300,7 +303,9 @@ impl Daemon {
         collector.add(Arc::new(SinkFigures {
             sinks: sinks.clone(),
         }));
-        gate.register(Arc::new(SinksPort { sinks }));
+        gate.register(Arc::new(SinksPort {
+            sinks: sinks.clone(),
+        }));
         gate.announce(wiring::METHODS);
         let socket = Socket::open(paths.clone(), home)
             .await
@@ -331,6 +336,7 @@ impl Daemon {
             settings,
             store_thread,
             ingest,
+            sinks,
             tasks,
             registry,
             gate,
@@ -387,6 +393,10 @@ impl Daemon {
             .await;
         for process in left {
             error!(%process, "It did not stop in time and is left running.");
+        }
+        if stop_children {
+            // Nobody may come who sends the last words of the processes.
+            self.sinks.flush(SINK_PATIENCE).await;
         }
         for task in self.tasks.shutdown(TASK_PATIENCE).await {
             warn!(task, "A task did not end in time.");

@@ -102,6 +102,36 @@ fn a_killed_daemon_skips_no_line() {
     assert_eq!(all(), printed);
 }
 
+/// The last words of a process are sent before the daemon ends, though it is not their time;
+/// a server that hangs keeps nobody.
+#[test]
+fn last_words_are_sent_before_the_daemon_ends() {
+    let server = Server::start();
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = settings(server.port).replace("50ms", "60s");
+    let rig = Rig::new().settings(&format!(
+        "{settings}[sinks.hangs]\ntype = \"loki\"\nurl = \"http://127.0.0.1:{}\"\n",
+        hangs.local_addr().unwrap().port()
+    ));
+    rig.write(
+        "polite.sh",
+        "trap 'echo last-words; exit 0' TERM\necho ready\nwhile :; do sleep 0.1; done\n",
+    );
+    rig.ok(&["daemon", "start"]);
+    let rig = rig.running("polite", "sh polite.sh");
+    rig.until_printed("polite", "ready");
+    until("it waits for more", || {
+        sink(&rig, "central")["queued"].as_u64() > Some(0)
+    });
+    rig.ok(&["daemon", "stop"]);
+    // The shell may say of its `sleep` that it was terminated.
+    until("all of it arrived", || {
+        let texts = server.texts();
+        texts.first().is_some_and(|text| text == "ready")
+            && texts.iter().any(|text| text == "last-words")
+    });
+}
+
 /// A sink is added by a reload of the settings, shown in the table, and keeps its secrets.
 #[test]
 fn sinks_follow_the_settings_and_tell_no_secret() {

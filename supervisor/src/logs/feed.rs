@@ -37,6 +37,8 @@ use reader::Reader;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Lines of this time are taken together.
 const GATHER: Duration = Duration::from_millis(100);
+/// And for a subscriber that is about to end.
+const HURRY: Duration = Duration::from_millis(10);
 /// A reader that is so far behind waits for nobody: the oldest lines are dropped instead.
 const LONGEST_LAG_MS: i64 = 60_000;
 
@@ -166,10 +168,10 @@ impl Feed {
     }
 
     /// Puts new lines into an inbox as long as there is one.
-    async fn fill(&self, inbox: Weak<Inbox>) {
+    async fn fill(&self, weak: Weak<Inbox>) {
         let mut grew = self.ingest.grew();
         let mut reader = Reader::default();
-        while let Some(inbox) = inbox.upgrade() {
+        while let Some(inbox) = weak.upgrade() {
             let now_ms = self.clock.now().as_millisecond();
             let room = inbox.room(reader.behind_ms(now_ms) >= LONGEST_LAG_MS);
             if room == 0 {
@@ -180,6 +182,9 @@ impl Feed {
             let (sources, ingest) = (self.sources.clone(), self.ingest.clone());
             let round = tokio::task::spawn_blocking(move || {
                 reader.round(&sources(), &ingest, &inbox, room, now_ms);
+                if !reader.has_more() {
+                    inbox.looked();
+                }
                 reader
             });
             reader = match round.await {
@@ -192,6 +197,10 @@ impl Feed {
                 }
             };
             if reader.has_more() {
+                continue;
+            }
+            if weak.upgrade().is_some_and(|inbox| inbox.hurries()) {
+                tokio::time::sleep(HURRY).await;
                 continue;
             }
             match tokio::time::timeout(LOOK_EVERY, grew.changed()).await {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use globset::{Glob, GlobMatcher};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::dead::DeadLetters;
@@ -20,6 +22,9 @@ use crate::logs::Level;
 use crate::logs::feed::{Bounds, Feed, FeedLine, Inbox, Places};
 use crate::paths::Paths;
 use crate::tasks::Tasks;
+
+/// How often a flush looks whether it is over.
+const FLUSH_LOOK: Duration = Duration::from_millis(10);
 
 /// The sinks there are. Clones are the same.
 #[derive(Debug, Clone)]
@@ -89,6 +94,28 @@ impl Sinks {
     pub fn status(&self) -> Vec<SinkStatus> {
         let running = self.shared.lock();
         running.values().map(Running::status).collect()
+    }
+
+    /// Lets every sink that is not down send what was printed until now, at most for this time.
+    pub async fn flush(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let mut open: Vec<(Arc<Inbox>, u64, Shown)> = {
+            let running = self.shared.lock();
+            let works = running.values().filter_map(|sink| {
+                let work = sink.work.as_ref()?;
+                Some((work.inbox.clone(), work.inbox.hurry(), sink.shown.clone()))
+            });
+            works.collect()
+        };
+        loop {
+            open.retain(|(inbox, since, shown)| {
+                shown.lock().state != SinkState::Down && !inbox.is_through(*since)
+            });
+            if open.is_empty() || Instant::now() >= deadline {
+                return;
+            }
+            tokio::time::sleep(FLUSH_LOOK).await;
+        }
     }
 
     /// Brings about what the settings say. One that did not change goes on undisturbed.

@@ -55,6 +55,10 @@ struct State {
     patient: bool,
     /// A batch was taken and not acknowledged yet.
     taken: bool,
+    /// It is about to end: nothing waits for more to come.
+    hurries: bool,
+    /// How often the feed has found nothing further to read.
+    rounds: u64,
     /// How far the feed has read for this subscriber.
     seen: Places,
     /// How far everything is done.
@@ -92,6 +96,8 @@ impl Inbox {
                 dropped: 0,
                 patient: false,
                 taken: false,
+                hurries: false,
+                rounds: 0,
                 seen: places.clone(),
                 done: places,
                 passed: Vec::new(),
@@ -113,7 +119,8 @@ impl Inbox {
             let filled = self.filled.notified();
             let deadline = {
                 let state = self.lock();
-                if state.queue.len() >= lines {
+                let hurries = state.hurries && !state.queue.is_empty();
+                if state.queue.len() >= lines || hurries {
                     return;
                 }
                 state.oldest.map(|oldest| oldest + patience)
@@ -185,6 +192,31 @@ impl Inbox {
             state.done.set(&mark);
         }
         state.taken = false;
+    }
+
+    /// From now on lines are handed on as they come, and looked for more often. Answers how
+    /// far the feed is, for [`Inbox::is_through`].
+    pub fn hurry(&self) -> u64 {
+        let mut state = self.lock();
+        state.hurries = true;
+        self.filled.notify_one();
+        state.rounds
+    }
+
+    pub(super) fn hurries(&self) -> bool {
+        self.lock().hurries
+    }
+
+    /// The feed has found nothing further.
+    pub(super) fn looked(&self) {
+        self.lock().rounds += 1;
+    }
+
+    /// Is all dealt with that was printed before [`Inbox::hurry`] answered this?
+    pub fn is_through(&self, since: u64) -> bool {
+        let state = self.lock();
+        // The first of the two may have begun before.
+        state.rounds >= since + 2 && state.queue.is_empty() && !state.taken
     }
 
     /// How many lines wait.
