@@ -6,6 +6,7 @@
 
 mod config;
 mod forms;
+mod health;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,11 +14,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use config::{
-    AutonomyLimit, Autorestart, CodePattern, EnvFile, EnvPriority, EnvValue, ExpectedCode, Health,
-    HttpProbe, Instances, Limits, OnFail, Output, PortText, ProcessConfig, ScriptProbe, Signal,
-    TcpProbe, Watch, defaults,
+    AutonomyLimit, Autorestart, EnvFile, EnvPriority, EnvValue, Instances, Limits, Output,
+    ProcessConfig, Signal, Watch, defaults,
 };
 pub use forms::{MAX_INSTANCES, SignalError};
+pub use health::{
+    CodePattern, ExpectedCode, Health, HttpProbe, OnFail, PortText, ScriptProbe, TcpProbe,
+};
 
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;

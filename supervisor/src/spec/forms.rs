@@ -10,9 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::config::{
-    Autorestart, CodePattern, EnvFile, EnvValue, ExpectedCode, Instances, PortText, Signal, Watch,
-};
+use super::config::{Autorestart, EnvFile, EnvValue, Instances, Signal, Watch};
+use super::health::{CodePattern, ExpectedCode, PortText};
 
 /// Any scalar or list of scalars, before a key decides what it means.
 enum Form {
