@@ -5,24 +5,47 @@ use crate::spec::Argv;
 /// Does it hold one of `` | & ; < > $( ` `` or a line end outside quotes, or begin with an
 /// assignment, which only a shell understands?
 pub(super) fn needs_shell(command: &str) -> bool {
+    let acts = |_, c, next| match c {
+        '$' => next == Some('('),
+        '`' | '|' | '&' | ';' | '<' | '>' | '\n' => true,
+        _ => false,
+    };
+    any_active(command, acts) || assignments(command) > 0
+}
+
+/// Does `acts` find something in what a shell would look at: characters outside quotes, and in
+/// double quotes those that begin a substitution? It gets the character with the one before
+/// and the one behind it.
+fn any_active(line: &str, acts: impl Fn(char, char, Option<char>) -> bool) -> bool {
     let mut quote = None;
-    let mut chars = command.chars().peekable();
+    let mut before = ' ';
+    let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
-            (Some('\''), _) => {}
+        let next = chars.peek().copied();
+        let active = match (quote, c) {
+            (Some('\''), '\'') | (Some('"'), '"') => {
+                quote = None;
+                false
+            }
+            (Some('\''), _) => false,
             (_, '\\') => {
                 chars.next();
+                false
             }
-            (_, '`') => return true,
-            (_, '$') if chars.peek() == Some(&'(') => return true,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '|' | '&' | ';' | '<' | '>' | '\n') => return true,
-            (None, _) => {}
+            (_, '`' | '$') => true,
+            (Some(_), _) => false,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                false
+            }
+            (None, _) => true,
+        };
+        if active && acts(before, c, next) {
+            return true;
         }
+        before = c;
     }
-    assignments(command) > 0
+    false
 }
 
 /// Bytes of the leading `NAME=value` words.
@@ -90,29 +113,15 @@ pub(super) fn shell(command: &str, args: &[String]) -> Argv {
     }
 }
 
-/// One command, with redirections and substitutions at most.
+/// One command, with redirections at most. Quotes nest inside a substitution: such a line is
+/// left to the shell.
 fn is_simple(line: &str) -> bool {
-    let mut quote = None;
-    let mut before = ' ';
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
-            (Some('\''), _) => {}
-            (_, '\\') => {
-                chars.next();
-            }
-            // Quotes nest inside a substitution: leave such a line to the shell.
-            (_, '`') => return false,
-            (_, '$') if chars.peek() == Some(&'(') => return false,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '&') if matches!(before, '>' | '<') || chars.peek() == Some(&'>') => {}
-            (None, '|') if before == '>' => {}
-            (None, '|' | '&' | ';' | '\n') => return false,
-            (None, _) => {}
-        }
-        before = c;
-    }
-    true
+    let acts = |before, c, next| match c {
+        '$' => next == Some('('),
+        '&' => !matches!(before, '>' | '<') && next != Some('>'),
+        '|' => before != '>',
+        '`' | ';' | '\n' => true,
+        _ => false,
+    };
+    !any_active(line, acts)
 }
