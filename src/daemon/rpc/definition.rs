@@ -57,7 +57,7 @@ fn file(File { config_file, only }: File) -> Result<LoadedProject, RpcError> {
     if !config_file.is_absolute() {
         return Err(bad("`config_file` is an absolute path"));
     }
-    let around = surroundings(Path::new("/"))?;
+    let around = LoadContext::within("/".into());
     let mut project = config::load_project(&config_file, &around).map_err(refused)?;
     let selection = Selection {
         only,
@@ -89,7 +89,7 @@ fn table(mut values: Map<String, Value>) -> Result<LoadedProject, RpcError> {
         }
     };
     let folder = folder(&table)?;
-    let mut around = surroundings(&folder)?;
+    let mut around = LoadContext::within(folder);
     if let Some(flags) = flags {
         around.flags = config::variables(flags).map_err(bad)?;
     }
@@ -110,14 +110,6 @@ fn folder(table: &Map<String, Value>) -> Result<PathBuf, RpcError> {
         .ok_or_else(|| {
             bad("`cwd` is missing: an absolute path, as a program on the socket has no folder")
         })
-}
-
-fn surroundings(folder: &Path) -> Result<LoadContext, RpcError> {
-    let current = LoadContext::current().map_err(|error| RpcError::internal(error.to_string()))?;
-    Ok(LoadContext {
-        cwd: folder.to_owned(),
-        ..current
-    })
 }
 
 fn take<T: serde::de::DeserializeOwned>(

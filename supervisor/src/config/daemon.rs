@@ -218,7 +218,8 @@ impl DaemonConfig {
     /// # Errors
     /// Every problem of the file at once.
     pub fn load(paths: &Paths) -> Result<(Self, Vec<Problem>), LoadError> {
-        let context = LoadContext::current().unwrap_or_default();
+        // Not the current folder's: that may be gone, and nothing here is relative to it.
+        let context = LoadContext::within(paths.home().to_owned());
         Self::load_with(&paths.config(), &context.env)
     }
 

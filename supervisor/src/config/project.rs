@@ -73,15 +73,20 @@ impl LoadContext {
     /// # Errors
     /// When the current folder is gone.
     pub fn current() -> std::io::Result<Self> {
+        Ok(Self::within(std::env::current_dir()?))
+    }
+
+    /// The environment of this process, in a folder that may be another.
+    pub fn within(cwd: PathBuf) -> Self {
         // A variable whose name is not UTF-8 cannot be named in any of our files.
         let env = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, OsText(value))))
             .collect();
-        Ok(Self {
+        Self {
             env,
-            cwd: std::env::current_dir()?,
+            cwd,
             ..Self::default()
-        })
+        }
     }
 }
 
