@@ -17,6 +17,25 @@ use crate::secret::EnvVars;
 use crate::spec::Signal;
 use crate::state::{ExitStatus, ProcessRef};
 
+/// A process `api` in this folder, with these lines in its table.
+#[cfg(test)]
+pub(crate) fn spec_in(cwd: &std::path::Path, table: &str) -> crate::spec::ProcessSpec {
+    use crate::spec::{Argv, EnvLayers};
+    crate::spec::ProcessSpec {
+        name: "api".parse().expect("a name"),
+        config: toml::from_str(&format!("command = \"true\"\n{table}")).expect("a good table"),
+        instances: 1,
+        project: None,
+        cwd: cwd.to_owned(),
+        argv: Argv {
+            program: "true".into(),
+            args: Vec::new(),
+            interpreter: None,
+        },
+        env: EnvLayers::default(),
+    }
+}
+
 /// How a fake run behaves. The default runs until it is told to end, and obeys SIGTERM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FakeRun {

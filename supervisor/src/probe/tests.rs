@@ -12,28 +12,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::command::view::HealthStatus;
-use crate::spec::{Argv, EnvLayers, ProcessConfig};
+use crate::testing::spec_in as spec;
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A process whose table ends with `health`.
-fn spec(cwd: &Path, health: &str) -> ProcessSpec {
-    let config: ProcessConfig =
-        toml::from_str(&format!("command = \"true\"\n{health}")).expect("a good table");
-    ProcessSpec {
-        name: "api".parse().expect("a name"),
-        config,
-        instances: 1,
-        project: None,
-        cwd: cwd.to_owned(),
-        argv: Argv {
-            program: "true".into(),
-            args: Vec::new(),
-            interpreter: None,
-        },
-        env: EnvLayers::default(),
-    }
-}
 
 fn instance() -> InstanceId {
     InstanceId::new("api".parse().expect("a name"), 1)

@@ -81,8 +81,7 @@ impl RegistryHandle {
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
             (Arc::clone(&entry.spec), entry.handles.clone())
         };
-        let health = &spec.config.health;
-        let probed = health.http.is_some() || health.tcp.is_some() || health.script.is_some();
+        let probed = !spec.config.health.is_empty();
         let all_online = old
             .iter()
             .all(|handle| matches!(handle.snapshot().saved.state, State::Online { .. }));

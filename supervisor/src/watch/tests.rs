@@ -6,27 +6,9 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::spec::{Argv, EnvLayers, ProcessConfig};
+use crate::testing::spec_in as spec;
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-fn spec(cwd: &Path, watch: &str) -> ProcessSpec {
-    let config: ProcessConfig =
-        toml::from_str(&format!("command = \"true\"\n{watch}")).expect("a good table");
-    ProcessSpec {
-        name: "api".parse().expect("a name"),
-        config,
-        instances: 1,
-        project: None,
-        cwd: cwd.to_owned(),
-        argv: Argv {
-            program: "true".into(),
-            args: Vec::new(),
-            interpreter: None,
-        },
-        env: EnvLayers::default(),
-    }
-}
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temp folder")
