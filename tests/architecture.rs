@@ -139,21 +139,31 @@ fn crates_do_not_speak_of_what_they_must_not_know() {
     assert_none("words that do not belong there", &found);
 }
 
-/// No file is longer than a person can hold in mind, and each says first what it is about.
+/// No file is longer than a person can hold in mind, and each says first what it is about. One
+/// that is long says there why it is one piece, in these words.
 #[test]
 fn files_are_short_and_introduce_themselves() {
-    let (mut long, mut silent) = (Vec::new(), Vec::new());
+    let (mut long, mut silent, mut unexplained) = (Vec::new(), Vec::new(), Vec::new());
     for path in files(root(), "rs") {
         let text = read(&path);
-        if text.lines().count() > 1000 {
+        let length = text.lines().count();
+        if length > 1000 {
             long.push(shown(&path));
         }
-        if !text.starts_with("//!") {
+        let doc: Vec<&str> = text.lines().map_while(|l| l.strip_prefix("//!")).collect();
+        if doc.is_empty() {
             silent.push(shown(&path));
+        }
+        if length > 500 && !doc.concat().contains("one piece") {
+            unexplained.push(format!("{}: {length} lines", shown(&path)));
         }
     }
     assert_none("longer than 1,000 lines", &long);
     assert_none("without a module doc at the top", &silent);
+    assert_none(
+        "longer than 500 lines, and the module doc does not say why it is one piece",
+        &unexplained,
+    );
 }
 
 /// There is unsafe code in one folder only.

@@ -2,6 +2,7 @@
 //!
 //! Each step has its row before it runs and its result after. The first failure ends the
 //! plan. Then the trouble is measured until it is gone, or shown not to be.
+//! It is one piece although it is long: one errand, from its first step to its last word.
 
 use std::sync::Arc;
 use std::time::Duration;

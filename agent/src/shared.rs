@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides. Store answers are waited for on a blocking thread: a runtime with
 //! paused time then knows that something is under way and does not jump ahead.
+//! It is one piece although it is long: one value, and a short method for each question.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

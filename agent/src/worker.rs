@@ -6,6 +6,7 @@
 //!
 //! The loop starts at most one worker per process, which is the lock: no second action can
 //! begin before the first is measured. What cannot be recorded is not done.
+//! It is one piece although it is long: the arrows above, in their order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The agent in a world without processes, in paused time.
+//! It is one piece although it is long: a test for each promise, all in the same rig.
 
 mod rig;
 

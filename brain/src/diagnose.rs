@@ -5,6 +5,7 @@
 //!
 //! A playbook that rests, or ran as often as it may, is passed over: what it did did not
 //! help, so the next one may know better. The trail says of each one why it did not win.
+//! It is one piece although it is long: the rounds of one decision, in their order.
 
 use std::sync::Arc;
 use std::time::Duration;

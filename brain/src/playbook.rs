@@ -8,6 +8,7 @@
 //!
 //! A custom file replaces a built-in one of the same name. One that fails three times while
 //! it runs is off until its file changes. What a playbook says is asked in [`crate::diagnose`].
+//! It is one piece although it is long: one life of a playbook, from its file to its answer.
 
 mod builtin;
 mod check;

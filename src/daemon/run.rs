@@ -6,6 +6,7 @@
 //! ```
 //!
 //! This file only puts parts together and takes them apart again in the right order.
+//! It is one piece although it is long: what the one way builds, the other takes apart.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;

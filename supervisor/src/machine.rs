@@ -11,8 +11,8 @@
 //! answer. Effects are data that the actor performs in order. Timers are not effects: the
 //! state says by itself when it wants to be woken ([`wake_at`]), so a timer survives the
 //! daemon. Every pair of state and input is named: moved, ignored, or [`IllegalInput`].
-//! That table is one function and the reason for this file's length; the moves it chooses
-//! between are in `moves`.
+//! That table is one function, and this file one piece although it is long; the moves it
+//! chooses between are in `moves`.
 
 mod moves;
 mod rules;

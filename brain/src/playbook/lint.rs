@@ -3,6 +3,7 @@
 //! Loading stops at the first flaw; here all are told, each with line and column: names that
 //! do not exist, windows and patterns that cannot be read, and what has no bound. Warnings are
 //! about habits: a cure that nobody measures, a playbook that never rests.
+//! It is one piece although it is long: a short rule for each thing that can be said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

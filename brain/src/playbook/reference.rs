@@ -3,6 +3,7 @@
 //! The one list behind `docs/playbook-reference.md`, the definitions for editors
 //! (`docs/mhost.d.rhai`) and the checks of [`super::lint`]. A test compares it with what the
 //! engine really knows, so that nothing is missing and nothing is invented.
+//! It is one piece although it is long: one list.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
 //! The statements behind [`super::BrainStore`].
+//! It is one piece although it is long: all SQL of this crate, and nothing else.
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 //! The sentences are our own; their habits are those of the systems whose name they bear, as
 //! the parsing benchmarks use them: numbers glued to words, names without any form, lists of
 //! any length, sentences that differ in one word, and values that are sentences themselves.
+//! It is one piece although it is long: a table for each system, and nothing else.
 
 /// A system: its name, the header of its lines, and its sentences, the frequent ones first.
 pub(crate) struct System {

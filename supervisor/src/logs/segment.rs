@@ -8,6 +8,7 @@
 //! Sealing is rename log, link index, replace index by a new one; each step can be the last
 //! before a crash, and [`Writer::open`] finishes what was begun. A reader that has the files
 //! open does not notice.
+//! It is one piece although it is long: one writer, and the steps of a rotation.
 
 use std::fs::{File, OpenOptions};
 use std::io;

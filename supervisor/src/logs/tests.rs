@@ -1,4 +1,5 @@
 //! Capture and queries together, with real FIFOs.
+//! It is one piece although it is long: a rig, and a test for each promise of the capture.
 
 mod index;
 mod queries;

@@ -5,7 +5,7 @@
 //! time in small pieces is looked at each millisecond, not at each write: that makes moves
 //! bigger and leaves the processor to the programs.
 //!
-//! It is above 500 lines since everything in it works on the one table of streams.
+//! It is one piece although it is long: everything in it works on the one table of streams.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,4 +1,5 @@
 //! Every pair of state and input, the rules of counters, and random lives.
+//! It is one piece although it is long: all of it walks the same table.
 
 use proptest::prelude::*;
 

@@ -4,7 +4,8 @@
 //! which is also the number of its group and session, cannot be used again, so that what is
 //! left of its tree can be found and ended without doubt.
 //!
-//! It owns the table of runs; what one run is, is in `kept`.
+//! It owns the table of runs, and is one piece although it is long: everything in it works on
+//! that table. What one run is, is in `kept`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
