@@ -290,3 +290,58 @@ fn a_follower_filters() {
             .all(|line| line.starts_with("odd word") && line != "odd word 12")
     );
 }
+
+/// Low levels go, with their rows and counts; what is worse stays.
+#[test]
+fn levels_are_kept_as_long_as_the_settings_say() {
+    let rig = Rig::new().settings(
+        "[logs]\nretention_info = \"1s\"\nretention_default = \"1s\"\nretention_warn = \"1h\"\n",
+    );
+    let rig = prints(rig, "api", LINES);
+    let lines: Vec<&str> = LINES.lines().collect();
+    let grave = [lines[0], lines[2], lines[3]];
+    until("low levels are gone", || found(&rig, &["api"]) == grave);
+    assert_eq!(
+        found(&rig, &["api", "--search", "disk OR slow"]),
+        grave[..2]
+    );
+    until("their rows, too", || index(&rig)["lines"] == 3);
+    let counted = rig.json(&["logs", "api", "--count-by", "level"]);
+    assert_eq!(counted["counts"][0]["count"], 2, "{counted}");
+    let kinds = rig.json(&["logs", "api", "--templates"]);
+    assert_eq!(
+        kinds["templates"].as_array().map(Vec::len),
+        Some(3),
+        "{kinds}"
+    );
+    assert_eq!(
+        kinds["templates"][0]["trend"]["counts"],
+        json!([1]),
+        "{kinds}"
+    );
+}
+
+/// A kind of line that was never seen is an event, with a level that says it is worth one.
+#[test]
+fn a_new_kind_of_line_is_an_event() {
+    let rig = prints(Rig::new(), "api", LINES);
+    let told = || -> Vec<String> {
+        let events = rig.events("api");
+        let new = events.iter().filter(|event| event["kind"] == "new_pattern");
+        new.map(|event| {
+            event["data"]["pattern"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect()
+    };
+    until("warnings and errors are told", || told().len() == 3);
+    let told = told().join("\n");
+    assert!(
+        told.contains("disk is full") && told.contains("cannot open"),
+        "{told}"
+    );
+    assert!(!told.contains("request done"), "{told}");
+    assert!(rig.ok(&["history", "api"]).contains("new_pattern"));
+}

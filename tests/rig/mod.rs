@@ -163,11 +163,13 @@ impl Rig {
         events
     }
 
-    /// What happened to it, oldest first.
+    /// What happened to it, oldest first. Not what it printed for the first time: that is told
+    /// when it is indexed, at any time after it was printed.
     pub(crate) fn kinds(&self, name: &str) -> Vec<String> {
         self.events(name)
             .iter()
             .map(|event| text(&event["kind"]))
+            .filter(|kind| kind != "new_pattern")
             .collect()
     }
 

@@ -181,7 +181,7 @@ pub(super) fn questions() -> Vec<LogQuery> {
         },
         search("\"disk 6 is\""),
         search("NEAR(disk full, 2) NOT 12"),
-        search("disk NOT \"is full\""),
+        search("disk NOT \"6 is\""),
         count("status", search("disk")),
         count("user.id", condition("status > 501")),
         count("day", level(Level::Warn)),
@@ -290,6 +290,11 @@ async fn a_lost_index_comes_back() {
         indexed.until_lines(301 + damage).await;
         assert_eq!(indexed.both(&sources, &asked).lines, expected);
     }
+    // Each line counts once, however often it was indexed.
+    let came = indexed.index.as_ref().unwrap().came();
+    assert_eq!(came.iter().map(|(_, _, count)| count).sum::<u64>(), 303);
+    let errors = came.iter().find(|(_, level, _)| *level == Some(Level::Error));
+    assert_eq!(errors.map(|(_, _, count)| *count), Some(50));
 }
 
 /// Sealed segments are compressed, and nobody notices.

@@ -152,7 +152,7 @@ async fn the_disk_is_bounded() {
         .rig
         .until(
             || indexed.rig.files(),
-            |files| files.matches(".zst").count() > 5,
+            |files| files.matches(".zst").count() > 3,
         )
         .await;
     let db = rusqlite::Connection::open(indexed.file()).unwrap();
