@@ -2,7 +2,8 @@
 //! back when it is over and they are still ill.
 //!
 //! Whose victim a process is, by its dependencies, is [`brain::incident::group`]; a diagnosis
-//! may also name a culprit. What is being acted on is never moved.
+//! may also name a culprit. What is being acted on is never moved. And one incident per illness:
+//! what comes back soon after it was over is the same one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use std::sync::Arc;
 use brain::incident::group::{Kin, cause_of, victims_show};
 use brain::{BrainStoreError, Case, Facts, Incident, IncidentId, IncidentInput, IncidentState};
 use serde_json::json;
-use supervisor::ProcessName;
+use supervisor::{ProcessName, until};
 
+use crate::mind::Diagnosis;
 use crate::question;
-use crate::shared::Shared;
+use crate::shared::{Shared, stored};
+use crate::verify::RECURRENCE;
 
 /// How sure a diagnosis must be of a culprit to make the process it was made for a victim.
 const SURE: f64 = 0.6;
@@ -147,6 +150,60 @@ async fn absorb(
         "process": own.process, "incident": own.id.to_string(), "proved": proved, "why": why,
     });
     shared.tell(cause.id, "victim", story).await
+}
+
+/// Keeps which illness it is. If it is one that was over a moment ago, it was not over: that
+/// incident goes on, and what is taken for its cure was none.
+pub(crate) async fn recognise(
+    shared: &Arc<Shared>,
+    incident: Incident,
+    diagnosis: &Diagnosis,
+) -> Result<Incident, BrainStoreError> {
+    let Some(fingerprint) = &diagnosis.fingerprint else {
+        return Ok(incident);
+    };
+    if incident.fingerprint.as_ref() != Some(fingerprint) {
+        let fingerprint = fingerprint.clone();
+        shared
+            .change(&incident.process, |incident| {
+                incident.fingerprint = Some(fingerprint);
+            })
+            .await?;
+    }
+    let proved = shared
+        .open_of(&incident.process)
+        .is_some_and(|now| now.id == incident.id && now.state == IncidentState::Open);
+    let key = format!("recurrence {}", fingerprint.hash);
+    if !proved || !shared.try_once(incident.id, &key) {
+        return Ok(incident);
+    }
+    let name = Some(incident.process.clone());
+    let latest = stored(shared.store.latest_incidents(name, 5)).await?;
+    let same = latest.into_iter().find(|old| {
+        old.incident.id != incident.id
+            && old.incident.state == IncidentState::Resolved
+            && old.incident.fingerprint.as_ref().map(|f| &f.hash) == Some(&fingerprint.hash)
+            && old
+                .incident
+                .closed
+                .is_some_and(|closed| until(closed, incident.opened) < RECURRENCE)
+    });
+    let Some(old) = same else {
+        return Ok(incident);
+    };
+    let cured = old.outcome.as_deref() == Some("verified");
+    if let Some(playbook) = old.playbook.filter(|_| cured) {
+        let name = playbook.clone();
+        shared
+            .blocking(move |shared| shared.mind.outcome(&name, false))
+            .await;
+        stored(shared.store.end_run(playbook, old.incident.id, Some(false))).await?;
+    }
+    let reopened = shared.reopen(old.incident).await?;
+    shared.try_once(reopened.id, &key);
+    let story = json!({"was": old.outcome, "seen_as": incident.id.to_string()});
+    shared.tell(reopened.id, "reopened", story).await?;
+    Ok(reopened)
 }
 
 /// Is the incident with this id still open?

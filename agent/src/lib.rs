@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aftermath;
 mod agent;
 pub mod approval;
 mod approver;

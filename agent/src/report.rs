@@ -1,13 +1,18 @@
 //! What is told about incidents: the shapes of `--json`.
 
+mod remembered;
+
 use brain::{
-    Approval, BrainStoreError, Case, Evidence, HistoryFilter, HistoryRow, IncidentId,
-    IncidentState, PlaybookId, StoredAction, StoredIncident, SymptomKind, Victim,
+    Approval, BrainStoreError, Evidence, HistoryFilter, HistoryRow, IncidentId, IncidentState,
+    PlaybookId, StoredAction, StoredIncident, SymptomKind, Victim,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use supervisor::ProcessName;
+
+pub use remembered::Remembered;
+pub(crate) use remembered::remembered;
 
 use crate::policy::Autonomy;
 use crate::shared::{Shared, stored};
@@ -341,88 +346,6 @@ fn entry(row: HistoryRow, mut actions: Vec<Act>) -> Entry {
         victims: row.victims,
         merged_into: row.merged_into,
     }
-}
-
-/// A diagnosis of an incident of the last half hour.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Remembered {
-    /// The incident.
-    pub incident: String,
-    /// The process it is about.
-    pub process: ProcessName,
-    /// When it was opened.
-    pub opened: Timestamp,
-    /// When it ended.
-    pub closed: Option<Timestamp>,
-    /// The diagnosis; none when only a playbook has said something.
-    pub case: Option<Case>,
-    /// What the playbook said, how sure it was, and on what grounds.
-    pub said: Option<(String, f64, Vec<Evidence>)>,
-}
-
-/// Incidents that are looked through for one that explains a process.
-const LATEST: u32 = 40;
-/// How old they may be.
-const LATELY: std::time::Duration = std::time::Duration::from_secs(1800);
-
-pub(crate) async fn remembered(
-    shared: &Shared,
-    process: &ProcessName,
-) -> Result<Option<Remembered>> {
-    let now = shared.clock.now();
-    let mut own: Option<Remembered> = None;
-    let mut foreign: Option<Remembered> = None;
-    for row in stored(shared.store.latest_incidents(None, LATEST)).await? {
-        let last = row.incident.closed.unwrap_or(now);
-        if supervisor::until(last, now) > LATELY {
-            continue;
-        }
-        let steps = stored(shared.store.steps(row.incident.id)).await?;
-        let mut case: Option<Case> = None;
-        for step in steps
-            .iter()
-            .filter(|step| step.kind == crate::worker::CAUSE)
-        {
-            let Ok(found) = serde_json::from_value::<Case>(step.data.clone()) else {
-                continue;
-            };
-            if case
-                .as_ref()
-                .is_none_or(|old| found.confidence >= old.confidence)
-            {
-                case = Some(found);
-            }
-        }
-        let said = row
-            .cause
-            .clone()
-            .map(|cause| (cause, row.confidence.unwrap_or(0.5), row.evidence.clone()));
-        let about = row.incident.process == *process;
-        let named = case.as_ref().is_some_and(|case| {
-            case.process == process.as_str() || case.chain.iter().any(|one| one == process.as_str())
-        });
-        if case.is_none() && said.is_none() || !about && !named {
-            continue;
-        }
-        let found = Remembered {
-            incident: row.incident.id.to_string(),
-            process: row.incident.process,
-            opened: row.incident.opened,
-            closed: row.incident.closed,
-            case,
-            said,
-        };
-        let place = if about { &mut own } else { &mut foreign };
-        let better = match place {
-            None => true,
-            // The newest one counts, unless it has nothing to say.
-            Some(old) => old.case.is_none() && found.case.is_some(),
-        };
-        if better {
-            *place = Some(found);
-        }
-    }
-    Ok(own.or(foreign))
 }
 
 pub(crate) async fn explain_incident(

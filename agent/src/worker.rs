@@ -4,6 +4,7 @@
 //!                 ├─ ask ───► approval, and this worker ends; a yes starts another one
 //!                 └─ refuse ► recorded, and a person is told
 //!
+//! It is one piece although it is long: the way of one thought through the gate.
 //! The loop starts at most one worker per process, which is the lock: no second action can
 //! begin before the first is measured. What cannot be recorded is not done.
 //! It is one piece although it is long: the arrows above, in their order.
@@ -18,15 +19,15 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use supervisor::{Caller, ProcessName, Via, until};
 
+use crate::aftermath::hand_over;
 use crate::approval::digest;
 use crate::budget::Standing;
-use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, hand_over, note_rows};
+use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, note_rows};
 use crate::group;
 use crate::mind::{Asking, Diagnosis};
 use crate::policy::{Autonomy, Case, Decision, Risk, Target, capped, decide_plan};
 use crate::question;
 use crate::shared::{Shared, stored};
-use crate::verify::RECURRENCE;
 
 /// The line of an incident's story that holds its root cause.
 pub(crate) const CAUSE: &str = "cause";
@@ -61,7 +62,7 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         .await
         .unwrap_or_default();
     drop(leave);
-    let incident = recognise(shared, incident, &diagnosis).await?;
+    let incident = group::recognise(shared, incident, &diagnosis).await?;
     explain(shared, &incident, &diagnosis).await?;
     if let Some(case) = &diagnosis.case
         && group::blame(shared, &incident, case).await?
@@ -162,60 +163,6 @@ pub(crate) async fn asking(shared: &Shared, process: &ProcessName) -> Result<Ask
         autonomous: settings.level("", enabled) == Autonomy::Autonomous,
         runs: stored(shared.store.runs(process.clone(), now)).await?,
     })
-}
-
-/// Keeps which illness it is. If it is one that was over a moment ago, it was not over: that
-/// incident goes on, and what is taken for its cure was none.
-async fn recognise(
-    shared: &Arc<Shared>,
-    incident: Incident,
-    diagnosis: &Diagnosis,
-) -> Result<Incident> {
-    let Some(fingerprint) = &diagnosis.fingerprint else {
-        return Ok(incident);
-    };
-    if incident.fingerprint.as_ref() != Some(fingerprint) {
-        let fingerprint = fingerprint.clone();
-        shared
-            .change(&incident.process, |incident| {
-                incident.fingerprint = Some(fingerprint);
-            })
-            .await?;
-    }
-    let proved = shared
-        .open_of(&incident.process)
-        .is_some_and(|now| now.id == incident.id && now.state == IncidentState::Open);
-    let key = format!("recurrence {}", fingerprint.hash);
-    if !proved || !shared.try_once(incident.id, &key) {
-        return Ok(incident);
-    }
-    let name = Some(incident.process.clone());
-    let latest = stored(shared.store.latest_incidents(name, 5)).await?;
-    let same = latest.into_iter().find(|old| {
-        old.incident.id != incident.id
-            && old.incident.state == IncidentState::Resolved
-            && old.incident.fingerprint.as_ref().map(|f| &f.hash) == Some(&fingerprint.hash)
-            && old
-                .incident
-                .closed
-                .is_some_and(|closed| until(closed, incident.opened) < RECURRENCE)
-    });
-    let Some(old) = same else {
-        return Ok(incident);
-    };
-    let cured = old.outcome.as_deref() == Some("verified");
-    if let Some(playbook) = old.playbook.filter(|_| cured) {
-        let name = playbook.clone();
-        shared
-            .blocking(move |shared| shared.mind.outcome(&name, false))
-            .await;
-        stored(shared.store.end_run(playbook, old.incident.id, Some(false))).await?;
-    }
-    let reopened = shared.reopen(old.incident).await?;
-    shared.try_once(reopened.id, &key);
-    let story = json!({"was": old.outcome, "seen_as": incident.id.to_string()});
-    shared.tell(reopened.id, "reopened", story).await?;
-    Ok(reopened)
 }
 
 /// Puts a proposal through the policy and does what it says.

@@ -114,7 +114,9 @@ impl Story {
             let text = |key: &str| row[key].as_str().unwrap_or_default();
             let who = text("process");
             let known = self.told.remove(&row["id"].to_string()).unwrap_or_default();
-            let actions = row["actions"].as_array().cloned().unwrap_or_default();
+            let mut actions = row["actions"].as_array().cloned().unwrap_or_default();
+            // What is only watched is no decision yet.
+            actions.retain(|action| action["action"] != "observe");
             let verbs: Vec<&str> = actions
                 .iter()
                 .skip(known.actions)

@@ -44,8 +44,30 @@ pub(crate) const CAUSE: Cause = Cause {
             "#,
             says: &["event loop", "block", "cpu"],
         },
+        // Two threads that take turns at one lock, on a machine that others use as well.
+        Example {
+            scene: r#"
+                probed = true
+                probe_failures = 3
+                probe_down_s = 4.0
+                probe_error = "timeout"
+                samples = [{ age_s = 1.0, cpu = 50.0 }]
+                [[close]]
+                pid = 5
+                threads = 5
+                cpu_percent = 50.0
+                busiest_percent = 25.0
+                busiest = "python3"
+                places = { "R" = 1, "S futex_do_wait" = 4 }
+            "#,
+            says: &["cpu", "spins"],
+        },
     ],
 };
+
+/// Who uses more of a core than this works on something: on a busy machine one that spins gets
+/// no whole core, and threads that take turns wait for each other's lock all the time.
+const IDLE: f64 = 15.0;
 
 fn look(scene: &Scene) -> Option<Found> {
     let lower = scene.probe_error.to_lowercase();
@@ -110,6 +132,10 @@ fn look(scene: &Scene) -> Option<Found> {
         format!("it is busy: it uses {cpu:.0} % of a core (cpu spin) and answers nobody")
     } else if disk > 0 {
         "it waits for a disk (state D)".to_owned()
+    } else if cpu >= IDLE && !scene.close.is_empty() {
+        format!(
+            "it is not idle: it gets {cpu:.0} % of a core (cpu) and answers nobody, so something in it spins or has too much to do"
+        )
     } else if seen > 1 && locks * 3 >= seen * 2 {
         format!(
             "{locks} of {seen} threads wait for locks while its cpu is idle: a deadlock, or a pool whose threads all wait"
