@@ -7,6 +7,9 @@
 //! help, so the next one may know better. The trail says of each one why it did not win.
 //! It is one piece although it is long: the rounds of one decision, in their order.
 
+mod after;
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +24,12 @@ use crate::facts::Facts;
 use crate::incident::fingerprint::fingerprint;
 use crate::incident::{Evidence, Fingerprint, Incident, Symptom, SymptomKind};
 use crate::playbook::{PlaybookSource, Playbooks, Script, Trust};
-use crate::proposal::{Plan, PlaybookId, Proposal};
+use crate::proposal::{PlaybookId, Proposal};
 use crate::replay::Snapshot;
 use crate::score::VERY_LOW;
 use crate::store::PlaybookRun;
+pub use after::{Verdict, on_failure, verify};
+pub use settle::{settle, settle_sure};
 
 /// Longest root cause, in characters.
 const CAUSE: usize = 900;
@@ -264,84 +269,6 @@ pub fn replay(
     ask_all(&situation, process, symptoms, playbooks, ctx)
 }
 
-/// What a measurement says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Too early to say.
-    NotYet,
-    /// It helped.
-    Helped,
-    /// It did not.
-    NotHelped,
-    /// The playbook has no measurement of its own: online and quiet for a while is it.
-    NoCheck,
-}
-
-/// Asks a playbook whether its plan, which was carried out at `acted_at`, helped. Blocking.
-///
-/// # Errors
-/// The text of the script's error.
-pub fn verify(
-    playbook: &PlaybookId,
-    incident: &Incident,
-    acted_at: Timestamp,
-    facts: &Arc<dyn Facts>,
-    playbooks: &Playbooks,
-) -> Result<Verdict, String> {
-    let Some(script) = playbooks.script(&playbook.0).filter(|it| it.has("verify")) else {
-        return Ok(Verdict::NoCheck);
-    };
-    let answer = script.call("verify", after_acting(&script, incident, acted_at, facts))?;
-    Ok(match answer.as_bool() {
-        Ok(true) => Verdict::Helped,
-        Ok(false) => Verdict::NotHelped,
-        Err(_) => Verdict::NotYet,
-    })
-}
-
-/// Asks a playbook what else to do when its plan did not help. Blocking.
-///
-/// # Errors
-/// The text of the script's error.
-pub fn on_failure(
-    playbook: &PlaybookId,
-    incident: &Incident,
-    acted_at: Timestamp,
-    facts: &Arc<dyn Facts>,
-    playbooks: &Playbooks,
-) -> Result<Option<Plan>, String> {
-    let Some(script) = playbooks
-        .script(&playbook.0)
-        .filter(|it| it.has("on_failure"))
-    else {
-        return Ok(None);
-    };
-    let answer = script.call(
-        "on_failure",
-        after_acting(&script, incident, acted_at, facts),
-    )?;
-    to_plan(answer, "its first plan did not help")
-        .map(|plan| (!plan.steps.is_empty()).then_some(plan))
-        .map_err(|error| script.fail_in("on_failure", error.to_string()))
-}
-
-fn after_acting(
-    script: &Script,
-    incident: &Incident,
-    acted_at: Timestamp,
-    facts: &Arc<dyn Facts>,
-) -> Context {
-    let situation = Situation::live(
-        Arc::clone(facts),
-        incident.process.clone(),
-        incident.symptoms.clone(),
-        false,
-        Some(acted_at),
-    );
-    Context::new(&situation, Arc::clone(&script.params))
-}
-
 fn ask_all(
     situation: &Arc<Situation>,
     process: &ProcessName,
@@ -402,54 +329,6 @@ fn ask_all(
         diverged: situation.diverged(),
         case: None,
     }
-}
-
-/// Lets a learned playbook on probation win where what it would do is what mhost would do
-/// anyway, or where nobody else would do anything. Asked after all others have spoken.
-pub fn settle(mut found: Diagnosis) -> Diagnosis {
-    let Some(own) = found.beside.take() else {
-        return found;
-    };
-    let other = found.proposal.as_ref();
-    found.confirmed = other.is_some_and(|other| same_deeds(&own, other));
-    if other.is_none_or(|other| found.confirmed || !acts(other)) {
-        for entry in &mut found.trail {
-            if entry.playbook == own.playbook {
-                entry.asked = Asked::Won;
-            } else if entry.asked == Asked::Won {
-                entry.asked = Asked::Beside;
-            }
-        }
-        found.proposal = Some(own);
-    }
-    found
-}
-
-/// As [`settle`], but only where a trusted playbook agrees: then nobody else need be asked.
-pub fn settle_sure(found: Diagnosis) -> Diagnosis {
-    let sure = match (&found.beside, &found.proposal) {
-        (Some(own), Some(other)) => same_deeds(own, other),
-        _ => false,
-    };
-    if sure { settle(found) } else { found }
-}
-
-/// Does it change anything?
-fn acts(proposal: &Proposal) -> bool {
-    let mut steps = proposal.plan.steps.iter();
-    steps.any(|step| step.action.changes_state())
-}
-
-/// Do two proposals change the same things, in the same order?
-fn same_deeds(a: &Proposal, b: &Proposal) -> bool {
-    let deeds = |proposal: &Proposal| {
-        let steps = proposal.plan.steps.iter();
-        steps
-            .filter(|step| step.action.changes_state())
-            .map(|step| step.action.clone())
-            .collect::<Vec<_>>()
-    };
-    acts(a) && deeds(a) == deeds(b)
 }
 
 /// The illness of the newest death, or else of the most telling complaint.

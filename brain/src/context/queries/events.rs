@@ -1,0 +1,164 @@
+//! Questions about what happened: events, deaths, restarts.
+
+use super::*;
+
+pub(super) fn count(c: &Context, kinds: &[EventKind], window: Duration) -> Answer<i64> {
+    let names: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+    c.situation.ask(
+        key(&format!("count {}", names.join("+")), window),
+        |facts| {
+            kinds
+                .iter()
+                .map(|kind| {
+                    facts
+                        .events(&c.situation.process, Some(*kind), window)
+                        .len() as i64
+                })
+                .sum()
+        },
+    )
+}
+
+pub(super) fn all_deaths(c: &Context) -> Answer<Vec<Death>> {
+    c.situation
+        .ask("deaths", |facts| deaths(facts, &c.situation.process))
+}
+
+pub(super) fn note_death(c: &Context, death: &Death) {
+    c.note(&death.id, format!("died: {}", death.exit));
+    if !death.error.is_empty() {
+        c.note(&death.error_id, &death.error);
+    }
+    if !death.source.is_empty() {
+        c.note(&death.id, format!("{} reads {}", death.place, death.source));
+    }
+    if !death.output.is_empty() {
+        c.note(&death.output_id, &death.output);
+    }
+}
+
+pub(super) fn event_kind(name: &str) -> Answer<EventKind> {
+    serde_json::from_value(Value::String(name.to_owned()))
+        .map_err(|_| failure(format!("there is no event `{name}`")))
+}
+
+pub(super) fn register_events(engine: &mut Engine) {
+    engine
+        .register_fn("crashes", |c: &mut Context, w: Dynamic| -> Answer<i64> {
+            count(c, &[EventKind::Crash, EventKind::SpawnFailed], window(&w)?)
+        })
+        .register_fn("restarts", |c: &mut Context, w: Dynamic| -> Answer<i64> {
+            count(c, &[EventKind::Restart], window(&w)?)
+        })
+        .register_fn("heals", |c: &mut Context, w: Dynamic| -> Answer<i64> {
+            count(c, &[EventKind::HealthRecover], window(&w)?)
+        })
+        .register_fn(
+            "restarts_by",
+            |c: &mut Context, reason: &str, w: Dynamic| -> Answer<i64> {
+                let w = window(&w)?;
+                c.situation
+                    .ask(key(&format!("restarts by {reason}"), w), |facts| {
+                        facts
+                            .events(&c.situation.process, Some(EventKind::Restart), w)
+                            .iter()
+                            .filter(|event| event.data["reason"] == reason)
+                            .count() as i64
+                    })
+            },
+        )
+        .register_fn(
+            "events",
+            |c: &mut Context, name: &str, w: Dynamic| -> Answer<Dynamic> {
+                let (kind, w) = (event_kind(name)?, window(&w)?);
+                let found: Vec<Value> =
+                    c.situation
+                        .ask(key(&format!("events {name}"), w), |facts| {
+                            facts
+                                .events(&c.situation.process, Some(kind), w)
+                                .into_iter()
+                                .map(|event| {
+                                    json!({
+                                        "id": event.id,
+                                        "name": name,
+                                        "ts": event.at.as_second(),
+                                        "instance": event.instance,
+                                        "data": event.data,
+                                    })
+                                })
+                                .collect()
+                        })?;
+                if let Some(last) = found.last() {
+                    c.note(
+                        format!("event:{}", last["id"]),
+                        format!("{name} × {}", found.len()),
+                    );
+                }
+                dynamic(&found)
+            },
+        )
+        .register_fn(
+            "seen",
+            |c: &mut Context, print: &str, w: Dynamic| -> Answer<i64> {
+                let w = window(&w)?;
+                let oldest =
+                    c.situation.now() - jiff::SignedDuration::try_from(w).unwrap_or_default();
+                Ok(all_deaths(c)?
+                    .iter()
+                    .filter(|death| death.print == print && death.at >= oldest)
+                    .count() as i64)
+            },
+        )
+        .register_fn("fingerprint", |c: &mut Context| -> Answer<String> {
+            Ok(all_deaths(c)?
+                .last()
+                .map_or_else(String::new, |death| death.print.clone()))
+        })
+        .register_fn("illness", |c: &mut Context| -> Answer<String> {
+            let found = c.situation.illness()?;
+            if let Some(found) = &found {
+                c.note("illness", &found.readable);
+            }
+            Ok(found.map_or_else(String::new, |found| found.hash))
+        })
+        .register_fn("same_death", |c: &mut Context, n: i64| -> Answer<bool> {
+            let deaths = all_deaths(c)?;
+            let Some(last) = deaths.last() else {
+                return Ok(false);
+            };
+            note_death(c, last);
+            Ok(last.same >= n)
+        })
+        .register_fn("death", |c: &mut Context| -> Answer<Dynamic> {
+            let deaths = all_deaths(c)?;
+            let Some(last) = deaths.last() else {
+                return Ok(Dynamic::UNIT);
+            };
+            note_death(c, last);
+            dynamic(last)
+        })
+        .register_fn("was_online", |c: &mut Context| -> Answer<bool> {
+            Ok(count(c, &[EventKind::Online], Duration::from_secs(3600))? > 0)
+        })
+        .register_fn(
+            "last_action",
+            |c: &mut Context, name: &str| -> Answer<Dynamic> {
+                // What a machine did shows as the actor of events.
+                let found: Option<f64> =
+                    c.situation.ask(format!("last action {name}"), |facts| {
+                        let now = facts.now();
+                        facts
+                            .events(&c.situation.process, None, Duration::from_secs(3600))
+                            .iter()
+                            .rev()
+                            .find(|event| {
+                                event.actor.contains(name)
+                                    || (event.data["reason"] == "brain"
+                                        && event.kind.to_string() == name)
+                            })
+                            .map(|event| supervisor::until(event.at, now).as_secs_f64())
+                    })?;
+                Ok(found.map_or(Dynamic::UNIT, Dynamic::from))
+            },
+        );
+}
