@@ -293,7 +293,9 @@ async fn a_lost_index_comes_back() {
     // Each line counts once, however often it was indexed.
     let came = indexed.index.as_ref().unwrap().came();
     assert_eq!(came.iter().map(|(_, _, count)| count).sum::<u64>(), 303);
-    let errors = came.iter().find(|(_, level, _)| *level == Some(Level::Error));
+    let errors = came
+        .iter()
+        .find(|(_, level, _)| *level == Some(Level::Error));
     assert_eq!(errors.map(|(_, _, count)| *count), Some(50));
 }
 
