@@ -126,6 +126,11 @@ async fn http_goes_up_down_and_up() {
     assert_eq!(run.probes.views()[0].status, HealthStatus::Pass);
 
     answers.send_replace(answer("503 Busy", "too much"));
+    let missed = ProbeEvent::Missed {
+        probe: "http".into(),
+        error: "status 503".into(),
+    };
+    assert_eq!(run.news().await, missed);
     let failed = ProbeEvent::Failed {
         probe: "http".into(),
         error: "status 503".into(),
