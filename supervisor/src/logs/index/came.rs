@@ -12,9 +12,11 @@ use crate::ids::ProcessName;
 pub(super) type Whose = (ProcessName, Option<u8>);
 
 /// What was counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Came {
     begun: bool,
+    /// When the daemon started: streams that are younger count from their first line on.
+    started_ms: i64,
     /// Up to where each stream was counted, with its epoch.
     places: HashMap<String, (i64, u64)>,
     /// Of the present batch, until it is written.
@@ -22,6 +24,16 @@ pub(super) struct Came {
 }
 
 impl Came {
+    /// Counts from now on.
+    pub(super) fn new(started_ms: i64) -> Self {
+        Self {
+            begun: false,
+            started_ms,
+            places: HashMap::new(),
+            fresh: HashMap::new(),
+        }
+    }
+
     /// Looks where streams are when the daemon starts.
     pub(super) fn begin(&mut self, gather: &Gather, known: &HashMap<String, Known>) {
         if self.begun {
@@ -30,7 +42,11 @@ impl Came {
         self.begun = true;
         for source in &gather.sources {
             let known = known.get(&source.stem).filter(|k| k.epoch == source.epoch);
-            let from = known.map_or(source.end(), |known| known.done);
+            let from = match known {
+                Some(known) => known.done,
+                None if source.epoch >= self.started_ms => 0,
+                None => source.end(),
+            };
             self.places
                 .insert(source.stem.clone(), (source.epoch, from));
         }

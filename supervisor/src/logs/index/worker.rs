@@ -83,12 +83,12 @@ impl Worker {
         Self {
             path: path_in(&folder),
             folder,
+            came: Came::new(clock.now().as_millisecond()),
             clock,
             shared,
             grew,
             open: None,
             keeper,
-            came: Came::default(),
         }
     }
 

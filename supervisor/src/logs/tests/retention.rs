@@ -152,7 +152,11 @@ async fn the_disk_is_bounded() {
         .rig
         .until(
             || indexed.rig.files(),
-            |files| files.matches(".zst").count() > 3,
+            |files| {
+                let plain =
+                    |line: &&str| line.split(' ').next().is_some_and(|n| n.ends_with(".log"));
+                files.lines().filter(plain).count() == 1 && files.matches(".zst").count() > 3
+            },
         )
         .await;
     let db = rusqlite::Connection::open(indexed.file()).unwrap();
