@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::http::head;
 use super::tracker::Outcome;
+use crate::secret::masked;
 use crate::spec::Signal;
 use crate::state::ExitStatus;
 use crate::sys::{Script, run_script};
@@ -26,6 +27,31 @@ impl ScriptCheck {
             ExitStatus::Signal(number) => Outcome::fail(format!("killed by {}", Signal(number))),
             ExitStatus::Unknown => Outcome::fail("exit unknown"),
         };
-        outcome.with_output(head(script.output.as_bytes()))
+        // It is shown to everybody who asks how the process is.
+        let output = masked(script.output, &self.0.env.secrets());
+        outcome.with_output(head(output.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os_text::OsText;
+
+    #[tokio::test]
+    async fn what_a_probe_prints_of_a_secret_is_masked() {
+        let script = Script {
+            command: "echo using $API_TOKEN; exit 1".to_owned(),
+            cwd: "/".into(),
+            env: [("API_TOKEN".to_owned(), OsText::from("hunter2secret"))]
+                .into_iter()
+                .collect(),
+            user: None,
+            group: None,
+        };
+        let outcome = ScriptCheck(script).run(Duration::from_secs(20)).await;
+        let said = format!("{outcome:?}");
+        assert!(said.contains("using ***"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
     }
 }
