@@ -17,6 +17,9 @@ pub(crate) struct Look {
     pub(crate) colour: bool,
 }
 
+/// Bytes of a line above which only what is around the place is shown.
+const LONG_LINE: usize = 1_000;
+
 /// All problems, one below the other.
 pub(crate) fn render(problems: &[Problem], look: Look) -> String {
     problems
@@ -29,7 +32,10 @@ pub(crate) fn render(problems: &[Problem], look: Look) -> String {
 fn picture(problem: &Problem, look: Look) -> String {
     // A file may hold controls of the terminal; then the plain form is shown, made harmless.
     let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t' | '\r');
-    if !problem.source.text.chars().all(harmless) {
+    // A picture holds whole lines, and one of a minified file fills screens.
+    let long = |line: &str| line.len() > LONG_LINE;
+    let source = &problem.source.text;
+    if !source.chars().all(harmless) || source.lines().any(long) {
         return text::clean_block(&problem.render());
     }
     let severity = match problem.severity {

@@ -53,7 +53,12 @@ impl FromStr for ByteSize {
                 .ok_or_else(bad)?
                 .1
         };
-        Ok(Self((number * factor as f64).round() as u64))
+        let bytes = (number * factor as f64).round();
+        // More than any machine will have is a slip, and would be cut to the largest number.
+        if bytes >= i64::MAX as f64 {
+            return Err(bad());
+        }
+        Ok(Self(bytes as u64))
     }
 }
 
@@ -151,7 +156,7 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
-        for bad in ["", "12", "MB", "12 parsecs", "-1MB"] {
+        for bad in ["", "12", "MB", "12 parsecs", "-1MB", "99999999999GB"] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad}");
         }
         assert_eq!(ByteSize(3 << 29).to_string(), "1536MB");

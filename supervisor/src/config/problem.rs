@@ -8,6 +8,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Characters of a line that are shown at most.
+const SHOWN: usize = 160;
+
 /// A file that was read, with its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -170,6 +173,7 @@ impl Problem {
         let start = self.source.floor(self.span.start).min(bytes.end);
         let end = self.source.floor(self.span.end).clamp(start, bytes.end);
         let carets = self.source.text[start..end].chars().count().max(1);
+        let (text, before, carets) = window(&text, column - 1, carets);
         let mut out = format!("{word}: {}\n", self.message);
         let _ = writeln!(out, "{gutter} --> {path}:{line}:{column}");
         let _ = writeln!(out, "{gutter}  |");
@@ -177,7 +181,7 @@ impl Problem {
         let _ = writeln!(
             out,
             "{gutter}  | {}{}",
-            " ".repeat(column - 1),
+            " ".repeat(before),
             "^".repeat(carets)
         );
         if let Some(help) = &self.help {
@@ -185,6 +189,27 @@ impl Problem {
         }
         out
     }
+}
+
+/// What is shown of a line: all of it, or, where that would fill screens, what is around the
+/// characters that are meant. Returns it with the place and the number of those.
+fn window(line: &str, before: usize, carets: usize) -> (String, usize, usize) {
+    let length = line.chars().count();
+    if length <= SHOWN {
+        return (line.to_owned(), before, carets);
+    }
+    let start = before.saturating_sub(SHOWN / 2);
+    let mut shown: String = line.chars().skip(start).take(SHOWN).collect();
+    if start + SHOWN < length {
+        shown.push('…');
+    }
+    let mut place = before - start;
+    let carets = carets.min(SHOWN.saturating_sub(place)).max(1);
+    if start > 0 {
+        shown.insert(0, '…');
+        place += 1;
+    }
+    (shown, place, carets)
 }
 
 /// Problems of one file while they are collected.
@@ -295,6 +320,26 @@ mod tests {
             problem.render(),
             "error: bad\n  --> x.toml:2:5\n   |\n 2 | ü = \"żó\" # no\n   |     ^^^^\n  help: write it\n"
         );
+    }
+
+    #[test]
+    fn a_line_that_fills_screens_is_shown_around_the_place() {
+        let text = format!("{}BAD{}", "é".repeat(100_000), "x".repeat(100_000));
+        let mut problems = Problems::new(Source::new("x.json", text.clone()));
+        let at = text.find("BAD").unwrap();
+        problems.bare(&(at..at + 3), "bad");
+        problems.bare(&(0..text.len()), "long");
+        let error = problems.finish().unwrap_err();
+        let [long, bad] = error.problems() else {
+            panic!("two");
+        };
+        assert!(long.render().len() < 2_000);
+        let drawn = bad.render();
+        let lines: Vec<&str> = drawn.lines().collect();
+        let place = |line: &str, what: char| line.chars().position(|c| c == what);
+        assert!(drawn.len() < 2_000 && lines[1].ends_with("x.json:1:100001"));
+        assert_eq!(place(lines[3], 'B'), place(lines[4], '^'), "{drawn}");
+        assert!(lines[4].ends_with(" ^^^"));
     }
 
     #[test]
