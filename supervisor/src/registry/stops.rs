@@ -139,10 +139,9 @@ impl RegistryHandle {
                 }
             };
             // Its task may end first: then it is the next daemon's to go on.
-            handle
-                .until_some(None, ended)
-                .await
-                .unwrap_or_else(|| Err("the daemon ended before it was down".to_owned()))
+            handle.until_some(None, ended).await.unwrap_or_else(|| {
+                Err("the daemon ended before it was down; the next one goes on with it".to_owned())
+            })
         });
         let result: Result<Vec<bool>, String> = join_all(stops).await.into_iter().collect();
         let started_again = result.as_ref().is_ok_and(|again| again.contains(&true));
