@@ -17,7 +17,7 @@
 //! found from the end without sorting; that also makes an index on (ts) or (process, ts)
 //! unnecessary, which would cost 30 bytes a line. The view `lines` shows all that by name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -126,15 +126,17 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, rusqli
     Ok(has_version(&db)?.then_some(db))
 }
 
+/// A file that SQLite keeps beside the index.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Deletes the index with what belongs to it.
 pub(super) fn remove(path: &Path) {
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        std::path::PathBuf::from(name)
-    };
     // What was not there needs no deleting; what cannot be deleted fails when it is opened.
-    for path in [path.to_owned(), beside("-wal"), beside("-shm")] {
+    for path in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
         let _ = std::fs::remove_file(path);
     }
 }

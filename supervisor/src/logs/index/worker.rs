@@ -33,6 +33,8 @@ const NICE: i32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often it looks by itself: whether the index is still there, and what can be cleaned.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// So much of the write-ahead log is moved as soon as nothing else is to be done.
+const WORTH_MOVING: u64 = 4 << 20;
 /// Empty pages that are worth a copy of the rest: 32 MiB.
 const WORTH_SHRINKING: i64 = 8_192;
 /// After the disk or the database refused.
@@ -270,7 +272,10 @@ impl Worker {
         Ok(match (busy, gather.waits || left > 0) {
             (true, _) => Next::More,
             (false, true) => Next::Soon,
-            (false, false) => Next::Idle,
+            (false, false) => {
+                open.settle(&self.path);
+                Next::Idle
+            }
         })
     }
 }
@@ -384,6 +389,19 @@ impl Open {
             .db
             .pragma_query_value(None, "page_size", |row| row.get(0))?;
         Ok((all - free).saturating_mul(size).max(0) as u64)
+    }
+
+    /// Moves what a flood left in the write-ahead log into the file, once there is time.
+    fn settle(&self, path: &Path) {
+        let waiting = std::fs::metadata(schema::beside(path, "-wal")).map_or(0, |wal| wal.len());
+        if waiting < WORTH_MOVING {
+            return;
+        }
+        // A reader may hold it back: then the next time.
+        let moved = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        if let Err(error) = moved {
+            tracing::debug!(%error, "The write-ahead log of the index stays for now.");
+        }
     }
 
     /// Gives room back when most of the file is empty.

@@ -284,3 +284,74 @@ proptest! {
         prop_assert_eq!(parse(&line).form, Form::Json);
     }
 }
+
+/// 100,000 random lines out of the pieces of all three forms: every one is a record within its
+/// bounds, whatever it is asked for.
+#[test]
+fn random_lines_are_records() {
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ":",
+        ",",
+        "=",
+        " ",
+        "\t",
+        "\\",
+        "\\u0041",
+        "\\ud800",
+        "null",
+        "true",
+        "1e999",
+        "-0",
+        "18446744073709551616",
+        "level",
+        "\"level\":",
+        "lvl=",
+        "msg=",
+        "\"msg\":\"",
+        "ERROR",
+        "[warn]",
+        "FATAL:",
+        "time=",
+        "2026-03-28T14:32:01Z",
+        "a.b.c",
+        "{\"a\":",
+        "é",
+        "🦀",
+        "\u{0}",
+        "\u{1b}[31m",
+        "\r",
+        "\u{202e}",
+        "Traceback",
+        "at x (y:1)",
+    ];
+    let mut seed = 3_u64;
+    let mut next = |below: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut forms = [0; 3];
+    for _ in 0..100_000 {
+        let line: String = (0..next(24)).map(|_| pieces[next(pieces.len())]).collect();
+        let line = if next(2) == 0 {
+            format!("{{{line}")
+        } else {
+            line
+        };
+        let record = parse(&line);
+        assert!(record.fields.len() <= MAX_FIELDS, "{line:?}");
+        let _ = (
+            record.search_text(),
+            record.severity(Stream::Err),
+            record.time,
+        );
+        forms[record.form as usize] += 1;
+    }
+    assert!(forms.iter().all(|count| *count > 0), "{forms:?}");
+}
