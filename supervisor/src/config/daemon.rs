@@ -111,11 +111,11 @@ impl LogLevel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogsConfig {
-    /// Size at which a new log file begins. Default `50MB`.
+    /// Size at which a new log file begins. Read when the daemon starts. Default `50MB`.
     #[schemars(with = "String", extend("x-form" = "memory"))]
     pub raw_max_size: ByteSize,
     /// Log files kept per stream, the current one included. One that is smaller counts for
-    /// its part. Default 5.
+    /// its part. Read when the daemon starts. Default 5.
     #[schemars(range(min = 1))]
     pub raw_keep: u32,
     /// How long lines of level info, debug and trace are kept. Default `7d`.
