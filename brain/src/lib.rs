@@ -48,6 +48,7 @@ pub use playbook::{
 
 /// Texts about playbooks: reference, definitions for editors, starters.
 pub mod texts {
+    pub use crate::playbook::import::{ImportError, Imported, imported};
     pub use crate::playbook::reference::{definitions, markdown};
     pub use crate::playbook::starter::{declared, scenario, script};
 }

@@ -14,6 +14,7 @@ mod builtin;
 mod check;
 mod declarative;
 mod files;
+pub(crate) mod import;
 pub(crate) mod lint;
 mod meta;
 pub(crate) mod reference;

@@ -5,6 +5,7 @@ mod chain;
 mod explain;
 mod files;
 mod history;
+mod import;
 mod lint;
 mod new;
 mod playbooks;
@@ -92,6 +93,11 @@ enum PlaybookCommand {
         #[arg(long)]
         toml: bool,
     },
+    /// Write playbooks from rules in JSON: `trigger`, `action`, `wait_ms`
+    Import {
+        /// The file with a rule, or a list of them
+        file: PathBuf,
+    },
     /// Find mistakes before a playbook runs, each with line and column
     Lint {
         /// Files or names; all of your own when left out
@@ -170,6 +176,7 @@ impl PlaybookCommand {
             PlaybookCommand::List => playbooks::list(ctx),
             PlaybookCommand::Show { name } => playbooks::show(ctx, &name),
             PlaybookCommand::New { name, toml } => new::new(ctx, &name, toml),
+            PlaybookCommand::Import { file } => import::import(ctx, &file),
             PlaybookCommand::Lint { what } => lint::lint(ctx, &what),
             PlaybookCommand::Test {
                 name,

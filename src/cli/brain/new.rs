@@ -56,7 +56,8 @@ pub(super) fn new(ctx: &Context, name: &str, toml: bool) -> Result<Exit, CliErro
     Ok(Exit::Success)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), CliError> {
+/// Writes a new file; one that is there stays as it is.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let failed = |error: std::io::Error| {
         let message = format!("{} could not be written: {error}", path.display());
         match error.kind() {
