@@ -1,5 +1,4 @@
 //! The questions of `c`. All are reads, bounded in time and size, and recorded.
-//! It is one piece although it is long: a short function for each question.
 
 mod events;
 mod findings;
