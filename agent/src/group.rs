@@ -92,7 +92,9 @@ pub(crate) async fn blame(
     let Some(culprit) = case.process.parse::<ProcessName>().ok().filter(|_| guilty) else {
         return Ok(false);
     };
-    if shared.look(&culprit).await.is_none() {
+    // Once: who is released and still ill is not a victim for ever.
+    let known = shared.look(&culprit).await.is_some();
+    if !known || !shared.try_once(own.id, &format!("blamed {culprit}")) {
         return Ok(false);
     }
     let cause = match shared.open_of(&culprit) {

@@ -17,7 +17,7 @@ use brain::{
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
-use supervisor::{Caller, ProcessName, Via, until};
+use supervisor::{Caller, ProcessName, Status, Via, until};
 
 use crate::aftermath::hand_over;
 use crate::approval::digest;
@@ -55,7 +55,10 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
     }
     let before = shared.look(process).await.map(|(facts, _)| facts);
     let asking = asking(shared, process).await?;
-    let seen = incident.clone();
+    let mut seen = incident.clone();
+    if before.as_ref().is_some_and(comes_back) {
+        forget_the_end(&mut seen);
+    }
     let leave = shared.thoughts.acquire().await;
     let diagnosis = shared
         .blocking(move |shared| shared.mind.diagnose(&seen, &shared.facts, &asking))
@@ -84,6 +87,27 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         stored(shared.store.keep_recording(incident.id, now, recording)).await?;
     }
     decide(shared, &incident, diagnosis, before).await
+}
+
+/// Is it up again, or about to be started again?
+fn comes_back(process: &ProcessFacts) -> bool {
+    match process.state {
+        Status::Starting | Status::Online => true,
+        Status::Errored => process.detail.contains("retry"),
+        Status::Stopped | Status::Stopping => false,
+    }
+}
+
+/// A run that was ended for its probe is told twice: that the probe failed, and that the run is
+/// over. Of a process that comes back the first is what counts.
+fn forget_the_end(incident: &mut Incident) {
+    while let [.., before, last] = incident.symptoms.as_slice()
+        && last.kind == SymptomKind::Errored
+        && last.data["reason"] == "probe"
+        && before.kind != SymptomKind::Sign
+    {
+        incident.symptoms.pop();
+    }
 }
 
 /// Why a plan no longer fits the process it was made for, if so: it got well by itself while
@@ -501,4 +525,35 @@ async fn refuse(
         names.join(", ")
     );
     escalate(shared, &errand, &authority, text).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_does_not_hide_why_it_was_ended() {
+        let left = |kinds: &[(&str, &str)]| {
+            let signs = kinds.iter().map(|(kind, reason)| {
+                json!({
+                    "kind": kind, "at": "2026-01-01T00:00:00Z", "instance": 0, "event": null,
+                    "data": {"reason": reason},
+                })
+            });
+            let mut incident: Incident = serde_json::from_value(json!({
+                "id": 7, "process": "api", "opened": "2026-01-01T00:00:00Z", "closed": null,
+                "state": "open", "symptoms": signs.collect::<Vec<_>>(), "fingerprint": null,
+                "title": "t",
+            }))
+            .unwrap();
+            forget_the_end(&mut incident);
+            incident.symptoms.last().map(|sign| sign.kind)
+        };
+        let fail = ("health_fail", "");
+        let end = ("errored", "probe");
+        assert_eq!(left(&[fail, end]), Some(SymptomKind::HealthFail));
+        assert_eq!(left(&[end]), Some(SymptomKind::Errored));
+        let gave_up = ("errored", "max_restarts");
+        assert_eq!(left(&[fail, gave_up]), Some(SymptomKind::Errored));
+    }
 }

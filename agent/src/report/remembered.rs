@@ -41,19 +41,28 @@ pub(crate) async fn remembered(
         if supervisor::until(last, now) > LATELY {
             continue;
         }
+        let about = row.incident.process == *process;
         let mut case = best_case(shared, row.incident.id).await?;
         // What ails a victim is what ails its cause.
-        if row.incident.process == *process
-            && let Some(cause) = row.incident.cause
-            && let Some(of_cause) = best_case(shared, cause).await?
-        {
-            case = Some(as_victim(of_cause, process, case));
+        let mut cause_row = None;
+        if about && let Some(cause) = row.incident.cause {
+            match best_case(shared, cause).await? {
+                Some(of_cause) => case = Some(as_victim(of_cause, process, case)),
+                None => cause_row = stored(shared.store.incident(cause)).await?,
+            }
         }
+        // What a playbook said of the cause is more than what its victim was taken for.
+        let row = match cause_row {
+            Some(cause) if cause.cause.is_some() => {
+                case = None;
+                cause
+            }
+            _ => row,
+        };
         let said = row
             .cause
             .clone()
             .map(|cause| (cause, row.confidence.unwrap_or(0.5), row.evidence.clone()));
-        let about = row.incident.process == *process;
         let named = case.as_ref().is_some_and(|case| {
             case.process == process.as_str() || case.chain.iter().any(|one| one == process.as_str())
         });
