@@ -25,6 +25,8 @@ const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 const BUFFER: usize = 64 * 1024;
 /// How long a daemon may take to say its version, whatever else may take long.
 const GREETING: Duration = Duration::from_secs(10);
+/// How often a daemon that hangs up instead of saying its version is called again.
+const GREETINGS: u32 = 10;
 
 /// May the daemon be started when it is not there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,17 @@ impl Client {
     /// [`ClientError::NotRunning`], [`ClientError::NotStarted`], or
     /// [`ClientError::OtherVersion`] when the major versions differ.
     pub(crate) fn connect(paths: &Paths, autostart: Autostart) -> Result<Self, ClientError> {
+        for _ in 0..GREETINGS {
+            match Self::connect_once(paths, autostart) {
+                // It died before it said its version. Nothing was asked of it yet.
+                Err(error) if error.is_hang_up() => start::wait(start::POLL),
+                answered => return answered,
+            }
+        }
+        Self::connect_once(paths, autostart)
+    }
+
+    fn connect_once(paths: &Paths, autostart: Autostart) -> Result<Self, ClientError> {
         let mut client = match Self::connect_any(paths) {
             Err(ClientError::NotRunning { .. }) if autostart == Autostart::Yes => {
                 start::daemon(paths)?
@@ -335,6 +348,30 @@ mod tests {
         assert_eq!(error.exit(), Exit::Protocol);
         assert!(error.help().unwrap().contains("mhost daemon stop"));
         daemon.join().unwrap();
+    }
+
+    /// The first call reaches a daemon that is dying, the second one its successor.
+    #[test]
+    fn a_daemon_that_hangs_up_before_it_greets_is_called_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        let listener = UnixListener::bind(paths.socket()).unwrap();
+        let daemon = std::thread::spawn(move || {
+            drop(listener.accept().unwrap());
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            stream.read_line(&mut String::new()).unwrap();
+            let own = version(env!("CARGO_PKG_VERSION"));
+            stream.get_mut().write_all(own.as_bytes()).unwrap();
+            listener
+        });
+        let client = Client::connect(&paths, Autostart::No).unwrap();
+        assert_eq!(client.daemon.map(|view| view.pid), Some(7));
+        // Nobody who always hangs up is called for ever.
+        let listener = daemon.join().unwrap();
+        let rude = std::thread::spawn(move || (0..=GREETINGS).map(|_| listener.accept()).count());
+        let error = Client::connect(&paths, Autostart::No).unwrap_err();
+        assert!(error.is_hang_up(), "{error}");
+        rude.join().unwrap();
     }
 
     #[test]

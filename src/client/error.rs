@@ -74,6 +74,18 @@ fn home_text(error: &HomeError) -> String {
 }
 
 impl ClientError {
+    /// Did the other end go away?
+    pub(super) fn is_hang_up(&self) -> bool {
+        match self {
+            ClientError::Closed => true,
+            ClientError::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ),
+            _ => false,
+        }
+    }
+
     pub(super) fn from_connect(socket: PathBuf, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {

@@ -15,7 +15,7 @@ use supervisor::sys::{FileLock, daemonize_spawn};
 use super::{Client, ClientError};
 
 /// How often the new daemon is asked whether it is up.
-const POLL: Duration = Duration::from_millis(20);
+pub(super) const POLL: Duration = Duration::from_millis(20);
 /// How many times: 5 s.
 const POLLS: u32 = 250;
 /// Lines of its log that are told when it does not come up.
@@ -119,7 +119,7 @@ fn last_lines(paths: &Paths, start: u64) -> io::Result<Vec<String>> {
 }
 
 /// Nothing tells a client that a socket has come into being, so it looks again after a while.
-fn wait(time: Duration) {
+pub(super) fn wait(time: Duration) {
     let time = rustix::event::Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(time.subsec_nanos()),
