@@ -353,14 +353,11 @@ impl Facts for LiveFacts {
     }
 
     fn talking(&self) -> Vec<ProcessName> {
-        let mut all = self.registry.names();
-        all.retain(|name| {
-            self.log_bytes(name, Duration::from_secs(1)) > 0
-                || self
-                    .registry
-                    .glance(name)
-                    .is_some_and(|glance| glance.spec.config.max_memory.is_some())
-        });
+        // Asked twice a second: what grows with all processes must stay one pass.
+        let mut all = self.registry.limited();
+        all.extend(self.ingest.talking(Duration::from_secs(1)));
+        all.sort();
+        all.dedup();
         all
     }
 

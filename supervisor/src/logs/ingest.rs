@@ -335,6 +335,17 @@ impl Ingest {
             .map_or(0, |counter| counter.within(self.now_ms(), window))
     }
 
+    /// The processes that printed anything in the last `window`, in no order and perhaps more
+    /// than once.
+    pub fn talking(&self, window: Duration) -> Vec<ProcessName> {
+        let now = self.now_ms();
+        lock(&self.inner.shared.counters)
+            .iter()
+            .filter(|(_, counter)| counter.within(now, window) > 0)
+            .map(|(instance, _)| instance.process.clone())
+            .collect()
+    }
+
     /// Changes when any segment grew, at most every 20 ms.
     pub fn grew(&self) -> watch::Receiver<u64> {
         self.inner.shared.grew.subscribe()

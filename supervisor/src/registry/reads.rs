@@ -74,6 +74,16 @@ impl RegistryHandle {
             .collect()
     }
 
+    /// The names of those with a limit of memory.
+    pub fn limited(&self) -> Vec<ProcessName> {
+        self.inner()
+            .processes
+            .iter()
+            .filter(|entry| entry.row.spec.config.max_memory.is_some())
+            .map(|entry| entry.name().clone())
+            .collect()
+    }
+
     pub(super) fn status(&self, target: &Target) -> Result<Vec<ProcessView>, ControlError> {
         let inner = self.inner();
         let picked = inner.pick(target)?;
