@@ -368,7 +368,11 @@ mod tests {
         assert_eq!(client.daemon.map(|view| view.pid), Some(7));
         // Nobody who always hangs up is called for ever.
         let listener = daemon.join().unwrap();
-        let rude = std::thread::spawn(move || (0..=GREETINGS).map(|_| listener.accept()).count());
+        let rude = std::thread::spawn(move || {
+            for _ in 0..=GREETINGS {
+                drop(listener.accept().unwrap());
+            }
+        });
         let error = Client::connect(&paths, Autostart::No).unwrap_err();
         assert!(error.is_hang_up(), "{error}");
         rude.join().unwrap();

@@ -147,8 +147,9 @@ async fn a_child_gets_a_clean_start() {
         Some(&pid),
         "own session"
     );
-    let fifo = std::fs::read_link(format!("/proc/{pid}/fd/1")).expect("reads");
-    assert_eq!(fifo.display().to_string(), stdout);
+    // The shell takes its output back only after it has written the end.
+    let fifo = || std::fs::read_link(format!("/proc/{pid}/fd/1"));
+    wait_until(|| fifo().is_ok_and(|fifo| fifo.display().to_string() == stdout)).await;
     bench.end(&process).await;
 }
 
