@@ -267,6 +267,12 @@ impl RegistryHandle {
         let mut done = Vec::new();
         for pick in picked.items {
             let handles = self.inner().handles(&pick);
+            let changed = handles.iter().any(|handle| {
+                matches!(
+                    handle.snapshot().saved.state,
+                    crate::state::State::Errored { .. }
+                )
+            });
             let orders = handles
                 .iter()
                 .map(|handle| handle.order(Input::ClearError, actor));
@@ -274,7 +280,7 @@ impl RegistryHandle {
             let error = result.err().map(|error| error.to_string());
             done.push(Done {
                 target: pick.text(),
-                changed: true,
+                changed: changed && error.is_none(),
                 note: None,
                 error,
             });
