@@ -117,6 +117,14 @@ impl Logs {
         if let Some(Action::Reindex(reindex)) = self.action {
             return reindex.run(ctx);
         }
+        let format = self.format(ctx);
+        if format != Format::Text && (self.raw || self.local) {
+            let flag = if self.raw { "--raw" } else { "--local" };
+            return Err(CliError::config(format!(
+                "{flag} is about text, and this is another format"
+            ))
+            .with_help(format!("leave out {flag}, or --json and --format")));
+        }
         let query = self.query(ctx)?;
         let layout = self.layout(ctx)?;
         let page: LogPage = ctx.call("logs.query", json!(query))?;

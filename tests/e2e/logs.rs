@@ -147,6 +147,10 @@ fn filters_pick_lines() {
         2
     );
     assert_eq!(rig.ok(&["logs", "-n", "1", "b", "--raw"]), "three\n");
+    for flag in ["--raw", "--local"] {
+        let said = rig.fails(2, &["logs", "a", flag, "--json"]);
+        assert!(said.contains(flag), "{said}");
+    }
     rig.ok(&["flush", "a", "--yes"]);
     assert_eq!(rig.ok(&["logs", "a", "--raw"]), "");
     assert_eq!(rig.ok(&["logs", "b", "--raw"]), "three\n");
