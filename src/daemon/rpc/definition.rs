@@ -44,12 +44,13 @@ pub(super) fn read(mut params: Params<'_>) -> Result<Apply, RpcError> {
     }
     let timeout_ms = take(&mut params.values, "timeout_ms")?;
     let waits: Option<bool> = take(&mut params.values, "wait")?;
+    let wait = wait(waits.unwrap_or(true), timeout_ms)?;
     let mut loaded = if params.values.contains_key("config_file") {
         file(params.read()?)
     } else {
         table(params.values)
     }?;
-    loaded.apply.wait = wait(waits.unwrap_or(true), timeout_ms);
+    loaded.apply.wait = wait;
     Ok(loaded.apply)
 }
 

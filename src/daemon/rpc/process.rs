@@ -245,9 +245,11 @@ pub(super) fn command(params: Params<'_>) -> Option<Result<Command, RpcError>> {
         "health.status" => maybe_named(params, |target| Command::Health { target }),
         "metrics.snapshot" => maybe_named(params, |target| Command::Metrics { target }),
         "link.get" | "group.list" => params.none().map(|()| Command::Links),
-        "group.start" => params.read::<GroupStart>().map(|start| Command::Start {
-            target: group(&start.name),
-            wait: wait(start.wait, start.timeout_ms),
+        "group.start" => params.read::<GroupStart>().and_then(|start| {
+            Ok(Command::Start {
+                target: group(&start.name),
+                wait: wait(start.wait, start.timeout_ms)?,
+            })
         }),
         "group.stop" => params.read::<GroupStop>().map(|stop| Command::Stop {
             target: group(&stop.name),
@@ -301,8 +303,16 @@ fn group(name: &str) -> Target {
 }
 
 /// How long a start is waited for.
-pub(super) fn wait(wait: bool, timeout_ms: Option<u64>) -> Option<Duration> {
-    wait.then(|| Duration::from_millis(timeout_ms.unwrap_or(START_WAIT_MS)))
+///
+/// # Errors
+/// When it says how long and that it is not waited for at all.
+pub(super) fn wait(wait: bool, timeout_ms: Option<u64>) -> Result<Option<Duration>, RpcError> {
+    if !wait && timeout_ms.is_some() {
+        return Err(RpcError::bad_params(
+            "`timeout_ms` says how long to wait, and `wait` is false; leave one out",
+        ));
+    }
+    Ok(wait.then(|| Duration::from_millis(timeout_ms.unwrap_or(START_WAIT_MS))))
 }
 
 fn start(params: Params<'_>) -> Result<Command, RpcError> {
@@ -325,7 +335,7 @@ fn start(params: Params<'_>) -> Result<Command, RpcError> {
     let start = params.read::<Start>()?;
     Ok(Command::Start {
         target: start.name.0,
-        wait: wait(start.wait, start.timeout_ms),
+        wait: wait(start.wait, start.timeout_ms)?,
     })
 }
 
@@ -344,4 +354,18 @@ fn scale(params: Params<'_>) -> Result<Command, RpcError> {
         target: scale.name.0,
         change,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_without_a_wait_is_refused() {
+        assert_eq!(wait(false, None).expect("no wait"), None);
+        let limit = wait(true, Some(7)).expect("a limit");
+        assert_eq!(limit, Some(Duration::from_millis(7)));
+        assert!(wait(true, None).expect("the usual").is_some());
+        wait(false, Some(7)).expect_err("it would be ignored");
+    }
 }
