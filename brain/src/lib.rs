@@ -12,6 +12,7 @@ mod diagnose;
 mod facts;
 pub mod incident;
 mod knowledge;
+pub mod llm;
 pub mod memory;
 mod playbook;
 mod proposal;

@@ -1,0 +1,263 @@
+//! Asking a language model.
+//!
+//! ```text
+//!   Request (messages, tools, schema, limits) ──► Model ──► Reply (text, calls, usage)
+//!                                                   │ piece by piece
+//!                                                   └──► Sink
+//! ```
+//!
+//! One trait with a file per provider. A model is asked and answers; it holds no handle, and
+//! what it says is untrusted text until it has become a typed value. Keys are [`Secret`]s.
+//!
+//! [`Secret`]: supervisor::secret::Secret
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Someone who can be asked.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// Who it is.
+    fn id(&self) -> &ModelId;
+
+    /// Asks once. Pieces of the text go to `sink` as they come; the whole is in the reply.
+    ///
+    /// Dropping the future ends the request; what it cost by then is not known.
+    ///
+    /// # Errors
+    /// Why there is no answer; [`ModelError::retryable`] says whether another try may help.
+    async fn ask(&self, request: &Request, sink: &dyn Sink) -> Result<Reply, ModelError>;
+}
+
+/// A provider and one of its models.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ModelId {
+    /// `openai`, `anthropic`, `groq`, `gemini` or `ollama`.
+    pub provider: String,
+    /// As the provider calls it.
+    pub model: String,
+}
+
+/// Hears an answer while it is being written.
+pub trait Sink: Send + Sync {
+    /// The next piece of its text.
+    fn piece(&self, text: &str);
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Sink for Silent {
+    fn piece(&self, _text: &str) {}
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// Who it is and what the rules are. Trusted text only.
+    pub system: String,
+    /// The conversation so far, oldest first.
+    pub messages: Vec<Message>,
+    /// What it may look up before it answers.
+    pub tools: Vec<ToolSpec>,
+    /// The form its answer must have; without one it answers in prose.
+    pub schema: Option<AnswerSchema>,
+    /// How much it may take.
+    pub limits: Limits,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "from")]
+pub enum Message {
+    /// From mhost or the person who asks.
+    User {
+        /// What.
+        text: String,
+    },
+    /// From the model.
+    Assistant {
+        /// What it said.
+        text: String,
+        /// What it wanted to look up.
+        calls: Vec<ToolCall>,
+    },
+    /// What a look-up found.
+    Tool {
+        /// The call it answers.
+        call: String,
+        /// The answer, fenced.
+        text: String,
+    },
+}
+
+/// Something a model may look up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Its name: letters, digits and underscores.
+    pub name: String,
+    /// What it answers, in a sentence or two.
+    pub description: String,
+    /// JSON Schema of its arguments, an object.
+    pub parameters: Value,
+}
+
+/// A look-up that a model asks for. Nothing in it has been checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Its id within the conversation.
+    pub id: String,
+    /// Which tool.
+    pub name: String,
+    /// The arguments as the model wrote them; often not valid JSON.
+    pub arguments: String,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnswerSchema {
+    /// Its name: letters, digits and underscores.
+    pub name: String,
+    /// JSON Schema of the answer, an object.
+    pub schema: Value,
+}
+
+/// How much an answer may take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest answer, in tokens.
+    pub max_tokens: u32,
+    /// 0 is the most predictable.
+    pub temperature: f32,
+    /// Longest time for the whole answer, tries included.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_tokens: 2048,
+            temperature: 0.2,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reply {
+    /// Its text; may be empty when it wants to look something up.
+    pub text: String,
+    /// What it wants to look up.
+    pub calls: Vec<ToolCall>,
+    /// What it cost.
+    pub usage: Usage,
+    /// Why it ended.
+    pub stopped: Stopped,
+    /// Who answered: a fallback may have.
+    pub by: Option<ModelId>,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// It was done.
+    #[default]
+    Done,
+    /// It wants to look something up.
+    Calls,
+    /// It reached its token limit; the text is cut.
+    Length,
+    /// The provider withheld it.
+    Filtered,
+}
+
+/// What an answer cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the request.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub answer_tokens: u64,
+    /// The provider did not say: estimated from the bytes.
+    pub estimated: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// No provider is configured, or it has no key.
+    #[error("no model is set up: {0}")]
+    NotSetUp(String),
+    /// The provider does not take the key.
+    #[error("the provider refused the key (status {status})")]
+    Unauthorised {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// Too many requests, for the provider.
+    #[error("the provider wants fewer requests")]
+    RateLimited {
+        /// What it asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Our own limits are reached: money, requests or tokens.
+    #[error("the budget is spent: {0}")]
+    OverBudget(String),
+    /// It failed too often in a row and is left alone for a while.
+    #[error("the provider failed too often and is left alone for {0:?}")]
+    Resting(Duration),
+    /// No answer in time.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+    /// The provider answered with an error; the text is its own, cut and cleaned.
+    #[error("the provider answered with status {status}: {text}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        text: String,
+    },
+    /// It could not be reached, or the connection broke.
+    #[error("the provider could not be reached: {0}")]
+    Unreachable(String),
+    /// The answer is not what the protocol says, too long, or empty.
+    #[error("the provider's answer makes no sense: {0}")]
+    Nonsense(String),
+}
+
+impl ModelError {
+    /// May another try help?
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } | Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => *status >= 500 || *status == 408,
+            Self::NotSetUp(_)
+            | Self::Unauthorised { .. }
+            | Self::OverBudget(_)
+            | Self::Resting(_)
+            | Self::Late(_)
+            | Self::Nonsense(_) => false,
+        }
+    }
+
+    /// A stable word for RPC and counters.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotSetUp(_) => "not_set_up",
+            Self::Unauthorised { .. } => "unauthorised",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::OverBudget(_) => "over_budget",
+            Self::Resting(_) => "resting",
+            Self::Late(_) => "late",
+            Self::Refused { .. } => "refused",
+            Self::Unreachable(_) => "unreachable",
+            Self::Nonsense(_) => "nonsense",
+        }
+    }
+}
