@@ -11,17 +11,26 @@
 //!
 //! [`Secret`]: supervisor::secret::Secret
 
+mod models;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use models::Models;
+
 /// Someone who can be asked.
 #[async_trait]
 pub trait Model: Send + Sync {
     /// Who it is.
     fn id(&self) -> &ModelId;
+
+    /// What it can do, and how much it takes in.
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
 
     /// Asks once. Pieces of the text go to `sink` as they come; the whole is in the reply.
     ///
@@ -41,10 +50,35 @@ pub struct ModelId {
     pub model: String,
 }
 
+/// What a model can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// It can look things up. Small models write their calls into the text: they are asked
+    /// for an answer by schema instead.
+    pub tools: bool,
+    /// Most tokens of a request, all messages together.
+    pub context_tokens: u32,
+}
+
+impl Default for Abilities {
+    fn default() -> Self {
+        Self {
+            tools: true,
+            context_tokens: 24_000,
+        }
+    }
+}
+
 /// Hears an answer while it is being written.
 pub trait Sink: Send + Sync {
     /// The next piece of its text.
     fn piece(&self, text: &str);
+
+    /// The connection broke in the middle: may the answer begin anew? All pieces so far are
+    /// void then. Who has shown them to somebody says no.
+    fn begin_anew(&self) -> bool {
+        false
+    }
 }
 
 /// Hears nothing.
@@ -53,6 +87,10 @@ pub struct Silent;
 
 impl Sink for Silent {
     fn piece(&self, _text: &str) {}
+
+    fn begin_anew(&self) -> bool {
+        true
+    }
 }
 
 /// What a model is asked.
