@@ -1,11 +1,13 @@
 //! The models that are set up at the moment.
 //!
 //! A handle that lives as long as the daemon, while the settings behind it change. Who wants
-//! to ask takes a model at the time and keeps it for one conversation.
+//! to ask takes a model at the time and keeps it for one conversation. It cannot be asked
+//! before it has a redactor: [`Unguarded::guarded`].
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Model, ModelError};
+use crate::guard::Unguarded;
 use crate::incident::IncidentId;
 
 /// Hands out whoever can be asked now. Clones are the same.
@@ -41,10 +43,10 @@ impl Models {
     ///
     /// # Errors
     /// [`ModelError::NotSetUp`] with what to do about it.
-    pub fn current(&self) -> Result<Arc<dyn Model>, ModelError> {
+    pub fn current(&self) -> Result<Unguarded, ModelError> {
         match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             State::Nobody(why) => Err(ModelError::NotSetUp(why.clone())),
-            State::Fixed { model, .. } => Ok(model.clone()),
+            State::Fixed { model, .. } => Ok(Unguarded::new(model.clone())),
         }
     }
 
@@ -52,7 +54,7 @@ impl Models {
     ///
     /// # Errors
     /// As [`Models::current`].
-    pub fn for_incident(&self, _incident: IncidentId) -> Result<Arc<dyn Model>, ModelError> {
+    pub fn for_incident(&self, _incident: IncidentId) -> Result<Unguarded, ModelError> {
         self.current()
     }
 

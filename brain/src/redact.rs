@@ -1,0 +1,523 @@
+//! Takes secrets out of text before a model is told it.
+//!
+//! ```text
+//!   text ──one pass for all of these──► known values, in every form
+//!                                       gates of ~90 formats ──► the pattern of each, near its gate
+//!        ──words of 20 bytes and more──► formats without a gate, base64 and URL inside, chance
+//!        ──► «redacted:aws-key#1»: the same secret has the same number as long as a Redactor lives
+//! ```
+//!
+//! Values that are known (environments, settings) go wherever they stand. What is not known is
+//! told by its form, by the name beside it, or, last, by looking like chance. Nothing is
+//! redacted twice: what was redacted comes out as it went in. The one place that applies this
+//! to everything a model sees is [`Guarded`](crate::guard::Guarded).
+
+mod entropy;
+mod formats;
+mod known;
+mod spans;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex::Regex;
+use supervisor::secret::Secret;
+
+use formats::{FORMATS, decoded};
+use known::Rule;
+use spans::Span;
+
+/// What is taken out beside known values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedactOptions {
+    /// What looks like a secret: by its form, by the name beside it, by chance.
+    pub shapes: bool,
+    /// Addresses of e-mail.
+    pub email: bool,
+    /// IPv4 addresses that are not of this machine.
+    pub ipv4: bool,
+}
+
+impl Default for RedactOptions {
+    fn default() -> Self {
+        Self {
+            shapes: true,
+            email: false,
+            ipv4: false,
+        }
+    }
+}
+
+/// Takes secrets out of texts, and gives each the same mark as long as it lives: one serves
+/// one conversation.
+pub struct Redactor {
+    options: RedactOptions,
+    finder: AhoCorasick,
+    needles: Vec<Needle>,
+    known: Vec<String>,
+    numbers: Mutex<Numbers>,
+}
+
+/// What one entry of the finder stands for.
+enum Needle {
+    /// One of these formats may be near.
+    Gate(Vec<usize>),
+    /// A form of this known value.
+    Known {
+        value: usize,
+        rule: Rule,
+        text: String,
+    },
+}
+
+#[derive(Default)]
+struct Numbers {
+    marks: HashMap<String, String>,
+}
+
+/// How a mark begins and ends.
+const OPEN: &str = "«redacted:";
+const CLOSE: &str = "»";
+/// Secrets that get a number; those after them share one mark without.
+const NUMBERED: usize = 4_096;
+/// How far before its gate a format is looked for.
+const BEFORE: usize = 160;
+/// Longest part of a secret that must be seen to tell it by.
+const TELLING: usize = 512;
+/// Rounds over one text: a mark may bring a name and a value together.
+const ROUNDS: usize = 4;
+/// Most patterns for which the fast and large automaton is built.
+const FAST: usize = 3_000;
+
+/// Kinds that no format has.
+const KNOWN: &str = "secret";
+const RANDOM: &str = "random";
+const DATA: &str = "data";
+const EMAIL: &str = "email";
+const IPV4: &str = "ipv4";
+
+static EMAILS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24}\b").expect("a constant")
+});
+static ADDRESSES: LazyLock<Regex> = LazyLock::new(|| {
+    let byte = "(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])";
+    Regex::new(&format!(r"\b(?:{byte}\.){{3}}{byte}\b")).expect("a constant")
+});
+/// Where a text goes on behind its quotes: `"abc" + "def"`, `'abc''def'`, a line that is
+/// continued.
+static JOINTS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"\\?["'`]\s*(?:[+.&]\s*)?\\?["'`]|\\\r?\n\s*"#).expect("a constant")
+});
+
+impl Redactor {
+    /// One that knows these values.
+    pub fn new(known: impl IntoIterator<Item = Secret>, options: RedactOptions) -> Self {
+        let mut known: Vec<String> = known
+            .into_iter()
+            .map(|one| one.expose().trim().to_owned())
+            .collect();
+        known.sort();
+        known.dedup();
+        let mut patterns: Vec<String> = Vec::new();
+        let mut needles = Vec::new();
+        if options.shapes {
+            let mut gates: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+            for (place, format) in FORMATS.iter().enumerate() {
+                for gate in &format.gates {
+                    gates.entry(gate).or_default().push(place);
+                }
+            }
+            for (gate, formats) in gates {
+                patterns.push(gate.to_owned());
+                needles.push(Needle::Gate(formats));
+            }
+        }
+        for (value, text) in known.iter().enumerate() {
+            for form in known::forms(text) {
+                patterns.push(form.text.clone());
+                needles.push(Needle::Known {
+                    value,
+                    rule: form.rule,
+                    text: form.text,
+                });
+            }
+        }
+        let kind = if patterns.len() <= FAST {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        };
+        let build = |kind, patterns: &[String]| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .kind(kind)
+                .build(patterns)
+        };
+        // It fails only when there are billions of states: then the gates alone must do.
+        let finder = build(Some(kind), &patterns)
+            .or_else(|_| build(None, &patterns[..patterns.len().min(FAST)]))
+            .expect("a few thousand patterns always fit");
+        Self {
+            options,
+            finder,
+            needles,
+            known,
+            numbers: Mutex::default(),
+        }
+    }
+
+    /// The text without its secrets.
+    pub fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for _ in 0..ROUNDS {
+            match self.round(&text) {
+                Some(better) => text = better,
+                None => break,
+            }
+        }
+        text
+    }
+
+    /// A JSON value without the secrets of its texts. Names of fields are kept: a value under
+    /// a telling name goes with it.
+    pub fn redact_json(&self, value: &mut serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => *text = self.redact(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
+            Value::Object(map) => {
+                for (name, item) in map {
+                    if let Value::String(text) = item
+                        && self.options.shapes
+                        && supervisor::secret::is_secret_name(name)
+                        && !is_schema_word(text)
+                    {
+                        let shown =
+                            format!("{name}={}", serde_json::to_string(text).unwrap_or_default());
+                        let hidden = self.redact(&shown);
+                        if hidden != shown {
+                            *text = hidden[name.len() + 1..].trim_matches('"').to_owned();
+                        }
+                    }
+                    self.redact_json(item);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// One pass; none if there was nothing to take out.
+    fn round(&self, text: &str) -> Option<String> {
+        let marks = marks(text);
+        let mut found = Vec::new();
+        self.scan(text, true, &mut found);
+        self.scan_joined(text, &mut found);
+        if self.options.shapes {
+            self.scan_words(text, &mut found);
+        }
+        if self.options.email && text.contains('@') {
+            for one in EMAILS.find_iter(text) {
+                found.push(Span::new(one.range(), EMAIL, usize::MAX - 3, one.as_str()));
+            }
+        }
+        if self.options.ipv4 {
+            for one in ADDRESSES.find_iter(text) {
+                if !is_own_address(one.as_str()) {
+                    found.push(Span::new(one.range(), IPV4, usize::MAX - 2, one.as_str()));
+                }
+            }
+        }
+        let spans = spans::settle(text, found, &marks);
+        if spans.is_empty() {
+            return None;
+        }
+        let mut better = String::with_capacity(text.len());
+        let mut at = 0;
+        for span in &spans {
+            better.push_str(&text[at..span.from]);
+            better.push_str(&self.mark(span));
+            at = span.to;
+        }
+        better.push_str(&text[at..]);
+        Some(better)
+    }
+
+    /// Known values, and formats near their gates.
+    fn scan(&self, text: &str, with_context: bool, found: &mut Vec<Span>) {
+        // Per format: where the last secret ended, and up to where it was looked for.
+        let mut done: Vec<(usize, usize)> = vec![(0, 0); FORMATS.len()];
+        for hit in self.finder.find_overlapping_iter(text) {
+            match &self.needles[hit.pattern().as_usize()] {
+                Needle::Known {
+                    value,
+                    rule,
+                    text: form,
+                } => {
+                    if let Some(range) = known_range(text, hit.range(), *rule, form) {
+                        found.push(Span::new(range, KNOWN, 0, &self.known[*value]));
+                    }
+                }
+                Needle::Gate(formats) => {
+                    for place in formats {
+                        let format = &FORMATS[*place];
+                        let (ended, looked) = &mut done[*place];
+                        let skip = format.context && !with_context;
+                        let seen = *looked == text.len() || hit.end() + TELLING <= *looked;
+                        if skip || seen || hit.end() <= *ended {
+                            continue;
+                        }
+                        let from = floor(text, hit.start().saturating_sub(BEFORE)).max(*ended);
+                        let to = ceil(text, hit.end() + format.after);
+                        *looked = to;
+                        format.find(text, from, to, |from, to| {
+                            *ended = (*ended).max(to);
+                            let secret = &text[from..to];
+                            found.push(Span::new(from..to, format.kind, place + 1, secret));
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Texts in pieces: what stands across their joints.
+    fn scan_joined(&self, text: &str, found: &mut Vec<Span>) {
+        let mut joined = String::new();
+        // Where each joint was: place in the joined text, and how much was left out by then.
+        let mut joints: Vec<(usize, usize)> = Vec::new();
+        let mut at = 0;
+        for joint in JOINTS.find_iter(text) {
+            joined.push_str(&text[at..joint.start()]);
+            at = joint.end();
+            joints.push((joined.len(), at - joined.len()));
+        }
+        if joints.is_empty() {
+            return;
+        }
+        joined.push_str(&text[at..]);
+        let back = |place: usize, is_end: bool| {
+            let before = joints.iter().rev().find(|(joint, _)| {
+                if is_end {
+                    *joint < place
+                } else {
+                    *joint <= place
+                }
+            });
+            place + before.map_or(0, |(_, left_out)| *left_out)
+        };
+        let mut inner = Vec::new();
+        self.scan(&joined, false, &mut inner);
+        for span in inner {
+            if joints
+                .iter()
+                .any(|(joint, _)| span.from < *joint && *joint < span.to)
+            {
+                found.push(Span {
+                    from: back(span.from, false),
+                    to: back(span.to, true),
+                    ..span
+                });
+            }
+        }
+    }
+
+    /// Long words: formats that begin with nothing in particular, what is encoded, chance.
+    fn scan_words(&self, text: &str, found: &mut Vec<Span>) {
+        let ungated: Vec<usize> = (0..FORMATS.len())
+            .filter(|place| FORMATS[*place].gates.is_empty())
+            .collect();
+        entropy::words(text, |from, to| {
+            let word = &text[from..to];
+            let before = found.len();
+            for place in &ungated {
+                let format = &FORMATS[*place];
+                format.find(text, from, to, |from, to| {
+                    found.push(Span::new(from..to, format.kind, place + 1, &text[from..to]));
+                });
+            }
+            if found.len() > before {
+                return;
+            }
+            if let Some(inner) = self.inside(word) {
+                found.push(Span { from, to, ..inner });
+                return;
+            }
+            let kind = match entropy::judge(word, &text[..from]) {
+                entropy::Kind::Plain => return,
+                entropy::Kind::Random => RANDOM,
+                entropy::Kind::Data => DATA,
+            };
+            found.push(Span::new(from..to, kind, usize::MAX, word));
+        });
+    }
+
+    /// What a word holds once it is decoded.
+    fn inside(&self, word: &str) -> Option<Span> {
+        let mut inner = Vec::new();
+        let mut look = |plain: &str| {
+            self.scan(plain, true, &mut inner);
+            inner.sort_by_key(|span| span.rank);
+            !inner.is_empty()
+        };
+        let plain = word.contains('%').then(|| percent_decoded(word)).flatten();
+        let through_url = plain.is_some_and(|plain| look(&plain));
+        if !through_url {
+            let value = word.rsplit_once(['.', '~']).map_or(word, |(_, last)| last);
+            let value = match value.trim_end_matches('=').rsplit_once('=') {
+                Some((_, last)) => last,
+                None => value,
+            };
+            if let Some(plain) = decoded(value) {
+                look(&plain);
+            }
+        }
+        (!inner.is_empty()).then(|| inner.swap_remove(0))
+    }
+
+    fn mark(&self, span: &Span) -> String {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = numbers.marks.len() + 1;
+        if let Some(mark) = numbers.marks.get(&span.secret) {
+            return mark.clone();
+        }
+        if next > NUMBERED {
+            return format!("{OPEN}{}{CLOSE}", span.kind);
+        }
+        let mark = format!("{OPEN}{}#{next}{CLOSE}", span.kind);
+        numbers.marks.insert(span.secret.clone(), mark.clone());
+        mark
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor")
+            .field("options", &self.options)
+            .field("known", &self.known.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a known value stands, if what was found is one.
+fn known_range(
+    text: &str,
+    hit: std::ops::Range<usize>,
+    rule: Rule,
+    form: &str,
+) -> Option<std::ops::Range<usize>> {
+    let bytes = text.as_bytes();
+    let in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+    match rule {
+        Rule::AnyCase => Some(hit),
+        Rule::Exact => (&text[hit.clone()] == form).then_some(hit),
+        Rule::Word => {
+            let alone = !bytes[..hit.start]
+                .last()
+                .is_some_and(|byte| in_word(*byte) && in_word(bytes[hit.start]))
+                && !bytes
+                    .get(hit.end)
+                    .is_some_and(|byte| in_word(*byte) && in_word(bytes[hit.end - 1]));
+            (alone && &text[hit.clone()] == form).then_some(hit)
+        }
+        Rule::Coded => {
+            if &text[hit.clone()] != form {
+                return None;
+            }
+            let coded = |byte: &u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+            };
+            let left = bytes[..hit.start]
+                .iter()
+                .rev()
+                .take_while(|byte| coded(byte))
+                .count();
+            let mut right = bytes[hit.end..]
+                .iter()
+                .take_while(|byte| coded(byte))
+                .count();
+            right += bytes[hit.end + right..]
+                .iter()
+                .take(2)
+                .take_while(|byte| **byte == b'=')
+                .count();
+            Some(hit.start - left..hit.end + right)
+        }
+    }
+}
+
+/// Marks that are in the text already.
+fn marks(text: &str) -> Vec<std::ops::Range<usize>> {
+    let mut all = Vec::new();
+    let mut at = 0;
+    while let Some(place) = text[at..].find(OPEN) {
+        let from = at + place;
+        let inner = from + OPEN.len();
+        at = inner;
+        let Some(length) = text[inner..].find(CLOSE) else {
+            break;
+        };
+        let (kind, number) = match text[inner..inner + length].split_once('#') {
+            Some((kind, number)) => (kind, number),
+            None => (&text[inner..inner + length], "0"),
+        };
+        let ours = [KNOWN, RANDOM, DATA, EMAIL, IPV4].contains(&kind)
+            || FORMATS.iter().any(|format| format.kind == kind);
+        let numbered = !number.is_empty()
+            && number.len() <= 4
+            && number.bytes().all(|byte| byte.is_ascii_digit());
+        if ours && numbered {
+            at = inner + length + CLOSE.len();
+            all.push(from..at);
+        }
+    }
+    all
+}
+
+/// Texts of a JSON schema stand under names of fields that it describes.
+fn is_schema_word(text: &str) -> bool {
+    matches!(
+        text,
+        "string" | "number" | "integer" | "boolean" | "object" | "array" | "null"
+    )
+}
+
+/// Addresses that say nothing about anybody.
+fn is_own_address(address: &str) -> bool {
+    address.starts_with("127.") || address == "0.0.0.0" || address == "255.255.255.255"
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let coded = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        plain.push(coded.unwrap_or(bytes[at]));
+        at += if coded.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(plain).ok()
+}
+
+fn floor(text: &str, mut place: usize) -> usize {
+    place = place.min(text.len());
+    while !text.is_char_boundary(place) {
+        place -= 1;
+    }
+    place
+}
+
+fn ceil(text: &str, mut place: usize) -> usize {
+    place = place.min(text.len());
+    while !text.is_char_boundary(place) {
+        place += 1;
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests;

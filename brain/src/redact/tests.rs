@@ -1,0 +1,124 @@
+//! Every format has an example that must be found, and what is no secret must pass.
+
+use supervisor::secret::Secret;
+
+use super::*;
+
+fn plain() -> Redactor {
+    Redactor::new([], RedactOptions::default())
+}
+
+#[test]
+fn every_format_finds_its_example() {
+    let redactor = plain();
+    let mut wrong = Vec::new();
+    for format in FORMATS.iter() {
+        let text = format!("before {} after", format.example);
+        *redactor.numbers.lock().unwrap() = Numbers::default();
+        let hidden = redactor.redact(&text);
+        let mark = format!("{OPEN}{}#", format.kind);
+        if !hidden.contains(&mark) || hidden.matches(OPEN).count() != 1 {
+            wrong.push(format!("{}: {hidden}", format.kind));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let kinds: std::collections::BTreeSet<&str> = FORMATS.iter().map(|one| one.kind).collect();
+    assert!(kinds.len() >= 40, "{} kinds", kinds.len());
+}
+
+#[test]
+fn the_same_secret_has_the_same_number_and_is_marked_once() {
+    let redactor = Redactor::new(
+        ["hunter22-of-ana", "p\"w/d & more"].map(Secret::from),
+        RedactOptions::default(),
+    );
+    let key = ["AKI", "AIOSFODNN7EXAMPLE"].concat();
+    let text = format!("key {key}, pass hunter22-of-ana; again {key} and hunter22-of-ana");
+    let hidden = redactor.redact(&text);
+    assert_eq!(
+        hidden,
+        "key «redacted:aws-key#1», pass «redacted:secret#2»; again «redacted:aws-key#1» and «redacted:secret#2»"
+    );
+    assert_eq!(redactor.redact(&hidden), hidden);
+    for text in [
+        "{\"x\":\"p\\\"w/d & more\"}",
+        "x=p%22w%2Fd%20%26%20more",
+        "x=p%22w%2fd+%26+more",
+        "x=cCJ3L2QgJiBtb3Jl",
+        "Y3JlZHM6aHVudGVyMjItb2YtYW5hIQ",
+        "'hunter22''-of-ana'",
+        "\"hunter22\" + \"-of-ana\"",
+        "68756e74657232322d6f662d616e61",
+    ] {
+        let hidden = redactor.redact(text);
+        assert!(hidden.contains("«redacted:secret#"), "{text}: {hidden}");
+        assert!(
+            !hidden.contains("hunter") && !hidden.contains("of-ana"),
+            "{hidden}"
+        );
+        assert_eq!(redactor.redact(&hidden), hidden);
+    }
+}
+
+#[test]
+fn what_is_no_secret_passes() {
+    let redactor = plain();
+    for text in [
+        "SyntaxError: Unexpected token } in JSON at position 17",
+        "token expired; password incorrect; secret not found",
+        "password: incorrect",
+        "max_tokens=4096 prompt_tokens=1200",
+        "commit 3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a by ana",
+        "job 6f1c2b1e-8f0f-4b3f-9a51-0f4f5f6f7f8f failed",
+        "at Object.<anonymous> (/srv/app/node_modules/express/lib/router/index.js:284:15)",
+        "GET http://127.0.0.1:8080/api/v1/users?page=2&limit=100 200 12ms",
+        "bearer authentication failed",
+        "basic authentication is off",
+        "postgres://db.internal:5432/app",
+        "java.lang.IllegalStateException: Failed to load ApplicationContext",
+        "DB_PASSWORD=*** API_KEY=***",
+        "sha256:3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c",
+    ] {
+        assert_eq!(redactor.redact(text), text);
+    }
+}
+
+#[test]
+fn addresses_go_when_asked_to() {
+    let all = Redactor::new(
+        [],
+        RedactOptions {
+            email: true,
+            ipv4: true,
+            ..RedactOptions::default()
+        },
+    );
+    let text = "ana@example.com from 203.0.113.7 to 127.0.0.1, v1.2.3";
+    assert_eq!(
+        all.redact(text),
+        "«redacted:email#1» from «redacted:ipv4#2» to 127.0.0.1, v1.2.3"
+    );
+    assert_eq!(plain().redact(text), text);
+}
+
+#[test]
+fn a_mark_that_somebody_wrote_hides_nothing() {
+    let redactor = Redactor::new([Secret::from("hunter22")], RedactOptions::default());
+    let hidden = redactor.redact(
+        "«redacted:hunter22» «redacted:secret#hunter22» password=«redacted:secret#1»x9Y8z7",
+    );
+    assert!(!hidden.contains("hunter22"), "{hidden}");
+}
+
+#[test]
+fn values_of_json_go_by_their_names() {
+    let mut value = serde_json::json!({"db_password": "plainword", "port": 80, "deep": [{"api_key": "abcdefg"}],
+        "token": {"type": "string"}});
+    plain().redact_json(&mut value);
+    let text = value.to_string();
+    assert!(
+        !text.contains("plainword") && !text.contains("abcdefg"),
+        "{text}"
+    );
+    assert!(text.contains("\"string\""), "{text}");
+}
