@@ -16,6 +16,7 @@ mod knowledge;
 pub mod llm;
 pub mod memory;
 mod playbook;
+pub mod prompts;
 mod proposal;
 pub mod redact;
 mod replay;
