@@ -24,6 +24,12 @@ use crate::playbook::Playbooks;
 use crate::proposal::PlaybookId;
 use world::{Ago, Holder, Process, ScriptedEvent, ScriptedLog, ScriptedSample, World, before, now};
 
+/// The facts of a case, for tests of others.
+#[cfg(test)]
+pub(crate) fn world(case: &Case) -> impl Facts + use<> {
+    World::of(case)
+}
+
 /// What a playbook must and must not do.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
