@@ -15,6 +15,7 @@ pub mod incident;
 mod knowledge;
 pub mod llm;
 pub mod memory;
+pub mod numbers;
 pub mod observation;
 mod playbook;
 pub mod prompts;

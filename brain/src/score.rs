@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use supervisor::{EventKind, HealthStatus, ProcessName, Status, until};
 
 use crate::facts::{Facts, Sample};
+use crate::numbers::Line;
 
 /// Probe tries that count.
 const TRIES: usize = 20;
@@ -140,24 +141,11 @@ fn memory(samples: &[Sample], limit: Option<u64>) -> f64 {
 /// Relative growth from the first to the last point of the fitted line; none if there are
 /// under 10 points or they do not lie on a line.
 fn growth(points: &[(f64, f64)]) -> Option<f64> {
-    let n = points.len() as f64;
     if points.len() < 10 {
         return None;
     }
-    let mean_t = points.iter().map(|point| point.0).sum::<f64>() / n;
-    let mean_v = points.iter().map(|point| point.1).sum::<f64>() / n;
-    let (mut tt, mut tv, mut vv) = (0.0, 0.0, 0.0);
-    for (t, v) in points {
-        tt += (t - mean_t).powi(2);
-        tv += (t - mean_t) * (v - mean_v);
-        vv += (v - mean_v).powi(2);
-    }
-    if tt <= 0.0 || vv <= 0.0 || tv * tv / (tt * vv) < 0.5 {
-        return None;
-    }
-    let span = points.last()?.0 - points.first()?.0;
-    let start = mean_v + tv / tt * (points.first()?.0 - mean_t);
-    (start > 0.0).then(|| tv / tt * span / start)
+    let line = Line::through(points).filter(|line| line.fit >= 0.5)?;
+    (line.start > 0.0).then(|| line.slope * line.span / line.start)
 }
 
 /// A CPU that is full, or that jumps up and down.
