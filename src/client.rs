@@ -64,6 +64,9 @@ struct Answer<T> {
     error: Option<Value>,
     #[serde(default, deserialize_with = "present")]
     result: Option<T>,
+    /// Of a notification: a part of an answer.
+    #[serde(default)]
+    params: Option<Value>,
 }
 
 /// A result that is there, also when it is null.
@@ -163,6 +166,19 @@ impl Client {
         method: &str,
         params: Value,
     ) -> Result<T, ClientError> {
+        self.call_heard(method, params, |_| ())
+    }
+
+    /// As [`Client::call`], and passes on the parts of the answer that come before it.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(crate) fn call_heard<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: Value,
+        mut hear: impl FnMut(Value),
+    ) -> Result<T, ClientError> {
         let id = self.send(method, params)?;
         loop {
             let answer: Answer<T> = self.read()?;
@@ -174,6 +190,9 @@ impl Client {
                 return answer
                     .result
                     .ok_or_else(|| ClientError::Frame("an answer without a result".into()));
+            }
+            if let Some(part) = answer.params.filter(|part| part["request"] == id) {
+                hear(part);
             }
         }
     }

@@ -2,7 +2,19 @@
 //!
 //! A file per command; this one only hands over.
 
+mod anomaly;
+mod compare;
+mod config;
 mod diagnose;
+mod explain;
+mod fix;
+mod logs;
+mod optimize;
+mod postmortem;
+mod predict;
+mod report;
+mod suggest;
+mod telling;
 
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
@@ -12,7 +24,7 @@ use super::context::Context;
 use super::error::CliError;
 use crate::exit::Exit;
 
-/// Name the cause of what is wrong
+/// Say what is wrong, what will be, and what to change
 #[derive(Debug, Args)]
 pub(crate) struct Ai {
     #[command(subcommand)]
@@ -22,6 +34,18 @@ pub(crate) struct Ai {
 #[derive(Debug, Subcommand)]
 enum AiCommand {
     Diagnose(diagnose::Diagnose),
+    Predict(predict::Predict),
+    #[command(visible_alias = "watch")]
+    Anomaly(anomaly::Anomaly),
+    Compare(compare::Compare),
+    Logs(logs::Logs),
+    Optimize(optimize::Optimize),
+    Suggest(suggest::Suggest),
+    Report(report::Report),
+    Postmortem(postmortem::Postmortem),
+    Explain(explain::Explain),
+    Fix(fix::Fix),
+    Config(config::Config),
 }
 
 impl Ai {
@@ -29,6 +53,17 @@ impl Ai {
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         match self.command {
             AiCommand::Diagnose(command) => command.run(ctx),
+            AiCommand::Predict(command) => command.run(ctx),
+            AiCommand::Anomaly(command) => command.run(ctx),
+            AiCommand::Compare(command) => command.run(ctx),
+            AiCommand::Logs(command) => command.run(ctx),
+            AiCommand::Optimize(command) => command.run(ctx),
+            AiCommand::Suggest(command) => command.run(ctx),
+            AiCommand::Report(command) => command.run(ctx),
+            AiCommand::Postmortem(command) => command.run(ctx),
+            AiCommand::Explain(command) => command.run(ctx),
+            AiCommand::Fix(command) => command.run(ctx),
+            AiCommand::Config(command) => command.run(ctx),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::exit::Exit;
 
 /// How long an answer may take where a command does not wait for processes.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a model may think before its next word.
+const WRITING: Duration = Duration::from_secs(300);
 
 impl Context {
     /// Asks the daemon, starting it first if need be.
@@ -44,6 +46,21 @@ impl Context {
         params: Value,
     ) -> Result<T, CliError> {
         self.request(Autostart::Yes, None, method, params)
+    }
+
+    /// As [`Context::call`] for an answer that somebody writes bit by bit: passes on its parts.
+    /// As long as parts come the patience begins anew.
+    pub(crate) fn call_heard<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        mut params: Value,
+        hear: impl FnMut(Value),
+    ) -> Result<T, CliError> {
+        params["stream"] = Value::Bool(true);
+        let patience = self.global.timeout.unwrap_or(WRITING);
+        self.with_client(Autostart::Yes, Some(patience), |client| {
+            client.call_heard(method, params, hear)
+        })
     }
 
     /// Starts the daemon where there is none, and compares versions.
@@ -105,13 +122,22 @@ impl Context {
         method: &str,
         params: Value,
     ) -> Result<T, CliError> {
+        self.with_client(autostart, patience, |client| client.call(method, params))
+    }
+
+    fn with_client<T>(
+        &self,
+        autostart: Autostart,
+        patience: Option<Duration>,
+        ask: impl FnOnce(&mut Client) -> Result<T, ClientError>,
+    ) -> Result<T, CliError> {
         let mut kept = self.client.borrow_mut();
         let mut client = match kept.take() {
             Some(client) => client,
             None => self.connect(autostart)?,
         };
         client.set_timeout(patience).map_err(told)?;
-        let answer = client.call(method, params);
+        let answer = ask(&mut client);
         // After anything but an answer the connection is in no known state.
         if matches!(answer, Ok(_) | Err(ClientError::Rpc { .. })) {
             *kept = Some(client);

@@ -265,15 +265,16 @@ impl Daemon {
             end: end.clone(),
         };
         let collector = Collector::start(registry.clone(), &bus, &store, &clock, &tasks);
+        let past = Metrics::start(
+            paths,
+            &clock,
+            &sampler,
+            &tasks,
+            follow_metrics(&settings, &sampler, &tasks),
+        );
         let metrics = MetricsPort {
             registry: registry.clone(),
-            metrics: Metrics::start(
-                paths,
-                &clock,
-                &sampler,
-                &tasks,
-                follow_metrics(&settings, &sampler, &tasks),
-            ),
+            metrics: past.clone(),
             endpoint: Endpoint::start(
                 collector.clone(),
                 settings.watch(),
@@ -318,6 +319,7 @@ impl Daemon {
             gate: gate.clone(),
             registry: registry.clone(),
             store,
+            metrics: past,
             heard,
             sampler,
             ingest: ingest.clone(),

@@ -7,6 +7,7 @@
 //!
 //! Only adapters stand here: nothing in this folder decides anything.
 
+mod ai;
 mod ask;
 mod certificate;
 mod external;
@@ -26,9 +27,12 @@ use std::sync::Arc;
 
 use agent::{Agent, Parts, PlaybookSettings, Revisions, Settings, Visible};
 use async_trait::async_trait;
+use brain::llm::Models;
+use brain::prompts::Prompts;
 use brain::{BrainStore, PlaybookOverride, Playbooks};
 use supervisor::config::DaemonConfig;
 use supervisor::logs::Ingest;
+use supervisor::metrics::Metrics;
 use supervisor::store::StoreHandle;
 use supervisor::{Clock, EventId, Paths, ProcessName, ProcessSpec, RegistryHandle, Sampler, Tasks};
 use tokio::sync::watch;
@@ -36,6 +40,7 @@ use tracing::{error, warn};
 
 use super::gate::Gate;
 use super::metrics::Collector;
+use ai::AiPort;
 use facts::LiveFacts;
 use figures::BrainFigures;
 use health::HealthWatch;
@@ -51,6 +56,8 @@ pub(crate) struct Wires {
     pub(crate) registry: RegistryHandle,
     /// Past events.
     pub(crate) store: StoreHandle,
+    /// Past figures.
+    pub(crate) metrics: Metrics,
     /// The newest event from before this daemon.
     pub(crate) heard: EventId,
     /// What trees use.
@@ -94,6 +101,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         gate,
         registry,
         store,
+        metrics,
         heard,
         sampler,
         ingest,
@@ -140,7 +148,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     let handle = Agent::start_after(
         Parts {
             control: gate.clone(),
-            revisions: Arc::new(StoredRevisions(store)),
+            revisions: Arc::new(StoredRevisions(store.clone())),
             store: memory.clone(),
             mind: mind.clone(),
             facts: facts.clone(),
@@ -160,6 +168,17 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         facts.clone(),
         mind.clone(),
     )));
+    gate.register(Arc::new(AiPort {
+        registry: registry.clone(),
+        store,
+        metrics,
+        memory: memory.clone(),
+        facts: facts.clone(),
+        agent: handle.clone(),
+        models: Models::none(),
+        prompts: Prompts::new(paths.home().join("prompts")),
+        clock: clock.clone(),
+    }));
     let watch = HealthWatch {
         registry,
         facts,

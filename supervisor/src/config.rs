@@ -52,8 +52,8 @@ pub use envfile::read_env_files;
 pub use expand::expand_for_instance;
 pub use problem::{LoadError, Problem, Severity, Source};
 pub use project::{
-    GroupConfig, LoadContext, LoadedProject, ProjectFile, load_project, load_table, to_json,
-    to_toml, variables,
+    GroupConfig, LoadContext, LoadedProject, ProjectFile, load_project, load_project_text,
+    load_table, to_json, to_toml, variables,
 };
 pub use schema::{project_reference, project_schema};
 pub use select::{SelectError, Selection};

@@ -2,6 +2,7 @@
 //!
 //! The daemon is a fake. What the real one answers is tested with real processes elsewhere.
 
+mod ai;
 mod changes;
 mod fake;
 mod listing;

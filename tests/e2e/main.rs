@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "each group of tests uses its part")]
 mod rig;
 
+mod ai;
 mod brain;
 mod causes;
 mod config;

@@ -27,10 +27,11 @@ use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
 use tokio_util::sync::CancellationToken;
 
 use super::Server;
-use super::message::{Call, Incoming, MAX_LINE, Malformed, RpcError, answer};
+use super::message::{Call, Incoming, MAX_LINE, Malformed, RpcError, answer, notification};
 use super::params::{Params, TargetText};
 use super::subscription::{self, Sink};
 use super::{definition, logs, method};
+use crate::daemon::hearer::{self, Part};
 
 /// Requests of one connection that run at the same time.
 const IN_FLIGHT: usize = 64;
@@ -162,7 +163,10 @@ impl Connection {
         }
     }
 
-    async fn perform(self: &Arc<Self>, call: Call) -> Result<(String, Option<Begin>), RpcError> {
+    async fn perform(
+        self: &Arc<Self>,
+        mut call: Call,
+    ) -> Result<(String, Option<Begin>), RpcError> {
         let caller = Caller::local(self.principal.clone(), call.via);
         let name = method::canonical(&call.method);
         match name {
@@ -172,6 +176,11 @@ impl Connection {
             _ => {
                 let gate = &self.server.gate;
                 let port = gate.announced_method(name).await;
+                // Only parts beside the supervisor have answers that grow.
+                let listens = port.is_some()
+                    && call.params.remove("stream") == Some(Value::Bool(true))
+                    && call.id.is_some();
+                let id = call.id.clone();
                 let request = if definition::is_one(&call.params) {
                     // It reads files, which may lie on a slow disk.
                     let name = name.to_owned();
@@ -181,9 +190,27 @@ impl Connection {
                 } else {
                     method::request(name, call.params, port)?
                 };
-                let reply = gate.call(&caller, request).await?;
+                let reply = if listens {
+                    let id = id.unwrap_or_default();
+                    hearer::heard(gate.call(&caller, request), |parts| self.tell(&id, parts))
+                        .await?
+                } else {
+                    gate.call(&caller, request).await?
+                };
                 Ok((method::result(name, &reply)?, None))
             }
+        }
+    }
+
+    /// Tells parts of an answer before it is whole.
+    async fn tell(&self, id: &Value, parts: Vec<Part>) {
+        for part in parts {
+            let part = match part {
+                Part::Local(found) => json!({ "request": id, "local": found }),
+                Part::Text(text) => json!({ "request": id, "text": text }),
+            };
+            self.send(notification("answer.part", part).to_string())
+                .await;
         }
     }
 

@@ -382,6 +382,7 @@ impl Port for BrainPort {
 /// Answers for a brain that does not run: why, and what to do about it.
 pub(super) struct Off {
     remedy: String,
+    methods: Vec<PortMethod>,
 }
 
 impl Off {
@@ -390,6 +391,7 @@ impl Off {
         Self {
             remedy: "set `enabled = true` under `[brain]` in config.toml and restart the daemon"
                 .into(),
+            methods: all(),
         }
     }
 
@@ -397,14 +399,20 @@ impl Off {
     pub(super) fn by_failure(error: &str) -> Self {
         Self {
             remedy: format!("it could not be started: {error}; see `mhost daemon logs`"),
+            methods: all(),
         }
     }
+}
+
+/// What a brain that runs would answer.
+fn all() -> Vec<PortMethod> {
+    METHODS.iter().chain(&super::ai::METHODS).copied().collect()
 }
 
 #[async_trait]
 impl Port for Off {
     fn methods(&self) -> &[PortMethod] {
-        &METHODS
+        &self.methods
     }
 
     async fn call(&self, _: &Caller, _: &str, _: Value) -> Result<Value, ControlError> {

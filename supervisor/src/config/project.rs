@@ -108,11 +108,22 @@ pub struct LoadedProject {
 /// # Errors
 /// Every problem of the file, its env files included, at once.
 pub fn load_project(path: &Path, ctx: &LoadContext) -> Result<LoadedProject, LoadError> {
+    let source = Source::read(&ctx.cwd.join(path))?;
+    load_project_text(path, &source.text, ctx)
+}
+
+/// Loads a text as if it were the project file at `path`, which need not be there.
+///
+/// # Errors
+/// As [`load_project`].
+pub fn load_project_text(
+    path: &Path,
+    text: &str,
+    ctx: &LoadContext,
+) -> Result<LoadedProject, LoadError> {
     let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat(path.to_owned()))?;
-    let source = Source::read(&ctx.cwd.join(path)).map(|source| {
-        // The text is shown with the path as the user wrote it.
-        Source::new(path, source.text.clone())
-    })?;
+    // The text is shown with the path as the user wrote it.
+    let source = Source::new(path, text);
     let file = ctx.cwd.join(path);
     let file = file.canonicalize().unwrap_or(file);
     let mut problems = Problems::new(source);

@@ -1,0 +1,143 @@
+//! The methods `ai.*` but for `ai.diagnose`: figures first, and then what a model makes of them.
+//!
+//! ```text
+//!   ai.predict, ai.report … ──► figures (brain::numbers) ──► answer
+//!                                     └── fenced, capped ──► model ──► words beside them
+//! ```
+//!
+//! What can be computed is computed here and is the answer, with or without a model. A model
+//! adds words or proposes values, never a figure. It is not asked when the caller may only
+//! look, since asking costs money.
+
+mod anomaly;
+mod compare;
+mod config;
+mod explain;
+mod fix;
+mod logs;
+mod optimize;
+mod postmortem;
+mod predict;
+mod readings;
+mod report;
+mod suggest;
+mod tell;
+
+use std::sync::Arc;
+
+use agent::AgentHandle;
+use async_trait::async_trait;
+use brain::BrainStore;
+use brain::llm::Models;
+use brain::prompts::Prompts;
+use serde::Deserialize;
+use serde_json::Value;
+use supervisor::metrics::Metrics;
+use supervisor::store::StoreHandle;
+use supervisor::{Caller, Clock, ControlError, ProcessName, RegistryHandle, Role};
+
+use super::facts::LiveFacts;
+use crate::daemon::port::{Port, PortMethod, read};
+use tell::Manner;
+
+const fn method(name: &'static str) -> PortMethod {
+    PortMethod {
+        name,
+        role: Role::Viewer,
+        changes: false,
+    }
+}
+
+/// What this port answers.
+pub(super) const METHODS: [PortMethod; 11] = [
+    method("ai.predict"),
+    method("ai.anomaly"),
+    method("ai.compare"),
+    method("ai.report"),
+    method("ai.logs"),
+    method("ai.optimize"),
+    method("ai.suggest"),
+    method("ai.explain"),
+    method("ai.fix"),
+    method("ai.config"),
+    method("ai.postmortem"),
+];
+
+/// Reads the past and the present, and asks a model about it.
+pub(super) struct AiPort {
+    pub(super) registry: RegistryHandle,
+    pub(super) store: StoreHandle,
+    pub(super) metrics: Metrics,
+    pub(super) memory: BrainStore,
+    pub(super) facts: Arc<LiveFacts>,
+    pub(super) agent: AgentHandle,
+    pub(super) models: Models,
+    pub(super) prompts: Prompts,
+    pub(super) clock: Clock,
+}
+
+/// A process, or all of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Whose {
+    name: Option<String>,
+}
+
+impl AiPort {
+    /// A process that exists.
+    fn known(&self, name: &str) -> Result<ProcessName, ControlError> {
+        let not_found = || ControlError::NotFound {
+            target: name.to_owned(),
+            near: Vec::new(),
+        };
+        let name: ProcessName = name.parse().map_err(|_| not_found())?;
+        if self.registry.names().contains(&name) {
+            Ok(name)
+        } else {
+            Err(not_found())
+        }
+    }
+
+    /// The one that is meant, or all.
+    fn meant(&self, whose: &Whose) -> Result<Vec<ProcessName>, ControlError> {
+        match &whose.name {
+            Some(name) => Ok(vec![self.known(name)?]),
+            None => Ok(self.registry.names()),
+        }
+    }
+}
+
+#[async_trait]
+impl Port for AiPort {
+    fn methods(&self) -> &[PortMethod] {
+        &METHODS
+    }
+
+    async fn call(
+        &self,
+        caller: &Caller,
+        method: &str,
+        mut params: Value,
+    ) -> Result<Value, ControlError> {
+        let manner = Manner::take(&mut params, caller);
+        let found = match method {
+            "ai.predict" => self.predict(read(method, params)?).await?,
+            "ai.anomaly" => self.anomaly(read(method, params)?).await?,
+            "ai.compare" => self.compare(read(method, params)?).await?,
+            "ai.report" => return self.report(read(method, params)?, manner).await,
+            "ai.logs" => return self.logs(read(method, params)?, manner).await,
+            "ai.optimize" => self.optimize(read(method, params)?).await?,
+            "ai.suggest" => self.suggest(read(method, params)?).await?,
+            "ai.explain" => return self.explain(read(method, params)?, manner).await,
+            "ai.fix" => return self.fix(read(method, params)?, manner).await,
+            "ai.config" => return self.config(read(method, params)?, manner).await,
+            "ai.postmortem" => return self.postmortem(read(method, params)?, manner).await,
+            other => {
+                return Err(ControlError::Internal {
+                    message: format!("`{other}` is not answered here"),
+                });
+            }
+        };
+        self.tell(found, manner).await
+    }
+}

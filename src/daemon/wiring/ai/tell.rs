@@ -1,0 +1,344 @@
+//! From figures to words: the one place where these methods ask a model.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brain::guard::{Guarded, shown};
+use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink};
+use brain::prompts::{Input, Purpose};
+use brain::redact::{RedactOptions, Redactor};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use supervisor::{Caller, ControlError, Role};
+
+use super::AiPort;
+use crate::daemon::hearer::Hearer;
+
+/// Most bytes of figures that a model is told, and how many of them a token takes: two is on
+/// the safe side. A part is kept for the rules and the answer.
+const FACTS: usize = 24 * 1024;
+const BYTES: usize = 2;
+/// Longest answer of a model that is passed on, in characters.
+const ANSWER: usize = 32 * 1024;
+/// Longest time for one answer.
+const TIME: Duration = Duration::from_secs(120);
+
+/// How an answer is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Ask a model, if there is one?
+    pub(super) model: bool,
+    /// Only show what it would be asked?
+    pub(super) show: bool,
+}
+
+impl Manner {
+    /// Takes `model` and `show_context` out of the parameters. Who may only look asks nobody.
+    pub(super) fn take(params: &mut Value, caller: &Caller) -> Self {
+        let mut flag = |key: &str| {
+            let values = params.as_object_mut()?;
+            values.remove(key).as_ref().and_then(Value::as_bool)
+        };
+        let (model, show) = (flag("model"), flag("show_context"));
+        Self {
+            model: model.unwrap_or(true) && caller.role >= Role::Operator,
+            show: show.unwrap_or(false),
+        }
+    }
+}
+
+/// What was found, and what a model is asked about it.
+pub(super) struct Found {
+    /// The figures: the answer.
+    pub(super) local: Value,
+    /// What a model is to do with them.
+    pub(super) task: Task,
+}
+
+/// A question to a model.
+pub(super) struct Task {
+    /// What for; the words are in `prompts/`.
+    pub(super) purpose: Purpose,
+    /// About which process.
+    pub(super) app: Option<String>,
+    /// What it is told, by name. Text from outside: it is fenced.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// What a person asks.
+    pub(super) question: Option<String>,
+    /// The form of the answer; without one it is prose.
+    pub(super) schema: Option<AnswerSchema>,
+    /// Longest answer, in tokens.
+    pub(super) max_tokens: u32,
+    /// 0 is the most predictable.
+    pub(super) temperature: f32,
+}
+
+impl Task {
+    /// A question for prose.
+    pub(super) fn prose(
+        purpose: Purpose,
+        app: Option<String>,
+        facts: Vec<(&'static str, String)>,
+    ) -> Self {
+        let (max_tokens, temperature) = match purpose {
+            Purpose::Predict => (1_024, 0.2),
+            Purpose::Anomaly | Purpose::Logs => (1_024, 0.0),
+            Purpose::Report => (4_096, 0.3),
+            Purpose::Optimize | Purpose::Explain => (2_048, 0.3),
+            _ => (2_048, 0.2),
+        };
+        Self {
+            purpose,
+            app,
+            facts,
+            question: None,
+            schema: None,
+            max_tokens,
+            temperature,
+        }
+    }
+}
+
+impl AiPort {
+    /// The question as a model gets it. Reads the prompts of a person, if there are any.
+    pub(super) async fn request(&self, task: &Task) -> Request {
+        let whole = match self.models.current() {
+            Ok(model) => {
+                let tokens = model.abilities().context_tokens;
+                FACTS.min(
+                    usize::try_from(tokens)
+                        .unwrap_or(FACTS)
+                        .saturating_mul(BYTES)
+                        / 4
+                        * 3,
+                )
+            }
+            Err(_) => FACTS,
+        };
+        let facts = task.facts.iter().filter(|(_, text)| !text.is_empty());
+        let mut input = Input {
+            app: task.app.clone(),
+            question: task.question.clone(),
+            schema: task.schema.as_ref().map(|form| form.schema.to_string()),
+            room: whole / facts.clone().count().max(1),
+            ..Input::default()
+        };
+        for (name, text) in facts {
+            input = input.fact(*name, text.clone());
+        }
+        let (prompts, purpose) = (self.prompts.clone(), task.purpose);
+        let rendered = tokio::task::spawn_blocking(move || prompts.render(purpose, &input)).await;
+        let (system, text) = match rendered {
+            Ok(prompt) => {
+                for warning in &prompt.warnings {
+                    tracing::warn!(%warning, "A prompt of the user is not used.");
+                }
+                (prompt.system, prompt.user)
+            }
+            Err(error) => {
+                tracing::error!(%error, "A prompt was not rendered.");
+                (String::new(), String::new())
+            }
+        };
+        Request {
+            system,
+            messages: vec![Message::User { text }],
+            schema: task.schema.clone(),
+            limits: Limits {
+                max_tokens: task.max_tokens,
+                temperature: task.temperature,
+                timeout: TIME,
+            },
+            ..Request::default()
+        }
+    }
+
+    /// The figures with a model's words beside them, or with why there are none.
+    pub(super) async fn tell(&self, found: Found, manner: Manner) -> Result<Value, ControlError> {
+        let Found { mut local, task } = found;
+        if manner.show {
+            return Ok(self.shown(&task).await);
+        }
+        let hearer = Hearer::current();
+        hearer.local(&local);
+        let words = self.words(&task, manner, &hearer).await;
+        attach(&mut local, words);
+        Ok(local)
+    }
+
+    /// What a model says, if it is to be asked.
+    pub(super) async fn words(
+        &self,
+        task: &Task,
+        manner: Manner,
+        hearer: &Hearer,
+    ) -> Result<Reply, ModelError> {
+        if !manner.model {
+            return Err(declined());
+        }
+        self.ask(&self.request(task).await, hearer).await
+    }
+
+    /// As [`AiPort::tell`] for what is nothing without a model.
+    pub(super) async fn must_tell(
+        &self,
+        mut local: Value,
+        task: Task,
+        manner: Manner,
+    ) -> Result<Value, ControlError> {
+        if manner.show {
+            return Ok(self.shown(&task).await);
+        }
+        match self.words(&task, manner, &Hearer::current()).await {
+            Ok(reply) => attach(&mut local, Ok(reply)),
+            Err(why) => return Err(needs_model(task.purpose, &why)),
+        }
+        Ok(local)
+    }
+
+    /// Asks for something that can be checked, once more if `check` says what is wrong with
+    /// it. Nobody hears it before that.
+    pub(super) async fn checked<T>(
+        &self,
+        task: &Task,
+        manner: Manner,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<(T, Reply), ModelError> {
+        if !manner.model {
+            return Err(declined());
+        }
+        let mut request = self.request(task).await;
+        let mut wrong = String::new();
+        for _ in 0..2 {
+            let reply = self.ask(&request, &Hearer::default()).await?;
+            match check(&reply.text) {
+                Ok(value) => return Ok((value, reply)),
+                Err(error) => wrong = error,
+            }
+            request.messages.push(Message::Assistant {
+                text: reply.text.chars().take(4_000).collect(),
+                calls: Vec::new(),
+            });
+            request.messages.push(Message::User {
+                text: format!(
+                    "That cannot be used: {wrong}. Answer once more, in the form asked for."
+                ),
+            });
+        }
+        Err(ModelError::Nonsense(format!(
+            "no usable answer in two tries: {wrong}"
+        )))
+    }
+
+    /// Asks whoever is set up. What comes back is text of a stranger, made harmless.
+    async fn ask(&self, request: &Request, hearer: &Hearer) -> Result<Reply, ModelError> {
+        let model: Guarded = self.models.current()?.guarded(self.redactor());
+        let mut reply = model.ask(request, &Pieces(hearer)).await?;
+        reply.text = harmless(&reply.text);
+        if reply.text.trim().is_empty() {
+            return Err(ModelError::Nonsense("the answer is empty".into()));
+        }
+        Ok(reply)
+    }
+
+    /// Knows the secrets of every process.
+    fn redactor(&self) -> Arc<Redactor> {
+        let options = RedactOptions {
+            shapes: self.models.redact(),
+            ..RedactOptions::default()
+        };
+        let names = self.registry.names();
+        let known = names
+            .iter()
+            .filter_map(|name| self.registry.glance(name))
+            .flat_map(|glance| glance.spec.secrets());
+        Arc::new(Redactor::new(known, options))
+    }
+
+    /// What would be sent, after redaction. Nothing is.
+    pub(super) async fn shown(&self, task: &Task) -> Value {
+        json!({ "context": shown(&self.redactor(), &self.request(task).await) })
+    }
+}
+
+/// The caller wants no model, or may not ask one.
+fn declined() -> ModelError {
+    ModelError::NotSetUp("none was to be asked".into())
+}
+
+/// Why a command that is nothing without a model has no answer.
+pub(super) fn needs_model(purpose: Purpose, why: &ModelError) -> ControlError {
+    ControlError::Unavailable {
+        what: format!("`ai {purpose}`"),
+        remedy: match why {
+            ModelError::NotSetUp(_) => format!("it needs a model, and {why}"),
+            why => format!("it needs a model, and {why}; see: mhost ai setup"),
+        },
+    }
+}
+
+/// The first JSON object of an answer, whatever stands around it.
+pub(super) fn first_object<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let start = text.find('{').ok_or("there is no JSON object")?;
+    let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<T>();
+    match values.next() {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("there is no JSON object".into()),
+    }
+}
+
+/// Puts a model's words, or why there are none, beside the figures.
+pub(super) fn attach(local: &mut Value, words: Result<Reply, ModelError>) {
+    match words {
+        Ok(reply) => {
+            local["prose"] = json!(reply.text);
+            local["by"] = json!(reply.by);
+            local["usage"] = json!(reply.usage);
+        }
+        Err(why) => {
+            local["prose"] = Value::Null;
+            local["note"] = json!(why.to_string());
+            local["note_code"] = json!(why.code());
+        }
+    }
+}
+
+/// Passes pieces on as they come.
+struct Pieces<'a>(&'a Hearer);
+
+impl Sink for Pieces<'_> {
+    fn piece(&self, text: &str) {
+        self.0.say(&harmless(text));
+    }
+
+    fn begin_anew(&self) -> bool {
+        self.0.is_nobody()
+    }
+}
+
+/// Text of a model without anything a terminal acts on; lines stay.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars()
+        .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
+        .take(ANSWER)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_model_cannot_move_the_cursor() {
+        assert_eq!(harmless("a\u{1b}[2J\u{7}b\nc\u{9b}d"), "a[2Jb\ncd");
+    }
+
+    #[test]
+    fn an_object_is_found_in_talk() {
+        let found: Value = first_object("Sure: {\"a\": [1, {}]} and more }").unwrap();
+        assert_eq!(found, json!({ "a": [1, {}] }));
+        assert!(first_object::<Value>("no idea").is_err());
+        assert!(first_object::<Value>("{").is_err());
+    }
+}
