@@ -44,8 +44,9 @@ pub use command_line::{
     parse_memory,
 };
 pub use daemon::{
-    AgentConfig, BoundsConfig, BrainConfig, DaemonConfig, DaemonTable, ExternalBrainConfig,
-    LogLevel, LogsConfig, MetricsConfig, PlaybookConfig,
+    AgentConfig, AiConfig, AiPrice, AiProvider, AiProviderConfig, BoundsConfig, BrainConfig,
+    DaemonConfig, DaemonTable, ExternalBrainConfig, LogLevel, LogsConfig, MetricsConfig,
+    PlaybookConfig,
 };
 pub use discover::{Discovery, PROJECT_FILES, discover, is_project_file};
 pub use envfile::read_env_files;

@@ -5,6 +5,7 @@
 //! brain and of the agent are in files of their own.
 
 mod agent;
+mod ai;
 mod brain;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::spec::AutonomyLimit;
 use crate::units::ByteSize;
 
 pub use agent::{AgentConfig, BoundsConfig};
+pub use ai::{AiConfig, AiPrice, AiProvider, AiProviderConfig};
 pub use brain::{BrainConfig, ExternalBrainConfig, PlaybookConfig};
 
 /// The settings of the daemon.
@@ -53,6 +55,10 @@ pub struct DaemonConfig {
     /// The agent, which handles what no playbook knows.
     #[serde(default)]
     pub agent: AgentConfig,
+    /// A language model, for what the brain does not know by itself. Without this table no
+    /// model is asked, and nothing is sent anywhere.
+    #[serde(default)]
+    pub ai: Option<AiConfig>,
 }
 
 /// The daemon itself.
@@ -278,6 +284,7 @@ fn read(
     let mode = std::fs::metadata(file).map(|meta| meta.permissions().mode());
     let is_public = mode.is_ok_and(|mode| mode & 0o004 != 0);
     sinks::check(&root, is_public, &mut problems);
+    ai::check(&root, is_public, &mut problems);
     let config = from_node::<DaemonConfig>(&root);
     if let Err(error) = &config
         && problems.errors() == 0
@@ -326,14 +333,13 @@ fn autonomy(text: &str) -> Result<AutonomyLimit, LoadError> {
 }
 
 fn explain(table: &str, key: &str) -> Option<String> {
-    const LATER: [&str; 11] = [
+    const LATER: [&str; 10] = [
         "dashboard",
         "rpc",
         "api",
         "notifications",
         "alerts",
         "remediation",
-        "ai",
         "bot",
         "cloud",
         "proxy",
