@@ -63,7 +63,7 @@ pub use replay::{Answered, Moment, Snapshot, Tried, backtest};
 pub use score::{LOW, LowWatch, Score, VERY_LOW, score};
 pub use store::{
     ActionCount, ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError,
-    BrainStoreThread, BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, NewAction,
-    NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident, Victim,
+    BrainStoreThread, BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, ModelCall,
+    NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident, Victim,
 };
 pub use suspect::suspect;

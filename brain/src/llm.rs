@@ -13,13 +13,38 @@
 
 mod models;
 
+mod chain;
+
+mod account;
+mod breaker;
+mod ledger;
+mod prices;
+mod report;
+
+mod provider;
+
+mod anthropic;
+mod compatible;
+mod gemini;
+mod groq;
+mod ollama;
+mod openai;
+
+mod heard;
+mod http;
+
+pub mod answer;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use account::Figures;
 pub use models::Models;
+pub use prices::{AS_OF as PRICES_AS_OF, Cost, Price};
+pub use report::{MemberReport, Report, Today};
 
 /// Someone who can be asked.
 #[async_trait]

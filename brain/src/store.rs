@@ -7,6 +7,7 @@
 //! A job is done even if its [`Answer`] is dropped. All SQL of this crate is in this module.
 
 mod approvals;
+mod calls;
 mod recorded;
 mod rows;
 mod schema;
@@ -29,11 +30,13 @@ use tokio::sync::oneshot;
 
 use crate::context::Recording;
 use crate::incident::{Incident, IncidentId};
+use crate::llm::Usage;
 use crate::playbook::Switch;
 use crate::proposal::{PlaybookId, Proposal};
 use crate::replay::Moment;
 use crate::score::Score;
 
+pub use calls::ModelCall;
 pub use rows::{
     ActionCount, ActionId, Approval, ApprovalState, BudgetUse, Decision, HistoryFilter, HistoryRow,
     IncidentStep, NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
@@ -421,6 +424,28 @@ impl BrainStore {
     /// How all playbooks stand of which somebody said something.
     pub fn switches(&self) -> Answer<Vec<Switch>> {
         self.ask(move |db| recorded::switches(db))
+    }
+
+    /// Records that a model is about to be asked, and what that may cost at most.
+    pub fn begin_call(&self, call: ModelCall) -> Answer<i64> {
+        self.ask(move |db| calls::begin(db, &call))
+    }
+
+    /// Records what a request to a model came to.
+    pub fn end_call(
+        &self,
+        row: i64,
+        usage: Usage,
+        cost_usd: f64,
+        result: impl Into<String>,
+    ) -> Answer<()> {
+        let result = result.into();
+        self.ask(move |db| calls::end(db, row, usage, cost_usd, &result))
+    }
+
+    /// Requests to models since a time, oldest first.
+    pub fn calls(&self, since: Timestamp) -> Answer<Vec<ModelCall>> {
+        self.ask(move |db| calls::since(db, since))
     }
 
     /// Removes what is older than `before`, open incidents excepted. Returns how many

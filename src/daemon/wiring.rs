@@ -18,6 +18,7 @@ mod learning;
 mod lock;
 mod looks;
 mod mind;
+mod model;
 mod playbooks;
 mod port;
 mod timeline;
@@ -46,6 +47,7 @@ use figures::BrainFigures;
 use health::HealthWatch;
 use learning::Learning;
 use mind::PlaybookMind;
+use model::ModelFigures;
 use port::{BrainPort, Off};
 
 /// What the brain is joined to.
@@ -123,6 +125,8 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     // every answer was awaited by whoever asked.
     let (memory, _thread, playbooks) = opened.await??;
     playbooks.switch(memory.switches().await?);
+    let models = model::open(memory.clone(), clock.clone(), config).await;
+    collector.add(Arc::new(ModelFigures(models.clone())));
     let facts = Arc::new(LiveFacts {
         registry: registry.clone(),
         store: store.clone(),
@@ -198,6 +202,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             let config = settings.borrow_and_update().clone();
             handle.reconfigure(settings_of(&config, &paths));
             mind.reconfigure(&config.brain);
+            model::follow(&models, &config).await;
             let (playbooks, overrides) = (playbooks.clone(), overrides_of(&config));
             let read = tokio::task::spawn_blocking(move || playbooks.reconfigure(overrides));
             if let Err(error) = read.await {

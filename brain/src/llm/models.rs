@@ -1,42 +1,166 @@
 //! The models that are set up at the moment.
 //!
 //! A handle that lives as long as the daemon, while the settings behind it change. Who wants
-//! to ask takes a model at the time and keeps it for one conversation. It cannot be asked
-//! before it has a redactor: [`Unguarded::guarded`].
+//! to ask takes a model at the time and keeps it for one conversation; it cannot be asked
+//! before it has a redactor: [`Unguarded::guarded`]. What was spent belongs to the handle and
+//! not to the settings: saving a file makes nothing cheaper.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use governor::{Quota, RateLimiter};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use supervisor::Clock;
+use supervisor::config::{AiConfig, AiProvider};
+use tracing::{info, warn};
+
+use super::account::{Account, lost};
+use super::breaker::Breaker;
+use super::chain::{Chain, Core, Seat};
+use super::ledger::Caps;
+use super::prices;
+use super::provider::{Member, known};
+use super::report::{MemberReport, Report, Today};
 use super::{Model, ModelError};
 use crate::guard::Unguarded;
 use crate::incident::IncidentId;
+use crate::store::BrainStore;
 
 /// Hands out whoever can be asked now. Clones are the same.
 #[derive(Clone)]
-pub struct Models(Arc<RwLock<State>>);
+pub struct Models(Arc<Inner>);
+
+struct Inner {
+    account: Arc<Account>,
+    state: RwLock<State>,
+}
 
 enum State {
     /// Nobody, and why.
-    Nobody(String),
+    Nobody {
+        why: String,
+        config: Option<AiConfig>,
+    },
+    /// As the settings say.
+    Ready { core: Arc<Core>, config: AiConfig },
     /// Always the same one.
-    Fixed { model: Arc<dyn Model>, redact: bool },
+    Fixed(Arc<dyn Model>),
 }
+
+const NOT_SET_UP: &str = "write an [ai] table into config.toml, or run: mhost ai setup";
 
 impl Models {
     /// Nobody can be asked.
     pub fn none() -> Self {
-        Self::of(State::Nobody(NOT_SET_UP.to_owned()))
+        Self::of(State::Nobody {
+            why: NOT_SET_UP.to_owned(),
+            config: None,
+        })
     }
 
     /// Always the same one, as for a test.
     pub fn fixed(model: Arc<dyn Model>) -> Self {
-        Self::of(State::Fixed {
-            model,
-            redact: true,
-        })
+        Self::of(State::Fixed(model))
     }
 
     fn of(state: State) -> Self {
-        Self(Arc::new(RwLock::new(state)))
+        Self(Arc::new(Inner {
+            account: Account::empty(None, Clock::system()),
+            state: RwLock::new(state),
+        }))
+    }
+
+    /// These settings, on an account of this process only: for a test of them, with a question
+    /// that holds nothing of anybody's.
+    ///
+    /// # Errors
+    /// [`ModelError::NotSetUp`] with what to do about it.
+    pub fn once(config: &AiConfig) -> Result<Arc<dyn Model>, ModelError> {
+        Ok(Arc::new(Chain {
+            core: Arc::new(core(config, &variable)?),
+            account: Account::empty(None, Clock::system()),
+            incident: None,
+        }))
+    }
+
+    /// The usual variable for a provider's key; none where there is no key.
+    pub fn key_variable(provider: AiProvider) -> Option<&'static str> {
+        known(provider).key
+    }
+
+    /// The model that is asked where none is named.
+    pub fn usual_model(provider: AiProvider) -> &'static str {
+        known(provider).model
+    }
+
+    /// Nobody yet, and an account that begins with what this store knows of today.
+    pub async fn open(store: BrainStore, clock: Clock) -> Self {
+        let opened = Account::open(store.clone(), clock.clone(), TimeZone::system()).await;
+        let account = opened.unwrap_or_else(|error| {
+            lost(&error);
+            Account::empty(Some(store), clock)
+        });
+        let state = State::Nobody {
+            why: NOT_SET_UP.to_owned(),
+            config: None,
+        };
+        Self(Arc::new(Inner {
+            account,
+            state: RwLock::new(state),
+        }))
+    }
+
+    /// Follows the settings: `config` is the table `[ai]`, if there is one. Keys that are not
+    /// written there come from the environment of this process. The same settings again
+    /// change nothing.
+    pub fn configure(&self, config: Option<&AiConfig>) {
+        self.configure_with(config, &variable);
+    }
+
+    /// As [`Models::configure`], with another environment.
+    pub fn configure_with(
+        &self,
+        config: Option<&AiConfig>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) {
+        {
+            let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+            let present = match &*state {
+                State::Nobody { config, .. } => config.as_ref(),
+                State::Ready { config, .. } => Some(config),
+                State::Fixed(_) => return,
+            };
+            if present == config {
+                return;
+            }
+        }
+        let state = match config.map(|config| (core(config, variable), config)) {
+            None => State::Nobody {
+                why: NOT_SET_UP.to_owned(),
+                config: None,
+            },
+            Some((Ok(core), config)) => {
+                let names = core.seats.iter().map(|seat| seat.id.model.as_str());
+                let model = names.collect::<Vec<_>>().join(", ");
+                info!(model, "A language model is set up.");
+                State::Ready {
+                    core: Arc::new(core),
+                    config: config.clone(),
+                }
+            }
+            Some((Err(error), config)) => {
+                warn!(%error, "No language model is set up.");
+                State::Nobody {
+                    why: match error {
+                        ModelError::NotSetUp(why) => why,
+                        other => other.to_string(),
+                    },
+                    config: Some(config.clone()),
+                }
+            }
+        };
+        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// Whoever can be asked, on nobody's account.
@@ -44,27 +168,131 @@ impl Models {
     /// # Errors
     /// [`ModelError::NotSetUp`] with what to do about it.
     pub fn current(&self) -> Result<Unguarded, ModelError> {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Nobody(why) => Err(ModelError::NotSetUp(why.clone())),
-            State::Fixed { model, .. } => Ok(Unguarded::new(model.clone())),
-        }
+        self.hand_out(None)
     }
 
-    /// The same, on the account of an incident: the cap per incident counts its calls.
+    /// The same, on the account of an incident: the cap per incident counts its requests.
     ///
     /// # Errors
     /// As [`Models::current`].
-    pub fn for_incident(&self, _incident: IncidentId) -> Result<Unguarded, ModelError> {
-        self.current()
+    pub fn for_incident(&self, incident: IncidentId) -> Result<Unguarded, ModelError> {
+        self.hand_out(Some(incident))
+    }
+
+    fn hand_out(&self, incident: Option<IncidentId>) -> Result<Unguarded, ModelError> {
+        let model: Arc<dyn Model> =
+            match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
+                State::Nobody { why, .. } => return Err(ModelError::NotSetUp(why.clone())),
+                State::Fixed(model) => model.clone(),
+                State::Ready { core, .. } => Arc::new(Chain {
+                    core: core.clone(),
+                    account: self.0.account.clone(),
+                    incident,
+                }),
+            };
+        Ok(Unguarded::new(model))
     }
 
     /// Must secrets be taken out of what a model is told? Only a person turns that off.
     pub fn redact(&self) -> bool {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Nobody(_) => true,
-            State::Fixed { redact, .. } => *redact,
+        match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Nobody { config, .. } => config.as_ref().is_none_or(|config| config.redact),
+            State::Ready { config, .. } => config.redact,
+            State::Fixed(_) => true,
         }
+    }
+
+    /// Who is set up, how they do, and what was spent.
+    pub fn report(&self) -> Report {
+        let account = &self.0.account;
+        let now = account.clock().now();
+        let (requests, spent, until) = account.today();
+        let figures = account.figures();
+        let mut report = Report {
+            why_nobody: None,
+            members: Vec::new(),
+            today: Today {
+                requests,
+                tokens: spent.tokens,
+                cost_usd: spent.cost_usd,
+                until,
+                max_tokens: None,
+                max_cost_usd: None,
+            },
+            prices_as_of: prices::AS_OF,
+        };
+        let mut member = |provider: &str, model: &str, price, resting_until| {
+            report.members.push(MemberReport {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+                price,
+                resting_until,
+                figures: figures.get(provider).cloned().unwrap_or_default(),
+            });
+        };
+        match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Nobody { why, .. } => report.why_nobody = Some(why.clone()),
+            State::Fixed(model) => member(&model.id().provider, &model.id().model, None, None),
+            State::Ready { core, .. } => {
+                for seat in &core.seats {
+                    let resting: Option<Timestamp> = seat.lock().resting_until(now);
+                    member(&seat.id.provider, &seat.id.model, Some(seat.price), resting);
+                }
+                report.today.max_tokens = core.caps.tokens_per_day;
+                report.today.max_cost_usd = core.caps.cost_per_day;
+            }
+        }
+        report
+    }
+
+    /// What became of the requests to each provider since the daemon started.
+    pub fn figures(&self) -> std::collections::BTreeMap<String, super::Figures> {
+        self.0.account.figures()
     }
 }
 
-const NOT_SET_UP: &str = "write an [ai] table into config.toml, or run: mhost ai setup";
+/// A variable of this process's environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Everybody whom the settings name, ready to be asked.
+fn core(config: &AiConfig, variable: &dyn Fn(&str) -> Option<String>) -> Result<Core, ModelError> {
+    let members = config.members();
+    let mut seats = Vec::with_capacity(members.len());
+    for (provider, own) in members {
+        let member = Member::new(provider, &own, config, variable)?;
+        let id = member.id.clone();
+        let known = prices::price(&id.provider, &id.model, member.is_here(), &config.prices);
+        if let (None, Some(_)) = (known, config.max_cost_per_day) {
+            return Err(ModelError::NotSetUp(format!(
+                "`max_cost_per_day` is set, but nobody knows what `{0}` costs: write \
+                 `[ai.prices.\"{0}\"]` with `prompt` and `answer` in US dollars per million \
+                 tokens into config.toml, or use `max_tokens_per_day`",
+                id.model
+            )));
+        }
+        seats.push(Seat {
+            provider: member.build()?,
+            abilities: member.abilities,
+            price: known.unwrap_or(prices::Price::FREE),
+            breaker: Mutex::new(Breaker::default()),
+            id,
+        });
+    }
+    let per_minute = NonZeroU32::new(config.requests_per_minute).unwrap_or(NonZeroU32::MIN);
+    Ok(Core {
+        seats,
+        caps: Caps {
+            calls_per_incident: config.max_calls_per_incident,
+            calls_per_hour: config.max_calls_per_hour,
+            tokens_per_day: config.max_tokens_per_day,
+            cost_per_day: config.max_cost_per_day,
+        },
+        pace: RateLimiter::direct(Quota::per_minute(per_minute)),
+        per_minute: per_minute.get(),
+        max_tokens: config.max_tokens,
+        temperature: config.temperature,
+        timeout: config.timeout,
+    })
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// Raised by one with each change; [`migrate`] brings an older file up.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS incidents (
@@ -99,6 +99,18 @@ CREATE TABLE IF NOT EXISTS playbooks (
     name TEXT PRIMARY KEY,
     body TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS model_calls (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    ts INTEGER NOT NULL,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    incident INTEGER,
+    prompt_tokens INTEGER NOT NULL,
+    answer_tokens INTEGER NOT NULL,
+    cost_usd REAL NOT NULL,
+    result TEXT
+);
+CREATE INDEX IF NOT EXISTS model_calls_by_time ON model_calls (ts);
 ";
 
 /// Opens or makes the file, private to its owner's folder.

@@ -635,5 +635,6 @@ pub(super) fn forget(db: &Connection, before: Timestamp) -> Result<u64> {
     )?;
     super::recorded::forget(db, before)?;
     super::scores::forget(db, before)?;
+    super::calls::forget(db, before)?;
     Ok(gone as u64)
 }

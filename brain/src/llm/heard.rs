@@ -1,0 +1,128 @@
+//! What has come of an answer so far.
+//!
+//! A provider tells it piece by piece. Whoever asked can still see it when the answer broke
+//! off, came too late, or was no longer wanted: it has been paid for all the same.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{ModelError, Sink, Usage};
+
+/// Longest answer, in bytes of its text and its calls. No prompt of ours asks for a hundredth.
+pub(super) const LONGEST: usize = 1 << 20;
+/// Bytes of English text in a token, roughly; less in other languages and in code.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Hears one try of one provider.
+pub(super) struct Heard<'a> {
+    sink: &'a dyn Sink,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    shown: bool,
+    bytes: usize,
+    usage: Option<Usage>,
+    retry_after: Option<Duration>,
+}
+
+impl<'a> Heard<'a> {
+    pub(super) fn new(sink: &'a dyn Sink) -> Self {
+        Self {
+            sink,
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next piece of the text.
+    pub(super) fn piece(&self, text: &str) -> Result<(), ModelError> {
+        self.counted(text.len())?;
+        if !text.is_empty() {
+            self.lock().shown = true;
+            self.sink.piece(text);
+        }
+        Ok(())
+    }
+
+    /// So many bytes more, which nobody is shown.
+    pub(super) fn counted(&self, bytes: usize) -> Result<(), ModelError> {
+        let mut state = self.lock();
+        state.bytes = state.bytes.saturating_add(bytes);
+        if state.bytes > LONGEST {
+            return Err(ModelError::Nonsense("it is longer than 1 MB".into()));
+        }
+        Ok(())
+    }
+
+    /// What the provider says that it costs so far; a later word counts more.
+    pub(super) fn usage(&self, usage: Usage) {
+        self.lock().usage = Some(usage);
+    }
+
+    /// How long the provider wants to be left alone.
+    pub(super) fn retry_after(&self, wait: Duration) {
+        self.lock().retry_after = Some(wait);
+    }
+
+    /// The same, for whoever tries again.
+    pub(super) fn wanted_wait(&self) -> Option<Duration> {
+        self.lock().retry_after
+    }
+
+    /// Has anybody been shown a piece?
+    pub(super) fn has_shown(&self) -> bool {
+        self.lock().shown
+    }
+
+    /// Has anything come at all?
+    pub(super) fn has_begun(&self) -> bool {
+        let state = self.lock();
+        state.bytes > 0 || state.usage.is_some()
+    }
+
+    /// What it cost: as the provider says, else from the bytes of question and answer.
+    pub(super) fn cost(&self, question_bytes: usize) -> Usage {
+        let state = *self.lock();
+        let guess = |bytes: usize| (bytes as u64).div_ceil(BYTES_PER_TOKEN);
+        state.usage.unwrap_or(Usage {
+            prompt_tokens: guess(question_bytes),
+            answer_tokens: guess(state.bytes),
+            estimated: true,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Silent;
+    use super::*;
+
+    #[test]
+    fn an_answer_without_a_bill_is_estimated() {
+        let heard = Heard::new(&Silent);
+        assert!(!heard.has_begun());
+        heard.piece("0123456789").unwrap();
+        let usage = heard.cost(401);
+        assert_eq!((usage.prompt_tokens, usage.answer_tokens), (101, 3));
+        assert!(usage.estimated && heard.has_shown());
+        let told = Usage {
+            prompt_tokens: 7,
+            answer_tokens: 1,
+            estimated: false,
+        };
+        heard.usage(told);
+        assert_eq!(heard.cost(401), told);
+    }
+
+    #[test]
+    fn an_endless_answer_is_ended() {
+        let heard = Heard::new(&Silent);
+        heard.counted(LONGEST).unwrap();
+        assert!(matches!(heard.piece("x"), Err(ModelError::Nonsense(_))));
+    }
+}
