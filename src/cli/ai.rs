@@ -13,6 +13,7 @@ mod optimize;
 mod postmortem;
 mod predict;
 mod report;
+mod setup;
 mod suggest;
 mod telling;
 
@@ -46,6 +47,7 @@ enum AiCommand {
     Explain(explain::Explain),
     Fix(fix::Fix),
     Config(config::Config),
+    Setup(setup::Setup),
 }
 
 impl Ai {
@@ -64,6 +66,7 @@ impl Ai {
             AiCommand::Explain(command) => command.run(ctx),
             AiCommand::Fix(command) => command.run(ctx),
             AiCommand::Config(command) => command.run(ctx),
+            AiCommand::Setup(command) => command.run(ctx),
         }
     }
 }

@@ -1,0 +1,263 @@
+//! `mhost ai setup`: which model is asked, tried out and written down.
+//!
+//! Without `--provider` it asks on the terminal. The settings are tried before they are
+//! written, and only the keys of `[ai]` that they are about change: comments and all other
+//! tables stay as they are.
+
+mod file;
+
+use std::io::{IsTerminal, Read};
+use std::time::Duration;
+
+use brain::llm::{Limits, Message, ModelError, Models, Request, Silent};
+use clap::Args;
+use serde_json::json;
+use supervisor::config::{AiConfig, AiProvider};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::client::{Autostart, Client};
+use crate::exit::Exit;
+use file::{Wanted, write};
+
+/// A model on a slow machine of your own may have to be loaded first.
+const TRIAL: Duration = Duration::from_secs(50);
+/// Longest key that is read.
+const KEY: u64 = 4_096;
+
+/// Say which language model to ask, try it, and write it to config.toml
+///
+/// Without --provider it asks. Everything works without a model, too: one is asked only about
+/// what mhost does not know by itself.
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    /// openai, anthropic, groq, gemini, or ollama for a model of your own
+    #[arg(long, value_name = "NAME", value_parser = provider)]
+    provider: Option<AiProvider>,
+    /// Its key: better '${OPENAI_API_KEY}', which is written as it is; - reads it from stdin
+    #[arg(long, value_name = "KEY", requires = "provider")]
+    key: Option<String>,
+    /// Which of its models
+    #[arg(long, value_name = "NAME", requires = "provider")]
+    model: Option<String>,
+    /// Another address that speaks the provider's protocol
+    #[arg(long, value_name = "URL", requires = "provider")]
+    base_url: Option<String>,
+    /// Do not try it first
+    #[arg(long)]
+    no_test: bool,
+}
+
+fn provider(text: &str) -> Result<AiProvider, String> {
+    let known = AiProvider::ALL.map(AiProvider::as_str);
+    let text = if text == "claude" { "anthropic" } else { text };
+    let found = AiProvider::ALL
+        .into_iter()
+        .find(|provider| provider.as_str() == text);
+    found.ok_or_else(|| format!("known are {}", known.join(", ")))
+}
+
+impl Setup {
+    /// Asks, tries, writes.
+    pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
+        let wanted = match self.provider {
+            Some(provider) => Wanted {
+                provider,
+                key: self.key.map(given_key).transpose()?,
+                model: self.model,
+                base_url: self.base_url,
+            },
+            None => ask(ctx)?,
+        };
+        let tried = if self.no_test {
+            None
+        } else {
+            Some(try_it(ctx, &wanted)?)
+        };
+        let path = ctx.paths()?.config();
+        write(&path, &wanted)?;
+        let heard = tell_daemon(ctx);
+        if ctx.output.is_json() {
+            ctx.output.json(&json!({
+                "written": path,
+                "provider": wanted.provider.as_str(),
+                "tested": tried.is_some(),
+                "model": tried,
+                "in_force": heard,
+            }))?;
+            return Ok(Exit::Success);
+        }
+        if let Some(model) = &tried {
+            ctx.output.done(&format!("{model} answers"))?;
+        }
+        ctx.output.done(&format!("wrote {}", path.display()))?;
+        if let Some(variable) = wanted.key.as_deref().and_then(variable) {
+            ctx.output.note(&format!(
+                "  the daemon reads {variable} from its own environment: it must be set where that starts"
+            ));
+        }
+        if heard {
+            ctx.output.note("  the daemon uses it from now on");
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// A key as it was given; `-` stands for standard input.
+fn given_key(key: String) -> Result<String, CliError> {
+    if key != "-" {
+        return Ok(key);
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .take(KEY)
+        .read_to_string(&mut text)
+        .map_err(|error| CliError::config(format!("the key could not be read: {error}")))?;
+    Ok(text.trim().to_owned())
+}
+
+/// The variable that a key refers to.
+fn variable(key: &str) -> Option<&str> {
+    key.strip_prefix("${")?.strip_suffix('}')
+}
+
+fn ask(ctx: &Context) -> Result<Wanted, CliError> {
+    if !std::io::stdin().is_terminal() || ctx.output.is_json() {
+        return Err(
+            CliError::config("there is no terminal to ask on").with_help(
+                "say it with flags: mhost ai setup --provider openai --key '${OPENAI_API_KEY}'",
+            ),
+        );
+    }
+    let gone = |error: dialoguer::Error| CliError::failure(format!("no answer: {error}"));
+    let names = AiProvider::ALL.map(AiProvider::as_str);
+    let place = dialoguer::Select::new()
+        .with_prompt("Whose model")
+        .items(names)
+        .default(0)
+        .interact()
+        .map_err(gone)?;
+    let provider = AiProvider::ALL[place];
+    let line = |prompt: &str| {
+        let said = dialoguer::Input::<String>::new()
+            .with_prompt(prompt)
+            .allow_empty(true)
+            .interact_text()
+            .map_err(gone)?;
+        let said = said.trim();
+        Ok::<_, CliError>((!said.is_empty()).then(|| said.to_owned()))
+    };
+    let key = match Models::key_variable(provider) {
+        None => None,
+        Some(usual) => {
+            let said = dialoguer::Password::new()
+                .with_prompt(format!(
+                    "Its key, or a variable such as ${{{usual}}} (not shown; empty: {usual} of the daemon)"
+                ))
+                .allow_empty_password(true)
+                .interact()
+                .map_err(gone)?;
+            Some(said.trim().to_owned()).filter(|said| !said.is_empty())
+        }
+    };
+    let usual = Models::usual_model(provider);
+    Ok(Wanted {
+        provider,
+        key,
+        model: line(&format!("Which model (empty: {usual})"))?,
+        base_url: line("Another address (empty: the usual one)")?,
+    })
+}
+
+/// One small question. Answers the name of the model.
+fn try_it(ctx: &Context, wanted: &Wanted) -> Result<String, CliError> {
+    let key = match wanted.key.as_deref() {
+        Some(key) => match variable(key) {
+            Some(name) => Some(std::env::var(name).map_err(|_| {
+                CliError::config(format!(
+                    "{name} is not set here, so the key cannot be tried"
+                ))
+                .with_help(format!("export {name}=…, or add --no-test"))
+            })?),
+            None => Some(key.to_owned()),
+        },
+        None => None,
+    };
+    let config = AiConfig {
+        api_key: key.map(Into::into),
+        model: wanted.model.clone(),
+        base_url: wanted.base_url.clone(),
+        ..AiConfig::new(wanted.provider)
+    };
+    let model = Models::once(&config).map_err(|error| told(&error, wanted))?;
+    let name = model.id().model.clone();
+    ctx.output.note(&format!("asking {name} …"));
+    let request = Request {
+        system: "You are being tried out.".into(),
+        messages: vec![Message::User {
+            text: "Answer with the word ready.".into(),
+        }],
+        limits: Limits {
+            max_tokens: 64,
+            temperature: 0.0,
+            timeout: TRIAL,
+        },
+        ..Request::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let answered = runtime.block_on(model.ask(&request, &Silent));
+    match answered {
+        // It answered, if only by thinking longer than it may here.
+        Ok(_) => Ok(name),
+        Err(ModelError::Nonsense(why)) if why.contains("all its tokens") => Ok(name),
+        Err(error) => Err(told(&error, wanted)),
+    }
+}
+
+/// What went wrong, and what to type next.
+fn told(error: &ModelError, wanted: &Wanted) -> CliError {
+    let help = match error {
+        ModelError::Unauthorised { .. } => "check the key with your provider; nothing was written",
+        ModelError::Unreachable(_) if wanted.provider == AiProvider::Ollama => {
+            "start it with: ollama serve, or give its address with --base-url; nothing was written"
+        }
+        ModelError::Refused { status: 404, .. } => {
+            "check --model and --base-url; nothing was written"
+        }
+        _ => "nothing was written; --no-test writes it all the same",
+    };
+    match error {
+        ModelError::NotSetUp(why) => CliError::config(why.clone()),
+        error => CliError::failure(error.to_string()).with_help(help),
+    }
+}
+
+/// Has a running daemon taken the settings? None is started for it.
+fn tell_daemon(ctx: &Context) -> bool {
+    let Ok(paths) = ctx.paths() else { return false };
+    let Ok(mut client) = Client::connect(&paths, Autostart::No) else {
+        return false;
+    };
+    let answer = client.call::<serde_json::Value>("daemon.reload_config", json!({}));
+    answer.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_known_by_their_names() {
+        assert_eq!(provider("claude"), Ok(AiProvider::Anthropic));
+        assert_eq!(provider("ollama"), Ok(AiProvider::Ollama));
+        assert!(provider("opneai").unwrap_err().contains("openai"));
+    }
+
+    #[test]
+    fn a_reference_is_not_a_key() {
+        assert_eq!(variable("${MY_KEY}"), Some("MY_KEY"));
+        assert_eq!(variable("sk-1"), None);
+    }
+}

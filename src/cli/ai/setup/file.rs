@@ -1,0 +1,192 @@
+//! Changes `[ai]` of config.toml, and nothing else of it.
+//!
+//! The new text is checked as a whole before it takes the place of the old one, by a rename;
+//! others may not read it, since it may hold a key.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use supervisor::config::{AiProvider, DaemonConfig, LoadContext};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::cli::error::CliError;
+
+/// What is to be written. What is left out has the provider's default.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) provider: AiProvider,
+    pub(super) key: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) base_url: Option<String>,
+}
+
+/// Writes it.
+pub(super) fn write(path: &Path, wanted: &Wanted) -> Result<(), CliError> {
+    let shown = path.display();
+    // A link stays one.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let old = match std::fs::read_to_string(&target) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            return Err(CliError::config(format!("could not read {shown}: {error}")));
+        }
+    };
+    let text = changed(&old, wanted).map_err(|why| {
+        CliError::config(format!("{shown} is no TOML: {why}")).with_help("mend it first")
+    })?;
+    replace(&target, &text).map_err(|error| match error {
+        Trouble::Io(error) => CliError::failure(format!("could not write {shown}: {error}")),
+        Trouble::Wrong(details) => CliError::config(format!(
+            "{shown} would be wrong with this; it was not written"
+        ))
+        .with_details(details),
+    })
+}
+
+/// The text with the new settings.
+fn changed(old: &str, wanted: &Wanted) -> Result<String, toml_edit::TomlError> {
+    let mut document: DocumentMut = old.parse()?;
+    let ai = document
+        .entry("ai")
+        .or_insert_with(|| Item::Table(Table::new()));
+    if let Some(inline) = ai.as_inline_table() {
+        *ai = Item::Table(inline.clone().into_table());
+    }
+    let Some(ai) = ai.as_table_mut() else {
+        // Something else of that name: the check of the whole says so.
+        return Ok(old.to_owned());
+    };
+    let before = ai.get("provider").and_then(Item::as_str);
+    let is_other = before != Some(wanted.provider.as_str());
+    ai.set_implicit(false);
+    let mut set = |key: &str, new: Option<&str>| match new {
+        Some(new) => {
+            let mut new = value(new);
+            // The comment behind a value is about the key.
+            if let (Some(old), Some(new)) =
+                (ai.get(key).and_then(Item::as_value), new.as_value_mut())
+            {
+                *new.decor_mut() = old.decor().clone();
+            }
+            ai[key] = new;
+        }
+        // What was said of another provider does not hold for this one.
+        None if is_other => {
+            ai.remove(key);
+        }
+        None => {}
+    };
+    set("provider", Some(wanted.provider.as_str()));
+    set("api_key", wanted.key.as_deref());
+    set("model", wanted.model.as_deref());
+    set("base_url", wanted.base_url.as_deref());
+    Ok(document.to_string())
+}
+
+enum Trouble {
+    Io(std::io::Error),
+    Wrong(Vec<String>),
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A file that goes unless it was renamed.
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn replace(target: &Path, text: &str) -> Result<(), Trouble> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let draft = Draft(folder.join(format!(".config.toml.{}", std::process::id())));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft.0)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let context = LoadContext::within(folder.to_owned());
+    if let Err(error) = DaemonConfig::load_with(&draft.0, &context.env) {
+        let problems = error.problems().iter();
+        let details = problems.map(|one| format!("line {}: {}", one.line, one.message));
+        return Err(Trouble::Wrong(details.collect()));
+    }
+    std::fs::rename(&draft.0, target)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn wanted(provider: AiProvider) -> Wanted {
+        Wanted {
+            provider,
+            key: Some("${MY_KEY}".into()),
+            model: None,
+            base_url: None,
+        }
+    }
+
+    #[test]
+    fn comments_and_other_tables_stay() {
+        let old = "# mine\n[brain]\ncooldown = \"1m\" # short\n\n[ai] # who is asked\nprovider = \"openai\" # for now\nmodel = \"gpt-4o\"\nmax_tokens = 100\n";
+        let new = changed(old, &wanted(AiProvider::Openai)).unwrap();
+        let expected = old.replace(
+            "max_tokens = 100\n",
+            "max_tokens = 100\napi_key = \"${MY_KEY}\"\n",
+        );
+        assert_eq!(new, expected);
+        let new = changed(old, &wanted(AiProvider::Groq)).unwrap();
+        assert!(
+            new.contains("provider = \"groq\" # for now\nmax_tokens = 100\n"),
+            "{new}"
+        );
+        let new = changed(
+            "ai = { provider = \"groq\", max_tokens = 9 }\n",
+            &wanted(AiProvider::Groq),
+        );
+        assert_eq!(
+            new.unwrap().trim(),
+            "[ai]\nprovider = \"groq\"\nmax_tokens = 9\napi_key = \"${MY_KEY}\""
+        );
+    }
+
+    #[test]
+    fn a_file_is_private_and_a_wrong_one_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        write(&path, &wanted(AiProvider::Openai)).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "[ai]\nprovider = \"openai\"\napi_key = \"${MY_KEY}\"\n"
+        );
+        for wrong in ["[ai\n", "[brain]\ncoldown = \"1m\"\n", "ai = 1\n"] {
+            std::fs::write(&path, wrong).unwrap();
+            write(&path, &wanted(AiProvider::Openai)).unwrap_err();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), wrong);
+        }
+        assert_eq!(
+            folder.path().read_dir().unwrap().count(),
+            1,
+            "no draft is left"
+        );
+    }
+}
