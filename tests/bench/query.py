@@ -169,6 +169,9 @@ def index(mhost, raw):
 
     until(packed, "sealed segments are compressed", 300)
     with_packing = thread_cpu(mhost.pid(), "log index")
+    wal = logs / "logs.sqlite-wal"
+    # The write-ahead log of a flood goes into the file once there is time.
+    until(lambda: not wal.exists() or wal.stat().st_size == 0, "the index has settled", 60)
     row("index pace", LINES, f"{LINES / cpu:,.0f} lines/s of its processor time",
         f"{cpu:.1f} s; {with_packing:.1f} s with compression", "≥ 60,000 lines/s per core")
     segments = size(logs, ".log", ".zst", ".idx")
@@ -212,8 +215,13 @@ def questions(mhost, raw):
             sys.exit(f"{what}: mhost answers {form(own.out)[:200]!r}, "
                      f"the other {form(theirs.out)[:200]!r}")
         row(what, f"{TURNS} and {turns}",
-            f"{p50(own.walls) / p50(theirs.walls):.3f} × as long, {own.told()}",
+            f"{ratio(p50(own.walls), p50(theirs.walls))} as long, "
+            f"{ratio(own.cpu, theirs.cpu)} the CPU; {own.told()}",
             theirs.told(), goal)
+
+
+def ratio(own, theirs):
+    return f"{own / theirs:.2g} ×"
 
 
 def quoted(argv):
