@@ -155,7 +155,7 @@ impl Output {
         } else {
             serde_json::to_string(value)
         };
-        self.line(&text.map_err(io::Error::from)?)
+        self.line(&text::json(&text.map_err(io::Error::from)?))
     }
 
     /// `✓ …`: something was done.

@@ -1,10 +1,11 @@
 //! Text from outside, made safe and made to fit.
 //!
 //! Names, arguments, error texts and log lines come from programs that may print anything.
-//! Nothing of it reaches the terminal as a control: colours and titles are taken out, other
-//! control characters are shown as their pictures.
+//! Nothing of it reaches the terminal as a control: colours, titles and characters that nobody
+//! sees are taken out, other control characters are shown as their pictures.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -31,8 +32,41 @@ fn reorders(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
+/// Characters that end a line for some readers only.
+fn breaks(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Characters that nobody sees, so that two texts look the same or one hides in another. Those
+/// that join and vary the signs around them stay.
+fn hides(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON without anything a terminal would act on, and still the same value: what JSON itself
+/// lets through, such as the eight-bit forms of escape sequences, is written as `\u009b`.
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| (c.is_control() && c != '\n') || reorders(c) || breaks(c) || hides(c);
+    if !text.chars().any(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(clean, "\\u{unit:04x}");
+            }
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
+}
+
 fn neutralise(text: &str, keep_tabs: bool) -> Cow<'_, str> {
-    let harmless = |c: char| (!c.is_control() || (keep_tabs && c == '\t')) && !reorders(c);
+    let drawn =
+        |c: char| (!c.is_control() || (keep_tabs && c == '\t')) && !reorders(c) && !breaks(c);
+    let harmless = |c: char| drawn(c) && !hides(c);
     if text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }
@@ -45,7 +79,9 @@ fn neutralise(text: &str, keep_tabs: bool) -> Cow<'_, str> {
             rest = &rest[length..];
             continue;
         }
-        clean.push(if harmless(c) { c } else { picture(c) });
+        if !hides(c) {
+            clean.push(if drawn(c) { c } else { picture(c) });
+        }
         rest = &rest[c.len_utf8()..];
     }
     Cow::Owned(clean)
@@ -142,12 +178,29 @@ mod tests {
             ("c1 \u{9b}31m", "c1 \u{fffd}31m"),
             ("\u{202e}drow", "\u{fffd}drow"),
             ("\u{1b}]a\u{1b}ü", "␛]a␛ü"),
+            ("two\u{2028}lines\u{2029}", "two\u{fffd}lines\u{fffd}"),
+            ("adm\u{200b}in\u{feff}\u{2060}", "admin"),
+            ("\u{e0001}\u{e0041}tags", "tags"),
+            ("👨\u{200d}👩 ❤\u{fe0f}", "👨\u{200d}👩 ❤\u{fe0f}"),
         ];
         for (dirty, wanted) in cases {
             assert_eq!(clean(dirty), wanted, "{dirty:?}");
         }
         assert_eq!(clean_line("a\tb"), "a\tb");
         assert_eq!(clean("a\tb"), "a␉b");
+    }
+
+    #[test]
+    fn json_says_the_same_without_controls() {
+        let dirty = "{\n  \"a\": \"\u{9b}2J\u{7f}\u{202e}\u{2028}\u{e0041}ü👨\u{200d}👩\"\n}";
+        let clean = json(dirty);
+        assert_eq!(
+            clean,
+            "{\n  \"a\": \"\\u009b2J\\u007f\\u202e\\u2028\\udb40\\udc41ü👨\u{200d}👩\"\n}"
+        );
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(value(&clean), value(dirty));
+        assert!(matches!(json("{\"a\":1}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Layout {
         for line in lines {
             match self {
                 Layout::Raw => out.push_str(&line.message),
-                Layout::Json => out.push_str(&object(line).to_string()),
+                Layout::Json => out.push_str(&text::json(&object(line).to_string())),
                 Layout::Csv { harmless: false } => out.push_str(&csv(line)),
                 Layout::Csv { harmless: true } => out.push_str(&text::clean_line(&csv(line))),
                 Layout::Human(human) => out.push_str(&human.line(line)),
