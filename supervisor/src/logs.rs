@@ -94,6 +94,14 @@ impl LogError {
     pub fn details(&self) -> Vec<String> {
         match self {
             LogError::Condition(error) => error.caret(),
+            LogError::Pattern { source, .. } => {
+                let text = source.to_string();
+                // The first line says that it is about a regular expression, which is known.
+                let lines = text.lines().filter(|line| *line != "regex parse error:");
+                lines
+                    .map(|line| line.trim_start_matches("error: ").to_owned())
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }

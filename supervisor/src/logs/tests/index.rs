@@ -404,6 +404,9 @@ async fn bad_questions_are_explained() {
         panic!("another error");
     };
     assert_eq!(error.at, 8);
+    let grep = Some("a(".to_owned());
+    let error = ask(LogQuery { grep, ..query() }).unwrap_err();
+    assert_eq!(error.details(), ["    a(", "     ^", "unclosed group"]);
     for text in ["\"", "a:b", "*", "NEAR(", ""] {
         let search = Some(text.to_owned());
         ask(LogQuery { search, ..query() }).unwrap();
