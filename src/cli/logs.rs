@@ -7,6 +7,7 @@
 mod counts;
 mod follow;
 mod line;
+mod pages;
 mod reindex;
 mod templates;
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use supervisor::Stream;
 use supervisor::command::Target;
 use supervisor::logs::expr::Expr;
-use supervisor::logs::{Level, LogPage, LogQuery};
+use supervisor::logs::{Level, LogPage, LogQuery, MOST_CONTEXT};
 
 use super::context::Context;
 use super::error::CliError;
@@ -75,7 +76,7 @@ pub(crate) struct Logs {
     #[arg(long)]
     out: bool,
     /// So many lines around each hit
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = context)]
     context: usize,
     /// How lines are written: text, json, jsonl, csv
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, hide_possible_values = true)]
@@ -89,6 +90,15 @@ pub(crate) struct Logs {
     /// JSON records in full, indented
     #[arg(long, conflicts_with = "raw")]
     pretty: bool,
+}
+
+/// More lines around a hit than the daemon gives are refused, not left out.
+fn context(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(lines) if lines <= MOST_CONTEXT => Ok(lines),
+        Ok(_) => Err(format!("at most {MOST_CONTEXT}")),
+        Err(error) => Err(format!("{error}")),
+    }
 }
 
 /// What can be done about logs besides showing them.
@@ -127,7 +137,14 @@ impl Logs {
         }
         let query = self.query(ctx)?;
         let layout = self.layout(ctx)?;
-        let page: LogPage = ctx.call("logs.query", json!(query))?;
+        let ask = |query: &LogQuery| ctx.call("logs.query", json!(query));
+        let page: LogPage = pages::ask_all(&query, ask)?;
+        if page.cut {
+            let count = page.lines.len();
+            ctx.output.note(&format!(
+                "Only the newest {count} lines fit into one answer; for older ones, say --until."
+            ));
+        }
         if let Some(by) = &self.count_by {
             return counts::show(ctx, by, self.format(ctx), &page.counts.unwrap_or_default());
         }
@@ -255,7 +272,9 @@ impl Logs {
             &self.condition,
             &self.level,
         ];
-        if filters.iter().any(|filter| filter.is_some()) {
+        if self.lines == 0 {
+            "No lines were asked for."
+        } else if filters.iter().any(|filter| filter.is_some()) {
             "No lines match."
         } else {
             "No lines yet."

@@ -46,7 +46,7 @@ pub use count::Count;
 pub use follow::Follower;
 pub use index::{IndexView, LogIndex, NewPattern, TemplateView, Trend};
 pub use ingest::Ingest;
-pub use query::query;
+pub use query::{MOST_CONTEXT, query};
 pub use record::{Level, Record};
 pub use retention::Retention;
 pub use search::search_query;
@@ -230,6 +230,10 @@ pub struct LogPage {
     pub lines: Vec<LogLine>,
     /// Where a follower goes on, also when there were no lines.
     pub next: String,
+    /// An answer has no room for all lines that were asked for: older ones are left out, or
+    /// with `after` newer ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// Lines by value, the most frequent first: the answer to `count_by`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Vec<Count>>,

@@ -52,6 +52,7 @@ impl Dispatch for Fake {
                 };
                 Ok(Reply::Logs(LogPage {
                     next: printed.len().to_string(),
+                    cut: false,
                     counts: None,
                     templates: None,
                     lines: printed

@@ -70,7 +70,7 @@ impl Follower {
                 });
             }
         };
-        self.more = first || page.lines.len() >= PAGE;
+        self.more = first || page.cut || page.lines.len() >= PAGE;
         self.query.after = Some(page.next.clone());
         Ok(page)
     }

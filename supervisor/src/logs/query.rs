@@ -33,6 +33,30 @@ use crate::ids::InstanceId;
 use crate::paths::{Paths, Stream};
 use indexed::IndexError;
 
+/// Bytes of lines in one answer, with what each line costs beside its text: some 200,000 short
+/// lines. Whoever wants more asks again.
+const ROOM: usize = 48 << 20;
+/// What a line costs beside its text while an answer is put together.
+const LINE_COST: usize = 128;
+/// The best lines are looked for among so many of the newest that match.
+const RATED: usize = 5_000;
+/// Most lines around a hit.
+pub const MOST_CONTEXT: usize = 1_000;
+
+/// Counts what an answer has room for.
+#[derive(Debug, Default)]
+struct Room {
+    used: usize,
+}
+
+impl Room {
+    /// Takes a line; false when it was the last one.
+    fn takes(&mut self, line: &Line) -> bool {
+        self.used += line.bytes.len() + LINE_COST;
+        self.used < ROOM
+    }
+}
+
 /// Answers a query. Reads files: call it where blocking is fine.
 ///
 /// # Errors
@@ -61,7 +85,10 @@ pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogP
     let mut search = Search {
         tracks,
         // Without a filter every line is a hit and nothing is around it.
-        context: if filter.is_empty() { 0 } else { query.context },
+        context: match filter.is_empty() {
+            true => 0,
+            false => query.context.min(MOST_CONTEXT),
+        },
         filter,
         folder: paths.logs(),
         lines: query.lines,
@@ -112,6 +139,14 @@ struct Search {
     /// The best hits instead of the newest.
     best: bool,
     now_ms: i64,
+}
+
+/// Hits, newest first or nearly so.
+#[derive(Default)]
+struct Hits {
+    found: Vec<Found>,
+    /// There was no room for more: older ones were not looked at.
+    from: Option<Key>,
 }
 
 impl Found {
@@ -264,8 +299,12 @@ impl Search {
                 track.low = *low;
             }
         }
-        let mut found = found.unwrap_or_default();
-        found.extend(self.scanned_hits()?);
+        let found = found.unwrap_or_default();
+        let scanned = self.scanned_hits()?;
+        // Where one of both looked no further, older hits of the other would leave a gap.
+        let from = found.from.max(scanned.from);
+        let mut found: Vec<Found> = found.found.into_iter().chain(scanned.found).collect();
+        found.retain(|found| from.is_none_or(|from| found.key >= from));
         for (track, low) in self.tracks.iter_mut().zip(lows) {
             track.low = low;
         }
@@ -286,12 +325,26 @@ impl Search {
                 self.surround(track, &mut found, place)?;
             }
         }
-        Ok(self.page(found, &places))
+        let page = self.page(found, &places);
+        Ok(LogPage {
+            cut: from.is_some() && page.lines.len() < self.lines,
+            ..page
+        })
+    }
+
+    /// How many hits are enough, when the newest come first.
+    fn wanted(&self) -> usize {
+        if self.best {
+            self.lines.max(RATED)
+        } else {
+            self.lines
+        }
     }
 
     /// The newest lines that pass, newest first, read backwards.
-    fn scanned_hits(&mut self) -> io::Result<Vec<Found>> {
-        let most = if self.best { usize::MAX } else { self.lines };
+    fn scanned_hits(&mut self) -> io::Result<Hits> {
+        let most = self.wanted();
+        let mut room = Room::default();
         let filter = &self.filter;
         let mut scans: Vec<Backward> = self
             .tracks
@@ -302,7 +355,7 @@ impl Search {
         let mut heap = BinaryHeap::new();
         let mut found: Vec<Found> = Vec::new();
         if most == 0 {
-            return Ok(found);
+            return Ok(Hits::default());
         }
         for (place, (track, scan)) in self.tracks.iter_mut().zip(&mut scans).enumerate() {
             let head = track.older_hit(scan, filter)?;
@@ -313,7 +366,12 @@ impl Search {
         }
         while let Some((key, place)) = heap.pop() {
             if let Some(line) = heads[place].take() {
+                let last = !room.takes(&line);
                 found.push(Found::hit(key, place, line));
+                if last {
+                    let from = Some(key);
+                    return Ok(Hits { found, from });
+                }
             }
             if found.len() >= most {
                 break;
@@ -324,7 +382,7 @@ impl Search {
                 heap.push((track.key(line.span)?, place));
             }
         }
-        Ok(found)
+        Ok(Hits { found, from: None })
     }
 
     fn page(&self, mut found: Vec<Found>, places: &[Place]) -> LogPage {
@@ -335,6 +393,7 @@ impl Search {
         LogPage {
             lines: lines.collect(),
             next: cursor::places(self.now_ms, places),
+            cut: false,
             counts: None,
             templates: None,
         }

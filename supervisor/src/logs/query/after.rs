@@ -5,7 +5,7 @@
 use std::collections::BinaryHeap;
 use std::io;
 
-use super::{Found, Search, Track, before};
+use super::{Found, Room, Search, Track, before};
 use crate::logs::LogPage;
 use crate::logs::cursor::{Cursor, Key, Place};
 use crate::logs::filter::Filter;
@@ -27,7 +27,9 @@ impl Search {
         }
         let mut found = Vec::new();
         let mut hits = 0;
+        let (mut room, mut full) = (Room::default(), false);
         while hits < self.lines.max(1)
+            && !full
             && let Some(std::cmp::Reverse((_, place))) = heap.pop()
         {
             let (walk, track) = (&mut walks[place], &mut self.tracks[place]);
@@ -35,6 +37,7 @@ impl Search {
                 continue;
             };
             hits += usize::from(!context);
+            full = !room.takes(&line);
             walk.take(track, key, line, context, place, &mut found)?;
             walk.advance(track, &self.filter)?;
             if let Some(head) = &walk.head {
@@ -46,7 +49,8 @@ impl Search {
             .zip(&self.tracks)
             .map(|(walk, track)| walk.place(track))
             .collect();
-        Ok(self.page(found, &places))
+        let page = self.page(found, &places);
+        Ok(LogPage { cut: full, ..page })
     }
 }
 

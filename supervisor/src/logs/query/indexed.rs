@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Found, Search, Track};
+use super::{Found, Hits, Room, Search, Track};
 use crate::logs::LogPage;
 use crate::logs::count::{CountBy, Counts};
 use crate::logs::cursor;
@@ -76,9 +76,6 @@ fn least_level(expr: &Expr) -> Option<u8> {
     }
 }
 
-/// The best lines are looked for among so many of the newest that match.
-const RATED: usize = 5_000;
-
 impl Search {
     pub(super) fn ask(&self, lookup: &Lookup) -> Ask {
         let streams = self.tracks.iter().filter_map(|track| track.indexed(lookup));
@@ -100,14 +97,15 @@ impl Search {
     }
 
     /// The newest or best hits that the index has.
-    pub(super) fn indexed_hits(&mut self, lookup: &Lookup) -> Result<Vec<Found>, IndexError> {
+    pub(super) fn indexed_hits(&mut self, lookup: &Lookup) -> Result<Hits, IndexError> {
         let ask = self.ask(lookup);
         let mut found: Vec<Found> = Vec::new();
         if self.finds_nothing() || self.lines == 0 || ask.streams.is_empty() {
-            return Ok(found);
+            return Ok(Hits::default());
         }
-        let wanted = if self.best { RATED } else { self.lines };
-        let most = wanted.max(self.lines).saturating_add(lookup.late());
+        let most = self.wanted().saturating_add(lookup.late());
+        let mut room = Room::default();
+        let mut full = false;
         let places: Vec<Option<i64>> = self
             .tracks
             .iter()
@@ -121,18 +119,29 @@ impl Search {
                 return true;
             };
             match tracks[place].take(hit, place, filter, needs_text) {
-                Ok(hit) => found.extend(hit),
+                Ok(Some(hit)) => {
+                    full = !room.takes(&hit.line);
+                    found.push(hit);
+                }
+                Ok(None) => {}
                 Err(error) => {
                     failed = Some(error);
                     return false;
                 }
             }
-            found.len() < most
+            found.len() < most && !full
         })?;
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(found),
+        if let Some(error) = failed {
+            return Err(error.into());
         }
+        if !full {
+            return Ok(Hits { found, from: None });
+        }
+        // So many of those that were not looked at may be newer than some that were.
+        found.sort_by_key(|found| std::cmp::Reverse(found.key));
+        found.truncate(found.len().saturating_sub(lookup.late()).max(1));
+        let from = found.last().map(|oldest| oldest.key);
+        Ok(Hits { found, from })
     }
 
     /// How well the hits match.
@@ -191,6 +200,7 @@ impl Search {
         Ok(LogPage {
             lines: Vec::new(),
             next: cursor::places(self.now_ms, &places),
+            cut: false,
             counts: Some(counts.sorted()),
             templates: None,
         })

@@ -109,6 +109,7 @@ impl Search {
         Ok(LogPage {
             lines: Vec::new(),
             next: cursor::places(self.now_ms, &places),
+            cut: false,
             counts: None,
             templates: Some(templates),
         })

@@ -161,3 +161,59 @@ async fn flush_and_remove() {
     rig.ingest().stop();
     assert!(rig.ingest().flush(&api).await.is_err());
 }
+
+/// An answer has its bounds, however many lines are asked for; what is older comes with another
+/// question, and a follower gets all of it.
+#[tokio::test]
+async fn an_answer_has_its_bounds() {
+    let rig = Rig::new();
+    let api = id("api");
+    let out = rig.open(&api, 1, Stream::Out).await;
+    let thread = writer(out, |out| {
+        let long = "x".repeat(60_000);
+        for n in 0..1_000 {
+            writeln!(out, "{n} {long}").unwrap();
+        }
+    });
+    rig.drained(&api, 1).await;
+    thread.join().unwrap();
+    let number = |line: &LogLine| -> u32 {
+        let number = line.message.split(' ').next().unwrap();
+        number.parse().unwrap()
+    };
+    let numbers = |page: &LogPage| page.lines.iter().map(number).collect::<Vec<_>>();
+    let many = LogQuery {
+        lines: 2_000,
+        ..query()
+    };
+    let page = rig.ask(&api, &many);
+    let newest = numbers(&page);
+    assert!(page.cut && newest.len() < 1_000 && newest.last() == Some(&999));
+    let until = Some(page.lines[0].ts);
+    let older = rig.ask(
+        &api,
+        &LogQuery {
+            until,
+            ..many.clone()
+        },
+    );
+    assert!(!older.cut);
+    let all: std::collections::BTreeSet<u32> = numbers(&older).into_iter().chain(newest).collect();
+    assert!(all.into_iter().eq(0..1_000));
+    let (mut after, mut followed) = (Some(older.lines[0].id.clone()), vec![0]);
+    loop {
+        let page = rig.ask(
+            &api,
+            &LogQuery {
+                after,
+                ..many.clone()
+            },
+        );
+        followed.extend(numbers(&page));
+        after = Some(page.next);
+        if !page.cut {
+            break;
+        }
+    }
+    assert!(followed.into_iter().eq(0..1_000));
+}
