@@ -8,15 +8,17 @@
 //! frame of any offset from the table at the end. Offsets stay those of the bytes as they were
 //! printed, so index, cursors and followers do not notice. The plain file goes only when the
 //! compressed one is on the disk; while there are both, the plain one counts. Lines may be
-//! missing in the middle: see [`gaps`].
+//! missing in the middle: see [`gaps`]. What is damaged is told in its place: see [`damage`].
 
+pub(super) mod damage;
 mod gaps;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::names::{Names, gone};
 pub(super) use gaps::Gaps;
@@ -42,11 +44,14 @@ const MOST_FRAMES: u32 = 1 << 20;
 pub(super) enum Bytes {
     Plain(File),
     Packed(Packed),
+    /// So many bytes that cannot be read.
+    Lost(u64),
 }
 
 /// A compressed segment.
 #[derive(Debug)]
 pub(super) struct Packed {
+    path: PathBuf,
     file: File,
     frames: Vec<Frame>,
     gaps: Gaps,
@@ -54,6 +59,8 @@ pub(super) struct Packed {
     total: u64,
     /// The frame that was read last: lines are mostly asked for in order.
     last: Mutex<(usize, Vec<u8>)>,
+    /// Gaps in frames that turned out to be damaged, counted without what is missing.
+    damaged: Mutex<Vec<Range<u64>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +92,8 @@ impl Bytes {
             return Ok(Some(Bytes::Plain(file)));
         }
         match open(&names.packed_log(number))? {
-            Some(file) => Packed::open(file).map(|packed| Some(Bytes::Packed(packed))),
+            Some(file) => Packed::open(file, names.packed_log(number))
+                .map(|packed| Some(Bytes::Packed(packed))),
             None => Ok(None),
         }
     }
@@ -95,6 +103,7 @@ impl Bytes {
         match Self::open_sealed(names, number)? {
             Some(Bytes::Plain(file)) => Ok(Some(file.metadata()?.len())),
             Some(Bytes::Packed(packed)) => Ok(Some(packed.total)),
+            Some(Bytes::Lost(length)) => Ok(Some(length)),
             None => Ok(None),
         }
     }
@@ -104,6 +113,7 @@ impl Bytes {
         match self {
             Bytes::Packed(packed) => packed.total,
             Bytes::Plain(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+            Bytes::Lost(length) => *length,
         }
     }
 
@@ -112,34 +122,48 @@ impl Bytes {
         match Self::open_sealed(names, number)? {
             Some(Bytes::Packed(packed)) => Ok(Some(packed.total - packed.gaps.total())),
             Some(Bytes::Plain(file)) => Ok(Some(file.metadata()?.len())),
-            None => Ok(None),
+            Some(Bytes::Lost(_)) | None => Ok(None),
         }
     }
 
-    /// What is missing in it; `None` when nothing is.
+    /// What is not kept of it any more; `None` when it is not compressed.
     pub(super) fn gaps(&self) -> Option<&Gaps> {
         match self {
             Bytes::Packed(packed) => Some(&packed.gaps),
-            Bytes::Plain(_) => None,
+            Bytes::Plain(_) | Bytes::Lost(_) => None,
+        }
+    }
+
+    /// Something is missing in what was read so far.
+    pub(super) fn has_gaps(&self) -> bool {
+        match self {
+            Bytes::Packed(packed) => !packed.gaps.is_empty() || !packed.damaged().is_empty(),
+            Bytes::Plain(_) => false,
+            Bytes::Lost(_) => true,
         }
     }
 
     /// Is the byte at an offset missing?
     pub(super) fn is_gap(&self, at: u64) -> bool {
-        self.gaps().is_some_and(|gaps| gaps.has(at))
+        match self {
+            Bytes::Packed(packed) => packed.gaps.has(at) || packed.is_damaged_at(at),
+            Bytes::Plain(_) => false,
+            Bytes::Lost(length) => damage::gap(*length).contains(&at),
+        }
     }
 
     /// Reads from an offset of the segment; 0 at its end.
     pub(super) fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         match self {
             Bytes::Plain(file) => file.read_at(into, at),
-            Bytes::Packed(packed) => packed.read_at(into, at),
+            Bytes::Packed(packed) => Ok(packed.read_at(into, at)),
+            Bytes::Lost(length) => Ok(damage::fill(into, at, *length)),
         }
     }
 }
 
 impl Packed {
-    fn open(file: File) -> io::Result<Self> {
+    fn open(file: File, path: PathBuf) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let mut footer = [0; FOOTER as usize];
         let footer_at = size
@@ -178,17 +202,56 @@ impl Packed {
         }
         let gaps = read_gaps(&file, at, table_at)?;
         Ok(Self {
+            path,
             file,
             frames,
             total: from + gaps.total(),
             gaps,
             last: Mutex::new((usize::MAX, Vec::new())),
+            damaged: Mutex::default(),
         })
     }
 
-    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+    fn damaged(&self) -> MutexGuard<'_, Vec<Range<u64>>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is the byte at an offset in the gap of a damaged frame?
+    fn is_damaged_at(&self, at: u64) -> bool {
+        match self.gaps.spot(at) {
+            Spot::Kept { at, .. } => self.damaged().iter().any(|gap| gap.contains(&at)),
+            Spot::Gone { .. } => false,
+        }
+    }
+
+    fn unpack(&self, frame: Frame) -> io::Result<Vec<u8>> {
+        let mut packed = vec![0; frame.packed as usize];
+        self.file.read_exact_at(&mut packed, frame.at)?;
+        let bytes = zstd::bulk::decompress(&packed, frame.length as usize)?;
+        if bytes.len() != frame.length as usize {
+            return Err(damaged("a frame of a compressed log is damaged"));
+        }
+        Ok(bytes)
+    }
+
+    /// What stands in the place of a frame that cannot be read.
+    fn stand_in(&self, frame: Frame, why: &io::Error) -> Vec<u8> {
+        damage::tell(&self.path, &why.to_string());
+        let length = u64::from(frame.length);
+        let gap = damage::gap(length);
+        let gap = frame.from + gap.start..frame.from + gap.end;
+        let mut known = self.damaged();
+        if !known.contains(&gap) {
+            known.push(gap);
+        }
+        let mut bytes = vec![0; frame.length as usize];
+        damage::fill(&mut bytes, 0, length);
+        bytes
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> usize {
         if at >= self.total || into.is_empty() {
-            return Ok(0);
+            return 0;
         }
         let (at, most) = match self.gaps.spot(at) {
             Spot::Kept { at, follow } => (at, follow),
@@ -200,29 +263,27 @@ impl Packed {
                 if count as u64 == follow {
                     into[count - 1] = b'\n';
                 }
-                return Ok(count);
+                return count;
             }
         };
         let after = self.frames.partition_point(|frame| frame.from <= at);
         let place = after.saturating_sub(1);
         let Some(frame) = self.frames.get(place).copied() else {
-            return Ok(0);
+            return 0;
         };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != place {
-            let mut packed = vec![0; frame.packed as usize];
-            self.file.read_exact_at(&mut packed, frame.at)?;
-            let bytes = zstd::bulk::decompress(&packed, frame.length as usize)?;
-            if bytes.len() != frame.length as usize {
-                return Err(damaged("a frame of a compressed log is damaged"));
-            }
-            *last = (place, bytes);
+            let bytes = self.unpack(frame);
+            *last = (
+                place,
+                bytes.unwrap_or_else(|error| self.stand_in(frame, &error)),
+            );
         }
         let from = (at - frame.from) as usize;
         let there = last.1.len().saturating_sub(from) as u64;
         let count = into.len().min(there.min(most) as usize);
         into[..count].copy_from_slice(&last.1[from..from + count]);
-        Ok(count)
+        count
     }
 }
 
@@ -314,9 +375,12 @@ impl Frames {
             .truncate(true)
             .mode(0o600)
             .open(path)?;
+        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        // Four bytes a frame, so that damage is seen and not served.
+        compressor.include_checksum(true)?;
         Ok(Self {
             out,
-            compressor: zstd::bulk::Compressor::new(LEVEL)?,
+            compressor,
             block: Vec::with_capacity(FRAME),
             table: Vec::new(),
         })

@@ -12,8 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use memchr::{memchr, memrchr};
 
 use super::names::Names;
-use super::packed::Bytes;
-use super::side::{Index, Record};
+use super::packed::{Bytes, damage};
+use super::side::{Header, Index, Record};
 
 /// How much is read at a time when only a line end is looked for.
 const STEP: u64 = 16 << 10;
@@ -54,23 +54,22 @@ impl StreamReader {
         // together. That happens every 50 MB, so a second look always suffices.
         for _ in 0..100 {
             let Some(mut index) = Index::open(&names.index())? else {
-                return Ok(None);
+                return Self::open_damaged(names);
             };
             let header = index.header;
             let log = match open_if_there(names.log())? {
                 None => Bytes::open_sealed(&names, header.number)?,
                 Some(file) => Some(Bytes::Plain(file)),
             };
-            let identity = index.file().metadata()?;
-            let same = std::fs::metadata(names.index())
-                .is_ok_and(|now| (now.dev(), now.ino()) == (identity.dev(), identity.ino()));
-            if !same {
+            let now = std::fs::metadata(names.index());
+            let now = now.ok().map(|now| (now.dev(), now.ino()));
+            if now != index.identity()? {
                 continue;
             }
             let size = match &log {
                 Some(Bytes::Plain(log)) => log.metadata()?.len(),
                 // Sealed and compressed while this one looked: another look finds the next.
-                Some(Bytes::Packed(_)) => continue,
+                Some(Bytes::Packed(_) | Bytes::Lost(_)) => continue,
                 None => 0,
             };
             // After the size was taken, so that every byte up to it has its record.
@@ -89,6 +88,54 @@ impl StreamReader {
             }));
         }
         Err(io::Error::other("the log is being rotated all the time"))
+    }
+
+    /// Opens a stream whose current side index is damaged: its bytes came when the file was last
+    /// written. The capture makes a new one when it opens the stream the next time.
+    fn open_damaged(names: Names) -> io::Result<Option<Self>> {
+        if !Index::is_damaged(&names.index()) {
+            return Ok(None);
+        }
+        let Some(log) = open_if_there(names.log())? else {
+            return Ok(None);
+        };
+        damage::tell(&names.index(), "a side index has no header");
+        let metadata = log.metadata()?;
+        let number = names.sealed()?.last().copied();
+        let mut before = match number {
+            Some(number) => Index::open(&names.sealed_index(number))?,
+            None => None,
+        };
+        let last = match &mut before {
+            Some(index) => index.last()?,
+            None => None,
+        };
+        let size = match number {
+            Some(number) => Bytes::sealed_size(&names, number)?.unwrap_or(0),
+            None => 0,
+        };
+        let base = before.as_ref().map_or(0, |index| index.header.base) + size;
+        let header = Header {
+            number: number.map_or(1, |number| number + 1),
+            base,
+            epoch: before.map_or(0, |index| index.header.epoch),
+        };
+        let written_ms = metadata.mtime() * 1_000 + metadata.mtime_nsec() / 1_000_000;
+        let (ts_ms, seq) = last.map_or((written_ms, 0), |last| {
+            (written_ms.max(last.ts_ms), last.seq + 1)
+        });
+        Ok(Some(Self {
+            names,
+            segments: VecDeque::from([Segment {
+                number: header.number,
+                base,
+                log: Some(Bytes::Plain(log)),
+                index: Index::in_place_of(header, ts_ms, seq),
+            }]),
+            exhausted: false,
+            epoch: header.epoch,
+            end: base + metadata.len(),
+        }))
     }
 
     /// The name it has in cursors.
@@ -117,26 +164,44 @@ impl StreamReader {
             return Ok(false);
         }
         self.exhausted = true;
-        let Some(number) = self
-            .segments
-            .front()
-            .and_then(|first| first.number.checked_sub(1))
-        else {
+        let Some(newer) = self.segments.front_mut() else {
             return Ok(false);
         };
-        let Some(index) = Index::open(&self.names.sealed_index(number))? else {
+        let Some(number) = newer.number.checked_sub(1) else {
             return Ok(false);
         };
+        let path = self.names.sealed_index(number);
+        let index = Index::open(&path)?;
+        if index.is_none() && !Index::is_damaged(&path) {
+            return Ok(false);
+        }
         let log = match Bytes::open_sealed(&self.names, number) {
             Ok(Some(log)) => log,
             Ok(None) => return Ok(false),
-            // The newer segments are served all the same.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                let stream = self.names.stem();
-                tracing::warn!(stream, number, %error, "A kept log is damaged.");
-                return Ok(false);
+            // All other segments are served all the same.
+            Err(error) => match (&index, error.kind()) {
+                (Some(index), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                    damage::tell(&self.names.packed_log(number), &error.to_string());
+                    Bytes::Lost(newer.base.saturating_sub(index.header.base))
+                }
+                _ => return Err(error),
+            },
+        };
+        let index = match index {
+            Some(index) => index,
+            None => {
+                damage::tell(&path, "a side index has no header");
+                let header = Header {
+                    number,
+                    base: newer.base.saturating_sub(log.size()),
+                    epoch: self.epoch,
+                };
+                // They came before those of the next segment; nobody knows how long before.
+                let (ts_ms, seq) = newer.index.get(0)?.map_or((self.epoch, 0), |first| {
+                    (first.ts_ms, first.seq.saturating_sub(1))
+                });
+                Index::in_place_of(header, ts_ms, seq)
             }
-            Err(error) => return Err(error),
         };
         self.exhausted = false;
         self.segments.push_front(Segment {
@@ -162,7 +227,7 @@ impl StreamReader {
                 .iter()
                 .filter_map(|segment| segment.log.as_ref())
         };
-        logs().any(|log| log.gaps().is_some_and(|gaps| !gaps.is_empty()))
+        logs().any(Bytes::has_gaps)
     }
 
     /// The line that began at `offset` is not kept any more.
@@ -230,8 +295,6 @@ impl StreamReader {
                         part = &mut part[count..];
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // A damaged frame stays zero, too; what is around it is served.
-                    Err(_) if matches!(log, Bytes::Packed(_)) => break,
                     Err(error) => return Err(error),
                 }
             }
@@ -401,10 +464,17 @@ impl StreamReader {
     }
 
     /// Where a stream begins now: the first offset of its oldest segment.
+    ///
+    /// # Errors
+    /// Also when that is damaged: nobody may take its lines for gone.
     pub(super) fn first_kept(names: &Names) -> io::Result<u64> {
         for number in names.sealed()? {
-            if let Some(index) = Index::open(&names.sealed_index(number))? {
+            let path = names.sealed_index(number);
+            if let Some(index) = Index::open(&path)? {
                 return Ok(index.header.base);
+            }
+            if Index::is_damaged(&path) {
+                return Err(io::ErrorKind::InvalidData.into());
             }
         }
         Ok(Index::open(&names.index())?.map_or(0, |index| index.header.base))

@@ -13,7 +13,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// Bytes of the header.
@@ -123,7 +123,8 @@ fn check(bytes: &[u8]) -> u16 {
 /// Reads an index: any record by its place, and the place of an offset or a time.
 #[derive(Debug)]
 pub(super) struct Index {
-    file: File,
+    /// None of one whose file is damaged.
+    file: Option<File>,
     pub(super) header: Header,
     count: u64,
     page_first: u64,
@@ -146,7 +147,7 @@ impl Index {
             return Ok(None);
         };
         let mut index = Self {
-            file,
+            file: Some(file),
             header,
             count: 0,
             page_first: 0,
@@ -156,14 +157,43 @@ impl Index {
         Ok(Some(index))
     }
 
-    /// The file it reads, for its identity.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// There is one at this path, and it says nothing that can be understood.
+    pub(super) fn is_damaged(path: &Path) -> bool {
+        let mut header = [0; HEADER as usize];
+        let read = File::open(path).and_then(|file| read_full(&file, &mut header, 0));
+        matches!(read, Ok(true)) && Header::decode(&header).is_none()
+    }
+
+    /// In the place of a damaged one: all bytes came at one time.
+    pub(super) fn in_place_of(header: Header, ts_ms: i64, seq: u64) -> Self {
+        let all = Record {
+            offset: header.base,
+            ts_ms,
+            seq,
+            generation: 0,
+            flags: START,
+        };
+        Self {
+            file: None,
+            header,
+            count: 1,
+            page_first: 0,
+            page: vec![all],
+        }
+    }
+
+    /// Which file it reads: device and inode.
+    pub(super) fn identity(&self) -> io::Result<Option<(u64, u64)>> {
+        let metadata = self.file.as_ref().map(File::metadata).transpose()?;
+        Ok(metadata.map(|metadata| (metadata.dev(), metadata.ino())))
     }
 
     /// Sees records that were added meanwhile.
     pub(super) fn refresh(&mut self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let length = file.metadata()?.len();
         self.count = length.saturating_sub(HEADER) / RECORD;
         self.page.clear();
         // A torn record can only be the last one.
@@ -193,7 +223,9 @@ impl Index {
         let bytes = &mut bytes[..(wanted * RECORD) as usize];
         self.page.clear();
         self.page_first = first;
-        if read_full(&self.file, bytes, HEADER + first * RECORD)? {
+        if let Some(file) = &self.file
+            && read_full(file, bytes, HEADER + first * RECORD)?
+        {
             let records = bytes.chunks_exact(RECORD as usize);
             self.page.extend(records.map_while(Record::decode));
         }

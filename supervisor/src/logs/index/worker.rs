@@ -68,10 +68,11 @@ struct Open {
     lines: u64,
 }
 
+/// Which file it is; none when there is none, or one that was emptied.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+    (metadata.len() > 0).then(|| (metadata.dev(), metadata.ino()))
 }
 
 impl Worker {

@@ -265,17 +265,20 @@ async fn a_lost_index_comes_back() {
     let sources = [indexed.rig.source(&api)];
     let expected = indexed.both(&sources, &asked).lines;
     assert_eq!(expected.len(), 50);
-    for damage in 0..3 {
+    for damage in 0..4 {
         let before = indexed.index.as_ref().unwrap().view().rebuilds;
         match damage {
             0 => std::fs::remove_file(indexed.file()).unwrap(),
             1 => {
                 // All of its pages, also the first one.
                 let length = std::fs::metadata(indexed.file()).unwrap().len() as usize;
-                std::fs::remove_file(indexed.file().with_extension("sqlite-wal")).unwrap();
+                // SQLite takes it away by itself when the last one closes it.
+                let _ = std::fs::remove_file(indexed.file().with_extension("sqlite-wal"));
                 std::fs::write(indexed.file(), vec![0x5a; length]).unwrap();
             }
-            _ => indexed.index.as_ref().unwrap().rebuild(),
+            2 => indexed.index.as_ref().unwrap().rebuild(),
+            // Emptied, as by a shell's `>`: it stays the same file.
+            _ => std::fs::write(indexed.file(), "").unwrap(),
         }
         let page = crate::logs::query(&indexed.rig.paths, &sources, &asked).unwrap();
         assert_eq!(page.lines, expected, "right after damage {damage}");
@@ -292,7 +295,7 @@ async fn a_lost_index_comes_back() {
     }
     // Each line counts once, however often it was indexed.
     let came = indexed.index.as_ref().unwrap().came();
-    assert_eq!(came.iter().map(|(_, _, count)| count).sum::<u64>(), 303);
+    assert_eq!(came.iter().map(|(_, _, count)| count).sum::<u64>(), 304);
     let errors = came
         .iter()
         .find(|(_, level, _)| *level == Some(Level::Error));
@@ -341,11 +344,46 @@ async fn sealed_segments_are_compressed() {
     indexed.pause();
     indexed.rig.restart();
     assert_eq!(indexed.rig.all(&api).len(), 4_001);
-    // A damaged one costs its own lines, not those after it.
+    // A damaged one costs its own lines, not those before and after it, and says so.
     let damaged = indexed.rig.paths.logs().join("api-0.out.3.log.zst");
-    std::fs::write(&damaged, "no zstd").unwrap();
-    let left = indexed.rig.all(&api);
-    assert!(left.len() < 4_001 && left.last() == Some(&line(4_000)));
+    let sound = std::fs::read(&damaged).unwrap();
+    let is_told =
+        |line: &&String| line.ends_with("bytes of this log are damaged and cannot be read");
+    let mut broken = sound.clone();
+    broken[100..200].fill(0x5a);
+    for bytes in [
+        b"no zstd".as_slice(),
+        b"",
+        &sound[..sound.len() / 2],
+        &broken,
+    ] {
+        std::fs::write(&damaged, bytes).unwrap();
+        let left = indexed.rig.all(&api);
+        assert!((3_000..4_001).contains(&left.len()), "{}", left.len());
+        assert_eq!(
+            (left.first(), left.last()),
+            (Some(&line(0)), Some(&line(4_000)))
+        );
+        assert_eq!(left.iter().filter(is_told).count(), 1);
+        assert!(left.iter().all(|line| !line.contains('\0')));
+    }
+    std::fs::write(&damaged, sound).unwrap();
+    // Without what a side index says only the times of its lines are wrong.
+    for number in ["3.", ""] {
+        let side = indexed
+            .rig
+            .paths
+            .logs()
+            .join(format!("api-0.out.{number}idx"));
+        let sound = std::fs::read(&side).unwrap();
+        std::fs::write(&side, [0x5a; 500]).unwrap();
+        assert_eq!(
+            indexed.rig.all(&api),
+            (0..4_001).map(line).collect::<Vec<_>>(),
+            "{number}"
+        );
+        std::fs::write(&side, sound).unwrap();
+    }
 }
 
 /// Rows go with their lines: flushed, removed, and rotated away.
