@@ -129,6 +129,13 @@ impl Rig {
     }
 }
 
+/// How many random texts are thrown at what reads text from outside: few in an ordinary run,
+/// as many as `MHOST_RANDOM` says in one by hand.
+pub(super) fn random_rounds() -> usize {
+    let asked = std::env::var("MHOST_RANDOM").ok();
+    asked.map_or(4_000, |asked| asked.parse().expect("a number"))
+}
+
 fn query() -> LogQuery {
     LogQuery::default()
 }

@@ -211,10 +211,10 @@ async fn the_index_and_a_scan_give_the_same_answers() {
         files.push(indexed.rig.open(who, 1, stream).await);
     }
     let sources = [indexed.rig.source(&api), indexed.rig.source(&web)];
-    for n in 0..1500 {
+    for n in 0..900 {
         writeln!(files[n as usize % 3], "{}", line(n)).unwrap();
     }
-    indexed.until_lines(1500).await;
+    indexed.until_lines(900).await;
     for query in questions() {
         let page = indexed.both(&sources, &query);
         let shown = page.lines.len()
@@ -226,7 +226,7 @@ async fn the_index_and_a_scan_give_the_same_answers() {
         );
     }
     indexed.pause();
-    for n in 1500..2500 {
+    for n in 900..1400 {
         writeln!(files[n as usize % 3], "{}", line(n)).unwrap();
     }
     drop(files);
@@ -238,7 +238,7 @@ async fn the_index_and_a_scan_give_the_same_answers() {
     }
     // The next indexer goes on where the last one was.
     indexed.start();
-    indexed.until_lines(2500).await;
+    indexed.until_lines(1400).await;
     for query in questions() {
         indexed.both(&sources, &query);
     }
