@@ -30,7 +30,7 @@ pub use found::Advice;
 pub use read::ports as ports_of;
 
 use crate::action::Action;
-use crate::facts::Facts;
+use crate::facts::{Facts, NeighbourLook};
 use crate::incident::Evidence;
 use crate::knowledge::poses_as_order;
 use crate::proposal::{Plan, PlaybookId, Proposal, Step};
@@ -217,14 +217,14 @@ fn follow(
 ) -> Option<Case> {
     let mut case = judge(asked, &read(asked.as_str())?, at);
     let mut seen = vec![asked.to_string()];
-    while case.is_telling() && !seen.contains(&case.process) && seen.len() < DEPTH {
+    let tells = |case: &Case| matches!(case.state, Standing::Ill | Standing::Recovered);
+    while tells(&case) && !seen.contains(&case.process) && seen.len() < DEPTH {
         seen.push(case.process.clone());
         let (Ok(culprit), Some(scene)) = (case.process.parse(), read(&case.process)) else {
             break;
         };
         let deeper = judge(&culprit, &scene, at);
-        let tells = matches!(deeper.state, Standing::Ill | Standing::Recovered);
-        if !tells
+        if !tells(&deeper)
             || deeper.confidence < 0.55
             || seen.contains(&deeper.process) && deeper.process != case.process
         {
@@ -239,7 +239,10 @@ fn follow(
         case.process = deeper.process;
         case.cause = deeper.cause;
         case.actions = deeper.actions;
-        case.plan = deeper.plan;
+        // What is over needs no cure.
+        if case.is_telling() {
+            case.plan = deeper.plan;
+        }
         for one in deeper.evidence {
             if !case.evidence.contains(&one) && case.evidence.len() < EVIDENCE {
                 case.evidence.push(one);
@@ -361,6 +364,10 @@ fn judge(asked: &ProcessName, scene: &Scene, at: Timestamp) -> Case {
             text.push_str(", and its probe passes");
         }
         text.push('.');
+        let nearby = nearby(scene);
+        if let Some((words, _)) = &nearby {
+            text.push_str(words);
+        }
         let mut well = case(
             Standing::Well,
             text,
@@ -370,9 +377,47 @@ fn judge(asked: &ProcessName, scene: &Scene, at: Timestamp) -> Case {
             id: scene.fact("state"),
             text: format!("{}, up for {}", scene.detail, span(scene.uptime_s)),
         }];
+        well.evidence.extend(nearby.map(|(_, evidence)| evidence));
         return well;
     }
     unknown(asked, scene, case)
+}
+
+/// Trouble of a neighbour not long ago that a well process may have felt, or been spared: whoever
+/// asks about it has noticed something.
+fn nearby(scene: &Scene) -> Option<(String, Evidence)> {
+    let over = |one: &&NeighbourLook| one.over_memory > 0;
+    let hog = scene.neighbours.iter().filter(over);
+    if let Some(one) = hog.max_by_key(|one| one.over_bytes) {
+        let used = megabytes(one.over_bytes as f64);
+        let limit = one.max_memory.map_or_else(String::new, |limit| {
+            format!(" of {}", megabytes(limit as f64))
+        });
+        let times = match one.over_memory {
+            1 => "not long ago".to_owned(),
+            times => format!("{times} times lately"),
+        };
+        let fate = match &one.restarted {
+            Some((ago, _)) => format!(" It was restarted {} ago.", span(*ago)),
+            None => String::new(),
+        };
+        let words = format!(
+            " Its neighbour `{}` was over its memory limit{limit} with {used} (rss) {times}, and may have taken what `{}` needed.{fate}",
+            one.name, scene.name,
+        );
+        let id = format!("event:{}", one.over_event.unwrap_or_default());
+        let text = format!("{} passed its memory limit with {used}", one.name);
+        return Some((words, Evidence { id, text }));
+    }
+    let dependency = |name: &String| scene.neighbour(name);
+    let ill = scene.depends_on.iter().filter_map(dependency);
+    let one = ill.into_iter().find(|one| !one.well)?;
+    let words = format!(
+        " But `{}`, on which it depends, is not well: {}.",
+        one.name, one.detail
+    );
+    let (id, text) = (format!("process:{}", one.name), one.detail.clone());
+    Some((words, Evidence { id, text }))
 }
 
 /// What a machine may do. Where a probe fails, the supervisor restarts first: two at once would

@@ -20,6 +20,8 @@ pub struct Remembered {
     pub closed: Option<Timestamp>,
     /// The diagnosis; none when only a playbook has said something.
     pub case: Option<Case>,
+    /// The process was a victim of the one that it is about.
+    pub victim: bool,
     /// What the playbook said, how sure it was, and on what grounds.
     pub said: Option<(String, f64, Vec<Evidence>)>,
 }
@@ -44,6 +46,7 @@ pub(crate) async fn remembered(
         let about = row.incident.process == *process;
         let mut case = best_case(shared, row.incident.id).await?;
         // What ails a victim is what ails its cause.
+        let victim = about && row.incident.cause.is_some();
         let mut cause_row = None;
         if about && let Some(cause) = row.incident.cause {
             match best_case(shared, cause).await? {
@@ -75,6 +78,7 @@ pub(crate) async fn remembered(
             opened: row.incident.opened,
             closed: row.incident.closed,
             case,
+            victim,
             said,
         };
         let place = if about { &mut own } else { &mut foreign };

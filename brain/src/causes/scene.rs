@@ -385,12 +385,25 @@ impl Scene {
         })
     }
 
-    /// Was it printed in the last minute, by a run that is still there? What a former run
-    /// complained of ended with it, unless this one complains, too.
+    /// Was it printed in the last minute, by a run that is still there, and since that is ill?
+    /// What a former run complained of ended with it, unless this one complains, too; and what
+    /// it complained of while its probe failed is over when the probe passes again.
     fn is_of_now(&self, line: &Line) -> bool {
         const MARGIN_S: f64 = 1.0;
-        let former = self.is_well() && self.copies == 1 && line.age_s > self.uptime_s + MARGIN_S;
+        let former = self.copies == 1 && line.age_s > self.uptime_s + MARGIN_S
+            || self.got_well_s().is_some_and(|ago| line.age_s > ago);
+        let former = self.is_well() && former;
         line.age_s <= 60.0 && !former && !knowledge::is_frame(&line.text)
+    }
+
+    /// So many seconds ago its probe passed again after it had failed, and has passed ever
+    /// since, more than once.
+    fn got_well_s(&self) -> Option<f64> {
+        let bad = self.attempts.iter().rposition(|one| !one.passed)?;
+        match self.attempts.get(bad + 1..)? {
+            [first, _, ..] => Some(first.age_s),
+            _ => None,
+        }
     }
 
     /// Lines of the last minute that a pattern matches.
@@ -449,6 +462,15 @@ impl Scene {
         self.health_fails
             .last()
             .is_some_and(|fail| fail.age_s < FRESH_S)
+    }
+
+    /// Do its probes take far longer than they did?
+    pub(crate) fn is_late(&self) -> bool {
+        let passed = self.attempts.iter().filter(|one| one.passed);
+        let usual = passed.map(|one| one.took_ms).min().unwrap_or(0);
+        let newest = self.attempts.iter().rev().take(3);
+        let newest = newest.map(|one| one.took_ms).max().unwrap_or(0);
+        newest > 300 && newest > usual * 5
     }
 
     /// Percent of a core, on average over the last `window_s`; none without samples.

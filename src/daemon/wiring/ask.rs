@@ -16,6 +16,8 @@ use super::facts::LiveFacts;
 
 /// From this confidence on a look at the world needs no memory.
 const SURE: f64 = 0.6;
+/// So long after an illness its victims may still look ill by themselves.
+const JUST_NOW: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Diagnoses a process.
 pub(super) async fn diagnose(
@@ -46,7 +48,8 @@ pub(super) async fn diagnose(
     let now = facts.now();
     let (case, from) = match remembered {
         Some(then)
-            if !(live.is_telling() && live.confidence >= SURE && !is_surer(&then, &live)) =>
+            if !(live.is_telling() && live.confidence >= SURE && !is_surer(&then, &live))
+                || knows_the_culprit(&then, &live, now) =>
         {
             recall(live, then, now)
         }
@@ -112,6 +115,19 @@ async fn of_dependencies(
     }))
 }
 
+/// Was it found a moment ago whose victim the process is, while the look at the world now ends at
+/// somebody else? Who lies between the two has recovered by now and looks like the culprit.
+fn knows_the_culprit(then: &Remembered, live: &Case, now: Timestamp) -> bool {
+    let culprit = match &then.case {
+        Some(case) => case.process.as_str(),
+        None => then.process.as_str(),
+    };
+    let fresh = then
+        .closed
+        .is_none_or(|closed| until(closed, now) < JUST_NOW);
+    then.victim && fresh && live.process != live.asked.as_str() && live.process != culprit
+}
+
 /// Was the open incident understood better before?
 fn is_surer(then: &Remembered, live: &Case) -> bool {
     let open = then.closed.is_none();
@@ -137,6 +153,9 @@ fn recall(live: Case, then: Remembered, now: Timestamp) -> (Case, Option<String>
             confidence,
             evidence,
             process: then.process.to_string(),
+            // What the world looks like now gives this illness no name.
+            cause: None,
+            chain: Vec::new(),
             ..live.clone()
         },
         (None, None) => return (live, None),

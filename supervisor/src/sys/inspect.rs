@@ -43,6 +43,9 @@ pub struct CloseLook {
     pub busiest_percent: f64,
     /// Its name.
     pub busiest: String,
+    /// How much of the moment a thread of the leader was ready to run and was not let, in
+    /// percent: the one that waited most.
+    pub waited_percent: f64,
     /// Open descriptors of the leader.
     pub fds: u64,
     /// What they are: `file`, `socket`, `pipe`, `other`.
@@ -114,9 +117,9 @@ pub struct HostLook {
 /// Looks at the trees of these leaders. Takes about `moment`, in which the use of the
 /// processor is measured, and some milliseconds.
 pub fn close_look(leaders: &[i32], moment: Duration) -> Vec<CloseLook> {
-    let before: HashMap<i32, Vec<(i32, u64)>> = leaders
+    let before: HashMap<i32, Vec<(i32, Spent)>> = leaders
         .iter()
-        .map(|pid| (*pid, thread_ticks(*pid)))
+        .map(|pid| (*pid, spent_by_threads(*pid)))
         .collect();
     if leaders.iter().any(|pid| !before[pid].is_empty()) && !moment.is_zero() {
         let moment = rustix::event::Timespec {
@@ -140,7 +143,7 @@ fn one(
     leader: Stat,
     all: &HashMap<i32, Stat>,
     sockets: &HashMap<u64, Socket>,
-    before: &[(i32, u64)],
+    before: &[(i32, Spent)],
     moment: Duration,
 ) -> CloseLook {
     let mut look = CloseLook {
@@ -167,13 +170,15 @@ fn one(
     }
     let ticks = rustix::param::clock_ticks_per_second().max(1) as f64;
     let seconds = moment.as_secs_f64().max(0.001);
-    let after = thread_ticks(leader.pid);
+    let after = spent_by_threads(leader.pid);
     for (thread, now) in &after {
         let then = before
             .iter()
             .find(|(old, _)| old == thread)
-            .map_or(*now, |(_, ticks)| *ticks);
-        let percent = now.saturating_sub(then) as f64 / ticks / seconds * 100.0;
+            .map_or(*now, |(_, spent)| *spent);
+        let percent = now.ticks.saturating_sub(then.ticks) as f64 / ticks / seconds * 100.0;
+        let waited = now.waited_ns.saturating_sub(then.waited_ns) as f64 / 1e9 / seconds * 100.0;
+        look.waited_percent = look.waited_percent.max(waited.min(100.0));
         look.cpu_percent += percent;
         if percent > look.busiest_percent {
             look.busiest_percent = percent;
@@ -348,11 +353,18 @@ fn descendants(leader: i32, all: &HashMap<i32, Stat>) -> Vec<Stat> {
     found
 }
 
-fn thread_ticks(pid: i32) -> Vec<(i32, u64)> {
+/// What a thread has used of the processor, and how long it waited for it.
+#[derive(Debug, Clone, Copy)]
+struct Spent {
+    ticks: u64,
+    waited_ns: u64,
+}
+
+fn spent_by_threads(pid: i32) -> Vec<(i32, Spent)> {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
     };
-    let mut found: Vec<(i32, u64)> = threads
+    let mut found: Vec<(i32, Spent)> = threads
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter_map(|thread: i32| {
@@ -362,10 +374,17 @@ fn thread_ticks(pid: i32) -> Vec<(i32, u64)> {
             let mut fields = rest.split(' ');
             let user: u64 = fields.nth(11)?.parse().ok()?;
             let system: u64 = fields.next()?.parse().ok()?;
-            Some((thread, user + system))
+            // Kernels without scheduler statistics have no such file.
+            let waits = read(&format!("/proc/{pid}/task/{thread}/schedstat"));
+            let waited_ns = waits.split(' ').nth(1).and_then(|ns| ns.parse().ok());
+            let spent = Spent {
+                ticks: user + system,
+                waited_ns: waited_ns.unwrap_or(0),
+            };
+            Some((thread, spent))
         })
         .collect();
-    found.sort_unstable();
+    found.sort_unstable_by_key(|(thread, _)| *thread);
     found
 }
 

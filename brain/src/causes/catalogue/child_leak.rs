@@ -30,6 +30,23 @@ pub(crate) const CAUSE: Cause = Cause {
             "#,
             says: &["threads", "900"],
         },
+        // It says nothing, and its memory is that of its threads.
+        Example {
+            scene: r#"
+                samples = [
+                    { age_s = 40.0, rss = 12000000.0, threads = 210.0 },
+                    { age_s = 30.0, rss = 14000000.0, threads = 395.0 },
+                    { age_s = 20.0, rss = 16000000.0, threads = 604.0 },
+                    { age_s = 10.0, rss = 18000000.0, threads = 810.0 },
+                    { age_s = 1.0, rss = 20000000.0, threads = 1003.0 },
+                ]
+                [[close]]
+                pid = 4
+                threads = 1020
+                members = 1
+            "#,
+            says: &["threads pile up", "1020"],
+        },
     ],
 };
 
@@ -91,6 +108,12 @@ fn look(scene: &Scene) -> Option<Found> {
             figure.clone(),
         )
         .proof_if(by_threads, 0.5, scene.fact("threads"), figure)
+        .proof_if(
+            by_threads && rising,
+            0.4,
+            "metric:threads",
+            "its threads rise in a line",
+        )
         .against(
             !by_children
                 && !by_threads

@@ -47,7 +47,7 @@ fn look(scene: &Scene) -> Option<Found> {
     {
         return None;
     }
-    let suffering = scene.probe_failures > 0 || slow(scene);
+    let suffering = scene.probe_failures > 0 || scene.is_late();
     let average = scene.cpu(15.0).unwrap_or(now);
     let doing = scene.last_deed();
     let busiest = scene.close.first().filter(|look| !look.busiest.is_empty());
@@ -84,24 +84,4 @@ fn look(scene: &Scene) -> Option<Found> {
             )
             .person("find the loop: what it logged last began it"),
     )
-}
-
-/// Do its probes take far longer than they did?
-fn slow(scene: &Scene) -> bool {
-    let passed: Vec<u64> = scene
-        .attempts
-        .iter()
-        .filter(|one| one.passed)
-        .map(|one| one.took_ms)
-        .collect();
-    let newest = scene
-        .attempts
-        .iter()
-        .rev()
-        .take(3)
-        .map(|one| one.took_ms)
-        .max()
-        .unwrap_or(0);
-    let usual = passed.iter().copied().min().unwrap_or(0);
-    newest > 300 && newest > usual * 10
 }

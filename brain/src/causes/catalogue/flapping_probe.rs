@@ -1,6 +1,7 @@
 //! Its probe fails now and then, and never for long.
 //!
-//! Looks for passes and failures that take turns. Against: failures in a row, deaths, errors.
+//! Looks for passes and failures that take turns: to fail once and come back is an outage, and no
+//! flapping. Against: failures in a row, deaths, errors.
 //! The process serves; the probe, or what it checks, is at fault. Nothing is touched.
 
 use super::prelude::*;
@@ -9,8 +10,9 @@ pub(crate) const CAUSE: Cause = Cause {
     name: "flapping-probe",
     title: "its probe flaps",
     look,
-    examples: &[Example {
-        scene: r#"
+    examples: &[
+        Example {
+            scene: r#"
             probed = true
             attempts = [
                 { age_s = 9.0, passed = true },
@@ -24,18 +26,36 @@ pub(crate) const CAUSE: Cause = Cause {
                 { age_s = 1.0, passed = true },
             ]
         "#,
-        says: &["flaps", "3 of 9", "status 500"],
-    }],
+            says: &["flaps", "3 of 9", "status 500"],
+        },
+        // It was not ready, then well, then out for a while: that is one outage.
+        Example {
+            scene: r#"
+                probed = true
+                attempts = [
+                    { age_s = 30.0, passed = false, error = "refused" },
+                    { age_s = 29.0, passed = true },
+                    { age_s = 5.0, passed = false, error = "status 503" },
+                    { age_s = 4.0, passed = false, error = "status 503" },
+                    { age_s = 3.0, passed = true },
+                    { age_s = 2.0, passed = true },
+                ]
+            "#,
+            says: &[],
+        },
+    ],
 };
 
 fn look(scene: &Scene) -> Option<Found> {
     if !scene.probed || scene.attempts.len() < 6 || scene.online == 0 {
         return None;
     }
+    // What failed before the first that passed belongs to the start.
     let recent: Vec<_> = scene
         .attempts
         .iter()
         .filter(|one| one.age_s <= scene.uptime_s.max(1.0))
+        .skip_while(|one| !one.passed)
         .collect();
     let failed = recent.iter().filter(|one| !one.passed).count();
     let turns = recent

@@ -183,7 +183,7 @@ fn look(scene: &Scene) -> Option<Found> {
         .against(
             said.is_none() && pile_up(scene),
             0.5,
-            "its children pile up, and the memory is theirs",
+            "its children or threads pile up, and the memory is theirs",
         )
         .against(
             said.as_ref().is_some_and(|said| said.line.was_handled()),
@@ -221,7 +221,11 @@ fn look(scene: &Scene) -> Option<Found> {
 /// Are there many children that are all alike?
 fn pile_up(scene: &Scene) -> bool {
     let mut counts = scene.close.iter().flat_map(|look| look.children.values());
-    counts.any(|count| *count >= 24)
+    let threads = scene.close.iter().map(|look| look.threads).max();
+    let rising = scene.slope(|sample| sample.threads);
+    let threads_pile = threads.is_some_and(|threads| threads > 200)
+        && rising.is_some_and(|(per_s, fit)| fit > 0.8 && per_s * 60.0 > 60.0);
+    threads_pile || counts.any(|count| *count >= 24)
 }
 
 /// How much it grew over the run, as a share.

@@ -1,8 +1,8 @@
 //! Another process takes what this one needs.
 //!
-//! Looks for a process that is short of memory or of the processor by its own words, while it
-//! uses little itself, and for a neighbour beyond its limit. The neighbour is to blame; the
-//! victim is left alone.
+//! Looks for a process that is short of memory or of the processor, by its own words, by probes
+//! that got slow, or since its threads wait to be let run; and for a neighbour beyond its limit
+//! or with most of the processor. The neighbour is to blame; the victim is left alone.
 
 use super::prelude::*;
 
@@ -10,8 +10,35 @@ pub(crate) const CAUSE: Cause = Cause {
     name: "noisy-neighbour",
     title: "another process takes its resources",
     look,
-    examples: &[Example {
-        scene: r#"
+    examples: &[
+        // It says nothing; the kernel and its probe do.
+        Example {
+            scene: r#"
+                probed = true
+                samples = [{ age_s = 1.0, cpu = 20.0, rss = 30000000.0 }]
+                attempts = [
+                    { age_s = 9.0, passed = true, took_ms = 4 },
+                    { age_s = 3.0, passed = true, took_ms = 700 },
+                    { age_s = 2.0, passed = true, took_ms = 900 },
+                    { age_s = 1.0, passed = true, took_ms = 800 },
+                ]
+                [host]
+                cpus = 2
+                memory = 8000000000
+                [[close]]
+                pid = 4
+                waited_percent = 62.0
+                [[neighbours]]
+                name = "encoder"
+                detail = "online"
+                well = true
+                cpu_percent = 188.0
+                rss_bytes = 50000000
+            "#,
+            says: &["encoder", "cpu", "188", "waits"],
+        },
+        Example {
+            scene: r#"
             probed = true
             probe_failures = 3
             probe_error = "status 503"
@@ -31,14 +58,20 @@ pub(crate) const CAUSE: Cause = Cause {
             over_bytes = 400000000
             over_event = 12
         "#,
-        says: &["etl", "memory", "neighbour"],
-    }],
+            says: &["etl", "memory", "neighbour"],
+        },
+    ],
 };
 
 static SHORT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\bmemory\b|\bshed(?:ding)?\b|\boom\b|overload|throttl|starv|\bcpu\b|load average|over budget|backpressure|no resources")
         .expect("a constant")
 });
+
+/// A thread that is ready to run and waits so much of the time is kept from its work, in percent.
+const WAITS: f64 = 30.0;
+/// So much of the time, also where its probe still passes.
+const STARVES: f64 = 50.0;
 
 fn look(scene: &Scene) -> Option<Found> {
     let complaint = scene
@@ -80,7 +113,13 @@ fn look(scene: &Scene) -> Option<Found> {
         .filter(|(score, _)| *score >= 0.4)?;
     let (score, one) = worst;
     let cpu = scene.samples.last().map_or(0.0, |sample| sample.cpu);
-    if complaint.is_none() && scene.is_well() {
+    let waited = scene.close.iter().map(|look| look.waited_percent);
+    let waited = waited.fold(0.0, f64::max);
+    let hogs = one.cpu_percent / cores > 0.6 && one.cpu_percent > cpu * 1.5;
+    let late = hogs && scene.is_late();
+    let kept_waiting = hogs && waited >= WAITS;
+    let starved = kept_waiting && waited >= STARVES;
+    if complaint.is_none() && scene.is_well() && !late && !starved {
         return None;
     }
     let bytes = one.rss_bytes.max(one.over_bytes) as f64;
@@ -90,6 +129,7 @@ fn look(scene: &Scene) -> Option<Found> {
     let by_memory = one.over_memory > 0
         || one.max_memory.is_some_and(|limit| bytes > limit as f64)
         || one.cpu_percent < 70.0;
+    let by_memory = by_memory && !(late || kept_waiting);
     let what = if by_memory {
         format!(
             "its memory (rss) reached {}{}",
@@ -106,7 +146,11 @@ fn look(scene: &Scene) -> Option<Found> {
     let mut found = Found::new(format!(
         "`{}` suffers from a noisy neighbour: `{}` takes what it needs, {what}, while `{}` itself uses only {} of memory and {cpu:.0} % of a core.{}",
         scene.name, one.name, scene.name, megabytes(own),
-        complaint.map_or_else(String::new, |line| format!(" It says `{}`.", line.shown())),
+        if kept_waiting {
+            format!(" It waits to be let run {waited:.0} % of the time.")
+        } else {
+            complaint.map_or_else(String::new, |line| format!(" It says `{}`.", line.shown()))
+        },
     ))
     .blame(&one.name);
     if let Some(line) = complaint {
@@ -130,7 +174,7 @@ fn look(scene: &Scene) -> Option<Found> {
             format!("{} uses {}", one.name, megabytes(bytes)),
         )
         .proof_if(
-            !by_memory && one.cpu_percent / cores > 0.6 && cpu < 50.0,
+            !by_memory && hogs,
             0.5,
             format!("metric:{}/cpu", one.name),
             format!(
@@ -145,13 +189,29 @@ fn look(scene: &Scene) -> Option<Found> {
             format!("it names {}", one.name),
         )
         .proof_if(
+            kept_waiting,
+            0.5,
+            scene.fact("threads"),
+            format!("ready to run and not let for {waited:.0} % of the time"),
+        )
+        .proof_if(
+            late,
+            0.4,
+            format!("probe:{}", scene.name),
+            "its probe takes far longer than it did",
+        )
+        .proof_if(
             !scene.probe_error.is_empty(),
             0.15,
             format!("probe:{}", scene.name),
             scene.probe_error.clone(),
         )
         .against(own_share > 0.85, 0.6, "it uses its own memory up itself")
-        .against(complaint.is_none(), 0.5, "it does not complain about it")
+        .against(
+            complaint.is_none() && !kept_waiting && !late,
+            0.5,
+            "it does not complain about it",
+        )
         .against(
             complaint.is_some_and(|line| line.age_s > FRESH_S) && scene.is_well(),
             0.5,
