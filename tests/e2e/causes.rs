@@ -87,6 +87,44 @@ fn the_holder_of_a_port_is_named_and_left_alone() {
     rig.ok(&["delete", "app"]);
 }
 
+/// The same where the port stands in other words, and where it does not stand at all: then
+/// nothing is said about who holds it.
+#[test]
+fn a_port_is_read_from_other_words() {
+    let holder = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let rig = Rig::new();
+    let script =
+        format!("echo 'cannot open listener on {port}: Address already in use' >&2\nexit 1\n");
+    let answer = case(&rig, &script, "port-in-use");
+    let own = format!("pid {}", std::process::id());
+    assert!(said(&answer).contains(&own), "{answer:#}");
+    rig.ok(&["delete", "app"]);
+    let script = "echo 'listen failed: Address already in use' >&2\nexit 1\n";
+    let words = said(&case(&rig, script, "port-in-use"));
+    assert!(words.contains("cannot be told"), "{words}");
+    assert!(!words.contains("Nobody holds it"), "{words}");
+    rig.ok(&["delete", "app"]);
+}
+
+#[test]
+fn an_abort_in_native_code_is_named() {
+    let rig = Rig::new();
+    let script = "echo 'free(): double free detected in tcache 2' >&2\nkill -ABRT $$\n";
+    let answer = case(&rig, script, "native-crash");
+    assert!(said(&answer).contains("SIGABRT"), "{answer:#}");
+    rig.ok(&["delete", "app"]);
+}
+
+#[test]
+fn a_pool_of_a_jvm_that_is_used_up_is_named() {
+    let rig = Rig::new();
+    let script = "while sleep 0.2; do echo 'ERROR Shop - java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 300ms (total=4, active=4, idle=0, waiting=2)'; done\n";
+    let answer = case(&rig, script, "pool-exhausted");
+    assert!(said(&answer).contains("pool"), "{answer:#}");
+    rig.ok(&["delete", "app"]);
+}
+
 #[test]
 fn a_stale_lock_is_told_from_a_live_one() {
     let rig = Rig::new();

@@ -214,6 +214,7 @@ pub(crate) fn port(text: &str) -> Option<u16> {
         [
             r"(?i)\bport[ =:#]*(\d{2,5})\b",
             r"(?:\d|\]|\*|:|localhost|[A-Za-z]):(\d{2,5})\b",
+            r"(?i)\b(?:on|to|bind(?:ing)?|listen(?:ing|er)?|address)[ =:#]+(\d{3,5})\b",
             r"['\x22],? ?(\d{2,5})\)",
         ]
         .iter()

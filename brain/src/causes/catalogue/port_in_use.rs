@@ -88,6 +88,10 @@ fn look(scene: &Scene) -> Option<Found> {
                 None,
             ),
         },
+        None if port.is_none() => (
+            "Which port that is it does not say, so who holds it cannot be told.".to_owned(),
+            None,
+        ),
         None => (
             "Nobody holds it any more, so the next start should work.".to_owned(),
             None,
@@ -102,7 +106,7 @@ fn look(scene: &Scene) -> Option<Found> {
     .proof_if(owner.is_some(), 0.7, format!("port:{}", port.unwrap_or_default()), who.clone())
     .proof_if(said.deadly && said.times >= 2, 0.3, death_id(scene), format!("{} deaths in a row like this", said.times))
     .unless_well(scene);
-    let found = if owner.is_none() && scene.is_down() && !scene.held {
+    let found = if owner.is_none() && port.is_some() && scene.is_down() && !scene.held {
         found.auto(Action::Start, format!("{shown} is free by now"))
     } else if stray {
         found.auto(
