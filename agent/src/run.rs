@@ -98,6 +98,7 @@ fn work(action: &Action, process: &ProcessName) -> Work {
             None => Work::Nonsense(format!("`{key}` cannot be set to `{value}`")),
         },
         Action::ClearError => Work::Call(Command::ClearError { target: whole }),
+        Action::RunProbe => Work::Call(Command::RunProbe { target: whole }),
         Action::Rollback => Work::Rollback,
         // Its proof is made again where it is done.
         Action::ClearLock { path } => Work::Call(Command::Port(PortCommand {
@@ -193,6 +194,7 @@ mod tests {
             (Action::Start, "process.start api"),
             (Action::Halt { reason: "x".into() }, "process.hold api"),
             (Action::ClearError, "process.clear_error api"),
+            (Action::RunProbe, "health.run api"),
             (Action::ScaleUp { by: 1 }, "process.scale api"),
             (Action::Rollback, "Rollback"),
             (

@@ -113,6 +113,7 @@ pub(crate) fn undo(plan: &Plan, before: &Before, after: &After) -> Vec<Action> {
             | Action::ClearError
             | Action::ClearLock { .. }
             | Action::UpdateScore
+            | Action::RunProbe
             | Action::Wait(_)
             | Action::Notify { .. }
             | Action::LogIncident { .. }

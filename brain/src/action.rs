@@ -63,6 +63,8 @@ pub enum Action {
     ClearError,
     /// Compute the health score again.
     UpdateScore,
+    /// Try the probe now instead of at its next turn.
+    RunProbe,
     /// Go back to the definition before the newest.
     Rollback,
     /// Move a lock file aside whose holder is dead. Proven again before it is done.
@@ -136,6 +138,7 @@ impl Action {
             Action::SetLimit { .. } => "set_limit",
             Action::ClearError => "clear_error",
             Action::UpdateScore => "update_score",
+            Action::RunProbe => "run_probe",
             Action::Rollback => "rollback",
             Action::ClearLock { .. } => "clear_lock",
             Action::Wait(_) => "wait",
@@ -162,6 +165,7 @@ impl Action {
             | Action::ClearLock { .. }
             | Action::Rollback => true,
             Action::UpdateScore
+            | Action::RunProbe
             | Action::Wait(_)
             | Action::Notify { .. }
             | Action::LogIncident { .. }

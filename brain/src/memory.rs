@@ -206,6 +206,7 @@ pub fn draft(cure: &Cure) -> Result<Draft, NeverLearned> {
             Action::Wait(time) => waits = format!("wait({:?}), ", time.as_secs_f64()),
             // Words are written anew.
             Action::UpdateScore
+            | Action::RunProbe
             | Action::Notify { .. }
             | Action::LogIncident { .. }
             | Action::Escalate { .. } => {}

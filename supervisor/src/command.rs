@@ -124,6 +124,11 @@ pub enum Command {
         /// Why, for people.
         reason: String,
     },
+    /// Make an attempt with every probe now, and answer when it is over.
+    RunProbe {
+        /// Which.
+        target: Target,
+    },
     /// Leave the error state and reset the counters.
     ClearError {
         /// Which.

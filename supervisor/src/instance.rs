@@ -90,6 +90,8 @@ enum Message {
     Leave(bool),
     /// A new definition, for the next run.
     Define(Arc<ProcessSpec>),
+    /// Make an attempt with every probe now.
+    Probe,
     /// Another place in a reload.
     Stand(Standing, oneshot::Sender<()>),
 }
@@ -233,6 +235,12 @@ impl InstanceHandle {
     pub(crate) async fn leave(&self, leaving: bool) {
         // A task that has ended starts nothing.
         let _ = self.sender.send(Box::new(Message::Leave(leaving))).await;
+    }
+
+    /// Lets its probes make an attempt now. A run without probes makes none.
+    pub(crate) async fn probe_now(&self) -> Result<(), OrderError> {
+        let sent = self.sender.send(Box::new(Message::Probe)).await;
+        sent.map_err(|_| OrderError::Gone)
     }
 
     /// Gives it a new definition.

@@ -105,6 +105,8 @@ struct Board {
     /// Held from the record of an attempt until its events are sent, so that they reach the
     /// owner in the order in which they were decided.
     order: tokio::sync::Mutex<()>,
+    /// Somebody wants to know now and not at the next turn.
+    now: tokio::sync::Notify,
 }
 
 #[derive(Debug)]
@@ -146,6 +148,7 @@ impl Probes {
                 all_pass: false,
             }),
             order: tokio::sync::Mutex::default(),
+            now: tokio::sync::Notify::new(),
         });
         let stop = tasks.token().child_token();
         for (index, (check, rules)) in checks.into_iter().enumerate() {
@@ -167,6 +170,11 @@ impl Probes {
             instance: instance.clone(),
             _stop: CancellationToken::drop_guard(stop),
         })
+    }
+
+    /// Lets every probe that waits for its next turn make an attempt now.
+    pub fn try_now(&self) {
+        self.board.now.notify_waiters();
     }
 
     /// How each probe is doing.
@@ -219,7 +227,11 @@ impl Task {
                 eager = (eager * 2).min(EAGER_PAUSE).min(rules.interval);
                 pause
             };
-            tokio::time::sleep_until((began + pause).max(Instant::now() + BREATH)).await;
+            let next = (began + pause).max(Instant::now() + BREATH);
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = self.board.now.notified() => {}
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod graph;
 mod keeper;
 mod orders;
 mod plan;
+mod probing;
 mod reads;
 mod reload;
 mod removal;
@@ -212,6 +213,7 @@ impl RegistryHandle {
                 .await
                 .map(Reply::Events),
             Command::Health { target } => self.health(target.as_ref()).map(Reply::Health),
+            Command::RunProbe { target } => self.run_probes(&target).await.map(Reply::Done),
             Command::Metrics { target } => self.metrics(target.as_ref()).map(Reply::Metrics),
             Command::Cron => Ok(Reply::Cron(self.cron())),
             Command::Limits { target } => self.limits(&target).map(Reply::Limits),

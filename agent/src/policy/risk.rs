@@ -120,6 +120,7 @@ pub fn risk(action: &Action, target: &Target) -> Risk {
     match action {
         Action::Wait(_)
         | Action::UpdateScore
+        | Action::RunProbe
         | Action::Notify { .. }
         | Action::LogIncident { .. }
         | Action::Escalate { .. } => Risk::None,
@@ -207,6 +208,7 @@ pub fn required_role(action: &Action) -> Role {
         | Action::ScaleDown { .. }
         | Action::ClearError => Role::Operator,
         Action::UpdateScore
+        | Action::RunProbe
         | Action::Wait(_)
         | Action::Notify { .. }
         | Action::LogIncident { .. }

@@ -79,6 +79,7 @@ pub(super) fn register(engine: &mut Engine) {
         })
         .register_fn("clear_error", move || action(Action::ClearError))
         .register_fn("update_score", move || action(Action::UpdateScore))
+        .register_fn("run_probe", move || action(Action::RunProbe))
         .register_fn("rollback", move || action(Action::Rollback))
         .register_fn("wait", move |time: Dynamic| {
             action(Action::Wait(super::queries::window(&time)?))
@@ -209,10 +210,10 @@ mod tests {
         assert_eq!(plan.ask.as_deref(), Some("may I?"));
         let plan = super::tests::plan(
             r#"[stop(), scale_down(1), set_limit("max_memory", "300MB"), clear_error(),
-                update_score(), rollback(), log_incident("l"), escalate("e")]"#,
+                update_score(), rollback(), log_incident("l"), escalate("e"), run_probe()]"#,
         )
         .unwrap();
-        assert_eq!(plan.steps.len(), 8);
+        assert_eq!(plan.steps.len(), 9);
     }
 
     #[test]

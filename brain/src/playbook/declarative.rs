@@ -278,7 +278,7 @@ fn constructor(step: &Step) -> Result<String, String> {
             let instance = step.instance.map(|n| n.to_string()).unwrap_or_default();
             (format!("{kind}({instance})"), &["instance"])
         }
-        "reload" | "start" | "stop" | "clear_error" | "update_score" | "rollback" => {
+        "reload" | "start" | "stop" | "clear_error" | "update_score" | "run_probe" | "rollback" => {
             (format!("{kind}()"), &[])
         }
         "halt" => (

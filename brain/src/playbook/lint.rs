@@ -390,6 +390,7 @@ impl Linter {
                         | "escalate"
                         | "ask"
                         | "update_score"
+                        | "run_probe"
                         | "halt"
                         | "stop"
                 )
@@ -489,6 +490,25 @@ mod tests {
             );
         }
         assert_eq!(all.len(), 10, "{all:#?}");
+    }
+
+    /// An action that is not there is told with its place, not found out in the middle of a night.
+    #[test]
+    fn an_action_that_is_not_there_has_its_place() {
+        let all = found(&format!(
+            "{HEAD}fn matches(c) {{ true }}\nfn plan(c) {{ [ run_probe(), snapshot(\"now\"), rollback(\"prod\") ] }}\nfn verify(c) {{ () }}\n"
+        ));
+        let words: Vec<_> = all.iter().map(|(l, c, t)| (*l, *c, t.as_str())).collect();
+        let [(3, 29, snapshot), (3, 46, rollback)] = words[..] else {
+            panic!("{words:#?}");
+        };
+        assert!(snapshot.contains("no function `snapshot`"), "{snapshot}");
+        assert!(rollback.contains("write `rollback()`"), "{rollback}");
+        let toml = "name = \"mine\"\ndescription = \"x\"\n[trigger]\non = [\"crash\"]\n[[action]]\ntype = \"snapshot\"\n";
+        let all = lint("mine", Format::Toml, toml);
+        let one = &all[0];
+        assert!(one.text.contains("no action `snapshot`"), "{one:?}");
+        assert!(one.line > 0 && one.column > 0, "{one:?}");
     }
 
     #[test]

@@ -339,6 +339,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "Compute the health score again. Risk: none.",
     ),
     action(
+        "run_probe",
+        &[],
+        "Try its probe now instead of at its next turn, and wait for the verdict. It fails when no copy is up that has a probe, and not when the probe does. Risk: none.",
+    ),
+    action(
         "rollback",
         &[],
         "Go back to the definition before the newest. Risk: high.",

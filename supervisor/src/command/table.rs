@@ -15,6 +15,7 @@ impl Command {
             | Command::Status { .. }
             | Command::History { .. }
             | Command::Health { .. }
+            | Command::RunProbe { .. }
             | Command::Metrics { .. }
             | Command::Cron
             | Command::Limits { .. }
@@ -75,6 +76,7 @@ impl Command {
             Command::Env { .. } => "process.env",
             Command::History { .. } => "process.events",
             Command::Health { .. } => "health.status",
+            Command::RunProbe { .. } => "health.run",
             Command::Metrics { .. } => "metrics.snapshot",
             Command::Cron => "process.cron",
             Command::Limits { .. } => "process.limits",
@@ -125,6 +127,7 @@ impl Command {
             | Command::Signal { target, .. }
             | Command::Hold { target, .. }
             | Command::ClearError { target }
+            | Command::RunProbe { target }
             | Command::SetLimit { target, .. }
             | Command::Limits { target }
             | Command::Env { target, .. } => Some(target),

@@ -194,6 +194,11 @@ impl InstanceTask {
                 self.watch_memory();
                 self.show();
             }
+            Message::Probe => {
+                if let Some(probes) = self.live.as_ref().and_then(|live| live.probes.as_ref()) {
+                    probes.try_now();
+                }
+            }
             Message::Stand(standing, done) => {
                 self.standing = standing;
                 self.watch_memory();
