@@ -223,6 +223,9 @@ impl Loop {
         if !self.seen.is_new(event.id) {
             return;
         }
+        if let Err(error) = question::recheck(&self.shared, &event.process).await {
+            tracing::error!(process = %event.process, %error, "A question could not be withdrawn.");
+        }
         match self.shared.sign(event).await {
             Ok(true) => {
                 self.regroup().await;

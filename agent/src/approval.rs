@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use brain::{Action, Approval, ApprovalState, Plan, ProcessFacts};
 use serde::{Deserialize, Serialize};
-use supervisor::{Caller, Role, Status};
+use supervisor::{Caller, HealthStatus, Role, Status};
 
 use crate::policy::required_role;
 
@@ -69,6 +69,9 @@ pub struct Preconditions {
     pub state: Status,
     /// Which life each copy is in, by its place.
     pub generations: Vec<(u16, u64)>,
+    /// Did its probe fail?
+    #[serde(default)]
+    pub failing: bool,
 }
 
 impl Preconditions {
@@ -81,6 +84,10 @@ impl Preconditions {
                 .iter()
                 .map(|instance| (instance.index, instance.generation))
                 .collect(),
+            failing: process
+                .instances
+                .iter()
+                .any(|instance| instance.health == HealthStatus::Fail),
         }
     }
 
@@ -97,6 +104,13 @@ impl Preconditions {
                 self.state.as_str(),
                 now.state.as_str()
             ));
+        }
+        let passes = process
+            .instances
+            .iter()
+            .all(|instance| instance.health == HealthStatus::Pass);
+        if self.failing && passes && up(now.state) {
+            return Some("its probe passes again".into());
         }
         // A process that does not come up gets a new life with every retry, and the question
         // stays the same; one that ran and was started again may be well.

@@ -414,6 +414,32 @@ async fn changed(shared: &Arc<Shared>, approval: &Approval) -> Option<String> {
     }
 }
 
+/// Withdraws the question of a process if the world it was asked about is no more: what somebody
+/// would say yes to then is not what was asked. A plan that still fits is asked for anew when the
+/// next sign comes.
+pub(crate) async fn recheck(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
+    let waiting = |incident: &brain::Incident| incident.state == IncidentState::AwaitingApproval;
+    let Some(incident) = shared.open_of(process).filter(waiting) else {
+        return Ok(());
+    };
+    let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
+    let own = open.iter().filter(|one| one.process == *process);
+    for approval in own {
+        let Some(why) = changed(shared, approval).await else {
+            continue;
+        };
+        withdraw(shared, process, None, &why).await?;
+        if shared.open_of(process).is_some_and(|now| waiting(&now)) {
+            shared.advance(process, IncidentInput::Superseded).await?;
+        }
+        let story = json!({"approval": approval.id, "result": "superseded", "why": why});
+        shared.tell(incident.id, "answered", story).await?;
+        shared.try_again(incident.id);
+        return Ok(());
+    }
+    Ok(())
+}
+
 /// Runs an approved plan with the role of the person who approved it.
 pub(crate) async fn run_approved(shared: Arc<Shared>, approval: Approval, approver: Caller) {
     if let Err(error) = approved(&shared, &approval, &approver).await {

@@ -239,6 +239,52 @@ async fn recovery_withdraws_the_question() {
     );
 }
 
+/// A question about a world that is gone is withdrawn when that world goes, and not when somebody
+/// answers or the next slow look comes.
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_the_supervisor_withdraws_the_question_at_once() {
+    let kill = Action::KillRestart { instance: None };
+    let rig = Rig::with(level(Autonomy::Supervised), vec![kill]).await;
+    rig.change(|world| {
+        world.set("api", Status::Online, HealthStatus::Fail);
+        world.event("api", EventKind::HealthFail);
+    });
+    let question = rig.question().await;
+    rig.change(|world| {
+        world.set("api", Status::Online, HealthStatus::Fail);
+        world.event("api", EventKind::Online);
+    });
+    let gone = async |rig: &Rig| rig.agent.status().await.unwrap().pending.is_empty();
+    rig.until("no open question", 2, gone).await;
+    let old = rig.agent.actions().await.unwrap();
+    let old = old.iter().find(|one| one.id == question.id).unwrap();
+    assert_eq!(old.state.as_str(), "superseded");
+    assert!(rig.calls().is_empty());
+}
+
+/// The same for a probe that passes again in the same run.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_passes_again_withdraws_the_question_at_once() {
+    let kill = Action::KillRestart { instance: None };
+    let rig = Rig::with(level(Autonomy::Supervised), vec![kill]).await;
+    rig.change(|world| {
+        world.set("api", Status::Online, HealthStatus::Fail);
+        world.event("api", EventKind::HealthFail);
+    });
+    rig.question().await;
+    rig.change(|world| {
+        let one = &mut world.processes.get_mut("api").unwrap().instances[0];
+        one.health = HealthStatus::Pass;
+        world.event("api", EventKind::HealthRecover);
+    });
+    let gone = async |rig: &Rig| rig.agent.status().await.unwrap().pending.is_empty();
+    rig.until("no open question", 2, gone).await;
+    assert_eq!(
+        rig.agent.actions().await.unwrap()[0].state.as_str(),
+        "superseded"
+    );
+}
+
 /// The budget of a process is used up: from then on a person is asked.
 #[tokio::test(start_paused = true)]
 async fn over_budget_asks() {

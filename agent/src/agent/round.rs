@@ -166,6 +166,8 @@ pub(super) async fn look(
     let mut taken = busy.clone();
     for incident in shared.all_open() {
         let process = &incident.process;
+        // Events say so at once; this is for what no event told.
+        question::recheck(shared, process).await?;
         let leave_alone = busy.contains(process) || incident.state.is_busy();
         if leave_alone || let_go(shared, &incident).await? {
             taken.insert(process.clone());
