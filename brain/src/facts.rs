@@ -101,6 +101,12 @@ pub struct Sample {
     pub fds: u64,
     /// Threads.
     pub threads: u64,
+    /// Living processes of the tree.
+    #[serde(default)]
+    pub processes: u64,
+    /// Processes that ended and that nobody collected.
+    #[serde(default)]
+    pub zombies: u64,
 }
 
 /// A line that was found.
@@ -205,8 +211,9 @@ pub trait Facts: Send + Sync {
         let _ = processes;
         BTreeSet::new()
     }
-    /// Those worth a quick look: who printed something in the last second, or has a limit that
-    /// it may come near. Answered from counters.
+    /// Those worth a quick look: who printed something in the last second, has a limit that it
+    /// may come near, or so many threads, children or descriptors that they may pile up.
+    /// Answered from counters.
     fn talking(&self) -> Vec<ProcessName> {
         Vec::new()
     }

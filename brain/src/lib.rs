@@ -17,6 +17,7 @@ pub mod llm;
 pub mod memory;
 pub mod numbers;
 pub mod observation;
+mod pile;
 mod playbook;
 pub mod prompts;
 mod proposal;
@@ -46,6 +47,7 @@ pub use incident::{
     Evidence, Fingerprint, IllegalInput, Incident, IncidentId, IncidentInput, IncidentState, Seen,
     Symptom, SymptomKind,
 };
+pub use pile::{Pile, may_pile_up};
 pub use playbook::lint::{Finding, Weight, lint};
 pub use playbook::{
     Format, PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks, Switch,

@@ -193,6 +193,8 @@ mod tests {
                     rss_bytes,
                     fds: 1,
                     threads: 1,
+                    processes: 1,
+                    zombies: 0,
                 }
             })
             .collect()

@@ -10,6 +10,7 @@ use supervisor::{ProcessName, Status};
 
 use crate::context::errors::errors;
 use crate::facts::Facts;
+use crate::pile::pile;
 
 /// Output that is looked at.
 const RECENT: Duration = Duration::from_secs(3);
@@ -22,6 +23,9 @@ const FLOOD_TIMES: u64 = 10;
 const NEAR: u64 = 95;
 /// After this a start that is not through and says why is worth a word.
 const STARTING: Duration = Duration::from_secs(2);
+
+/// How far back it is looked for what piles up.
+const PILE: Duration = Duration::from_secs(90);
 
 /// What looks suspicious about a process, in words; nothing most of the time. Blocking, and
 /// cheap for a process that prints nothing.
@@ -42,6 +46,9 @@ pub fn suspect(facts: &dyn Facts, name: &ProcessName) -> Option<String> {
     {
         let share = most * 100 / limit.max(1);
         return Some(format!("it uses {share} % of its memory limit"));
+    }
+    if let Some(pile) = pile(facts, name, PILE) {
+        return Some(pile.words());
     }
     let bytes = facts.log_bytes(name, second);
     if bytes == 0 {

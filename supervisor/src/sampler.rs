@@ -187,6 +187,16 @@ impl Sampler {
         self.shared.watched().get(instance)?.run.as_ref()?.latest
     }
 
+    /// The instances whose newest sample is such. One pass, without a look at anything.
+    pub fn select(&self, such: impl Fn(&TreeSample) -> bool) -> Vec<InstanceId> {
+        let watched = self.shared.watched();
+        let newest = watched.iter().filter_map(|(instance, watched)| {
+            let sample = watched.run.as_ref()?.latest?;
+            such(&sample).then(|| instance.clone())
+        });
+        newest.collect()
+    }
+
     /// Bytes that the present run has read from storage and written to it, with its children.
     /// `None` when the daemon may not know, or does not know yet.
     pub fn transferred(&self, instance: &InstanceId) -> Option<(u64, u64)> {

@@ -38,6 +38,7 @@ builtin!(
     "oom-restart" Rhai ".rhai",
     "out-of-memory" Toml ".toml",
     "port-conflict" Toml ".toml",
+    "piles-up" Rhai ".rhai",
     "probe-failed" Rhai ".rhai",
     "probe-fails-again" Rhai ".rhai",
     "rapid-crash" Rhai ".rhai",

@@ -288,6 +288,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "The port it wants to listen on, from its last words or its probe.",
     ),
     query(
+        "piles_up",
+        &["window"],
+        "map or ()",
+        "What only ever grew in the window: `#{what, from, to, seconds}`; `what` is `zombies`, `child processes`, `threads` or `open descriptors`.",
+    ),
+    query(
         "port_holder",
         &["port"],
         "map or ()",

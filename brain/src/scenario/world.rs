@@ -111,6 +111,10 @@ pub(super) struct ScriptedSample {
     cpu: f64,
     #[serde(default)]
     rss: u64,
+    #[serde(default = "one_thread")]
+    threads: u64,
+    #[serde(default)]
+    zombies: u64,
 }
 
 #[derive(Debug, Deserialize, Clone)]
@@ -119,6 +123,10 @@ pub(super) struct Holder {
     port: u16,
     pid: i32,
     command: String,
+}
+
+fn one_thread() -> u64 {
+    1
 }
 
 fn one() -> u32 {
@@ -238,7 +246,9 @@ impl World {
                 cpu_percent: sample.cpu,
                 rss_bytes: sample.rss,
                 fds: 10,
-                threads: 1,
+                threads: sample.threads,
+                processes: 1,
+                zombies: sample.zombies,
             })
             .collect();
         samples.sort_by_key(|sample| sample.at);

@@ -58,6 +58,19 @@ pub(super) struct LiveFacts {
 pub(super) type Looked = Mutex<BTreeMap<ProcessName, (Timestamp, Vec<u64>, Vec<CloseLook>)>>;
 
 impl LiveFacts {
+    /// Those with so much of something that it may pile up, by their newest samples.
+    fn large(&self) -> impl Iterator<Item = ProcessName> {
+        let large = self.sampler.select(|sample| {
+            brain::may_pile_up(
+                u64::from(sample.zombies),
+                u64::from(sample.processes),
+                sample.threads,
+                sample.fds,
+            )
+        });
+        large.into_iter().map(|instance| instance.process)
+    }
+
     fn since(&self, window: Duration) -> Timestamp {
         let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
         self.clock
@@ -149,6 +162,8 @@ impl Facts for LiveFacts {
                 rss_bytes: sample.rss_bytes,
                 fds: sample.fds,
                 threads: sample.threads,
+                processes: u64::from(sample.processes),
+                zombies: u64::from(sample.zombies),
             }));
         }
         samples.sort_by_key(|sample| (sample.at, sample.instance));
@@ -348,7 +363,11 @@ impl Facts for LiveFacts {
     fn calm(&self, processes: &[ProcessName]) -> BTreeSet<ProcessName> {
         let mut calm = self.registry.unwatched();
         let asked: BTreeSet<&ProcessName> = processes.iter().collect();
-        calm.retain(|name| asked.contains(name) && self.log_bytes(name, SILENT) == 0);
+        let large: BTreeSet<ProcessName> = self.large().collect();
+        calm.retain(|name| {
+            let silent = || self.log_bytes(name, SILENT) == 0;
+            asked.contains(name) && !large.contains(name) && silent()
+        });
         calm
     }
 
@@ -356,6 +375,7 @@ impl Facts for LiveFacts {
         // Asked twice a second: what grows with all processes must stay one pass.
         let mut all = self.registry.limited();
         all.extend(self.ingest.talking(Duration::from_secs(1)));
+        all.extend(self.large());
         all.sort();
         all.dedup();
         all

@@ -1,6 +1,7 @@
 //! Questions about figures: processor, memory, probes.
 
 use super::*;
+use crate::pile::{Pile, pile};
 
 /// `f64` samples in, one number out; none without samples.
 pub(super) fn samples(c: &Context, window: Duration) -> Answer<Vec<(f64, f64, f64)>> {
@@ -142,6 +143,25 @@ pub(super) fn register_metrics(engine: &mut Engine) {
             });
             Ok(if under > 0.0 { over / under } else { 0.0 })
         })
+        .register_fn(
+            "piles_up",
+            |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
+                let w = window(&w)?;
+                let found: Option<Pile> = c
+                    .situation
+                    .ask(key("pile", w), |facts| pile(facts, &c.situation.process, w))?;
+                let Some(found) = found else {
+                    return Ok(Dynamic::UNIT);
+                };
+                let metric = if found.what == "threads" {
+                    "threads"
+                } else {
+                    "tree"
+                };
+                c.note(format!("metric:{metric}"), found.words());
+                dynamic(&found)
+            },
+        )
         .register_fn("probe_failures", |c: &mut Context| -> Answer<i64> {
             Ok(probe(c)?.0)
         })

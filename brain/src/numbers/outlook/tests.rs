@@ -195,6 +195,8 @@ fn only_the_newest_life_of_a_copy_has_a_trend() {
         rss_bytes: mb << 20,
         fds: 1,
         threads: 1,
+        processes: 1,
+        zombies: 0,
     };
     let mut samples: Vec<Sample> = (0..30)
         .map(|n| sample(n * 5, 0, 100 + n as u64 * 10))
