@@ -22,7 +22,7 @@ const FLOOD_TIMES: u64 = 10;
 /// The share of its memory limit at which one begins to worry, in percent.
 const NEAR: u64 = 95;
 /// After this a start that is not through and says why is worth a word.
-const STARTING: Duration = Duration::from_secs(2);
+const STARTING: Duration = Duration::from_secs(1);
 
 /// How far back it is looked for what piles up.
 const PILE: Duration = Duration::from_secs(90);

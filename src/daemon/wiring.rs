@@ -22,11 +22,12 @@ mod model;
 mod playbooks;
 mod port;
 mod timeline;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use agent::{Agent, Parts, PlaybookSettings, Revisions, Settings, Visible};
+use agent::{Agent, Parts, PlaybookSettings, Revisions, Settings};
 use async_trait::async_trait;
 use brain::llm::Models;
 use brain::prompts::Prompts;
@@ -49,6 +50,7 @@ use learning::Learning;
 use mind::PlaybookMind;
 use model::ModelFigures;
 use port::{BrainPort, Off};
+use told::Told;
 
 /// What the brain is joined to.
 pub(crate) struct Wires {
@@ -156,7 +158,9 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             store: memory.clone(),
             mind: mind.clone(),
             facts: facts.clone(),
-            approver: Arc::new(Visible),
+            approver: Arc::new(Told {
+                registry: registry.clone(),
+            }),
             clock: clock.clone(),
             settings: told,
         },

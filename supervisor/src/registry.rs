@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 pub use boot::Foundation;
 pub use view::Glance;
@@ -61,6 +61,10 @@ struct Shared {
     ingest: Ingest,
     /// Counts changes of the set of processes.
     changed: watch::Sender<u64>,
+    /// What those hear who wait for a process to come up.
+    told: broadcast::Sender<(ProcessName, String)>,
+    /// The newest of that, and of which runs it is said.
+    last_told: Mutex<BTreeMap<ProcessName, (Vec<u64>, String)>>,
     /// One registration at a time, so that two config files cannot take the same name.
     registering: tokio::sync::Mutex<()>,
     started_at: jiff::Timestamp,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tracing::{error, info};
 
 use super::{Entry, Inner, RegistryHandle, Shared, keeper};
@@ -77,6 +77,8 @@ impl RegistryHandle {
             store,
             ingest,
             changed: watch::Sender::new(0),
+            told: broadcast::Sender::new(super::waiting::TOLD),
+            last_told: Mutex::default(),
             registering: tokio::sync::Mutex::new(()),
             started_at,
             version,

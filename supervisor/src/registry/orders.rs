@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::RegistryHandle;
 use super::target::Pick;
-use super::waiting::wait_all;
+use super::waiting::{until_told, wait_all};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -126,6 +126,7 @@ impl RegistryHandle {
         let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
             message: format!("the dependencies form a cycle: {cycle}"),
         })?;
+        let hears = self.hear();
         let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
         let (mut starts, mut beginnings) = (Vec::new(), Vec::new());
         for name in sorted.into_iter().filter(|name| all.contains(name)) {
@@ -151,16 +152,32 @@ impl RegistryHandle {
             let _ = tokio::time::timeout(BEGINNING, join_all(beginnings)).await;
             return Ok(BTreeMap::new());
         };
-        let _ = tokio::time::timeout(limit, work).await;
-        let late = || {
-            Err(format!(
+        let hopeless = |told: &BTreeMap<ProcessName, String>| {
+            let mut open = outcomes.iter().filter(|(_, end)| end.borrow().is_none());
+            open.all(|(name, _)| {
+                let mut behind = order
+                    .with_dependencies(std::slice::from_ref(name))
+                    .into_iter();
+                behind.any(|one| told.contains_key(&one))
+            })
+        };
+        let before = self.told_before(&all);
+        let told = until_told(before, hears, hopeless, work, limit).await;
+        let late = |name: &ProcessName| match told.get(name) {
+            Some(text) => Err(format!("not online yet: {text}")),
+            None if !told.is_empty() => Err("not online yet".to_owned()),
+            None => Err(format!(
                 "not online after {}",
                 crate::units::format_duration(limit)
-            ))
+            )),
         };
-        Ok(outcomes
-            .into_iter()
-            .map(|(name, outcome)| (name, outcome.borrow().clone().unwrap_or_else(late)))
+        let end = |name: &ProcessName, outcome: Outcome| {
+            let known = outcome.borrow().clone();
+            known.unwrap_or_else(|| late(name))
+        };
+        let ends = outcomes.iter();
+        Ok(ends
+            .map(|(name, outcome)| (name.clone(), end(name, outcome.clone())))
             .collect())
     }
 

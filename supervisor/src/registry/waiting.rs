@@ -1,14 +1,25 @@
 //! Waiting for instances: when one has come up, when it never will, and in which words.
 //!
-//! It looks at snapshots and orders nothing.
+//! It looks at snapshots and orders nothing. Who waits also hears when a person is needed.
 
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::sync::broadcast;
 
+use super::RegistryHandle;
+use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Snapshot};
 use crate::spec::Signal;
 use crate::state::{ExitStatus, Hold, Reason, State};
+
+/// How long others may take to say that they are up when it is known that one will not be.
+const A_MOMENT: Duration = Duration::from_millis(300);
+
+/// News that may wait for somebody who waits.
+pub(super) const TOLD: usize = 16;
 
 /// Crashes in a row after which a start is not waited for any longer.
 const HOPELESS_CRASHES: u32 = 2;
@@ -70,6 +81,87 @@ pub(super) fn is_unkillable(snapshot: &Snapshot) -> bool {
             hold: Hold::Unkillable { .. }
         }
     )
+}
+
+impl RegistryHandle {
+    /// A person is needed for a process. Who waits for it to come up is told so now, and need not
+    /// wait until the time is over; the process goes on as it was.
+    pub fn tell_waiting(&self, name: &ProcessName, text: &str) {
+        if let Some(runs) = self.starting(name) {
+            let said = (runs, text.to_owned());
+            self.last_told().insert(name.clone(), said);
+            // Nobody may be waiting.
+            let _ = self.shared.told.send((name.clone(), text.to_owned()));
+        }
+    }
+
+    /// What was said of these while they were starting, if they still are and in the same runs.
+    pub(super) fn told_before(&self, names: &[ProcessName]) -> BTreeMap<ProcessName, String> {
+        let mut last = self.last_told();
+        last.retain(|name, (runs, _)| self.starting(name).as_ref() == Some(runs));
+        let of = |name: &ProcessName| Some((name.clone(), last.get(name)?.1.clone()));
+        names.iter().filter_map(of).collect()
+    }
+
+    fn last_told(&self) -> MutexGuard<'_, BTreeMap<ProcessName, (Vec<u64>, String)>> {
+        let last = &self.shared.last_told;
+        last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runs of a process of which a copy is starting.
+    fn starting(&self, name: &ProcessName) -> Option<Vec<u64>> {
+        let handles = self.inner().entry(name)?.handles.clone();
+        let starts = |handle: &InstanceHandle| {
+            let state = &handle.snapshot().saved.state;
+            matches!(state, State::Spawning { .. } | State::Starting { .. })
+        };
+        let run = |handle: &InstanceHandle| handle.snapshot().saved.counters.generation;
+        let runs = handles.iter().map(run).collect();
+        handles.iter().any(starts).then_some(runs)
+    }
+
+    pub(super) fn hear(&self) -> broadcast::Receiver<(ProcessName, String)> {
+        self.shared.told.subscribe()
+    }
+}
+
+/// Waits for the end of `work`, at most for `limit`, or until what was told leaves no hope.
+/// Answers with what was told.
+pub(super) async fn until_told(
+    mut told: BTreeMap<ProcessName, String>,
+    mut hears: broadcast::Receiver<(ProcessName, String)>,
+    hopeless: impl Fn(&BTreeMap<ProcessName, String>) -> bool,
+    work: impl Future,
+    limit: Duration,
+) -> BTreeMap<ProcessName, String> {
+    let over = tokio::time::sleep(limit);
+    tokio::pin!(work, over);
+    if !told.is_empty() {
+        // What is up already says so in a moment.
+        tokio::select! { _ = &mut work => return told, () = tokio::time::sleep(A_MOMENT) => {} }
+        if hopeless(&told) {
+            return told;
+        }
+    }
+    loop {
+        tokio::select! {
+            _ = &mut work => return told,
+            () = &mut over => return told,
+            news = hears.recv() => match news {
+                Ok((name, text)) => {
+                    told.insert(name, text);
+                    if hopeless(&told) {
+                        return told;
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => {
+                    tokio::select! { _ = &mut work => {}, () = &mut over => {} }
+                    return told;
+                }
+            },
+        }
+    }
 }
 
 /// Waits until all are up.

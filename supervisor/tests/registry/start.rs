@@ -4,7 +4,7 @@ use supervisor::command::view::{ProcessView, StartChange};
 use supervisor::command::{Apply, Command, Reply, ScaleChange, Target};
 use supervisor::{ControlError, Status};
 
-use super::rig::{Rig, pid, spec};
+use super::rig::{PATIENCE, Rig, pid, probe, spec};
 
 /// A dependency comes first; what depends on a failed one stays down and says why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,6 +53,82 @@ async fn a_start_says_what_has_begun() {
     assert!(!empty.online);
     let note = empty.note.as_deref().expect("a note");
     assert!(note.contains("mhost scale none 1"), "{note}");
+    rig.finish().await;
+}
+
+/// Who waits for a start need not wait until the time is over when a person is needed: not for
+/// the process itself, and not for what depends on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_is_not_waited_for_when_a_person_is_needed() {
+    let rig = Rig::new().await;
+    let db = spec("db", "exec sleep 600", &probe("false"));
+    let api = spec("api", "exec sleep 600", "depends_on = [\"db\"]");
+    let begun = tokio::time::Instant::now();
+    let told = async {
+        rig.until("db", "starting", |view| view.state == Status::Starting)
+            .await;
+        // Nobody listens before the start is waited for, and nothing is lost by saying it twice.
+        for _ in 0..5 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let name = "db".parse().expect("a name");
+            rig.registry.tell_waiting(&name, "its host has no address");
+        }
+    };
+    let (outcome, ()) = tokio::join!(rig.apply(vec![db, api]), told);
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    let Ok(Reply::Started(outcome)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let error = |name: &str| {
+        let mut all = outcome.processes.iter();
+        let one = all.find(|one| one.name.as_str() == name).expect("named");
+        one.error.clone().unwrap_or_default()
+    };
+    assert_eq!(error("db"), "not online yet: its host has no address");
+    assert_eq!(error("api"), "not online yet");
+    assert_eq!(rig.view("db").await.state, Status::Starting);
+    // Nor does the next one wait for what is known by now.
+    let begun = tokio::time::Instant::now();
+    let again = rig.call(Command::Start {
+        target: Target("db".into()),
+        wait: Some(PATIENCE),
+    });
+    let Ok(Reply::Started(outcome)) = again.await else {
+        panic!("no outcome")
+    };
+    let error = outcome.processes[0].error.as_deref();
+    assert_eq!(error, Some("not online yet: its host has no address"));
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    rig.finish().await;
+}
+
+/// A probe that is tried once an hour is tried when somebody wants to know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_runs_when_it_is_asked_for() {
+    let rig = Rig::new().await;
+    let tries = rig.home.path().join("tries");
+    let script = format!("echo once >> {}", tries.display());
+    let extra = probe(&script).replace("\"1s\"", "\"1h\"");
+    assert!(extra.contains("\"1h\""), "{extra}");
+    let mute = spec("mute", "exec sleep 600", "");
+    rig.apply(vec![spec("web", "exec sleep 600", &extra), mute])
+        .await
+        .expect("a start");
+    let count = || std::fs::read_to_string(&tries).map_or(0, |text| text.lines().count());
+    let before = count();
+    let run = async |name: &str| {
+        let target = Target(name.into());
+        match rig.call(Command::RunProbe { target }).await {
+            Ok(Reply::Done(mut done)) => done.remove(0),
+            other => panic!("{other:?}"),
+        }
+    };
+    let done = run("web").await;
+    assert_eq!(done.note.as_deref(), Some("its probe passes"), "{done:?}");
+    assert!(!done.changed && done.error.is_none(), "{done:?}");
+    assert_eq!(count(), before + 1);
+    let done = run("mute").await;
+    assert!(done.error.is_some(), "{done:?}");
     rig.finish().await;
 }
 
