@@ -26,6 +26,7 @@ builtin!(
     "connection-refused" Toml ".toml",
     "deploy-rollback" Rhai ".rhai",
     "error-storm" Rhai ".rhai",
+    "falls-behind" Rhai ".rhai",
     "flapping-probe" Rhai ".rhai",
     "gave-up" Rhai ".rhai",
     "health-recover" Rhai ".rhai",

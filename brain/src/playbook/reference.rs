@@ -227,6 +227,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "The newest lines that match, at most 20.",
     ),
     query(
+        "log_numbers",
+        &["regex", "w"],
+        "array",
+        "The numbers that the first group of the expression catches in the newest lines that match, at most 20, oldest first.",
+    ),
+    query(
         "says",
         &["regex", "w"],
         "bool",

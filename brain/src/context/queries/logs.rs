@@ -102,6 +102,35 @@ pub(super) fn register_logs(engine: &mut Engine) {
             },
         )
         .register_fn(
+            "log_numbers",
+            |c: &mut Context, pattern: &str, w: Dynamic| -> Answer<Array> {
+                regex_checked(pattern)?;
+                let w = window(&w)?;
+                let question = key(&format!("log numbers {pattern:?}"), w);
+                let found: Vec<(String, String, i64)> = c.situation.ask(question, |facts| {
+                    let Ok(regex) = Regex::new(pattern) else {
+                        return Vec::new();
+                    };
+                    let lines = facts.log_lines(&c.situation.process, pattern, w, LOG_LINES);
+                    let number = |hit: LogHit| {
+                        let found = regex.captures(&hit.text)?;
+                        let digits = found.get(1)?.as_str().parse().ok()?;
+                        Some((hit.id, cut(&hit.text), digits))
+                    };
+                    lines.into_iter().filter_map(number).collect()
+                })?;
+                if let (Some(first), Some(last)) = (found.first(), found.last()) {
+                    for (id, text, _) in [last, first] {
+                        c.note(format!("log:{id}"), knowledge::quotable(text));
+                    }
+                }
+                Ok(found
+                    .into_iter()
+                    .map(|(.., number)| number.into())
+                    .collect())
+            },
+        )
+        .register_fn(
             "says",
             |c: &mut Context, pattern: &str, w: Dynamic| -> Answer<bool> {
                 regex_checked(pattern)?;
