@@ -131,6 +131,17 @@ fn the_walk_of_the_playbooks_is_true() {
     transcript(&page("docs/playbooks.md"));
 }
 
+/// The scenario that the page shows can be read: its keys are those there are.
+#[test]
+fn the_scenario_of_the_page_is_one() {
+    let text = page("docs/playbooks.md");
+    let blocks = text.split("```toml\n").skip(1);
+    let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
+    let shown = blocks.find(|block| block.starts_with("playbook = "));
+    let scenario = brain::scenario::Scenario::parse(shown.expect("a scenario"));
+    assert_eq!(scenario.expect("it can be read").case.len(), 2);
+}
+
 fn transcript(text: &str) {
     let home = Home(tempfile::tempdir().expect("a temporary folder"));
     let steps = steps(text);

@@ -32,6 +32,9 @@ use crate::shared::{Shared, stored};
 /// The line of an incident's story that holds its root cause.
 pub(crate) const CAUSE: &str = "cause";
 
+/// Longest title of an incident, in characters.
+const TITLE: usize = 120;
+
 pub(crate) type Result<T> = std::result::Result<T, BrainStoreError>;
 
 /// Thinks about the open incident of a process, and does what follows.
@@ -123,6 +126,18 @@ fn overtaken(before: Option<&ProcessFacts>, now: &ProcessFacts) -> Option<&'stat
     (!before.held && now.held).then_some("somebody holds it")
 }
 
+/// A text of at most so many characters, with a sign where something was left out.
+fn cut_at_a_word(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(most - 1).collect();
+    let whole = cut
+        .rsplit_once(' ')
+        .map_or(cut.as_str(), |(whole, _)| whole);
+    format!("{}…", whole.trim_end_matches([',', ';', ':', ' ']))
+}
+
 /// Keeps the root cause in the incident's story, if it is surer than what was known.
 async fn explain(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
     let Some(case) = diagnosis.case.as_ref().filter(|case| case.is_telling()) else {
@@ -137,12 +152,7 @@ async fn explain(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) ->
         .split_inclusive(". ")
         .next()
         .unwrap_or_default();
-    let title: String = title
-        .trim()
-        .trim_end_matches('.')
-        .chars()
-        .take(120)
-        .collect();
+    let title = cut_at_a_word(title.trim().trim_end_matches('.'), TITLE);
     shared
         .change(&incident.process, |incident| incident.title = title)
         .await
