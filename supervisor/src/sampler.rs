@@ -17,12 +17,12 @@
 
 mod group;
 mod io;
+mod leader;
 mod pss;
 mod ring;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,11 +33,13 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::ids::InstanceId;
 use crate::state::ProcessRef;
+use crate::sys::census::Census;
 use crate::sys::proc_scan::{self, Stat};
 use crate::sys::tree::{self, Key};
 use crate::sys::usage;
 use crate::tasks::Tasks;
 use crate::units::ByteSize;
+use leader::{Kept, Leader, Rest};
 use pss::PssLook;
 use ring::Compact;
 use run::Run;
@@ -95,6 +97,8 @@ pub struct Sampler {
 struct Shared {
     clock: Clock,
     watched: Mutex<BTreeMap<InstanceId, Watched>>,
+    /// All other processes, as of former passes.
+    census: Mutex<Census>,
     /// Time between two passes over everything.
     interval: watch::Sender<Duration>,
     limits_changed: Notify,
@@ -114,7 +118,14 @@ struct Watched {
 struct Look {
     instance: InstanceId,
     leader: Key,
-    file: Option<Arc<OwnedFd>>,
+    kept: Option<Kept>,
+    rest: Option<Rest>,
+}
+
+impl Look {
+    fn read(&self, now: Instant) -> Option<Leader> {
+        leader::read(self.leader, self.kept.as_ref(), self.rest, now)
+    }
 }
 
 impl Sampler {
@@ -123,6 +134,7 @@ impl Sampler {
         let shared = Arc::new(Shared {
             clock: clock.clone(),
             watched: Mutex::default(),
+            census: Mutex::default(),
             interval: watch::Sender::new(SLOW),
             limits_changed: Notify::new(),
         });
@@ -294,12 +306,14 @@ impl Shared {
 
     fn look_at_everything(&self, now: Instant) {
         let looks = self.looks(|_| true);
+        let leaders: HashMap<Key, Leader> = looks
+            .iter()
+            .filter_map(|look| Some((look.leader, look.read(now)?)))
+            .collect();
         let all = if looks.is_empty() {
             HashMap::new()
         } else {
-            let read = |look: &Look| look.file.as_deref().and_then(proc_scan::read_stat);
-            let known = looks.iter().filter_map(read);
-            proc_scan::all_and(known.map(|stat| (stat.pid, stat)).collect())
+            self.census(leaders.values().map(|leader| leader.stat))
         };
         let mut trees = group::group(&looks, &all);
         let share_out = self.due_for_pss(now);
@@ -312,7 +326,9 @@ impl Shared {
                 all.get(&key.0).is_some_and(|stat| stat.key() == key)
             });
             let pss = share_out.contains(&leader).then(|| pss_of(&members));
-            self.record(&instance, leader, &members, pss.flatten(), now);
+            if let Some(read) = leaders.get(&leader) {
+                self.record(&instance, *read, &members, pss.flatten(), now);
+            }
         }
         let oldest = self.clock.now().checked_sub(KEPT);
         let oldest_ms = oldest.map_or(i64::MIN, Timestamp::as_millisecond);
@@ -325,12 +341,33 @@ impl Shared {
         });
     }
 
+    /// All processes, those of watched trees as they are now.
+    fn census(&self, leaders: impl Iterator<Item = Stat>) -> HashMap<i32, Stat> {
+        let mut read: HashMap<i32, Stat> = leaders.map(|stat| (stat.pid, stat)).collect();
+        let others: Vec<i32> = {
+            let watched = self.watched();
+            let runs = watched.values().filter_map(|watched| watched.run.as_ref());
+            let members = runs.flat_map(Run::members).map(|(pid, _)| pid);
+            members.filter(|pid| !read.contains_key(pid)).collect()
+        };
+        read.extend(
+            others
+                .into_iter()
+                .filter_map(|pid| Some((pid, proc_scan::stat(pid)?))),
+        );
+        let mut census = self.census.lock().unwrap_or_else(PoisonError::into_inner);
+        census.take(read)
+    }
+
     fn look_at_limited(&self, now: Instant) {
-        for Look {
-            instance, leader, ..
-        } in self.looks(|run| run.limit.is_some())
-        {
-            let mut members = members(self.known_members(&instance), leader);
+        for look in self.looks(|run| run.limit.is_some()) {
+            let Some(read) = look.read(now) else { continue };
+            let Look { instance, .. } = look;
+            if read.rests {
+                self.record(&instance, read, &[read.stat], None, now);
+                continue;
+            }
+            let mut members = members(self.known_members(&instance), read.stat);
             // What they have started since; a thread's children wait for the next full pass.
             let mut seen: HashSet<i32> = members.iter().map(|stat| stat.pid).collect();
             let mut at = 0;
@@ -345,7 +382,7 @@ impl Shared {
                 }
                 at += 1;
             }
-            self.record(&instance, leader, &members, None, now);
+            self.record(&instance, read, &members, None, now);
         }
     }
 
@@ -364,7 +401,8 @@ impl Shared {
                 Some(Look {
                     instance: instance.clone(),
                     leader: run.leader,
-                    file: run.file.clone(),
+                    kept: run.kept.clone(),
+                    rest: run.rest,
                 })
             })
             .collect()
@@ -381,11 +419,12 @@ impl Shared {
     fn record(
         &self,
         instance: &InstanceId,
-        leader: Key,
+        read: Leader,
         members: &[Stat],
         pss: Option<u64>,
         now: Instant,
     ) {
+        let leader = read.stat.key();
         let lives = |stat: &&Stat| stat.key() == leader && !stat.is_zombie();
         if !members.iter().any(|stat| lives(&stat)) {
             return;
@@ -406,7 +445,7 @@ impl Shared {
         if let Some(bytes) = pss {
             run.pss = Some(PssLook::new(now, run::rss_bytes(members), bytes));
         }
-        let sample = run.look(members, at, now);
+        let sample = run.look(read, members, at, now);
         watched.ring.push_back(Compact::of(&sample));
         watched.new = watched.new.saturating_add(1);
         let oldest = at
@@ -422,11 +461,14 @@ impl Shared {
     }
 }
 
-/// Reads each process of a tree once: two readings of one would differ, and count twice.
-fn members(mut known: BTreeSet<Key>, leader: Key) -> Vec<Stat> {
-    known.insert(leader);
+/// The processes of a tree, the leader first. Each is read once: two readings of one would
+/// differ, and count twice.
+fn members(others: BTreeSet<Key>, leader: Stat) -> Vec<Stat> {
     let read = |key: Key| proc_scan::stat(key.0).filter(|stat| stat.key() == key);
-    known.into_iter().filter_map(read).collect()
+    let others = others.into_iter().filter(|key| *key != leader.key());
+    std::iter::once(leader)
+        .chain(others.filter_map(read))
+        .collect()
 }
 
 /// The resident bytes of a tree with shared pages divided. `None` when one may not be read.
@@ -441,9 +483,7 @@ mod tests {
 
     #[test]
     fn a_leader_that_is_known_counts_once() {
-        let own = proc_scan::stat(std::process::id().cast_signed())
-            .unwrap()
-            .key();
-        assert_eq!(members(BTreeSet::from([own]), own).len(), 1);
+        let own = proc_scan::stat(std::process::id().cast_signed()).unwrap();
+        assert_eq!(members(BTreeSet::from([own.key()]), own).len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   instance actor ──Launcher──► OsLauncher ──► spawn, reap, tree, cgroup ──► kernel
 //!   probes ───────run_script───────────────────► spawn, reap
-//!   sampler ──────proc_scan, usage, tree, reap::collect_strays
+//!   sampler ──────proc_scan, census, usage, tree, reap::collect_strays
 //!   guard (a process of its own) ◄──pipe── GuardLink in the daemon
 //! ```
 //!
@@ -13,6 +13,7 @@
 //!
 //! It decides nothing about restarts, and keeps no log.
 
+pub(crate) mod census;
 mod cgroup;
 mod child;
 mod daemonize;

@@ -1,8 +1,6 @@
 //! One run of an instance: from the processes of its tree to a sample, and to a breach.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::io::IoSum;
+use super::leader::{self, Kept, Leader, Rest};
 use super::pss::PssLook;
 use super::{MemoryBreach, TreeSample};
 use crate::state::ProcessRef;
@@ -30,8 +29,10 @@ pub(super) struct Run {
     pub(super) limit: Option<u64>,
     breach: Option<mpsc::Sender<MemoryBreach>>,
     above: u32,
-    /// The leader's `stat`, kept open.
-    pub(super) file: Option<Arc<OwnedFd>>,
+    /// The file by which the leader is read.
+    pub(super) kept: Option<Kept>,
+    /// What the tree was at the last look, if it could be at rest since.
+    pub(super) rest: Option<Rest>,
     /// The leader's open descriptors, and when they were counted.
     fds: Option<(Instant, u64)>,
     /// The members of the last look, and when that was.
@@ -60,7 +61,8 @@ impl Run {
             limit: limit.map(|limit| limit.0).filter(|limit| *limit > 0),
             breach,
             above: 0,
-            file: proc_scan::open_stat(process.pid).map(Arc::new),
+            kept: Kept::open(process.pid),
+            rest: None,
             fds: None,
             last: None,
             io: IoSum::default(),
@@ -81,9 +83,49 @@ impl Run {
     }
 
     /// Takes a sample of these processes.
-    pub(super) fn look(&mut self, members: &[Stat], at: Timestamp, now: Instant) -> TreeSample {
+    pub(super) fn look(
+        &mut self,
+        leader: Leader,
+        members: &[Stat],
+        at: Timestamp,
+        now: Instant,
+    ) -> TreeSample {
+        let alone = leader::is_alone(members);
+        if leader.rests
+            && alone
+            && let Some(sample) = self.same_again(at, now)
+        {
+            return sample;
+        }
+        self.rest = leader.rest(members, now);
+        let fitting = self
+            .kept
+            .as_ref()
+            .and_then(|kept| kept.fitting(self.leader, alone));
+        if fitting.is_some() {
+            self.kept = fitting;
+        }
         let fds = self.open_descriptors(now);
         self.sample(members, fds, at, now, usage::io)
+    }
+
+    /// A sample of a tree that has done nothing since the last one.
+    fn same_again(&mut self, at: Timestamp, now: Instant) -> Option<TreeSample> {
+        let latest = self.latest?;
+        let (then, _) = self.last.as_mut()?;
+        *then = now;
+        let none = self.io.total().map(|_| 0);
+        let sample = TreeSample {
+            at,
+            cpu_percent: 0.0,
+            pss_bytes: self.pss.and_then(|look| look.bytes(latest.rss_bytes)),
+            read_bytes_per_second: none,
+            written_bytes_per_second: none,
+            ..latest
+        };
+        self.latest = Some(sample);
+        self.check_limit(sample.rss_bytes);
+        Some(sample)
     }
 
     fn sample(
@@ -247,6 +289,41 @@ pub(super) mod tests {
         run.check_limit(1_201);
         assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_201));
         assert!(breaches.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tree_at_rest_has_the_figures_it_had() {
+        let (mut run, mut breaches) = run(1_000);
+        let counts = |_| {
+            Some(Io {
+                read: 7,
+                written: 3,
+            })
+        };
+        let start = Instant::now();
+        let mut stat = stat(7, 50);
+        stat.rss_pages = 1;
+        run.limit = Some(rss_bytes(&[stat]) - 1);
+        run.sample(&[stat], 4, Timestamp::UNIX_EPOCH, start, counts);
+        let at = Timestamp::from_second(5).unwrap();
+        let second = start + Duration::from_secs(5);
+        let rests = run.same_again(at, second).expect("was looked at");
+        assert_eq!((rests.at, rests.cpu_percent, rests.fds), (at, 0.0, 4));
+        assert_eq!(rests.rss_bytes, rss_bytes(&[stat]));
+        assert_eq!(rests.read_bytes_per_second, Some(0));
+        // Also at rest it may be above its limit.
+        assert!(breaches.try_recv().is_ok());
+        // What it does afterwards is of the time since the last look, not since it was read.
+        stat.cpu_ticks += rustix::param::clock_ticks_per_second();
+        let third = second + Duration::from_secs(2);
+        let works = run.sample(&[stat], 4, at, third, |_| {
+            Some(Io {
+                read: 107,
+                written: 3,
+            })
+        });
+        assert!((works.cpu_percent - 50.0).abs() < 1.0, "{works:?}");
+        assert_eq!(works.read_bytes_per_second, Some(50));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@
 //! first and reads again.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -124,46 +123,94 @@ pub(crate) fn stat(pid: i32) -> Option<Stat> {
     Stat::parse(read_into(&format!("{pid}/stat"), &mut buffer)?)
 }
 
-/// Opens `/proc/<pid>/stat` to be read again and again, which costs half of opening it each
-/// time. The descriptor stays with this process, also when the pid is used again.
-pub(crate) fn open_stat(pid: i32) -> Option<OwnedFd> {
-    rustix::fs::openat(
-        proc_folder()?,
-        format!("{pid}/stat"),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()
+/// A file of `/proc/<pid>` that is read again and again, which costs half of opening it each
+/// time. It stays with its process, also when the pid is used again.
+#[derive(Debug)]
+pub(crate) struct KeptFile(OwnedFd);
+
+impl KeptFile {
+    fn open(pid: i32, name: &str) -> Option<Self> {
+        rustix::fs::openat(
+            proc_folder()?,
+            format!("{pid}/{name}"),
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()
+        .map(Self)
+    }
+
+    /// `None` once the process has been collected.
+    fn read<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let count = rustix::io::pread(&self.0, &mut *buffer, 0).ok()?;
+        buffer.get(..count)
+    }
 }
 
-/// Reads what [`open_stat`] has opened; `None` once the process has been collected.
-pub(crate) fn read_stat(file: &OwnedFd) -> Option<Stat> {
-    let mut buffer = [0; 1024];
-    let count = rustix::io::pread(file, &mut buffer, 0).ok()?;
-    Stat::parse(buffer.get(..count)?)
+/// `stat` of one process, kept open.
+#[derive(Debug)]
+pub(crate) struct StatFile(KeptFile);
+
+impl StatFile {
+    /// Of the process that has this pid now.
+    pub(crate) fn open(pid: i32) -> Option<Self> {
+        KeptFile::open(pid, "stat").map(Self)
+    }
+
+    /// `None` once the process has been collected.
+    pub(crate) fn read(&self) -> Option<Stat> {
+        Stat::parse(self.0.read(&mut [0; 1024])?)
+    }
+}
+
+/// How often and how long the main thread of a process has run, kept open. Reading it costs a
+/// fifth of [`StatFile`].
+#[derive(Debug)]
+pub(crate) struct ActivityFile(KeptFile);
+
+/// What an [`ActivityFile`] said: a thread that has not run since says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Activity {
+    nanoseconds: u64,
+    times: u64,
+}
+
+impl ActivityFile {
+    /// Of the process that has this pid now.
+    pub(crate) fn open(pid: i32) -> Option<Self> {
+        KeptFile::open(pid, "schedstat").map(Self)
+    }
+
+    /// `None` once the process has been collected, and where the kernel does not count.
+    pub(crate) fn read(&self) -> Option<Activity> {
+        Activity::parse(self.0.read(&mut [0; 128])?)
+    }
+}
+
+impl Activity {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut fields = text.trim_ascii_end().split(|b| *b == b' ');
+        let nanoseconds = number(fields.next()?)?;
+        let times = number(fields.nth(1)?)?;
+        // Every process has run; zeros stand where nothing is counted.
+        (nanoseconds > 0).then_some(Self { nanoseconds, times })
+    }
 }
 
 /// All processes there are, by pid.
 pub(crate) fn all() -> HashMap<i32, Stat> {
-    all_and(HashMap::with_capacity(512))
+    pids()
+        .filter_map(|(pid, _)| Some((pid, stat(pid)?)))
+        .collect()
 }
 
-/// All processes there are, by pid; those in `found` have been read already.
-pub(crate) fn all_and(mut found: HashMap<i32, Stat>) -> HashMap<i32, Stat> {
-    let Some(entries) = proc_folder().and_then(|folder| Dir::read_from(folder).ok()) else {
-        return found;
-    };
-    for entry in entries.flatten() {
-        let Some(pid) = number(entry.file_name().to_bytes()) else {
-            continue;
-        };
-        if let Entry::Vacant(place) = found.entry(pid)
-            && let Some(stat) = stat(pid)
-        {
-            place.insert(stat);
-        }
-    }
-    found
+/// The pids there are, each with the inode of its folder.
+pub(super) fn pids() -> impl Iterator<Item = (i32, u64)> {
+    let folder = proc_folder().and_then(|folder| Dir::read_from(folder).ok());
+    folder
+        .into_iter()
+        .flat_map(|entries| entries.flatten())
+        .filter_map(|entry| Some((number(entry.file_name().to_bytes())?, entry.ino())))
 }
 
 /// All processes, from a pass over `/proc` that began after this was called. Those who ask
@@ -363,6 +410,22 @@ mod tests {
         assert!(stat.start_time > 0 && stat.rss_pages > 0 && stat.threads > 0);
         assert!(all().contains_key(&own));
         assert!(open_descriptors(own) >= 3);
+    }
+
+    #[test]
+    fn whoever_runs_is_active() {
+        let own = i32::try_from(std::process::id()).expect("pids are small");
+        let file = StatFile::open(own).expect("opens");
+        assert_eq!(file.read().map(|stat| stat.pid), Some(own));
+        assert_eq!(
+            Activity::parse(b"510173 10006772 2\n"),
+            Some(Activity {
+                nanoseconds: 510_173,
+                times: 2
+            })
+        );
+        assert_eq!(Activity::parse(b"0 0 0\n"), None);
+        assert_eq!(Activity::parse(b""), None);
     }
 
     #[test]
