@@ -38,6 +38,9 @@ const SOURCE_BYTES: u64 = 2 << 20;
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// How long a process must have printed nothing to count as calm.
 const SILENT: Duration = Duration::from_secs(60);
+/// The share of its memory limit, in percent, from which a process is worth a quick look. Less
+/// than what that look worries about.
+const NEAR: u64 = 90;
 /// Longest source line that is shown, in characters.
 const SOURCE_LINE: usize = 200;
 
@@ -373,7 +376,7 @@ impl Facts for LiveFacts {
 
     fn talking(&self) -> Vec<ProcessName> {
         // Asked twice a second: what grows with all processes must stay one pass.
-        let mut all = self.registry.limited();
+        let mut all = self.registry.near_limit(NEAR);
         all.extend(self.ingest.talking(Duration::from_secs(1)));
         all.extend(self.large());
         all.sort();

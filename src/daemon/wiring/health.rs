@@ -8,7 +8,7 @@
 //! So a process in trouble is scored each five seconds and every one at least each minute,
 //! whatever their number: a thousand processes cost 84 scores a round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use brain::{BrainStore, Facts, Incident, LowWatch, Recording, Score, Snapshot, V
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use supervisor::{Clock, EventKind, HealthStatus, NewEvent, ProcessName, RegistryHandle, Status};
+use supervisor::{Clock, EventKind, NewEvent, ProcessName, RegistryHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -66,8 +66,16 @@ impl HealthWatch {
                 _ = tick.tick() => {}
             }
             round = round.wrapping_add(1);
-            let facts = self.facts.clone();
-            let scored = tokio::task::spawn_blocking(move || scores(facts.as_ref(), round)).await;
+            let (facts, registry) = (self.facts.clone(), self.registry.clone());
+            let scored = tokio::task::spawn_blocking(move || {
+                scores(
+                    facts.as_ref(),
+                    registry.names(),
+                    &registry.troubled(),
+                    round,
+                )
+            });
+            let scored = scored.await;
             let Ok((names, scored)) = scored else {
                 continue;
             };
@@ -178,20 +186,15 @@ impl HealthWatch {
 /// All names, and the scores of this round.
 fn scores(
     facts: &dyn Facts,
+    mut names: Vec<ProcessName>,
+    troubled: &BTreeSet<ProcessName>,
     round: usize,
 ) -> (Vec<ProcessName>, Vec<(ProcessName, Option<Score>)>) {
-    let mut names = facts.processes();
     names.sort();
-    let due = names.iter().enumerate().filter(|(index, name)| {
-        (index + round).is_multiple_of(ROUNDS)
-            || facts.process(name).is_some_and(|process| {
-                !matches!(process.state, Status::Online | Status::Stopped)
-                    || process
-                        .instances
-                        .iter()
-                        .any(|one| one.health == HealthStatus::Fail)
-            })
-    });
+    let due = names
+        .iter()
+        .enumerate()
+        .filter(|(index, name)| (index + round).is_multiple_of(ROUNDS) || troubled.contains(*name));
     let scored = due
         .map(|(_, name)| (name.clone(), score(facts, name)))
         .collect();

@@ -74,8 +74,13 @@ impl Counter {
     /// Bytes of the last `window`, in whole seconds and at most a minute.
     pub(super) fn within(&self, now_ms: i64, window: Duration) -> u64 {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.advance(now_ms.div_euclid(1000));
+        let second = now_ms.div_euclid(1000);
         let seconds = window.as_secs().clamp(1, SECONDS as u64) as i64;
+        // Asked twice a second of everybody, and most are silent.
+        if second.saturating_sub(inner.second) >= seconds {
+            return 0;
+        }
+        inner.advance(second);
         (0..seconds)
             .map(|back| (inner.second - back).rem_euclid(SECONDS as i64) as usize)
             .map(|place| u64::from(inner.buckets[place]))
@@ -96,6 +101,8 @@ mod tests {
         assert_eq!(counter.total(), 1000);
         assert_eq!(counter.within(99_500, Duration::from_secs(5)), 50);
         assert_eq!(counter.within(99_500, Duration::from_secs(3600)), 600);
+        assert_eq!(counter.within(109_500, Duration::from_secs(10)), 0);
+        assert_eq!(counter.within(108_500, Duration::from_secs(10)), 10);
         assert_eq!(counter.within(109_500, Duration::from_secs(20)), 100);
         assert_eq!(counter.within(300_000, Duration::from_secs(60)), 0);
     }

@@ -1,5 +1,7 @@
 //! Questions. None of them asks an instance: snapshots, rows and files answer.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::view::{limits_view, metrics_view};
@@ -19,6 +21,7 @@ use crate::paths::Stream;
 use crate::schedule::Schedule;
 use crate::secret::{MASK, is_secret_name, masked};
 use crate::spec::ProcessSpec;
+use crate::state::Status;
 use crate::store::EventFilter;
 
 /// Version of the protocol on the socket.
@@ -74,12 +77,37 @@ impl RegistryHandle {
             .collect()
     }
 
-    /// The names of those with a limit of memory.
-    pub fn limited(&self) -> Vec<ProcessName> {
-        self.inner()
-            .processes
-            .iter()
-            .filter(|entry| entry.row.spec.config.max_memory.is_some())
+    /// The names of those of which a copy uses this share of its limit of memory or more.
+    pub fn near_limit(&self, percent: u64) -> Vec<ProcessName> {
+        let sampler = &self.context().sampler;
+        let near = |entry: &&super::Entry| {
+            let Some(limit) = entry.row.spec.config.max_memory else {
+                return false;
+            };
+            let used = |handle: &InstanceHandle| sampler.latest(handle.id());
+            entry.handles.iter().filter_map(used).any(|sample| {
+                u128::from(sample.rss_bytes) * 100 >= u128::from(limit.0) * u128::from(percent)
+            })
+        };
+        let inner = self.inner();
+        let entries = inner.processes.iter().filter(near);
+        entries.map(|entry| entry.name().clone()).collect()
+    }
+
+    /// The names of those that are neither up nor stopped, or of which a probe fails.
+    pub fn troubled(&self) -> BTreeSet<ProcessName> {
+        let troubled = |handle: &InstanceHandle| {
+            let snapshot = handle.snapshot();
+            let calm = matches!(
+                snapshot.saved.state.status(),
+                Status::Online | Status::Stopped
+            );
+            !calm || snapshot.health == HealthStatus::Fail
+        };
+        let inner = self.inner();
+        let entries = inner.processes.iter();
+        entries
+            .filter(|entry| entry.handles.iter().any(troubled))
             .map(|entry| entry.name().clone())
             .collect()
     }
