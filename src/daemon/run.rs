@@ -50,7 +50,7 @@ const TASK_PATIENCE: Duration = Duration::from_secs(5);
 const SINK_PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait at least between two new guards.
 const GUARD_PAUSE: Duration = Duration::from_secs(1);
-/// How long after the start what only that needed is given back.
+/// How long after the start, or the last event, what only that needed is given back.
 const SETTLED: Duration = Duration::from_secs(10);
 /// How often the clock is set anew.
 const REANCHOR: Duration = Duration::from_secs(60);
@@ -152,6 +152,7 @@ struct Daemon {
     /// Of the supervisor: instances, probes, sampler.
     tasks: Tasks,
     registry: RegistryHandle,
+    bus: Bus,
     gate: Arc<Gate>,
     /// Of the socket: ends last, so that a client sees the daemon until it is gone.
     rpc_tasks: Tasks,
@@ -283,7 +284,7 @@ impl Daemon {
             ),
             clock: clock.clone(),
         };
-        let gate = Arc::new(Gate::new(Arc::new(dispatch), audit.clone(), bus));
+        let gate = Arc::new(Gate::new(Arc::new(dispatch), audit.clone(), bus.clone()));
         gate.register(Arc::new(metrics));
         gate.register(Arc::new(AuditPort::new(audit)));
         gate.register(Arc::new(UpgradePort {
@@ -342,6 +343,7 @@ impl Daemon {
             sinks,
             tasks,
             registry,
+            bus,
             gate,
             rpc_tasks,
             ends,
@@ -367,6 +369,7 @@ impl Daemon {
         }
         let mut reanchor = every(REANCHOR);
         let mut settled = Some(Box::pin(tokio::time::sleep(SETTLED)));
+        let mut events = self.bus.subscribe();
         let mut watchdog = self.systemd.watchdog_interval().map(every);
         loop {
             tokio::select! {
@@ -377,6 +380,8 @@ impl Daemon {
                 _ = self.signals.reopen.recv() => self.reopen_log(),
                 _ = reanchor.tick() => self.each_minute(),
                 () = over(&mut settled) => give_back(),
+                // Also of events that were missed.
+                _ = events.recv() => again(&mut settled),
                 () = tick(&mut watchdog) => self.systemd.watchdog(),
                 () = guard_gone(&self.guard, self.next_guard) => self.replace_guard(),
             }
@@ -531,6 +536,15 @@ async fn over(timer: &mut Option<Pin<Box<Sleep>>>) {
             *timer = None;
         }
         None => std::future::pending().await,
+    }
+}
+
+/// Begins to wait anew: something happens.
+fn again(timer: &mut Option<Pin<Box<Sleep>>>) {
+    let deadline = Instant::now() + SETTLED;
+    match timer {
+        Some(sleep) => sleep.as_mut().reset(deadline),
+        None => *timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
     }
 }
 

@@ -23,7 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, REAP_FD};
-use super::{daemonize, fifo, kernel, limits, process, reap};
+use super::{daemonize, fifo, kernel, limits, memory, process, reap};
 use crate::state::ExitStatus;
 
 /// A daemon that lives shorter than this died at its start.
@@ -302,6 +302,8 @@ impl Watched {
             self.next = Some(path_of(path));
         } else if line == b"up" {
             self.up = true;
+            // From here on it only waits: what reading the command line took is not needed.
+            memory::give_back();
         } else if let Some(code) = line.strip_prefix(b"bye ") {
             self.bye = number(code);
         }
