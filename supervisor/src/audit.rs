@@ -7,10 +7,15 @@
 //!
 //! Room for the next rows is taken from the file system ahead of them: a process that fills the
 //! disk must be possible to stop, and to stop it takes a row.
+//!
+//! A file that is full (8 MiB, some 16,000 attempts) becomes `audit.jsonl.1`, that one `.2`, and
+//! so on to `.4`; the oldest is dropped then. Whole files are moved and no row is rewritten, so
+//! whoever copies them away keeps the whole story. Where no room can be had for a new file,
+//! rows go on in the old one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +31,10 @@ use crate::paths::Paths;
 const CHUNK: u64 = 64 * 1024;
 /// Room that is held for rows to come: some hundreds of attempts.
 const RESERVE: u64 = 256 * 1024;
+/// A file of this length is full.
+const FULL: u64 = 8 << 20;
+/// Full files that are kept.
+const KEPT: u32 = 4;
 /// A subject longer than this is cut, so that a row stays a row.
 const MAX_SUBJECT: usize = 1_000;
 
@@ -89,6 +98,8 @@ pub struct AuditRow {
 #[derive(Debug, Clone)]
 pub struct Audit {
     path: PathBuf,
+    /// A file of this length is full.
+    full: u64,
     clock: Clock,
     last: Arc<Mutex<Last>>,
 }
@@ -130,15 +141,21 @@ impl Open {
         Ok(open)
     }
 
-    /// Takes room ahead of the end, which stays where it is.
-    fn reserve(&mut self) {
+    /// Takes room ahead of the end, which stays where it is. False when there is none.
+    fn reserve(&mut self) -> bool {
         if self.reserved >= self.length + RESERVE / 2 {
-            return;
+            return true;
         }
         let mode = FallocateFlags::KEEP_SIZE;
-        // A file system that cannot, or is full, takes rows for as long as it does.
-        if rustix::fs::fallocate(&self.file, mode, self.length, RESERVE).is_ok() {
-            self.reserved = self.length + RESERVE;
+        match rustix::fs::fallocate(&self.file, mode, self.length, RESERVE) {
+            Ok(()) => {
+                self.reserved = self.length + RESERVE;
+                true
+            }
+            // Full: it takes rows for as long as it does.
+            Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => false,
+            // One that cannot do it is not full.
+            Err(_) => true,
         }
     }
 
@@ -177,6 +194,7 @@ impl Audit {
     pub fn new(paths: &Paths, clock: Clock) -> Self {
         Self {
             path: paths.audit(),
+            full: FULL,
             clock,
             last: Arc::default(),
         }
@@ -223,27 +241,73 @@ impl Audit {
     /// The newest rows, newest first, at most `limit` and none from before `since`. Blocks.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When a file is there and cannot be read.
     pub fn query(&self, limit: usize, since: Option<Timestamp>) -> io::Result<Vec<AuditRow>> {
-        let file = match File::open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened?,
-        };
         let mut rows = Vec::new();
-        let mut lines = LinesBackwards::new(file)?;
-        while rows.len() < limit
-            && let Some(line) = lines.next_line()?
-        {
-            // A line that was cut by a crash is passed over.
-            let Ok(row) = serde_json::from_slice::<AuditRow>(&line) else {
-                continue;
+        let mut seen = Vec::new();
+        for place in 0..=KEPT {
+            let file = match File::open(self.place(place)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
             };
-            if since.is_some_and(|since| row.ts < since) {
+            // One that has become full meanwhile is met again under its next name.
+            let inode = file.metadata()?.ino();
+            if seen.contains(&inode) {
+                continue;
+            }
+            seen.push(inode);
+            let mut lines = LinesBackwards::new(file)?;
+            while rows.len() < limit
+                && let Some(line) = lines.next_line()?
+            {
+                // A line that was cut by a crash is passed over.
+                let Ok(row) = serde_json::from_slice::<AuditRow>(&line) else {
+                    continue;
+                };
+                if since.is_some_and(|since| row.ts < since) {
+                    return Ok(rows);
+                }
+                rows.push(row);
+            }
+            if rows.len() >= limit {
                 break;
             }
-            rows.push(row);
         }
         Ok(rows)
+    }
+
+    /// The file that rows go to, or the one that became full so many times ago.
+    fn place(&self, ago: u32) -> PathBuf {
+        if ago == 0 {
+            return self.path.clone();
+        }
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".{ago}"));
+        path.into()
+    }
+
+    /// Begins a new file in the place of a full one, if there is room for it.
+    fn next_file(&self) -> io::Result<Open> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".new");
+        let path = PathBuf::from(path);
+        let begun = Open::at(&path).and_then(|mut open| {
+            if !open.reserve() {
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            for ago in (0..KEPT).rev() {
+                match std::fs::rename(self.place(ago), self.place(ago + 1)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            std::fs::rename(&path, &self.path)?;
+            Ok(open)
+        });
+        if begun.is_err() {
+            let _ = std::fs::remove_file(&path);
+        }
+        begun
     }
 
     fn row(&self, caller: &Caller, attempt: Attempt, phase: Phase) -> AuditRow {
@@ -306,6 +370,11 @@ impl Audit {
             Some(open) if self.path.exists() => open,
             slot => slot.insert(Open::at(&self.path)?),
         };
+        if open.length >= self.full
+            && let Ok(next) = self.next_file()
+        {
+            *open = next;
+        }
         open.append(&line)
     }
 }
@@ -411,7 +480,6 @@ mod tests {
 
     #[test]
     fn room_is_held_for_rows_to_come() {
-        use std::os::unix::fs::MetadataExt;
         let folder = tempfile::tempdir().unwrap();
         let paths = Paths::new(folder.path()).unwrap();
         let audit = Audit::new(&paths, Clock::system());
@@ -432,6 +500,69 @@ mod tests {
         }
         assert!(look().len() > 2 * RESERVE);
         assert_eq!(audit.query(10_000, None).unwrap().len(), 4_000);
+    }
+
+    #[test]
+    fn full_files_are_moved_on_and_the_oldest_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        let mut audit = Audit::new(&paths, Clock::system());
+        audit.full = 4_000;
+        let names = || {
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<String> = entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let caller = Caller::local("ana", Via::Cli);
+        let mut ids = Vec::new();
+        for index in 0..20 {
+            let open = audit.begin(&caller, attempt(&index.to_string())).unwrap();
+            ids.push(open.row.id.clone());
+            audit.end(open, None).unwrap();
+        }
+        let before = names().len();
+        assert!((2..=5).contains(&before), "{:?}", names());
+        // Nothing is dropped before there are five, and pairs hold over the seam.
+        let rows = audit.query(1_000, None).unwrap();
+        assert_eq!(rows.len(), 40);
+        for pair in rows.chunks(2) {
+            assert_eq!(pair[0].id, pair[1].id);
+        }
+        assert_eq!(rows.last().unwrap().id, ids[0]);
+        assert_eq!(audit.query(30, None).unwrap().len(), 30);
+        for index in 20..200 {
+            let open = audit.begin(&caller, attempt(&index.to_string())).unwrap();
+            audit.end(open, None).unwrap();
+        }
+        let expected = ["", ".1", ".2", ".3", ".4"].map(|ending| format!("audit.jsonl{ending}"));
+        assert_eq!(names(), expected);
+        for name in names() {
+            let found = std::fs::metadata(folder.path().join(name)).unwrap();
+            assert!(found.len() < 5_000, "{}", found.len());
+            assert_eq!(found.mode() & 0o777, 0o600);
+        }
+        let rows = audit.query(1_000, None).unwrap();
+        assert!((60..120).contains(&rows.len()), "{}", rows.len());
+        assert!(rows.is_sorted_by(|newer, older| newer.id >= older.id));
+    }
+
+    #[test]
+    fn rows_go_on_in_a_full_file_where_there_is_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        let mut audit = Audit::new(&paths, Clock::system());
+        audit.full = 100;
+        // A folder of that name: nothing can be renamed to it.
+        std::fs::create_dir_all(folder.path().join("audit.jsonl.new/x")).unwrap();
+        for _ in 0..10 {
+            let open = audit.begin(&Caller::system(), attempt("api")).unwrap();
+            audit.end(open, None).unwrap();
+        }
+        assert_eq!(audit.query(100, None).unwrap().len(), 20);
+        assert!(!folder.path().join("audit.jsonl.1").exists());
     }
 
     #[test]
