@@ -1,10 +1,12 @@
-//! What must not be printed: the values of variables with secret-looking names.
+//! What must not be printed: the values of variables with secret-looking names, and passwords
+//! in addresses (`postgres://user:pw@host`), wherever they stand in a definition.
 //!
 //! Environments are carried as [`EnvVars`], which shows a mask wherever it is printed or
 //! written as JSON, whoever does it. The few places that need the values (the child's own
 //! environment, the state database, `dump.toml`, a request of the command line) say so with
 //! [`exposed`] or [`Secret::expose`], which can be searched for.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +32,67 @@ const SECRET_WORDS: [&str; 6] = ["secret", "token", "passw", "key", "credential"
 pub fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// Where the passwords of addresses stand in a text.
+fn passwords(text: &str) -> Vec<std::ops::Range<usize>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = memchr::memmem::find(&text.as_bytes()[from..], b"://") {
+        let start = from + at + 3;
+        let ends =
+            |c: char| matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace();
+        let end = text[start..]
+            .find(ends)
+            .map_or(text.len(), |end| start + end);
+        // A password may hold an `@` that nobody has escaped.
+        if let Some((who, _)) = text[start..end].rsplit_once('@')
+            && let Some((user, password)) = who.split_once(':')
+            && !password.is_empty()
+        {
+            let start = start + user.len() + 1;
+            found.push(start..start + password.len());
+        }
+        from = end;
+    }
+    found
+}
+
+/// A text with a mask in the place of the passwords of its addresses.
+pub fn without_passwords(text: &str) -> Cow<'_, str> {
+    let found = passwords(text);
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = text.to_owned();
+    for place in found.into_iter().rev() {
+        shown.replace_range(place, MASK);
+    }
+    Cow::Owned(shown)
+}
+
+/// The passwords of the addresses in a text, where they are long enough to be recognised.
+pub fn passwords_of(text: &str) -> impl Iterator<Item = Secret> {
+    let found = passwords(text).into_iter().map(|place| &text[place]);
+    found
+        .filter(|password| password.len() >= SHORTEST)
+        .map(Secret::from)
+}
+
+/// Writes a text without the passwords of its addresses, unless [`exposed`].
+pub(crate) fn shown<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    if EXPOSED.get() {
+        return serializer.serialize_str(text);
+    }
+    serializer.serialize_str(&without_passwords(text))
+}
+
+/// As [`shown`], for several texts.
+pub(crate) fn all_shown<S: Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    if EXPOSED.get() {
+        return serializer.collect_seq(texts);
+    }
+    serializer.collect_seq(texts.iter().map(|text| without_passwords(text)))
 }
 
 /// A text that cannot be printed. What holds one may derive `Debug` and `Serialize`: they show
@@ -105,12 +168,16 @@ impl<T> EnvVars<T> {
 impl EnvVars<OsText> {
     /// The values that must not be printed, where they are long enough to be recognised.
     pub fn secrets(&self) -> Vec<Secret> {
-        let hidden = self.0.iter().filter(|(name, _)| is_secret_name(name));
-        hidden
-            .map(|(_, value)| value.0.to_string_lossy().into_owned())
-            .filter(|value| value.len() >= SHORTEST)
-            .map(Secret::from)
-            .collect()
+        let mut secrets = Vec::new();
+        for (name, value) in self.0.iter() {
+            let value = value.0.to_string_lossy();
+            if !is_secret_name(name) {
+                secrets.extend(passwords_of(&value));
+            } else if value.len() >= SHORTEST {
+                secrets.push(Secret::from(value));
+            }
+        }
+        secrets
     }
 }
 
@@ -177,7 +244,8 @@ impl<T: fmt::Debug> fmt::Debug for EnvVars<T> {
             if is_secret_name(name) {
                 map.entry(name, &format_args!("{MASK}"));
             } else {
-                map.entry(name, value);
+                let value = format!("{value:?}");
+                map.entry(name, &format_args!("{}", without_passwords(&value)));
             }
         }
         map.finish()
@@ -189,10 +257,17 @@ impl<T: Serialize> Serialize for EnvVars<T> {
         let exposed = EXPOSED.get();
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in self.0.iter() {
-            if exposed || !is_secret_name(name) {
+            if exposed {
                 map.serialize_entry(name, value)?;
-            } else {
+            } else if is_secret_name(name) {
                 map.serialize_entry(name, MASK)?;
+            } else {
+                match serde_json::to_value(value) {
+                    Ok(serde_json::Value::String(text)) => {
+                        map.serialize_entry(name, &without_passwords(&text))?;
+                    }
+                    _ => map.serialize_entry(name, value)?,
+                }
             }
         }
         map.end()
@@ -237,6 +312,34 @@ mod tests {
         let secret = Secret::from("hunter22");
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(serde_json::to_string(&secret).expect("writes"), "\"***\"");
+    }
+
+    #[test]
+    fn passwords_of_addresses_are_masked() {
+        for (text, expected) in [
+            ("postgres://ana:hunter22@db/x", "postgres://ana:***@db/x"),
+            ("--url=redis://:p%40ss@h:6379", "--url=redis://:***@h:6379"),
+            ("a://u:p@ss@h b://v:q@i/@", "a://u:***@h b://v:***@i/@"),
+            ("'amqp://u:pässwort@h'", "'amqp://u:***@h'"),
+            ("http://ana@host:80/a:b@c", "http://ana@host:80/a:b@c"),
+            ("http://host:80/", "http://host:80/"),
+            ("http://user:@host", "http://user:@host"),
+            ("://", "://"),
+            ("mail ana:x@host", "mail ana:x@host"),
+        ] {
+            assert_eq!(without_passwords(text), expected);
+        }
+        let vars: EnvVars<OsText> = [("DATABASE_URL", "postgres://ana:hunter22@db/x")]
+            .map(|(name, value)| (name.to_owned(), OsText::from(value)))
+            .into_iter()
+            .collect();
+        let shown = serde_json::to_value(&vars).expect("writes");
+        assert_eq!(shown["DATABASE_URL"], "postgres://ana:***@db/x");
+        assert!(!format!("{vars:?}").contains("hunter22"), "{vars:?}");
+        let kept = exposed(|| serde_json::to_string(&vars)).expect("writes");
+        assert!(kept.contains("hunter22"), "{kept}");
+        let line = "login as ana with hunter22".to_owned();
+        assert_eq!(masked(line, &vars.secrets()), "login as ana with ***");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use health::{
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;
 use crate::paths::Paths;
-use crate::secret::{EnvVars, Secret};
+use crate::secret::{EnvVars, Secret, passwords_of};
 
 /// A process as the user wants it, complete and checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,8 +60,10 @@ pub struct Project {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Argv {
     /// A path, or a name to look up on the process's own PATH.
+    #[serde(serialize_with = "crate::secret::shown")]
     pub program: String,
     /// The rest.
+    #[serde(serialize_with = "crate::secret::all_shown")]
     pub args: Vec<String>,
     /// The interpreter that was put in front, if one was.
     pub interpreter: Option<String>,
@@ -129,7 +131,10 @@ impl ProcessSpec {
 
     /// The values of its variables that must not be printed.
     pub fn secrets(&self) -> Vec<Secret> {
-        self.variables().secrets()
+        let mut secrets = self.variables().secrets();
+        let words = std::iter::once(&self.argv.program).chain(&self.argv.args);
+        secrets.extend(words.flat_map(|word| passwords_of(word)));
+        secrets
     }
 
     /// What its layers come to, the same for all instances.

@@ -19,7 +19,7 @@ use crate::logs::feed::FeedSource;
 use crate::logs::{self, LogPage, LogQuery, Source};
 use crate::paths::Stream;
 use crate::schedule::Schedule;
-use crate::secret::{MASK, is_secret_name, masked};
+use crate::secret::{MASK, is_secret_name, masked, without_passwords};
 use crate::spec::ProcessSpec;
 use crate::state::Status;
 use crate::store::EventFilter;
@@ -148,10 +148,11 @@ impl RegistryHandle {
                     .environment(handle.id(), generation, &self.context().paths);
                 let shown = |(key, value): (String, crate::os_text::OsText)| {
                     let hidden = !reveal && is_secret_name(&key);
-                    let value = if hidden {
-                        MASK.into()
-                    } else {
-                        value.0.to_string_lossy().into_owned()
+                    let value = value.0.to_string_lossy();
+                    let value = match (hidden, reveal) {
+                        (true, _) => MASK.into(),
+                        (false, true) => value.into_owned(),
+                        (false, false) => without_passwords(&value).into_owned(),
                     };
                     EnvEntry { key, value }
                 };

@@ -12,6 +12,7 @@ use crate::command::view::{
 use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Snapshot, detail};
 use crate::sampler::Sampler;
+use crate::secret::without_passwords;
 use crate::spec::ProcessSpec;
 use crate::state::{ExitStatus, Hold, State, Status};
 use crate::store::Desired;
@@ -141,7 +142,7 @@ impl RegistryHandle {
                 .map(|project| project.file.display().to_string()),
             argv: std::iter::once(&spec.argv.program)
                 .chain(&spec.argv.args)
-                .cloned()
+                .map(|word| without_passwords(word).into_owned())
                 .collect(),
             cwd: spec.cwd.display().to_string(),
             config: spec.config.clone(),

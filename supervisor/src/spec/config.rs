@@ -21,10 +21,15 @@ use crate::units::ByteSize;
 pub struct ProcessConfig {
     /// Command line or script path. A script's interpreter is found by its extension.
     /// A shell runs it only if it holds one of `| & ; < > $( \``.
+    #[serde(serialize_with = "crate::secret::shown")]
     #[schemars(extend("x-form" = "command"))]
     pub command: String,
     /// Arguments added after the command's own words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "crate::secret::all_shown"
+    )]
     pub args: Vec<String>,
     /// Program that runs the script; `none` runs it directly. Default: by extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -39,6 +39,7 @@ impl Health {
 #[serde(deny_unknown_fields)]
 pub struct HttpProbe {
     /// What to ask. `${PORT}` and `{instance}` are filled in per instance.
+    #[serde(serialize_with = "crate::secret::shown")]
     #[schemars(extend("x-form" = "url"))]
     pub url: String,
     /// Time between probes. Default `10s`.
@@ -123,6 +124,7 @@ pub struct TcpProbe {
 #[serde(deny_unknown_fields)]
 pub struct ScriptProbe {
     /// Command line, run by `/bin/sh -c` in a process group of its own.
+    #[serde(serialize_with = "crate::secret::shown")]
     #[schemars(extend("x-form" = "command"))]
     pub command: String,
     /// Time between probes. Default `30s`.
