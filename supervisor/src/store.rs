@@ -125,6 +125,8 @@ pub struct EventFilter {
     pub processes: Vec<ProcessName>,
     /// Only of these kinds; all when empty.
     pub kinds: Vec<EventKind>,
+    /// Only with this reason.
+    pub reason: Option<String>,
     /// Only of this instance.
     pub instance: Option<u16>,
     /// At or after this time.

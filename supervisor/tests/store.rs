@@ -196,6 +196,32 @@ async fn events_are_found_by_every_condition_newest_first() {
     assert!(find(other_instance).await.is_empty());
 }
 
+/// The last restart by the clock is found behind any number of others.
+#[tokio::test]
+async fn events_are_found_by_their_reason() {
+    let home = Home::new();
+    let (store, _thread) = home.open();
+    let restart = |reason: &str| {
+        let mut batch = fact("api", EventKind::Restart);
+        batch.events[0].data = json!({ "reason": reason });
+        batch
+    };
+    store.commit(restart("cron")).await.unwrap();
+    for _ in 0..150 {
+        store.commit(restart("crash")).await.unwrap();
+    }
+    store.commit(fact("api", EventKind::Crash)).await.unwrap();
+    let filter = EventFilter {
+        processes: vec![name("api")],
+        kinds: vec![EventKind::Restart],
+        reason: Some("cron".to_owned()),
+        limit: 1,
+        ..EventFilter::default()
+    };
+    let found = store.events(filter).await.unwrap();
+    assert_eq!(found.iter().map(|event| event.id).collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test]
 async fn a_locked_file_fails_quickly_and_facts_are_written_later() {
     let home = Home::new();

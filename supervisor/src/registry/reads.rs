@@ -286,14 +286,12 @@ impl RegistryHandle {
             let filter = EventFilter {
                 processes: vec![name.clone()],
                 kinds: vec![EventKind::Restart],
-                limit: 100,
+                reason: Some("cron".to_owned()),
+                limit: 1,
                 ..EventFilter::default()
             };
             let events = self.shared.store.events_now(&filter).unwrap_or_default();
-            let last = events
-                .iter()
-                .find(|event| event.data["reason"] == "cron")
-                .map(|event| event.at);
+            let last = events.first().map(|event| event.at);
             CronView {
                 name,
                 schedule,

@@ -96,6 +96,10 @@ fn events_sql(filter: &EventFilter) -> (String, Vec<SqlValue>) {
         conditions.push(format!("event IN ({})", marks(filter.kinds.len())));
         values.extend(filter.kinds.iter().map(|kind| kind.to_string().into()));
     }
+    if let Some(reason) = &filter.reason {
+        conditions.push("json_extract(data_json, '$.reason') = ?".to_owned());
+        values.push(reason.clone().into());
+    }
     if let Some(instance) = filter.instance {
         conditions.push("instance = ?".into());
         values.push(i64::from(instance).into());
