@@ -104,6 +104,15 @@ impl RegistryHandle {
             });
         }
         let picked = self.inner().pick(target)?;
+        if let Some(pick) = picked.items.iter().find(|pick| pick.index.is_some()) {
+            let name = &pick.name;
+            return Err(ControlError::Invalid {
+                message: format!(
+                    "a limit holds for all copies of a process; name `{name}` and not one of them"
+                ),
+                details: Vec::new(),
+            });
+        }
         let mut done = Vec::new();
         for pick in picked.items {
             let mut old = String::new();

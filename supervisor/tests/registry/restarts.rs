@@ -166,6 +166,16 @@ async fn what_no_program_could_bear_is_refused() {
         limit: supervisor::command::Limit::MaxMemory(0),
     };
     assert!(rig.call(limit).await.is_err());
+    // A limit is of the definition, which all copies share.
+    let of_one = Command::SetLimit {
+        target: Target("web:0".to_owned()),
+        limit: supervisor::command::Limit::MaxRestarts(3),
+    };
+    let refused = rig.call(of_one).await;
+    let Err(ControlError::Invalid { message, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(message.contains("name `web`"), "{message}");
     assert_eq!(pid(&rig.view("web").await), before);
     rig.finish().await;
 }
