@@ -140,19 +140,31 @@ pub struct IllegalInput {
     pub state: &'static str,
 }
 
-/// When the instance wants [`Input::Woken`].
-pub fn wake_at(saved: &Saved, rules: &Rules) -> Option<Timestamp> {
-    match &saved.state {
-        State::Starting { run } if rules.probed => Some(after(run.started_at, rules.start_timeout)),
-        State::Starting { run } => Some(after(run.started_at, rules.min_uptime.min(ONLINE_AFTER))),
-        State::Stopping { deadline, .. } => Some(*deadline),
+/// When the instance wants [`Input::Woken`]. Never later from now than it may have to wait at
+/// all: a deadline beyond that is of a clock that was set back since.
+pub fn wake_at(saved: &Saved, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
+    let (deadline, longest) = match &saved.state {
+        State::Starting { run } => {
+            let wait = if rules.probed {
+                rules.start_timeout
+            } else {
+                rules.min_uptime.min(ONLINE_AFTER)
+            };
+            (after(run.started_at, wait), wait)
+        }
+        State::Stopping { deadline, .. } => (*deadline, rules.grace_period.max(KILL_WAIT)),
         State::Errored {
             hold: Hold::Retrying { next_at, .. },
-        } => Some(*next_at),
-        State::Stopped | State::Spawning { .. } | State::Online { .. } | State::Errored { .. } => {
-            None
+        } => {
+            // Twice, for the jitter.
+            let longest = rules.max_restart_delay.max(rules.restart_delay) * 2;
+            (*next_at, longest)
         }
-    }
+        State::Stopped | State::Spawning { .. } | State::Online { .. } | State::Errored { .. } => {
+            return None;
+        }
+    };
+    Some(deadline.min(after(now, longest)))
 }
 
 /// Moves one instance forward. Pure: same input, same answer.

@@ -173,7 +173,7 @@ impl InstanceTask {
         if self.cleanup.is_some() && matches!(self.saved.state, State::Errored { .. }) {
             return None;
         }
-        machine::wake_at(&self.saved, &self.rules)
+        machine::wake_at(&self.saved, &self.rules, self.context.clock.now())
     }
 
     async fn message(&mut self, message: Message) {

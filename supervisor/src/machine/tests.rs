@@ -323,7 +323,7 @@ fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
         scope: Scope::Tree(run().generation),
     };
     assert!(effects.contains(&term));
-    assert_eq!(wake_at(&stopping, &rules()), Some(at(10_000)));
+    assert_eq!(wake_at(&stopping, &rules(), at(0)), Some(at(10_000)));
     let (killed, effects) = step(&stopping, Input::Woken, &rules(), at(10_000)).expect("woken");
     assert!(effects.contains(&Effect::Signal {
         run: run(),
@@ -459,6 +459,54 @@ fn a_changed_file_is_named_by_the_restart_it_caused_and_by_no_other() {
     assert_eq!(told[1].get("path"), None);
 }
 
+/// Deadlines are kept in wall time, so that they outlive the daemon; a clock that is set back
+/// by a day must not make a stop or a retry wait for a day.
+#[test]
+fn a_clock_that_is_set_back_lets_nothing_wait_longer() {
+    let day = 86_400_000;
+    let starting = saved(State::Starting {
+        run: Run {
+            started_at: at(day),
+            ..run()
+        },
+    });
+    let online = saved(State::Online {
+        run: run(),
+        since: at(day),
+    });
+    let stop = Input::Stop {
+        reason: Reason::Manual,
+        force: false,
+        signal: None,
+    };
+    let (stopping, _) = step(&online, stop, &rules(), at(day)).expect("stops");
+    let (retrying, _) = step(
+        &online,
+        Input::Exited(ExitStatus::Code(3)),
+        &rules(),
+        at(day),
+    )
+    .expect("exits");
+    let (retrying, _) = step(&retrying, Input::TreeGone, &rules(), at(day)).expect("is gone");
+    for (waiting, usual, longest) in [
+        (&starting, 1_000, 1_000),
+        (&stopping, 10_000, 10_000),
+        (&retrying, 100, 60_000),
+    ] {
+        let wait =
+            |now| until(at(now), wake_at(waiting, &rules(), at(now)).expect("waits")).as_millis();
+        assert_eq!(wait(day), usual, "{waiting:?}");
+        assert_eq!(wait(0), longest, "set back: {waiting:?}");
+        assert_eq!(wait(2 * day), 0, "set forward: {waiting:?}");
+    }
+    // What was set back is no crash loop of its own, and the counters stay sane.
+    let (killed, _) = step(&stopping, Input::Woken, &rules(), at(0)).expect("woken");
+    let wait = until(at(0), wake_at(&killed, &rules(), at(0)).expect("waits"));
+    assert_eq!(wait, KILL_WAIT);
+    let (again, _) = step(&retrying, Input::Woken, &rules(), at(0)).expect("woken");
+    assert!(matches!(again.state, State::Spawning { .. }), "{again:?}");
+}
+
 /// A program that is over its limit as soon as it runs is not started again each second.
 #[test]
 fn restarts_for_memory_right_after_the_start_take_ever_longer() {
@@ -474,7 +522,7 @@ fn restarts_for_memory_right_after_the_start_take_ever_longer() {
         for input in inputs {
             saved = step(&saved, input, &rules(), at(now)).expect("fits").0;
         }
-        let wake = wake_at(&saved, &rules()).expect("it waits");
+        let wake = wake_at(&saved, &rules(), at(now)).expect("it waits");
         delays.push(until(at(now), wake));
         assert_eq!(saved.counters.breaker, 0);
         now += until(at(now), wake).as_millis() as u64;
