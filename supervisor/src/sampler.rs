@@ -22,7 +22,7 @@ mod pss;
 mod ring;
 mod run;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ use crate::tasks::Tasks;
 use crate::units::ByteSize;
 use leader::{Kept, Leader, Rest};
 use pss::PssLook;
-use ring::Compact;
+use ring::Ring;
 use run::Run;
 
 /// Time between two passes over everything, unless another is set.
@@ -108,7 +108,7 @@ struct Shared {
 struct Watched {
     /// `None` between two runs.
     run: Option<Run>,
-    ring: VecDeque<Compact>,
+    ring: Ring,
     /// So many of the newest samples were not taken by [`Sampler::take_new`].
     new: u16,
 }
@@ -227,7 +227,7 @@ impl Sampler {
             .map(|(instance, watched)| {
                 let new = usize::from(std::mem::take(&mut watched.new));
                 let known = watched.ring.len().saturating_sub(new);
-                let samples = watched.ring.range(known..).map(|sample| sample.expand());
+                let samples = watched.ring.iter().skip(known);
                 (instance.clone(), samples.collect())
             })
             .collect()
@@ -241,9 +241,8 @@ impl Sampler {
         let watched = self.shared.watched();
         let ring = watched.get(instance).map(|watched| &watched.ring);
         ring.into_iter()
-            .flatten()
-            .filter(|sample| sample.at_ms >= from_ms)
-            .map(|sample| sample.expand())
+            .flat_map(Ring::iter)
+            .filter(|sample| sample.at.as_millisecond() >= from_ms)
             .collect()
     }
 }
@@ -336,8 +335,8 @@ impl Shared {
             watched.run.is_some()
                 || watched
                     .ring
-                    .back()
-                    .is_some_and(|last| last.at_ms >= oldest_ms)
+                    .last_ms()
+                    .is_some_and(|last_ms| last_ms >= oldest_ms)
         });
     }
 
@@ -446,18 +445,12 @@ impl Shared {
             run.pss = Some(PssLook::new(now, run::rss_bytes(members), bytes));
         }
         let sample = run.look(read, members, at, now);
-        watched.ring.push_back(Compact::of(&sample));
+        watched.ring.push(&sample);
         watched.new = watched.new.saturating_add(1);
         let oldest = at
             .checked_sub(KEPT)
             .map_or(i64::MIN, Timestamp::as_millisecond);
-        while watched
-            .ring
-            .front()
-            .is_some_and(|first| first.at_ms < oldest)
-        {
-            watched.ring.pop_front();
-        }
+        watched.ring.forget_before(oldest);
     }
 }
 
