@@ -92,6 +92,37 @@ async fn nothing_of_a_tree_survives() {
     }
 }
 
+/// Doubles itself seven times, each copy deaf to SIGTERM and one of two in a session of its own:
+/// 255 processes, if nobody ends it before.
+const BOMB: &str = "trap '' TERM; \
+    if [ ${LEVEL:-0} -ge 7 ]; then exec sleep 100; fi; \
+    export LEVEL=$((${LEVEL:-0} + 1)); \
+    sh bomb & setsid sh bomb & sleep 100";
+
+/// It is ended in the middle of its forks, and what it forks meanwhile is ended, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_forks_faster_than_it_is_looked_at_is_ended() {
+    let bench = Bench::new();
+    std::fs::write(bench.file("bomb"), BOMB).expect("writes");
+    for (generation, grown) in [(1, 2), (2, 30), (3, 120)] {
+        let process = bench.start(generation, "exec sh bomb").await;
+        wait_until(|| bench.marked().len() >= grown).await;
+        let killed = bench
+            .launcher
+            .signal(&bench.instance, &process, KILL, Scope::Tree(generation))
+            .await;
+        assert!(killed);
+        assert_eq!(bench.launcher.exited(&process).await, ExitStatus::Signal(9));
+        wait_until(|| bench.marked().is_empty()).await;
+        let left = bench
+            .launcher
+            .remaining(&bench.instance, &process, generation)
+            .await;
+        assert_eq!(left, 0, "round {generation}");
+        bench.launcher.forget(&process);
+    }
+}
+
 #[tokio::test]
 async fn what_a_crash_leaves_is_found_after_the_leader() {
     let bench = Bench::new();
