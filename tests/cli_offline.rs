@@ -244,6 +244,25 @@ fn check_points_at_every_problem() {
     );
 }
 
+/// A flag that only means something with a file is refused where there is none, not ignored.
+#[test]
+fn flags_of_files_are_refused_for_a_command_line() {
+    let dir = folder();
+    let flags: [&[&str]; 4] = [
+        &["--reset-scale"],
+        &["--prune"],
+        &["--only", "api"],
+        &["--group", "web"],
+    ];
+    for flag in flags {
+        let args = [&["start", "sleep 100"], flag].concat();
+        let (code, _, err) = run(dir.path(), &args);
+        assert_eq!(code, 2, "{err}");
+        let expected = format!("{} needs a config file", flag[0]);
+        assert!(err.contains(&expected), "{err}");
+    }
+}
+
 /// No file to be found is a configuration error with advice.
 #[test]
 fn no_config_file_is_exit_2() {

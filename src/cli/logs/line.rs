@@ -268,6 +268,20 @@ mod tests {
         }
     }
 
+    /// A program may print what a terminal acts on: in a pipe it is kept, on a terminal not.
+    #[test]
+    fn rows_on_a_terminal_are_harmless() {
+        let lines = [printed("db", "wiped \u{1b}[2J, \"all\" of it \u{7}")];
+        let shown = |harmless| Layout::Csv { harmless }.render(&lines);
+        assert!(shown(false).contains("wiped \u{1b}[2J, \"\"all\"\" of it"));
+        let safe = shown(true);
+        assert!(safe.trim_end().chars().all(|c| !c.is_control()), "{safe:?}");
+        assert!(
+            safe.contains("wiped ") && safe.contains("of it"),
+            "{safe:?}"
+        );
+    }
+
     #[test]
     fn lines_have_the_documented_form() {
         let lines = [
