@@ -6,28 +6,29 @@
 //! ```
 //!
 //! This file only puts parts together and takes them apart again in the right order.
-//! It is one piece although it is long: what the one way builds, the other takes apart.
+
+mod parts;
+mod timers;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::Mode;
 use supervisor::audit::Audit;
+use supervisor::logs::Ingest;
 use supervisor::logs::feed::Feed;
-use supervisor::logs::{Ingest, Limits};
 use supervisor::metrics::Metrics;
 use supervisor::sinks::Sinks;
-use supervisor::store::{EventFilter, StoreHandle, StoreThread};
+use supervisor::store::{EventFilter, StoreThread};
 use supervisor::sys::{self, EXIT_FOR_UPGRADE, OsLauncher};
 use supervisor::{
     Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::audit_port::AuditPort;
@@ -43,6 +44,8 @@ use super::sinks_port::SinksPort;
 use super::systemd::Systemd;
 use super::upgrade::UpgradePort;
 use super::wiring::{self, Wires};
+use parts::{follow_metrics, limits, open_store};
+use timers::{again, every, over, tick};
 
 /// How long tasks may take to end once their work is done.
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
@@ -177,41 +180,6 @@ impl Signals {
             reopen: signal(SignalKind::user_defined1())?,
         })
     }
-}
-
-/// How much of each stream is kept. Read once: a segment keeps the bounds it was begun with.
-fn limits(settings: &Settings) -> Limits {
-    let logs = &settings.current().logs;
-    Limits {
-        raw_max_size: logs.raw_max_size.0,
-        // The key counts the current segment, too.
-        raw_keep: u64::from(logs.raw_keep).saturating_sub(1),
-        ..Limits::default()
-    }
-}
-
-/// Looks at processes as often as the settings say, also after they have changed. Answers how
-/// long averages of figures are kept.
-fn follow_metrics(
-    settings: &Settings,
-    sampler: &Sampler,
-    tasks: &Tasks,
-) -> watch::Receiver<Duration> {
-    let metrics = settings.current().metrics.clone();
-    sampler.set_interval(metrics.interval);
-    let (sender, kept) = watch::channel(metrics.history);
-    let (mut changes, cancel, sampler) = (settings.watch(), tasks.token(), sampler.clone());
-    let follow = async move {
-        while changes.changed().await.is_ok() {
-            let metrics = changes.borrow_and_update().metrics.clone();
-            sampler.set_interval(metrics.interval);
-            sender.send_replace(metrics.history);
-        }
-    };
-    tasks.spawn("sampling settings", async move {
-        cancel.run_until_cancelled(follow).await;
-    });
-    kept
 }
 
 impl Daemon {
@@ -381,7 +349,7 @@ impl Daemon {
                 _ = reanchor.tick() => self.each_minute(),
                 () = over(&mut settled) => give_back(),
                 // Also of events that were missed.
-                _ = events.recv() => again(&mut settled),
+                _ = events.recv() => again(&mut settled, SETTLED),
                 () = tick(&mut watchdog) => self.systemd.watchdog(),
                 () = guard_gone(&self.guard, self.next_guard) => self.replace_guard(),
             }
@@ -495,56 +463,6 @@ impl Daemon {
                 error!(%error, "No new guard could be started; it is tried again.");
             }
         }
-    }
-}
-
-async fn open_store(
-    paths: &Paths,
-    clock: &Clock,
-) -> Result<(StoreHandle, StoreThread), StartError> {
-    let (path, clock) = (paths.database(), clock.clone());
-    let opened = tokio::task::spawn_blocking(move || StoreHandle::open(&path, clock)).await;
-    match opened {
-        Ok(opened) => Ok(opened?),
-        Err(error) => Err(cannot("open the state database")(std::io::Error::other(
-            error,
-        ))),
-    }
-}
-
-fn every(period: Duration) -> Interval {
-    let start = Instant::now() + period;
-    let mut interval = tokio::time::interval_at(start, period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
-}
-
-async fn tick(interval: &mut Option<Interval>) {
-    match interval {
-        Some(interval) => {
-            interval.tick().await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// Resolves once when the time is over.
-async fn over(timer: &mut Option<Pin<Box<Sleep>>>) {
-    match timer {
-        Some(sleep) => {
-            sleep.await;
-            *timer = None;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// Begins to wait anew: something happens.
-fn again(timer: &mut Option<Pin<Box<Sleep>>>) {
-    let deadline = Instant::now() + SETTLED;
-    match timer {
-        Some(sleep) => sleep.as_mut().reset(deadline),
-        None => *timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
     }
 }
 
