@@ -92,7 +92,7 @@ impl AiPort {
         for name in self.registry.names() {
             self.process_of(&mut digest, &name).await?;
         }
-        digest.errors.sort_by(|a, b| b.count.cmp(&a.count));
+        digest.errors.sort_by_key(|error| std::cmp::Reverse(error.count));
         digest.errors.truncate(ALL_ERRORS);
         digest.recommendations = self.to_do(&digest).await?;
         Ok(digest)
