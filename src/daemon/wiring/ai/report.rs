@@ -92,7 +92,9 @@ impl AiPort {
         for name in self.registry.names() {
             self.process_of(&mut digest, &name).await?;
         }
-        digest.errors.sort_by_key(|error| std::cmp::Reverse(error.count));
+        digest
+            .errors
+            .sort_by_key(|error| std::cmp::Reverse(error.count));
         digest.errors.truncate(ALL_ERRORS);
         digest.recommendations = self.to_do(&digest).await?;
         Ok(digest)
