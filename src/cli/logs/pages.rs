@@ -115,6 +115,6 @@ mod tests {
             );
         }
         // What cannot be asked for in parts is told.
-        assert_eq!(asked(50, 2), (last(2), true));
+        assert_eq!(asked(50, 2), (last(3), true));
     }
 }
