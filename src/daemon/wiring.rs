@@ -29,7 +29,6 @@ use std::sync::Arc;
 
 use agent::{Agent, Parts, PlaybookSettings, Revisions, Settings};
 use async_trait::async_trait;
-use brain::llm::Models;
 use brain::prompts::Prompts;
 use brain::{BrainStore, PlaybookOverride, Playbooks};
 use supervisor::config::DaemonConfig;
@@ -183,7 +182,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         memory: memory.clone(),
         facts: facts.clone(),
         agent: handle.clone(),
-        models: Models::none(),
+        models: models.clone(),
         prompts: Prompts::new(paths.home().join("prompts")),
         clock: clock.clone(),
     }));
