@@ -119,7 +119,7 @@ fn an_abort_in_native_code_is_named() {
 #[test]
 fn a_pool_of_a_jvm_that_is_used_up_is_named() {
     let rig = Rig::new();
-    let script = "while sleep 0.2; do echo 'ERROR Shop - java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 300ms (total=4, active=4, idle=0, waiting=2)'; done\n";
+    let script = "while sleep 0.1; do for i in 1 2 3 4 5 6; do echo 'ERROR Shop - java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 300ms (total=4, active=4, idle=0, waiting=2)'; done; done\n";
     let answer = case(&rig, script, "pool-exhausted");
     assert!(said(&answer).contains("pool"), "{answer:#}");
     rig.ok(&["delete", "app"]);

@@ -1,6 +1,6 @@
 //! Reads a scene: first what is always worth knowing, then what the texts name.
 //!
-//! About a second in all: what is slow (a look at threads over a moment, addresses) is asked
+//! About a second in all, longer only on a machine that is slow itself: what is slow (a look at threads over a moment, addresses) is asked
 //! only when something seems wrong, and left out when the time is up.
 
 use std::collections::BTreeSet;
@@ -29,6 +29,9 @@ const FLOOD: u64 = 8 << 20;
 const WHILE_DOWN_S: f64 = 20.0;
 /// When nothing slow is begun any more.
 const LATE: Duration = Duration::from_millis(900);
+/// The same for what the words name here and for the look at what runs, which tell most: where all
+/// is slow since the machine is overloaded, they are what shows that.
+const TOO_LATE: Duration = Duration::from_secs(3);
 /// Files, addresses and ports of one scene.
 const NAMED: usize = 8;
 
@@ -46,7 +49,8 @@ impl Scene {
     pub(crate) fn read(facts: &dyn Facts, name: &ProcessName, haste: Haste) -> Option<Self> {
         let process = facts.process(name)?;
         let begun = facts.now();
-        let in_time = || until(begun, facts.now()) < LATE;
+        let passed = || until(begun, facts.now());
+        let in_time = || passed() < LATE;
         let mut scene = Scene {
             now: begun,
             ..plain(&process)
@@ -67,7 +71,7 @@ impl Scene {
             scene.orders = facts.orders(name, WINDOW);
         }
         let mut scene = scene.settled();
-        if in_time() {
+        if passed() < TOO_LATE {
             named(&mut scene, facts, name);
         }
         // What runs now says nothing about what its probe ended a moment ago.
@@ -78,7 +82,7 @@ impl Scene {
             scene.close = facts.last_look(name);
         }
         let alive = process.instances.iter().any(|one| one.alive);
-        if haste == Haste::None && in_time() && alive && scene.close.is_empty() {
+        if haste == Haste::None && passed() < TOO_LATE && alive && scene.close.is_empty() {
             scene.close = facts.close_look(name);
         }
         if haste == Haste::None && in_time() {
