@@ -12,9 +12,11 @@
 //! languages, the C library and the kernel report trouble, and no program in particular.
 //! Text raises a suspicion; what follows from it is limited by what the file of the cause
 //! allows. Causes are pure: they see a [`scene::Scene`] and nothing else.
+//! It is one piece although it is long: one way, from the question to the case.
 
 mod catalogue;
 mod found;
+mod nearby;
 mod read;
 pub(crate) mod scene;
 mod text;
@@ -30,12 +32,13 @@ pub use found::Advice;
 pub use read::ports as ports_of;
 
 use crate::action::Action;
-use crate::facts::{Facts, NeighbourLook};
+use crate::facts::Facts;
 use crate::incident::Evidence;
 use crate::knowledge::poses_as_order;
 use crate::proposal::{Plan, PlaybookId, Proposal, Step};
 use catalogue::CAUSES;
 use found::Found;
+use nearby::nearby;
 pub(crate) use read::Haste;
 use scene::{Scene, megabytes, span};
 
@@ -381,43 +384,6 @@ fn judge(asked: &ProcessName, scene: &Scene, at: Timestamp) -> Case {
         return well;
     }
     unknown(asked, scene, case)
-}
-
-/// Trouble of a neighbour not long ago that a well process may have felt, or been spared: whoever
-/// asks about it has noticed something.
-fn nearby(scene: &Scene) -> Option<(String, Evidence)> {
-    let over = |one: &&NeighbourLook| one.over_memory > 0;
-    let hog = scene.neighbours.iter().filter(over);
-    if let Some(one) = hog.max_by_key(|one| one.over_bytes) {
-        let used = megabytes(one.over_bytes as f64);
-        let limit = one.max_memory.map_or_else(String::new, |limit| {
-            format!(" of {}", megabytes(limit as f64))
-        });
-        let times = match one.over_memory {
-            1 => "not long ago".to_owned(),
-            times => format!("{times} times lately"),
-        };
-        let fate = match &one.restarted {
-            Some((ago, _)) => format!(" It was restarted {} ago.", span(*ago)),
-            None => String::new(),
-        };
-        let words = format!(
-            " Its neighbour `{}` was over its memory limit{limit} with {used} (rss) {times}, and may have taken what `{}` needed.{fate}",
-            one.name, scene.name,
-        );
-        let id = format!("event:{}", one.over_event.unwrap_or_default());
-        let text = format!("{} passed its memory limit with {used}", one.name);
-        return Some((words, Evidence { id, text }));
-    }
-    let dependency = |name: &String| scene.neighbour(name);
-    let ill = scene.depends_on.iter().filter_map(dependency);
-    let one = ill.into_iter().find(|one| !one.well)?;
-    let words = format!(
-        " But `{}`, on which it depends, is not well: {}.",
-        one.name, one.detail
-    );
-    let (id, text) = (format!("process:{}", one.name), one.detail.clone());
-    Some((words, Evidence { id, text }))
 }
 
 /// What a machine may do. Where a probe fails, the supervisor restarts first: two at once would
