@@ -281,7 +281,7 @@ async fn a_probe_that_passes_again_withdraws_the_question_at_once() {
     let gone = async |rig: &Rig| {
         let all = rig.agent.actions().await.unwrap();
         let old = all.iter().find(|one| one.id == question.id).unwrap();
-        old.state == "superseded"
+        old.state.as_str() == "superseded"
     };
     rig.until("the question is withdrawn", 2, gone).await;
 }
