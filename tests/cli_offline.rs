@@ -255,7 +255,7 @@ fn flags_of_files_are_refused_for_a_command_line() {
         &["--group", "web"],
     ];
     for flag in flags {
-        let args = [&["start", "sleep 100"], flag].concat();
+        let args = [&["start", "--dry-run", "sleep 100"], flag].concat();
         let (code, _, err) = run(dir.path(), &args);
         assert_eq!(code, 2, "{err}");
         let expected = format!("{} needs a config file", flag[0]);

@@ -14,7 +14,7 @@ use super::TreeSample;
 const UNKNOWN: u32 = u32::MAX;
 /// A step that differs from those before by half and this much, in milliseconds, is none of a
 /// span: nobody looked meanwhile, or looks more often now.
-const SLACK: i64 = 500;
+const TOLERANCE: i64 = 500;
 
 /// The samples of one instance, oldest first.
 #[derive(Debug, Default)]
@@ -100,7 +100,7 @@ impl Span {
     fn goes_on(&self, at_ms: i64) -> bool {
         let gap = at_ms - self.last_ms;
         let step = (self.last_ms - self.first_ms) / i64::from(self.count.max(2) - 1);
-        let in_time = self.count == 1 || (gap - step).abs() <= step / 2 + SLACK;
+        let in_time = self.count == 1 || (gap - step).abs() <= step / 2 + TOLERANCE;
         gap >= 0 && in_time && self.count < u16::MAX
     }
 

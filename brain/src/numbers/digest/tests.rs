@@ -1,3 +1,5 @@
+//! What a report says, and that names from outside cannot break it.
+
 use super::*;
 
 fn at(second: i64) -> Timestamp {

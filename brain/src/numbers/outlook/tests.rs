@@ -1,3 +1,5 @@
+//! Cases whose end is known, and the edges of each sign.
+
 use super::*;
 
 /// Cases whose end is known: what was seen, and whether something happened within the hour.

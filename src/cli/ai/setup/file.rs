@@ -48,12 +48,16 @@ pub(super) fn write(path: &Path, wanted: &Wanted) -> Result<(), CliError> {
 /// The text with the new settings.
 fn changed(old: &str, wanted: &Wanted) -> Result<String, toml_edit::TomlError> {
     let mut document: DocumentMut = old.parse()?;
+    // A table on one line becomes one of its own; the space behind its name was the line's.
+    if let Some(inline) = document.get("ai").and_then(Item::as_inline_table).cloned() {
+        document["ai"] = Item::Table(inline.into_table());
+        if let Some(mut key) = document.key_mut("ai") {
+            key.fmt();
+        }
+    }
     let ai = document
         .entry("ai")
         .or_insert_with(|| Item::Table(Table::new()));
-    if let Some(inline) = ai.as_inline_table() {
-        *ai = Item::Table(inline.clone().into_table());
-    }
     let Some(ai) = ai.as_table_mut() else {
         // Something else of that name: the check of the whole says so.
         return Ok(old.to_owned());
