@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use tera::{Context, Kwargs, State, Tera, TeraResult};
 
-pub use builtin::Purpose;
+pub use builtin::{Purpose, UnknownPurpose};
 pub use fence::fenced;
 
 /// What a prompt is about. Everything in it counts as text from outside.
@@ -121,7 +121,7 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
         all.push((format!("_{name}.tera"), text));
     }
     for purpose in Purpose::ALL {
-        let (system, user) = parts(*purpose);
+        let (system, user) = purpose.parts();
         all.push((format!("{purpose}.system"), system));
         all.push((format!("{purpose}.user"), user));
     }
@@ -129,12 +129,6 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
         .expect("built-in templates are valid");
     tera
 });
-
-/// The two parts of a built-in template.
-fn parts(purpose: Purpose) -> (&'static str, &'static str) {
-    let text = purpose.text();
-    text.split_once(CUT).unwrap_or((text, ""))
-}
 
 impl Prompts {
     /// With the files of this folder in the place of built-in ones.

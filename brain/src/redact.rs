@@ -81,10 +81,6 @@ const OPEN: &str = "«redacted:";
 const CLOSE: &str = "»";
 /// Secrets that get a number; those after them share one mark without.
 const NUMBERED: usize = 4_096;
-/// How far before its gate a format is looked for.
-const BEFORE: usize = 160;
-/// Longest part of a secret that must be seen to tell it by.
-const TELLING: usize = 512;
 /// Rounds over one text: a mark may bring a name and a value together.
 const ROUNDS: usize = 4;
 /// Most patterns for which the fast and large automaton is built.
@@ -246,8 +242,8 @@ impl Redactor {
 
     /// Known values, and formats near their gates.
     fn scan(&self, text: &str, with_context: bool, found: &mut Vec<Span>) {
-        // Per format: where the last secret ended, and up to where it was looked for.
-        let mut done: Vec<(usize, usize)> = vec![(0, 0); FORMATS.len()];
+        // Per format: where the last secret ended.
+        let mut ended: Vec<usize> = vec![0; FORMATS.len()];
         for hit in self.finder.find_overlapping_iter(text) {
             match &self.needles[hit.pattern().as_usize()] {
                 Needle::Known {
@@ -262,17 +258,11 @@ impl Redactor {
                 Needle::Gate(formats) => {
                     for place in formats {
                         let format = &FORMATS[*place];
-                        let (ended, looked) = &mut done[*place];
-                        let skip = format.context && !with_context;
-                        let seen = *looked == text.len() || hit.end() + TELLING <= *looked;
-                        if skip || seen || hit.end() <= *ended {
+                        if (format.context && !with_context) || hit.end() <= ended[*place] {
                             continue;
                         }
-                        let from = floor(text, hit.start().saturating_sub(BEFORE)).max(*ended);
-                        let to = ceil(text, hit.end() + format.after);
-                        *looked = to;
-                        format.find(text, from, to, |from, to| {
-                            *ended = (*ended).max(to);
+                        format.near(text, hit.range(), |from, to| {
+                            ended[*place] = ended[*place].max(to);
                             let secret = &text[from..to];
                             found.push(Span::new(from..to, format.kind, place + 1, secret));
                         });

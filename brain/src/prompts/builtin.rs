@@ -79,6 +79,14 @@ pub(super) const PARTIALS: &[(&str, &str)] = &[
     ("form", file!("_form.tera")),
 ];
 
+impl Purpose {
+    /// The system part and the user part of its template.
+    pub fn parts(self) -> (&'static str, &'static str) {
+        let text = self.text();
+        text.split_once(super::CUT).unwrap_or((text, ""))
+    }
+}
+
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

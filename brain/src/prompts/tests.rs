@@ -57,7 +57,7 @@ fn only_the_fence_lets_text_through() {
         assert!(!purpose.text().contains("| safe"), "{purpose}");
         assert!(!purpose.text().contains("fact."), "{purpose}");
         assert!(purpose.text().contains(CUT), "{purpose} has two parts");
-        let (system, _) = parts(*purpose);
+        let (system, _) = purpose.parts();
         assert!(
             system.contains("_rules.tera") || system.contains("⟦end of …⟧"),
             "{purpose}"

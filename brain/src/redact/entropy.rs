@@ -95,7 +95,8 @@ fn longest_part(word: &str, within: fn(u8) -> bool) -> usize {
 
 /// Things that are long, look random, and may be known to everybody.
 fn is_public(word: &str, before: &str) -> bool {
-    const BEGINNINGS: [&str; 9] = [
+    const BEGINNINGS: [&str; 10] = [
+        "_ZN",
         "AAAAB3Nza",
         "AAAAC3Nza",
         "AAAAE2Vj",

@@ -3,10 +3,13 @@
 //! `formats.toml` is the table; here it becomes rules. A rule that goes by a name beside the
 //! value also looks at the value, because people write `token: expired`, too.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::Deserialize;
+
+use super::{ceil, floor};
 
 /// One entry of the table, ready for use.
 pub(super) struct Format {
@@ -19,6 +22,9 @@ pub(super) struct Format {
     pub(super) after: usize,
     /// A name tells that it is a secret, and not its own form.
     pub(super) context: bool,
+    near: Near,
+    /// The pattern at the start of a text, and whether a word must begin there.
+    anchored: Option<(Regex, bool)>,
     check: Check,
     /// One that must be found.
     #[cfg_attr(not(test), expect(dead_code, reason = "examples are tests"))]
@@ -37,6 +43,8 @@ struct Entry {
     #[serde(default)]
     context: bool,
     #[serde(default)]
+    near: Near,
+    #[serde(default)]
     check: Check,
     example: Vec<String>,
 }
@@ -46,6 +54,30 @@ struct Entry {
 struct Table {
     format: Vec<Entry>,
 }
+
+/// Where a gate stands in what is looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Near {
+    /// It is the start.
+    #[default]
+    Start,
+    /// Somewhere in it.
+    Middle,
+    /// Behind a digit.
+    Digit,
+    /// In the name before the value.
+    Name,
+    /// In the name before a sign that assigns the value.
+    Assign,
+    /// Somewhere before an `@`.
+    At,
+}
+
+/// How far before its gate a format may begin, and how far behind it a match must show.
+const BEFORE: usize = 72;
+const BEHIND: usize = 120;
+const BOUNDARY: &str = r"(?-u:\b)";
 
 /// What a value must be like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -83,17 +115,78 @@ pub(super) static FORMATS: LazyLock<Vec<Format>> = LazyLock::new(|| {
     entries
         .map(|entry| Format {
             kind: Box::leak(entry.kind.into_boxed_str()),
-            gates: entry.gates,
             pattern: Regex::new(&entry.pattern).expect("the table is valid"),
             after: entry.after,
+            gates: entry.gates.clone(),
             context: entry.context,
+            near: entry.near,
+            anchored: (entry.near == Near::Start && !entry.gates.is_empty()).then(|| {
+                let word = entry.pattern.contains(BOUNDARY) && begins_a_word(&entry.pattern);
+                let bare = if word {
+                    entry.pattern.replacen(BOUNDARY, "", 1)
+                } else {
+                    entry.pattern.clone()
+                };
+                let regex = Regex::new(&format!("^(?:{bare})")).expect("the table is valid");
+                (regex, word)
+            }),
             check: entry.check,
             example: entry.example.concat(),
         })
         .collect()
 });
 
+fn begins_a_word(pattern: &str) -> bool {
+    let start = pattern.strip_prefix("(?i)").unwrap_or(pattern);
+    start.starts_with(BOUNDARY)
+}
+
 impl Format {
+    /// Looks for the secret whose gate stands at `gate`, and for others as near.
+    pub(super) fn near(&self, text: &str, gate: Range<usize>, mut found: impl FnMut(usize, usize)) {
+        let bytes = text.as_bytes();
+        if let Some((regex, word)) = &self.anchored {
+            let before = gate.start.checked_sub(1).map(|place| bytes[place]);
+            if *word && before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return;
+            }
+            let to = ceil(text, gate.end + self.after);
+            let mut part = &text[gate.start..to];
+            let mut groups = regex.captures(part);
+            if groups
+                .as_ref()
+                .is_some_and(|groups| groups.get_match().end() == part.len())
+            {
+                part = &text[gate.start..];
+                groups = regex.captures(part);
+            }
+            let Some(groups) = groups else { return };
+            let secret = groups
+                .iter()
+                .skip(1)
+                .flatten()
+                .next()
+                .unwrap_or(groups.get_match());
+            if self.check.holds(secret.as_str(), "") {
+                found(gate.start + secret.start(), gate.start + secret.end());
+            }
+            return;
+        }
+        let plausible = match self.near {
+            Near::Start | Near::Middle | Near::Name => true,
+            Near::Digit => gate.start > 0 && bytes[gate.start - 1].is_ascii_digit(),
+            Near::Assign => assigns(&bytes[gate.end..]),
+            Near::At => bytes[gate.end..]
+                .iter()
+                .take_while(|byte| !byte.is_ascii_whitespace() && !b"\"'<>`".contains(byte))
+                .any(|byte| *byte == b'@'),
+        };
+        if plausible {
+            let from = floor(text, gate.start.saturating_sub(BEFORE));
+            self.find(text, from, ceil(text, gate.end + BEHIND), found);
+        }
+    }
+
     /// Where its secrets lie in `text`, between these places.
     pub(super) fn find(
         &self,
@@ -103,35 +196,44 @@ impl Format {
         mut found: impl FnMut(usize, usize),
     ) {
         let mut at = from;
-        let mut until = to;
-        while at < until {
-            let Some(groups) = self.pattern.captures_at(&text[..until], at) else {
+        while at < to {
+            let Some(mut groups) = self.pattern.captures_at(&text[..to], at) else {
                 return;
             };
-            let whole = groups.get_match();
-            if whole.end() == until && until < text.len() {
+            if groups.get_match().end() == to && to < text.len() {
                 // It may go on beyond the place where the search was to end.
-                at = whole.start();
-                until = text.len();
-                continue;
+                let start = groups.get_match().start();
+                match self.pattern.captures_at(text, start) {
+                    Some(longer) => groups = longer,
+                    None => return,
+                }
             }
+            let whole = groups.get_match();
             let secret = groups.iter().skip(1).flatten().next().unwrap_or(whole);
             let named = &text[whole.start()..secret.start()];
-            if !secret.is_empty() && self.check.holds(secret.as_str(), named) {
+            at = if !secret.is_empty() && self.check.holds(secret.as_str(), named) {
                 found(secret.start(), secret.end());
-                at = whole.end().max(at + 1);
+                whole.end()
             } else {
                 // What was taken for a value may be the name of the next one.
-                at = secret.start().max(whole.start() + 1).max(at + 1);
+                secret.start().max(whole.start() + 1)
             }
-            while !text.is_char_boundary(at) {
-                at += 1;
-            }
-            if until == text.len() && at >= to {
-                return;
-            }
+            .max(at + 1);
+            at = ceil(text, at);
         }
     }
+}
+
+/// Does a name go on and end in a sign that assigns?
+fn assigns(after: &[u8]) -> bool {
+    let mut rest = after
+        .iter()
+        .take(64)
+        .skip_while(|byte| byte.is_ascii_alphanumeric() || b"_.- ".contains(byte));
+    let mut rest = rest
+        .by_ref()
+        .skip_while(|byte| b"\\\"'`])} \t".contains(byte));
+    rest.next().is_some_and(|byte| b"=:%&".contains(byte))
 }
 
 impl Check {
