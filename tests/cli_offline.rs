@@ -398,3 +398,42 @@ fn a_completion_script_as_json() {
     assert_eq!(value["shell"], "bash");
     assert!(value["script"].as_str().expect("a text").contains("_mhost"));
 }
+
+/// Prompts are local: they are listed, exported, edited and tried without a daemon.
+#[test]
+fn prompts_are_listed_exported_and_tried() {
+    let dir = folder();
+    let (code, out, err) = run(dir.path(), &["ai", "prompts", "list"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(
+        out.contains("diagnose") && out.contains("built-in"),
+        "{out}"
+    );
+    let (code, out, _) = run(
+        dir.path(),
+        &["ai", "prompts", "show", "diagnose", "--example"],
+    );
+    assert_eq!(code, 0);
+    assert!(out.contains("⟦data observation: untrusted"), "{out}");
+
+    let (code, out, _) = run(dir.path(), &["ai", "prompts", "export", "diagnose"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("FOLDER/home/prompts/diagnose.txt"), "{out}");
+    let (code, _, err) = run(dir.path(), &["ai", "prompts", "export", "diagnose"]);
+    assert_eq!(code, 2, "nothing is overwritten: {err}");
+    let (code, out, err) = run(dir.path(), &["ai", "prompts", "test"]);
+    assert_eq!((code, err.as_str()), (0, ""), "what is exported renders");
+    assert!(out.contains("1 file of yours is used"), "{out}");
+
+    let file = dir.path().join("home/prompts/diagnose.txt");
+    fs::write(file, "About {{ nobody }}").unwrap();
+    let (code, _, err) = run(dir.path(), &["ai", "prompts", "test", "diagnose"]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("diagnose.txt is not used") && err.contains("nobody"),
+        "{err}"
+    );
+    let (code, _, err) = run(dir.path(), &["ai", "prompts", "show", "nope"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("there is no prompt `nope`"), "{err}");
+}

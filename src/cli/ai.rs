@@ -12,6 +12,7 @@ mod logs;
 mod optimize;
 mod postmortem;
 mod predict;
+mod prompts;
 mod report;
 mod setup;
 mod suggest;
@@ -48,6 +49,7 @@ enum AiCommand {
     Fix(fix::Fix),
     Config(config::Config),
     Setup(setup::Setup),
+    Prompts(prompts::Prompts),
 }
 
 impl Ai {
@@ -67,6 +69,7 @@ impl Ai {
             AiCommand::Fix(command) => command.run(ctx),
             AiCommand::Config(command) => command.run(ctx),
             AiCommand::Setup(command) => command.run(ctx),
+            AiCommand::Prompts(command) => command.run(ctx),
         }
     }
 }

@@ -269,6 +269,11 @@ impl Paths {
         self.brain().join("playbooks")
     }
 
+    /// Prompts of a person, in the place of built-in ones.
+    pub fn prompts(&self) -> PathBuf {
+        self.home.join("prompts")
+    }
+
     /// The brain's database.
     pub fn brain_history(&self) -> PathBuf {
         self.brain().join("history.db")
