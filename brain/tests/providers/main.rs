@@ -9,6 +9,7 @@
 mod account;
 mod chain;
 mod doubles;
+mod overhead;
 mod recorded;
 mod server;
 mod tape;
