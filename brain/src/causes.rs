@@ -30,6 +30,7 @@ use supervisor::{ProcessName, until};
 
 pub use found::Advice;
 pub use read::ports as ports_of;
+pub use text::addresses as addresses_in;
 
 use crate::action::Action;
 use crate::facts::Facts;

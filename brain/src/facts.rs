@@ -305,6 +305,33 @@ pub trait Facts: Send + Sync {
         let _ = name;
         Vec::new()
     }
+    /// The first bytes of a text file below the working folder of a process. The path has been
+    /// checked by its name; whoever answers sees to it that no link leads out of the folder.
+    ///
+    /// # Errors
+    /// Why it is not shown, in words.
+    fn file_head(&self, name: &ProcessName, path: &str, bytes: usize) -> Result<String, String> {
+        let _ = (name, path, bytes);
+        Err("there are no files here".into())
+    }
+    /// Hosts and ports that the definition of a process names; port 0 where it names none.
+    fn addresses(&self, name: &ProcessName) -> Vec<(String, u16)> {
+        let _ = name;
+        Vec::new()
+    }
+    /// URLs that the probes of a process name, without any password in them.
+    fn urls(&self, name: &ProcessName) -> Vec<String> {
+        let _ = name;
+        Vec::new()
+    }
+    /// What a URL answers: status and first bytes, in words. Two seconds at most.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    fn http_get(&self, name: &ProcessName, url: &str) -> Result<String, String> {
+        let _ = (name, url);
+        Err("nothing is asked over HTTP here".into())
+    }
     /// The processes that depend on this one. Worth answering from an index: it is asked for
     /// every process on each slow look.
     fn dependents(&self, name: &ProcessName) -> Vec<ProcessName> {

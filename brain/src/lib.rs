@@ -12,6 +12,7 @@ mod diagnose;
 mod facts;
 pub mod guard;
 pub mod incident;
+pub mod investigate;
 mod knowledge;
 pub mod llm;
 pub mod memory;
@@ -30,6 +31,7 @@ mod store;
 mod suspect;
 
 pub use action::{Action, Severity};
+pub use causes::addresses_in;
 pub use causes::{
     Advice, Case, Investigation, RuledOut, Standing, investigate, is_cause, ports_of, reinvestigate,
 };

@@ -170,7 +170,7 @@ pub(crate) fn variable(text: &str) -> Option<String> {
 }
 
 /// Addresses a text names: host and port.
-pub(crate) fn addresses(text: &str) -> Vec<(String, u16)> {
+pub fn addresses(text: &str) -> Vec<(String, u16)> {
     static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
         regex(
             r"(?:^|[\s/@'\x22(=,\[])((?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9])?)|(?:\[[0-9a-fA-F:]+\])|::1):(\d{1,5})\b",

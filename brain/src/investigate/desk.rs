@@ -1,0 +1,81 @@
+//! What a model may read, and what it has been shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use supervisor::ProcessName;
+
+use super::words::clean;
+use crate::facts::Facts;
+use crate::incident::Evidence;
+use crate::playbook::Playbooks;
+use crate::store::BrainStore;
+
+/// Characters of what is remembered of a fact that was shown.
+const SHOWN: usize = 240;
+
+/// Where look-ups are answered from. Nothing here can change anything.
+#[derive(Clone)]
+pub struct Desk {
+    /// The world.
+    pub facts: Arc<dyn Facts>,
+    /// Past incidents; none in a world without a history.
+    pub memory: Option<BrainStore>,
+    /// Playbooks; none in a world without them.
+    pub playbooks: Option<Playbooks>,
+    /// What every tool means when it is not told which process.
+    pub process: Option<ProcessName>,
+}
+
+impl Desk {
+    /// A desk with nothing but the world.
+    pub fn of(facts: Arc<dyn Facts>, process: Option<ProcessName>) -> Self {
+        Self {
+            facts,
+            memory: None,
+            playbooks: None,
+            process,
+        }
+    }
+}
+
+/// Facts that a model was shown, by the id that evidence must cite.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shown(BTreeMap<String, String>);
+
+impl Shown {
+    /// Keeps that a fact was shown.
+    pub fn add(&mut self, id: impl Into<String>, text: &str) {
+        self.0
+            .entry(id.into())
+            .or_insert_with(|| clean(text, SHOWN));
+    }
+
+    /// Keeps all of these.
+    pub fn extend(&mut self, facts: impl IntoIterator<Item = (String, String)>) {
+        for (id, text) in facts {
+            self.add(id, &text);
+        }
+    }
+
+    /// The fact under an id, in the words in which it was shown. Models write ids in many
+    /// ways: brackets and blanks around them do not count.
+    pub fn evidence(&self, id: &str) -> Option<Evidence> {
+        let bare = id.trim_matches(|letter: char| "[]()`\"' ".contains(letter));
+        let (id, text) = self.0.get_key_value(bare)?;
+        Some(Evidence {
+            id: id.clone(),
+            text: text.clone(),
+        })
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None at all?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

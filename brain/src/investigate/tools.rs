@@ -1,0 +1,201 @@
+//! What a model may look up: a file each.
+//!
+//! A tool has typed arguments with bounds. It answers with the exact question it understood
+//! and with facts that have ids; what is wrong with a question is answered as plainly, so that
+//! the model can put it right. Every tool reads only.
+
+mod args;
+mod changes;
+mod config;
+mod dns;
+mod events;
+mod file;
+mod http;
+mod incidents;
+mod logs;
+mod metrics;
+mod playbooks;
+mod port;
+mod probes;
+mod processes;
+mod templates;
+mod tree;
+
+use serde_json::Value;
+
+use super::desk::Desk;
+use super::words::fence;
+use crate::llm::{ToolCall, ToolSpec};
+
+/// Longest answer of one look-up, in bytes.
+const ANSWER: usize = 4 * 1024;
+/// Longest arguments that are read.
+const ARGUMENTS: usize = 4 * 1024;
+
+/// One tool.
+pub(super) struct Tool {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// JSON Schema of the arguments.
+    pub(super) parameters: fn() -> Value,
+    pub(super) run: fn(&Desk, Value) -> Result<Found, String>,
+}
+
+/// What a look-up found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The question as it was understood.
+    query: String,
+    /// Facts: id and words.
+    facts: Vec<(String, String)>,
+    /// What is to be said beside them.
+    note: String,
+}
+
+impl Found {
+    fn new(query: String) -> Self {
+        Self {
+            query,
+            ..Self::default()
+        }
+    }
+
+    fn fact(&mut self, id: impl Into<String>, text: impl Into<String>) {
+        self.facts.push((id.into(), text.into()));
+    }
+
+    fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = text.into();
+        self
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("query: {}\n", self.query);
+        if !self.note.is_empty() {
+            text.push_str(&self.note);
+            text.push('\n');
+        }
+        if self.facts.is_empty() {
+            text.push_str("nothing found\n");
+        }
+        for (id, words) in &self.facts {
+            text.push_str(&format!("[{id}] {}\n", words.replace('\n', " ")));
+        }
+        text
+    }
+}
+
+pub use file::allowed as may_show;
+
+const TOOLS: [&Tool; 15] = [
+    &logs::TOOL,
+    &templates::TOOL,
+    &metrics::TOOL,
+    &events::TOOL,
+    &config::TOOL,
+    &tree::TOOL,
+    &probes::TOOL,
+    &changes::TOOL,
+    &processes::TOOL,
+    &incidents::TOOL,
+    &playbooks::TOOL,
+    &file::TOOL,
+    &port::TOOL,
+    &dns::TOOL,
+    &http::TOOL,
+];
+
+/// What a model is told about them.
+pub(super) fn specs() -> Vec<ToolSpec> {
+    let specs = TOOLS.iter().map(|tool| ToolSpec {
+        name: tool.name.to_owned(),
+        description: tool.about.to_owned(),
+        parameters: (tool.parameters)(),
+    });
+    specs.collect()
+}
+
+/// A call with its arguments in one spelling: equal calls are equal texts.
+pub(super) fn canonical(call: &ToolCall) -> String {
+    let arguments = serde_json::from_str::<Value>(&call.arguments).map_or_else(
+        |_| call.arguments.trim().to_owned(),
+        |value| sorted(&value).to_string(),
+    );
+    format!("{} {arguments}", call.name)
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            let pairs = keys.into_iter().map(|key| (key.clone(), sorted(&map[key])));
+            Value::Object(pairs.collect())
+        }
+        Value::Array(list) => list.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+/// An answer for the model, and the facts in it.
+pub(super) struct Answered {
+    pub(super) text: String,
+    pub(super) facts: Vec<(String, String)>,
+    /// For the record: what was looked up, or why not.
+    pub(super) note: String,
+}
+
+/// Answers a call. Blocking: reads logs, files, sockets.
+pub(super) fn answer(desk: &Desk, call: &ToolCall) -> Answered {
+    let found = run(desk, call);
+    let name = TOOLS
+        .iter()
+        .find(|tool| tool.name == call.name)
+        .map_or("unknown", |tool| tool.name);
+    match found {
+        Ok(found) => {
+            let text = found.text();
+            // What was cut away was not shown, and is no evidence.
+            let mut facts = found.facts;
+            let mut room = ANSWER.saturating_sub(found.query.len() + found.note.len() + 16);
+            let fits = facts.iter().take_while(|(id, words)| {
+                let size = id.len() + words.len() + 4;
+                let fits = size <= room;
+                room = room.saturating_sub(size);
+                fits
+            });
+            let fits = fits.count();
+            facts.truncate(fits);
+            Answered {
+                text: fence(name, &text, ANSWER),
+                note: found.query,
+                facts,
+            }
+        }
+        Err(why) => Answered {
+            text: fence(name, &format!("error: {why}"), ANSWER),
+            facts: Vec::new(),
+            note: format!("{name}: {}", super::words::clean(&why, 160)),
+        },
+    }
+}
+
+fn run(desk: &Desk, call: &ToolCall) -> Result<Found, String> {
+    let Some(tool) = TOOLS.iter().find(|tool| tool.name == call.name) else {
+        let names: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
+        return Err(format!(
+            "there is no such tool; there are {}",
+            names.join(", ")
+        ));
+    };
+    if call.arguments.len() > ARGUMENTS {
+        return Err(format!("the arguments are longer than {ARGUMENTS} bytes"));
+    }
+    let text = match call.arguments.trim() {
+        "" => "{}",
+        text => text,
+    };
+    let arguments: Value = serde_json::from_str(text)
+        .map_err(|error| format!("the arguments are no JSON object: {error}"))?;
+    (tool.run)(desk, arguments)
+}
