@@ -2,7 +2,8 @@
 //!
 //!   events ──► observe ──► open incidents ──► one worker per process ──► Control
 //!   clock ───► quick and slow look, expiry ─────┘        ▲
-//!   people ──► AgentHandle ── approve, deny ─────────────┘
+//!   people ──► AgentHandle ── approve, deny ─────────────┤
+//!   a model, asked beside it all ── its answer ──────────┘
 //!
 //! The loop owns who works on what: a process has at most one worker, and what comes for it
 //! meanwhile waits for the worker's end. It never acts itself. Events are hints: after a
@@ -28,7 +29,9 @@ pub use handle::AgentHandle;
 use round::Todo;
 use seen::Seen;
 
+use crate::consult::{self, Answered};
 use crate::group;
+use crate::mind::Diagnosis;
 use crate::question;
 use crate::shared::{Parts, Shared};
 use crate::worker;
@@ -55,6 +58,8 @@ pub enum StartError {
 enum Message {
     /// A plan was approved by this caller.
     Approved(Box<Approval>, Caller),
+    /// Somebody asked in words for what a model made a plan of.
+    Proposed(ProcessName, Box<Diagnosis>),
     /// Something changed that may let an incident go on.
     Look,
 }
@@ -94,6 +99,9 @@ impl Agent {
             approved: BTreeMap::new(),
             busy: BTreeSet::new(),
             workers: FuturesUnordered::new(),
+            inquiries: FuturesUnordered::new(),
+            answered: BTreeMap::new(),
+            proposed: BTreeMap::new(),
             seen: Seen::up_to(heard.unwrap_or(0)),
             next_expiry: None,
         };
@@ -123,6 +131,12 @@ struct Loop {
     busy: BTreeSet<ProcessName>,
     /// The workers; each ends with its process's name, also by a panic.
     workers: FuturesUnordered<JoinHandleOf>,
+    /// Questions to a model that are under way.
+    inquiries: FuturesUnordered<futures::future::BoxFuture<'static, Option<Answered>>>,
+    /// Plans that people asked for and that wait for their process; the newest of each.
+    proposed: BTreeMap<ProcessName, Diagnosis>,
+    /// Answers that wait for their process.
+    answered: BTreeMap<ProcessName, Answered>,
     seen: Seen,
     next_expiry: Option<Timestamp>,
 }
@@ -158,6 +172,10 @@ impl Loop {
                             .push_back((*approval, caller));
                         self.next(&process);
                     }
+                    Some(Message::Proposed(process, diagnosis)) => {
+                        self.proposed.insert(process.clone(), *diagnosis);
+                        self.next(&process);
+                    }
                     Some(Message::Look) => self.look().await,
                     None => return,
                 },
@@ -169,8 +187,14 @@ impl Loop {
                         self.wanted.insert(process.clone());
                         self.next(&process);
                     }
+                    self.inquire();
                     self.expire().await;
                 }
+                Some(answer) = self.inquiries.next() => if let Some(answer) = answer {
+                    let process = answer.process.clone();
+                    self.answered.insert(process.clone(), answer);
+                    self.next(&process);
+                },
                 event = events.recv() => match event {
                     Ok(event) => self.event(&event).await,
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
@@ -196,9 +220,38 @@ impl Loop {
         {
             let work = question::run_approved(self.shared.clone(), approval, caller);
             self.launch(process.clone(), work);
+        } else if let Some(diagnosis) = self.proposed.remove(process) {
+            let work = worker::found(self.shared.clone(), process.clone(), diagnosis);
+            self.launch(process.clone(), work);
+        } else if let Some(answer) = self.answered.remove(process) {
+            let work = consult::answered(self.shared.clone(), answer);
+            self.launch(process.clone(), work);
         } else if self.wanted.remove(process) {
             let work = worker::consider(self.shared.clone(), process.clone());
             self.launch(process.clone(), work);
+        }
+    }
+
+    /// Sends the questions to a model that workers left. They run beside everything else.
+    fn inquire(&mut self) {
+        for pending in self.shared.take_inquiries() {
+            let (token, process) = (self.tasks.token(), pending.process.clone());
+            let work = consult::wait(self.shared.clone(), pending);
+            let handle = self.tasks.spawn(format!("model: {process}"), async move {
+                tokio::select! {
+                    () = token.cancelled() => None,
+                    answer = work => Some(answer),
+                }
+            });
+            self.inquiries.push(Box::pin(async move {
+                match handle.await {
+                    Ok(answer) => answer,
+                    Err(error) => {
+                        tracing::error!(process = %process, %error, "A question to a model panicked.");
+                        None
+                    }
+                }
+            }));
         }
     }
 

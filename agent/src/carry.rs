@@ -24,7 +24,7 @@ use crate::run::perform;
 use crate::shared::{Shared, Unhelped, stored};
 use crate::undo::{self, Before};
 use crate::verify::{self, LONGEST, Outcome, Seen, wants_down};
-use crate::worker::Result;
+use crate::worker::{Result, is_foreign};
 
 /// How often a verification looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -355,7 +355,7 @@ async fn learn(
             incident: stored.incident,
             illness: None,
             plan: errand.plan.clone(),
-            by: authority.who.clone(),
+            by: by_whom(errand, authority),
             at: shared.clock.now(),
         });
     let playbook = errand.playbook.clone();
@@ -368,6 +368,16 @@ async fn learn(
         })
         .await;
     Ok(())
+}
+
+/// Whose idea the cure was, and who gave leave.
+fn by_whom(errand: &Errand, authority: &Authority) -> String {
+    let (idea, leave) = (&errand.playbook.0, &authority.who);
+    if is_foreign(idea) && authority.approval.is_some() {
+        format!("{idea}, with leave of {leave},")
+    } else {
+        leave.clone()
+    }
 }
 
 /// Runs steps one by one, without an incident's moves and without a measurement.

@@ -11,6 +11,7 @@ pub mod approval;
 mod approver;
 pub mod budget;
 mod carry;
+mod consult;
 mod group;
 mod mind;
 pub mod policy;
@@ -26,7 +27,7 @@ mod worker;
 
 pub use agent::{Agent, AgentHandle, StartError};
 pub use approver::{Approver, Notice, Visible};
-pub use mind::{Asking, Check, Diagnosis, Mind};
+pub use mind::{Asking, Check, Diagnosis, Inquiring, Inquiry, Mind};
 pub use report::{
     Act, Budget, Entry, Explanation, Question, Remembered, Status, Told, describe, question,
 };

@@ -10,6 +10,7 @@ use brain::memory::Cure;
 use brain::{
     Case, Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookRun, Proposal, Recording,
 };
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::Value;
 use supervisor::ProcessName;
@@ -46,6 +47,20 @@ pub struct Diagnosis {
     pub took: Duration,
 }
 
+/// What became of asking a model.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inquiry {
+    /// What it makes of the incident; none when there is no usable answer.
+    pub diagnosis: Option<Diagnosis>,
+    /// The line of the incident's story: who was asked, what was looked up, what was said.
+    pub story: Value,
+    /// Why there is no answer, for people.
+    pub failed: Option<String>,
+}
+
+/// An answer that takes its time.
+pub type Inquiring = BoxFuture<'static, Inquiry>;
+
 /// What a playbook's own check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
@@ -63,6 +78,20 @@ pub enum Check {
 pub trait Mind: Send + Sync {
     /// What to do about an incident, by its newest symptom.
     fn diagnose(&self, incident: &Incident, facts: &Arc<dyn Facts>, asking: &Asking) -> Diagnosis;
+
+    /// Asks somebody who takes longer about an incident for which nobody has a plan: a model.
+    /// None when there is nobody to ask. `tried` names what did not help. The answer is waited
+    /// for beside the loop, and nothing else waits for it.
+    fn inquire(
+        &self,
+        incident: &Incident,
+        found: &Diagnosis,
+        tried: &[String],
+        facts: &Arc<dyn Facts>,
+    ) -> Option<Inquiring> {
+        let _ = (incident, found, tried, facts);
+        None
+    }
 
     /// What looks suspicious about a process, in words. Asked twice a second: cheap.
     fn suspect(&self, process: &ProcessName, facts: &Arc<dyn Facts>) -> Option<String> {

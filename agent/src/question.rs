@@ -18,7 +18,7 @@ use crate::approval::{self, Input, MOST_OPEN, Preconditions, may_decide, new_id}
 use crate::carry::{Authority, Errand, carry_out, escalate, note_rows};
 use crate::policy::Risk;
 use crate::shared::{Shared, stored};
-use crate::worker::Result;
+use crate::worker::{Result, is_foreign};
 
 /// The name under which the machine itself decides.
 const MACHINE: &str = "mhost";
@@ -52,7 +52,12 @@ pub(crate) async fn ask(
         plan: Plan { steps, ask: None },
         digest: digest.to_owned(),
         risk: errand.risk.as_str().to_owned(),
-        reason: proposal.cause.clone(),
+        reason: if is_foreign(&errand.playbook.0) {
+            // Its words, as such: they may quote anything.
+            format!("{} thinks: {}", errand.playbook, proposal.cause)
+        } else {
+            proposal.cause.clone()
+        },
         preconditions: json!(Preconditions::of(facts)),
         created: now,
         expires: after(now, settings.approval_timeout),

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use crate::approver::{Approver, Notice};
 use crate::budget::{Standing, WINDOW};
 use crate::carry::{Authority, Errand};
-use crate::mind::Mind;
+use crate::mind::{Inquiring, Mind};
 use crate::run::Revisions;
 use crate::settings::Settings;
 use crate::switch::Switch;
@@ -33,6 +33,9 @@ const LOOP_WINDOW: Duration = Duration::from_secs(300);
 
 /// Diagnoses that are made at the same time.
 const THOUGHTS: usize = 4;
+
+/// Questions to a model that are under way at the same time.
+const INQUIRIES: usize = 2;
 
 /// A sign that goes on is written down this often.
 const SIGN_EVERY: Duration = Duration::from_secs(5);
@@ -52,7 +55,19 @@ pub(crate) struct Shared {
     opening: tokio::sync::Mutex<()>,
     /// Leaves to think: a fleet that falls ill at once must not take all threads.
     pub(crate) thoughts: Semaphore,
+    /// Leaves to ask a model.
+    pub(crate) asking: Arc<Semaphore>,
+    inquiries: Mutex<Vec<Pending>>,
     memory: Mutex<Memory>,
+}
+
+/// A question to a model that waits for the loop to send it.
+pub(crate) struct Pending {
+    pub(crate) process: ProcessName,
+    pub(crate) incident: IncidentId,
+    /// The process as it was when the question was asked.
+    pub(crate) before: Option<ProcessFacts>,
+    pub(crate) answer: Inquiring,
 }
 
 /// A plan that did not help, and what is to be told if no other one does.
@@ -142,6 +157,8 @@ impl Shared {
             open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             thoughts: Semaphore::new(THOUGHTS),
+            asking: Arc::new(Semaphore::new(INQUIRIES)),
+            inquiries: Mutex::default(),
             memory: Mutex::default(),
         }
     }
@@ -523,6 +540,16 @@ impl Shared {
     /// Has an incident thought about as soon as nobody works on its process.
     pub(crate) fn again(&self, process: &ProcessName) {
         lock(&self.memory).again.insert(process.clone());
+    }
+
+    /// Has a model asked as soon as the loop gets to it.
+    pub(crate) fn inquire(&self, pending: Pending) {
+        lock(&self.inquiries).push(pending);
+    }
+
+    /// Questions that wait to be sent. Each is given out once.
+    pub(crate) fn take_inquiries(&self) -> Vec<Pending> {
+        std::mem::take(&mut lock(&self.inquiries))
     }
 
     /// Processes to think about again. Each is given out once.

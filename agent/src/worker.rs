@@ -23,6 +23,7 @@ use crate::aftermath::hand_over;
 use crate::approval::digest;
 use crate::budget::Standing;
 use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, note_rows};
+use crate::consult;
 use crate::group;
 use crate::mind::{Asking, Diagnosis};
 use crate::policy::{Autonomy, Case, Decision, Risk, Target, capped, decide_plan};
@@ -200,7 +201,7 @@ pub(crate) async fn asking(shared: &Shared, process: &ProcessName) -> Result<Ask
 }
 
 /// Puts a proposal through the policy and does what it says.
-async fn decide(
+pub(crate) async fn decide(
     shared: &Arc<Shared>,
     incident: &Incident,
     diagnosis: Diagnosis,
@@ -208,13 +209,13 @@ async fn decide(
 ) -> Result<()> {
     let process = &incident.process;
     let seeking = shared.seeks_another(incident.id);
-    let Some(proposal) = diagnosis.proposal else {
-        return give_up(shared, incident).await;
+    let Some(proposal) = diagnosis.proposal.clone() else {
+        return lost(shared, incident, &diagnosis, before).await;
     };
     // What failed is not done again under another name, and a note is no other plan.
     let deeds = deeds(&proposal.plan);
     if seeking && (deeds.steps.is_empty() || shared.was_tried(incident.id, &digest("", &deeds))) {
-        return give_up(shared, incident).await;
+        return lost(shared, incident, &diagnosis, before).await;
     }
     let digest = digest(&proposal.playbook.0, &proposal.plan);
     // A loop that begins again after a person started the process is stopped again; rest and
@@ -222,7 +223,7 @@ async fn decide(
     let containing = incident.state == IncidentState::Escalated && contains(&proposal.plan);
     let tried = !containing && shared.was_tried(incident.id, &digest);
     if proposal.plan.steps.is_empty() || tried {
-        return give_up(shared, incident).await;
+        return lost(shared, incident, &diagnosis, before).await;
     }
     let switch = shared.switch();
     if switch.stopped() {
@@ -297,7 +298,7 @@ async fn decide(
             .map(|sign| u64::try_from(until(sign.at, now).as_millis()).unwrap_or(u64::MAX)),
     });
     shared.tell(incident.id, "diagnosed", story).await?;
-    if let Some(recording) = diagnosis.recording {
+    if let Some(recording) = diagnosis.recording.clone() {
         stored(shared.store.keep_recording(incident.id, now, recording)).await?;
     }
     shared.advance(process, IncidentInput::Proposed).await?;
@@ -308,6 +309,10 @@ async fn decide(
             shared.advance(process, IncidentInput::Allowed).await?;
             let authority = own(shared, &proposal);
             carry_out(shared, &errand("run".into()), &authority).await?;
+            // Words cure nothing: somebody else may know what does.
+            if deeds.steps.is_empty() {
+                consult::consult(shared, incident, &diagnosis, before).await?;
+            }
         }
         Decision::Ask(why) => {
             let errand = errand(format!("ask: {why}"));
@@ -345,8 +350,21 @@ fn deeds(plan: &Plan) -> Plan {
     }
 }
 
+/// Nobody has another plan: a model is asked, if there is one, or a person has it now.
+async fn lost(
+    shared: &Arc<Shared>,
+    incident: &Incident,
+    diagnosis: &Diagnosis,
+    before: Option<ProcessFacts>,
+) -> Result<()> {
+    if consult::consult(shared, incident, diagnosis, before).await? {
+        return Ok(());
+    }
+    give_up(shared, incident).await
+}
+
 /// No other plan is known after one that did not help: a person has it now.
-async fn give_up(shared: &Arc<Shared>, incident: &Incident) -> Result<()> {
+pub(crate) async fn give_up(shared: &Arc<Shared>, incident: &Incident) -> Result<()> {
     let Some(unhelped) = shared.take_unhelped(incident.id) else {
         return Ok(());
     };
@@ -485,6 +503,11 @@ fn contains(plan: &Plan) -> bool {
     changing.peek().is_some() && changing.all(|step| matches!(step.action, Action::Halt { .. }))
 }
 
+/// Does this name belong to somebody whose texts are not ours?
+pub(crate) fn is_foreign(playbook: &str) -> bool {
+    brain::investigate::is_model(playbook) || playbook.starts_with("external:")
+}
+
 /// The agent's own leave: the role it is given, and no person's.
 fn own(shared: &Shared, proposal: &Proposal) -> Authority {
     let caller = Caller {
@@ -529,12 +552,13 @@ async fn refuse(
         .await?;
     stored(shared.store.set_outcome(incident.id, "refused")).await?;
     let names: Vec<_> = refused.plan.steps.iter().map(|s| s.action.name()).collect();
-    let text = format!(
-        "{} Not done: {}, because {why}.",
-        proposal.cause,
-        names.join(", ")
-    );
-    escalate(shared, &errand, &authority, text).await
+    // What a model or a stranger's program wrote is no argument of an action.
+    let cause = match proposal.playbook.0.as_str() {
+        foreign if is_foreign(foreign) => "",
+        _ => &proposal.cause,
+    };
+    let text = format!("{cause} Not done: {}, because {why}.", names.join(", "));
+    escalate(shared, &errand, &authority, text.trim_start().into()).await
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Message;
 use crate::budget::WINDOW;
+use crate::mind::Diagnosis;
 use crate::question::{self, unrecorded};
 use crate::report::{self, Budget, Entry, Explanation, Remembered, Status};
 use crate::settings::Settings;
@@ -170,6 +171,38 @@ impl AgentHandle {
         crate::worker::weigh(&self.shared, process, proposal)
             .await
             .map_err(unrecorded)
+    }
+
+    /// Puts a plan to the gate that a model made of what somebody asked for in words. It is
+    /// asked about at every level that does not refuse it: words are easily misunderstood.
+    ///
+    /// # Errors
+    /// When the caller could not do the same by hand.
+    pub async fn propose(
+        &self,
+        caller: &Caller,
+        process: &ProcessName,
+        proposal: brain::Proposal,
+    ) -> Result<()> {
+        let needed = crate::approval::approver_role(&proposal.plan);
+        if caller.role < needed {
+            return Err(ControlError::Forbidden {
+                what: format!("to propose this for {process}"),
+                who: caller.to_string(),
+                needed,
+                has: caller.role,
+            });
+        }
+        let diagnosis = Diagnosis {
+            proposal: Some(proposal),
+            trail: serde_json::json!([]),
+            ceiling: Some(crate::policy::Autonomy::Supervised),
+            ..Diagnosis::default()
+        };
+        self.messages
+            .send(Message::Proposed(process.clone(), Box::new(diagnosis)))
+            .await
+            .map_err(|_| ControlError::ShuttingDown)
     }
 
     /// Incidents that are not over.

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent::{
-    Agent, AgentHandle, Approver, Asking, Check, Diagnosis, Mind, Notice, Parts, Revisions,
-    Settings,
+    Agent, AgentHandle, Approver, Asking, Check, Diagnosis, Inquiring, Mind, Notice, Parts,
+    Revisions, Settings,
 };
 use async_trait::async_trait;
 use brain::{
@@ -33,6 +33,8 @@ pub type Effect = Box<dyn Fn(&mut World, &str) -> Result<(), ControlError> + Sen
 pub type Thought = Box<dyn Fn(&Incident) -> Option<Proposal> + Send>;
 /// What happens while the brain thinks.
 pub type Meanwhile = Box<dyn Fn(&Incident) + Send>;
+/// What asking a model would come to; it is told what did not help.
+pub type Inquire = Box<dyn Fn(&Incident, &[String], &Arc<dyn Facts>) -> Inquiring + Send>;
 /// What a slow look would find.
 pub type Look = Box<dyn Fn(&ProcessName) -> Option<Proposal> + Send>;
 
@@ -46,6 +48,8 @@ pub struct World {
     pub thought: Thought,
     /// What happens while the brain thinks.
     pub slow_thought: Option<Meanwhile>,
+    pub inquire: Option<Inquire>,
+    pub inquiries: u32,
     pub silent: Look,
     pub otherwise: Vec<Action>,
     pub check: Check,
@@ -206,6 +210,18 @@ impl Mind for Shared {
             ..Diagnosis::default()
         }
     }
+    fn inquire(
+        &self,
+        incident: &Incident,
+        _: &Diagnosis,
+        tried: &[String],
+        facts: &Arc<dyn Facts>,
+    ) -> Option<Inquiring> {
+        let mut world = self.0.lock().unwrap();
+        let asked = world.inquire.as_ref()?(incident, tried, facts);
+        world.inquiries += 1;
+        Some(asked)
+    }
     fn look(&self, process: &ProcessName, _: &Arc<dyn Facts>, _: &Asking) -> Diagnosis {
         let world = self.0.lock().unwrap();
         Diagnosis {
@@ -323,6 +339,8 @@ impl Rig {
             }),
             thought: Box::new(move |_| Some(proposal("bring-back", actions.clone()))),
             slow_thought: None,
+            inquire: None,
+            inquiries: 0,
             silent: Box::new(|_| None),
             otherwise: vec![],
             check: Check::None,

@@ -1,0 +1,210 @@
+//! A model as the last brain: asked beside the loop, and put through the same gate.
+
+#[expect(dead_code, reason = "the rig serves other tests, too")]
+mod rig;
+
+use std::time::Duration;
+
+use agent::policy::Autonomy;
+use agent::{Diagnosis, Inquiry, Settings};
+use brain::{Action, IncidentState};
+use rig::{Rig, person, proposal, restart};
+use serde_json::json;
+use supervisor::{EventKind, HealthStatus, Role, Status};
+
+fn enabled(autonomy: Autonomy) -> Settings {
+    Settings {
+        enabled: true,
+        autonomy,
+        ..Settings::default()
+    }
+}
+
+fn answer(actions: Vec<Action>) -> Inquiry {
+    Inquiry {
+        diagnosis: Some(Diagnosis {
+            proposal: Some(proposal("model:double/x", actions)),
+            ..Diagnosis::default()
+        }),
+        story: json!({"said": "x"}),
+        failed: None,
+    }
+}
+
+/// No playbook knows anything; a model answers after so many seconds.
+async fn rig(settings: Settings, after: u64, inquiry: Inquiry) -> Rig {
+    let rig = Rig::with(settings, vec![]).await;
+    rig.change(|world| {
+        world.thought = Box::new(|_| None);
+        world.inquire = Some(Box::new(move |_, _, _| {
+            let inquiry = inquiry.clone();
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_secs(after)).await;
+                inquiry
+            })
+        }));
+    });
+    rig
+}
+
+fn asked(rig: &Rig) -> u32 {
+    rig.change(|world| world.inquiries)
+}
+
+/// Supervised: its plan is asked for, and runs with the role of whoever says yes.
+#[tokio::test(start_paused = true)]
+async fn the_plan_of_a_model_is_asked_for_done_and_measured() {
+    let rig = rig(enabled(Autonomy::Supervised), 20, answer(vec![restart()])).await;
+    rig.crash();
+    let question = rig.question().await;
+    assert_eq!(question.plan, ["restart"]);
+    let reason = rig.change(|world| world.asked[0].reason.clone());
+    assert!(reason.starts_with("model:double/x thinks: "), "{reason}");
+    assert_eq!(rig.calls(), Vec::<String>::new());
+    rig.agent
+        .approve(&person(Role::Operator), &question.id)
+        .await
+        .unwrap();
+    let row = rig.outcome("verified", 90).await;
+    assert_eq!(row.state, IncidentState::Resolved);
+    assert_eq!(rig.calls(), ["process.restart api as Operator"]);
+    assert_eq!(asked(&rig), 1);
+}
+
+/// Only the agent's owner lets a model be asked, and only about what ails.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_without_a_reason() {
+    let off = rig(Settings::default(), 1, answer(vec![restart()])).await;
+    off.crash();
+    off.pass(60).await;
+    assert_eq!(asked(&off), 0, "the agent is not enabled");
+    let well = rig(enabled(Autonomy::Autonomous), 1, answer(vec![restart()])).await;
+    well.change(|world| world.event("api", EventKind::Crash));
+    well.pass(60).await;
+    assert_eq!(asked(&well), 0, "it is up again");
+}
+
+/// One question for an incident, however many signs come.
+#[tokio::test(start_paused = true)]
+async fn one_incident_is_one_question() {
+    let rig = rig(enabled(Autonomy::Supervised), 5, answer(vec![])).await;
+    for _ in 0..6 {
+        rig.crash();
+        rig.pass(3).await;
+    }
+    assert_eq!(asked(&rig), 1);
+}
+
+/// While a model thinks, everything else goes on; what it says later is of no use.
+#[tokio::test(start_paused = true)]
+async fn a_slow_model_delays_nobody() {
+    let rig = rig(
+        enabled(Autonomy::Autonomous),
+        200,
+        answer(vec![Action::Stop]),
+    )
+    .await;
+    rig.crash();
+    rig.until("it is asked", 5, async |rig: &Rig| asked(rig) == 1)
+        .await;
+    rig.change(|world| {
+        world.thought = Box::new(|_| Some(proposal("bring-back", vec![restart()])));
+        world.event("api", EventKind::Crash);
+    });
+    rig.until("a call", 5, async |rig: &Rig| !rig.calls().is_empty())
+        .await;
+    rig.outcome("verified", 90).await;
+    rig.pass(300).await;
+    assert_eq!(rig.calls(), ["process.restart api as Operator"]);
+}
+
+/// No answer is told, and the incident stays open for the playbooks.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_fails_ends_in_a_report() {
+    let failed = Inquiry {
+        failed: Some("the budget is spent: 10 requests an hour".into()),
+        ..Inquiry::default()
+    };
+    let rig = rig(enabled(Autonomy::Autonomous), 1, failed).await;
+    rig.crash();
+    rig.until("it is told", 20, async |rig: &Rig| {
+        rig.change(|world| {
+            world
+                .told
+                .iter()
+                .any(|one| one.text.contains("the budget is spent"))
+        })
+    })
+    .await;
+    assert_eq!(rig.calls(), Vec::<String>::new());
+    rig.change(|world| {
+        world.thought = Box::new(|_| Some(proposal("bring-back", vec![restart()])));
+        world.event("api", EventKind::Crash);
+    });
+    rig.outcome("verified", 90).await;
+}
+
+/// A playbook that did not help: the model is told so, and asked before a person is called.
+#[tokio::test(start_paused = true)]
+async fn after_a_plan_that_did_not_help_the_model_is_asked() {
+    let rig = rig(
+        enabled(Autonomy::Autonomous),
+        2,
+        answer(vec![Action::Reload]),
+    )
+    .await;
+    rig.change(|world| {
+        world.thought = Box::new(|_| Some(proposal("bring-back", vec![restart()])));
+        world.effect = Box::new(|world, command| {
+            if command == "process.reload" {
+                world.set("api", Status::Online, HealthStatus::Pass);
+            }
+            Ok(())
+        });
+    });
+    rig.crash();
+    rig.until("a call", 5, async |rig: &Rig| !rig.calls().is_empty())
+        .await;
+    rig.crash();
+    rig.until("another plan", 60, async |rig: &Rig| rig.calls().len() > 1)
+        .await;
+    assert_eq!(asked(&rig), 1);
+    assert_eq!(rig.calls()[1], "process.reload api as Operator");
+    rig.outcome("verified", 90).await;
+}
+
+/// At manual nothing is done, and nothing that it wrote gets into what is recorded as done.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_repeats_no_words_of_a_model() {
+    let mut inquiry = answer(vec![restart()]);
+    if let Some(proposal) = inquiry
+        .diagnosis
+        .as_mut()
+        .and_then(|it| it.proposal.as_mut())
+    {
+        proposal.cause = "CANARY says: approved".into();
+    }
+    let rig = rig(enabled(Autonomy::Manual), 1, inquiry).await;
+    rig.crash();
+    let row = rig.outcome("refused", 30).await;
+    assert_eq!(rig.calls(), Vec::<String>::new());
+    let done = serde_json::to_string(&row.actions).unwrap();
+    assert!(!done.contains("CANARY"), "{done}");
+}
+
+/// The daemon ends while it is thought: the next one asks again, once.
+#[tokio::test(start_paused = true)]
+async fn a_new_daemon_asks_again() {
+    let rig = rig(enabled(Autonomy::Supervised), 50, answer(vec![restart()])).await;
+    rig.crash();
+    rig.until("it is asked", 5, async |rig: &Rig| asked(rig) == 1)
+        .await;
+    let rig = rig.reborn().await;
+    rig.until("it is asked again", 60, async |rig: &Rig| asked(rig) == 2)
+        .await;
+    rig.question().await;
+    // Once answered it is on record: no daemon asks about it again.
+    let rig = rig.reborn().await;
+    rig.pass(120).await;
+    assert_eq!(asked(&rig), 2);
+}
