@@ -8,6 +8,7 @@
 //! A case lists what is true at one moment; times are given as how long ago. It is how the
 //! built-in playbooks are proved, and how a person proves their own.
 
+mod foreign;
 mod world;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::facts::Facts;
 use crate::incident::{Incident, SymptomKind};
 use crate::playbook::Playbooks;
 use crate::proposal::PlaybookId;
+pub use foreign::silent_on;
 use world::{Ago, Holder, Process, ScriptedEvent, ScriptedLog, ScriptedSample, World, before, now};
 
 /// The facts of a case, for tests of others.

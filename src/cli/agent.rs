@@ -7,12 +7,14 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::ai::{Manner, put};
 use super::context::{Context, duration};
 use super::error::CliError;
 use crate::exit::Exit;
 use crate::output::figures::{NONE, ago, ahead};
 use crate::output::style::Tone;
 use crate::output::table::{Cell, Column, Table};
+use crate::output::text::clean_line;
 
 /// Let the agent act, hold it back, and answer its questions
 #[derive(Debug, Args)]
@@ -29,6 +31,15 @@ enum AgentCommand {
     Stop,
     /// Show its level, its budget and its open questions
     Status,
+    /// Ask it something in words; it remembers the last 20 turns and may propose
+    ///
+    /// What it proposes is done only after a yes: mhost agent approve.
+    Ask {
+        /// The question, or what you would like
+        question: String,
+        #[command(flatten)]
+        manner: Manner,
+    },
     /// Show what it asked and what was answered
     Actions,
     /// Say yes to a question
@@ -79,11 +90,45 @@ impl Agent {
                 )
             }
             AgentCommand::Status => status(ctx),
+            AgentCommand::Ask { question, manner } => ask(ctx, &question, manner),
             AgentCommand::Actions => actions(ctx),
             AgentCommand::Approve { id } => decide(ctx, "agent.approve", &id, "approved"),
             AgentCommand::Deny { id } => decide(ctx, "agent.deny", &id, "denied"),
         }
     }
+}
+
+fn ask(ctx: &Context, question: &str, manner: Manner) -> Result<Exit, CliError> {
+    let Some(answer) = put(ctx, "agent.ask", question, manner)? else {
+        return Ok(Exit::Success);
+    };
+    if ctx.output.is_json() {
+        ctx.output.json(&answer)?;
+        return Ok(Exit::Success);
+    }
+    let proposal = &answer["proposal"];
+    if let Some(why) = proposal["refused"].as_str() {
+        ctx.output.note(&format!(
+            "What it proposes cannot be done: {}",
+            clean_line(why)
+        ));
+    } else if let Some(plan) = proposal["plan"].as_array() {
+        let steps: Vec<_> = plan
+            .iter()
+            .filter_map(Value::as_str)
+            .map(clean_line)
+            .collect();
+        let process = clean_line(proposal["process"].as_str().unwrap_or(NONE));
+        let next = match proposal["question"].as_str() {
+            Some(id) => format!("mhost agent approve {id}"),
+            None => "mhost agent actions".to_owned(),
+        };
+        ctx.output.line(&format!(
+            "It proposes for {process}: {}. To say yes: {next}",
+            steps.join(", ")
+        ))?;
+    }
+    Ok(Exit::Success)
 }
 
 /// A time that is given and not over at once.

@@ -3,6 +3,7 @@
 //! A file per command; this one only hands over.
 
 mod anomaly;
+mod ask;
 mod compare;
 mod config;
 mod diagnose;
@@ -22,6 +23,9 @@ use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(super) use ask::put;
+pub(super) use telling::Manner;
+
 use super::context::Context;
 use super::error::CliError;
 use crate::exit::Exit;
@@ -36,6 +40,7 @@ pub(crate) struct Ai {
 #[derive(Debug, Subcommand)]
 enum AiCommand {
     Diagnose(diagnose::Diagnose),
+    Ask(ask::Ask),
     Predict(predict::Predict),
     #[command(visible_alias = "watch")]
     Anomaly(anomaly::Anomaly),
@@ -57,6 +62,7 @@ impl Ai {
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         match self.command {
             AiCommand::Diagnose(command) => command.run(ctx),
+            AiCommand::Ask(command) => command.run(ctx),
             AiCommand::Predict(command) => command.run(ctx),
             AiCommand::Anomaly(command) => command.run(ctx),
             AiCommand::Compare(command) => command.run(ctx),

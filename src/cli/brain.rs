@@ -2,6 +2,7 @@
 
 mod backtest;
 mod chain;
+mod draft;
 mod explain;
 mod files;
 mod history;
@@ -103,6 +104,11 @@ enum PlaybookCommand {
         /// Files or names; all of your own when left out
         what: Vec<String>,
     },
+    /// Show the playbook that the cure of an incident makes, against the one that is there
+    Draft {
+        /// The incident: inc-7
+        incident: String,
+    },
     /// Run its scenario, then ask it about your processes without doing anything
     Test {
         /// Its name, or a file
@@ -177,6 +183,7 @@ impl PlaybookCommand {
             PlaybookCommand::Show { name } => playbooks::show(ctx, &name),
             PlaybookCommand::New { name, toml } => new::new(ctx, &name, toml),
             PlaybookCommand::Import { file } => import::import(ctx, &file),
+            PlaybookCommand::Draft { incident } => draft::draft(ctx, &incident),
             PlaybookCommand::Lint { what } => lint::lint(ctx, &what),
             PlaybookCommand::Test {
                 name,

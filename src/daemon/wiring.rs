@@ -9,6 +9,7 @@
 
 mod ai;
 mod ask;
+mod asker;
 mod certificate;
 mod external;
 mod facts;
@@ -21,6 +22,8 @@ mod mind;
 mod model;
 mod playbooks;
 mod port;
+mod shown;
+mod talk;
 mod timeline;
 mod told;
 
@@ -42,6 +45,7 @@ use tracing::{error, warn};
 use super::gate::Gate;
 use super::metrics::Collector;
 use ai::AiPort;
+use asker::Asker;
 use facts::LiveFacts;
 use figures::BrainFigures;
 use health::HealthWatch;
@@ -144,10 +148,19 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         folder: paths.playbooks(),
         clock: clock.clone(),
     });
+    let asker = Asker {
+        models: models.clone(),
+        playbooks: playbooks.clone(),
+        memory: memory.clone(),
+        facts: facts.clone(),
+        registry: registry.clone(),
+        prompts: Prompts::new(paths.home().join("prompts")),
+    };
     let mind = Arc::new(PlaybookMind::new(
         playbooks.clone(),
         learning.clone(),
         paths.brain(),
+        asker.clone(),
     ));
     mind.reconfigure(&config.brain);
     let handle = Agent::start_after(
@@ -174,6 +187,8 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         memory.clone(),
         facts.clone(),
         mind.clone(),
+        learning.clone(),
+        asker.clone(),
     )));
     gate.register(Arc::new(AiPort {
         registry: registry.clone(),

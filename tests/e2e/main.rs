@@ -20,6 +20,7 @@ mod logs;
 mod logs_query;
 mod metrics;
 mod monit;
+mod on_call;
 mod output;
 mod playbooks;
 mod rpc;

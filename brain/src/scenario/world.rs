@@ -365,6 +365,23 @@ impl Facts for World {
     }
 }
 
+/// Tells the world of another process.
+pub(super) fn rename(case: &mut Case, name: &ProcessName) {
+    let former = std::mem::replace(&mut case.process.name, name.clone());
+    for line in &mut case.log {
+        if line.process == former {
+            line.process = name.clone();
+        }
+    }
+    for other in &mut case.other {
+        for on in &mut other.depends_on {
+            if *on == former {
+                *on = name.clone();
+            }
+        }
+    }
+}
+
 pub(super) fn incident(case: &Case, world: &World) -> Result<Incident, String> {
     let kind = case.on;
     let event = world

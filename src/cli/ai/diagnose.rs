@@ -1,9 +1,10 @@
-//! `mhost ai diagnose`: the cause of what is wrong, found without a model.
+//! `mhost ai diagnose`: the cause of what is wrong, found by mhost, and what a model makes of it.
 
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::telling::{Manner, context};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
@@ -17,11 +18,15 @@ const WIDEST: usize = 100;
 
 /// Say what is wrong with a process, on what grounds, and what to do
 ///
-/// Needs no model, no key and no network: what is known of causes is built in.
+/// What is known of causes is built in and needs no model, no key and no network. With an
+/// `[ai]` table in config.toml a model gets that finding first, looks further, and confirms,
+/// refines or refutes it.
 #[derive(Debug, Args)]
 pub(crate) struct Diagnose {
     /// The process
     name: String,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +46,25 @@ struct Reply {
     took_ms: u64,
     #[serde(default)]
     incident: Option<String>,
+    /// Who was asked beside the knowledge base.
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    verdict: Option<String>,
+    /// What the model says, in its own words.
+    #[serde(default)]
+    reason: Option<String>,
+    /// What mhost found by itself.
+    #[serde(default)]
+    finding: Option<Finding>,
+    /// Why no model was of help.
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Finding {
+    root_cause: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +89,16 @@ struct RuledOutRow {
 impl Diagnose {
     /// Asks the brain and tells what it found.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
-        let answer: Value = ctx.call("ai.diagnose", json!({ "name": self.name }))?;
+        let params = json!({ "name": self.name });
+        if let Some(shown) = context(ctx, "ai.diagnose", &params, self.manner)? {
+            return Ok(shown);
+        }
+        let answer: Value = ctx.call_heard("ai.diagnose", params, |part| {
+            // What is looked up on the way is talk; the answer comes as a whole.
+            if let Some(text) = part["text"].as_str() {
+                ctx.output.note(&clean_line(text.trim_end()));
+            }
+        })?;
         if ctx.output.is_json() {
             ctx.output.json(&answer)?;
             return Ok(Exit::Success);
@@ -147,13 +180,35 @@ fn tell(ctx: &Context, reply: &Reply) -> Result<(), CliError> {
         let label = if place == 0 { "ruled out" } else { "" };
         part(label, &format!("{}: {}", one.what, one.why))?;
     }
+    if let (Some(model), Some(verdict)) = (&reply.model, &reply.verdict) {
+        let word = match verdict.as_str() {
+            "confirm" => "confirms what mhost found",
+            "refine" => "refines what mhost found",
+            "refute" => "refutes what mhost found",
+            _ => "looked at what mhost found",
+        };
+        part("model", &format!("{model} {word}"))?;
+        match (verdict.as_str(), &reply.reason, &reply.finding) {
+            ("confirm", Some(reason), _) => part("", reason)?,
+            (_, _, Some(finding)) => part("mhost", &finding.root_cause)?,
+            _ => {}
+        }
+    }
     output.line("")?;
+    if let Some(note) = &reply.note {
+        output.note(&clean_line(note));
+    }
     let story = reply.incident.as_ref().map_or_else(String::new, |id| {
         format!(" The story: mhost brain explain {id}")
     });
     output.note(&format!(
-        "Found in {} ms, without a model.{story}",
-        reply.took_ms
+        "Found in {} ms{}.{story}",
+        reply.took_ms,
+        if reply.model.is_some() {
+            " before a model was asked"
+        } else {
+            ", without a model"
+        }
     ));
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::output::text::{clean_block, clean_line};
 
 /// What every command with a model understands.
 #[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Manner {
+pub(in crate::cli) struct Manner {
     /// Print what a model would be told, and send nothing
     #[arg(long)]
     show_context: bool,

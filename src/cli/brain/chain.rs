@@ -24,6 +24,9 @@ struct Row {
     autonomy: Option<String>,
     #[serde(default)]
     statistics: Option<Statistics>,
+    /// Why the model cannot be asked.
+    #[serde(default)]
+    unavailable: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,7 +63,8 @@ pub(super) fn chain(ctx: &Context) -> Result<Exit, CliError> {
         let error = row
             .statistics
             .as_ref()
-            .and_then(|one| one.last_error.as_deref());
+            .and_then(|one| one.last_error.as_deref())
+            .or(row.unavailable.as_deref());
         table.row([
             Cell::from(&row.name),
             Cell::from(&row.kind),

@@ -26,7 +26,7 @@ use supervisor::{
 };
 use tracing::warn;
 
-use super::looks;
+use super::{looks, shown};
 
 /// Events in one answer.
 const EVENTS: usize = 100;
@@ -361,6 +361,22 @@ impl Facts for LiveFacts {
             .nth(index)?
             .ok()?;
         Some(text.trim().chars().take(SOURCE_LINE).collect())
+    }
+
+    fn file_head(&self, name: &ProcessName, path: &str, bytes: usize) -> Result<String, String> {
+        shown::file_head(self, name, path, bytes)
+    }
+
+    fn addresses(&self, name: &ProcessName) -> Vec<(String, u16)> {
+        shown::addresses(self, name)
+    }
+
+    fn urls(&self, name: &ProcessName) -> Vec<String> {
+        shown::urls(self, name)
+    }
+
+    fn http_get(&self, _: &ProcessName, url: &str) -> Result<String, String> {
+        shown::http_get(url)
     }
 
     fn calm(&self, processes: &[ProcessName]) -> BTreeSet<ProcessName> {

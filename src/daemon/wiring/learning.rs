@@ -13,16 +13,19 @@ use std::path::{Path, PathBuf};
 
 use brain::memory::{Cure, Draft, NeverLearned, draft};
 use brain::{
-    Answered, BrainStore, Fingerprint, Format, Moment, PlaybookInfo, PlaybookSource, PlaybookState,
-    Playbooks, Recording, Switch, Trust, TrustInput, Weight, backtest,
+    Answered, BrainStore, Fingerprint, Format, IncidentId, Moment, Plan, PlaybookInfo,
+    PlaybookSource, PlaybookState, Playbooks, Recording, Step, StoredAction, Switch, Trust,
+    TrustInput, Weight, backtest,
 };
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use supervisor::Clock;
 use tracing::{info, warn};
 
 /// How far back recorded moments must not be disturbed.
 const BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// Foreign moments, recorded and written down, that it must have been silent on.
+const LEAST_SILENT: usize = 20;
 /// Recorded moments that a draft is tried on.
 const MOMENTS: u32 = 400;
 
@@ -45,6 +48,8 @@ enum NotLearned {
     Deaf,
     #[error("the draft would have acted on {0}")]
     FalseAlarm(String),
+    #[error("the draft could be tried on {0} foreign moments only")]
+    Untried(usize),
     #[error(transparent)]
     Store(#[from] brain::BrainStoreError),
     #[error("the draft could not be written: {0}")]
@@ -102,6 +107,58 @@ impl Learning {
         Ok((draft, silent))
     }
 
+    /// The playbook that an incident's cure makes, with what its checks say and what is
+    /// installed under its name now. Nothing is written.
+    pub(super) fn drafted(&self, id: IncidentId) -> Result<Value, String> {
+        let told = |error: brain::BrainStoreError| error.to_string();
+        let stored = self.memory.incident(id).wait().map_err(told)?;
+        let stored = stored.ok_or_else(|| format!("there is no incident {id}"))?;
+        let rows = self.memory.actions(id).wait().map_err(told)?;
+        let helped = |row: &&StoredAction| {
+            row.outcome.as_deref() == Some("success") && row.result.as_deref() == Some("done")
+        };
+        let done: Vec<&StoredAction> = rows.iter().filter(helped).collect();
+        let Some(last) = done.last() else {
+            return Err(format!(
+                "nothing that was done about {id} was measured to help"
+            ));
+        };
+        let by = match (&last.action.playbook, &last.action.approval) {
+            (Some(idea), Some(_)) => format!("{idea}, with leave of {},", last.action.actor),
+            _ => last.action.actor.clone(),
+        };
+        let steps = done.iter().map(|row| Step {
+            action: row.action.action.clone(),
+            why: String::new(),
+        });
+        let mut cure = Cure {
+            confidence: stored.confidence.unwrap_or(0.0),
+            plan: Plan {
+                steps: steps.collect(),
+                ask: None,
+            },
+            illness: None,
+            by,
+            at: stored.incident.closed.unwrap_or_else(|| self.clock.now()),
+            incident: stored.incident,
+        };
+        cure.illness = self.illness(&cure).map_err(|error| error.to_string())?;
+        let draft = draft(&cure).map_err(|error| error.to_string())?;
+        let former = self.playbooks.text(&draft.name).map(|(text, _)| text);
+        let (silent, refused) = match self.check(&draft.name, &draft.text, &draft.fingerprint) {
+            Ok(silent) => (Some(silent), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Ok(json!({
+            "incident": id.to_string(),
+            "name": draft.name,
+            "text": draft.text,
+            "former": former,
+            "silent_on": silent,
+            "refused": refused,
+        }))
+    }
+
     /// As it was told when the incident was thought about.
     fn illness(&self, cure: &Cure) -> Result<Option<Fingerprint>, NotLearned> {
         let recordings = self.memory.recordings(cure.incident.id).wait()?;
@@ -148,13 +205,23 @@ impl Learning {
         if !backtest(&one, own).iter().any(|it| acts(&it.answered)) {
             return Err(NotLearned::Deaf);
         }
+        let about = one.list().pop().and_then(|it| it.process.parse().ok());
+        let worlds = match about {
+            Some(process) => brain::scenario::silent_on(&one, &process, fingerprint)
+                .map_err(NotLearned::FalseAlarm)?,
+            None => 0,
+        };
         let tried = backtest(&one, others);
         if let Some(alarm) = tried.iter().find(|it| acts(&it.answered)) {
             let what = alarm.incident.clone();
             let what = what.unwrap_or_else(|| format!("a quiet {}", alarm.process));
             return Err(NotLearned::FalseAlarm(what));
         }
-        Ok(tried.len())
+        let silent = worlds + tried.len();
+        if silent < LEAST_SILENT {
+            return Err(NotLearned::Untried(silent));
+        }
+        Ok(silent)
     }
 
     /// An outcome moves a learned playbook on its ladder.

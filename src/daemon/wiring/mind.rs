@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use agent::policy::Autonomy;
-use agent::{Asking, Check, Diagnosis, Mind};
+use agent::{Asking, Check, Diagnosis, Inquiring, Mind};
 use brain::incident::fingerprint::{error_line, fingerprint};
 use brain::memory::Cure;
 use brain::{
@@ -18,9 +18,12 @@ use serde_json::{Value, json};
 use supervisor::ProcessName;
 use supervisor::config::BrainConfig;
 
+use super::asker::{Asker, Matter};
 use super::external::External;
 use super::learning::Learning;
 
+/// The name of the model in the chain.
+const MODEL: &str = "model";
 /// How often a slow look asks for the cause of a process's complaints.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -29,6 +32,7 @@ pub(super) struct PlaybookMind {
     playbooks: Playbooks,
     learning: Arc<Learning>,
     folder: PathBuf,
+    asker: Asker,
     chain: RwLock<Arc<Chain>>,
     /// When a slow look last asked for the cause, by process.
     looked: Mutex<BTreeMap<ProcessName, Timestamp>>,
@@ -49,11 +53,17 @@ impl Chain {
 }
 
 impl PlaybookMind {
-    pub(super) fn new(playbooks: Playbooks, learning: Arc<Learning>, folder: PathBuf) -> Self {
+    pub(super) fn new(
+        playbooks: Playbooks,
+        learning: Arc<Learning>,
+        folder: PathBuf,
+        asker: Asker,
+    ) -> Self {
         Self {
             playbooks,
             learning,
             folder,
+            asker,
             chain: RwLock::default(),
             looked: Mutex::default(),
         }
@@ -127,6 +137,12 @@ impl PlaybookMind {
                     "autonomy": one.ceiling(),
                     "statistics": one.statistics(),
                 }),
+                None if name == MODEL => match self.asker.models.current() {
+                    Ok(model) => json!({ "name": name, "kind": "model", "model": model.id() }),
+                    Err(error) => json!({
+                        "name": name, "kind": "model", "unavailable": error.to_string(),
+                    }),
+                },
                 None => json!({ "name": name, "kind": "builtin" }),
             });
         json!({ "chain": rows.collect::<Vec<_>>(), "learn": chain.learn })
@@ -157,6 +173,10 @@ impl PlaybookMind {
     ) -> Option<Autonomy> {
         let chain = self.chain();
         for name in &chain.order {
+            if name == MODEL {
+                // Asked last of all, and beside the loop.
+                continue;
+            }
             let Some(external) = chain.external.get(name) else {
                 // The built-in ones have been asked; what they want done stands.
                 let acts = found.proposal.as_ref().is_some_and(|proposal| {
@@ -223,6 +243,33 @@ impl Mind for PlaybookMind {
             ceiling,
             ..self.answer(found, illness(incident), begun, facts)
         }
+    }
+
+    fn inquire(
+        &self,
+        incident: &Incident,
+        found: &Diagnosis,
+        tried: &[String],
+        _facts: &Arc<dyn Facts>,
+    ) -> Option<Inquiring> {
+        if !self.chain().has(MODEL) || self.asker.models.current().is_err() {
+            return None;
+        }
+        let mut trail: Vec<TrailEntry> =
+            serde_json::from_value(found.trail.clone()).unwrap_or_default();
+        trail.push(TrailEntry {
+            playbook: PlaybookId(MODEL.into()),
+            source: PlaybookSource::External,
+            asked: Asked::Won,
+        });
+        let matter = Matter {
+            process: incident.process.clone(),
+            incident: Some(incident.clone()),
+            case: found.case.clone(),
+            tried: tried.to_vec(),
+        };
+        let asker = self.asker.clone();
+        Some(Box::pin(asker.inquire(matter, trail)))
     }
 
     fn suspect(&self, process: &ProcessName, facts: &Arc<dyn Facts>) -> Option<String> {

@@ -43,6 +43,12 @@ pub(super) struct ShowParams {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct DraftParams {
+    incident: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TestParams {
     name: String,
     process: Option<String>,
@@ -185,6 +191,27 @@ impl BrainPort {
         row["text"] = json!(text);
         row["script"] = json!(script);
         Ok(row)
+    }
+
+    /// The playbook that the cure of an incident makes.
+    pub(super) async fn draft(&self, params: DraftParams) -> Result<Value> {
+        let what = params.incident;
+        let digits = what.strip_prefix("inc-").unwrap_or(&what);
+        let missing = |remedy: String| ControlError::Unavailable {
+            what: format!("a draft from incident `{what}`"),
+            remedy,
+        };
+        let id = digits
+            .parse()
+            .map_err(|_| missing("see `mhost brain history` for what there is".into()))?;
+        let learning = self.learning.clone();
+        let drafted = tokio::task::spawn_blocking(move || learning.drafted(IncidentId(id)));
+        drafted
+            .await
+            .map_err(|error| ControlError::Internal {
+                message: error.to_string(),
+            })?
+            .map_err(missing)
     }
 
     pub(super) async fn test(&self, params: TestParams) -> Result<Value> {

@@ -15,9 +15,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, ProcessName, Role};
 
+use super::asker::Asker;
 use super::facts::LiveFacts;
+use super::learning::Learning;
 use super::lock;
 use super::mind::PlaybookMind;
+use super::talk::Turns;
 use crate::daemon::port::{Nothing, Port, PortMethod, read};
 
 const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
@@ -28,8 +31,11 @@ const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     }
 }
 
-const METHODS: [PortMethod; 21] = [
+const METHODS: [PortMethod; 24] = [
     method("ai.diagnose", Role::Viewer, false),
+    method("ai.ask", Role::Operator, false),
+    method("agent.ask", Role::Operator, true),
+    method("brain.playbook_draft", Role::Viewer, false),
     method(CLEAR_LOCK, Role::Operator, true),
     method("brain.restore_lock", Role::Operator, true),
     method("brain.status", Role::Viewer, false),
@@ -59,6 +65,9 @@ pub(super) struct BrainPort {
     pub(super) memory: BrainStore,
     pub(super) facts: Arc<LiveFacts>,
     pub(super) mind: Arc<PlaybookMind>,
+    pub(super) learning: Arc<Learning>,
+    pub(super) asker: Asker,
+    pub(super) turns: Turns,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,12 +88,6 @@ struct HistoryParams {
 #[serde(deny_unknown_fields)]
 struct ExplainParams {
     what: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NameParams {
-    name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +116,8 @@ impl BrainPort {
         memory: BrainStore,
         facts: Arc<LiveFacts>,
         mind: Arc<PlaybookMind>,
+        learning: Arc<Learning>,
+        asker: Asker,
     ) -> Self {
         Self {
             agent,
@@ -120,6 +125,9 @@ impl BrainPort {
             memory,
             facts,
             mind,
+            learning,
+            asker,
+            turns: Turns::default(),
         }
     }
 
@@ -323,10 +331,10 @@ impl Port for BrainPort {
                 Ok(self.mind.told())
             }
             "brain.backtest" => self.backtest(read(method, params)?).await,
-            "ai.diagnose" => {
-                let NameParams { name } = read(method, params)?;
-                super::ask::diagnose(agent, &self.facts, &self.known(&name)?).await
-            }
+            "ai.diagnose" => self.diagnose(caller, read(method, params)?).await,
+            "ai.ask" => self.ask(caller, read(method, params)?).await,
+            "agent.ask" => self.ask_agent(caller, read(method, params)?).await,
+            "brain.playbook_draft" => self.draft(read(method, params)?).await,
             CLEAR_LOCK | "brain.restore_lock" => {
                 let LockParams { name, path } = read(method, params)?;
                 let (name, facts) = (self.known(&name)?, self.facts.clone());

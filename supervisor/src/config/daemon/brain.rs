@@ -20,7 +20,7 @@ pub struct BrainConfig {
     #[serde(with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub cooldown: Duration,
-    /// Which brains are asked about an incident, in this order: `playbooks` (yours, then the built-in ones), `memory` (what was learned; asked between the two), `causes` (the knowledge base, asked after both), and names of `[brain.external]`. Default `["playbooks", "memory", "causes"]`.
+    /// Which brains are asked about an incident, in this order: `playbooks` (yours, then the built-in ones), `memory` (what was learned; asked between the two), `causes` (the knowledge base, asked after both), names of `[brain.external]`, and last `model` (the model of `[ai]`, asked while the agent is enabled, about what nobody else has a plan for). Default `["playbooks", "memory", "causes", "model"]`.
     pub chain: Vec<String>,
     /// Make a playbook of every cure that was measured. Default `true`.
     pub learn: bool,
@@ -47,7 +47,9 @@ pub struct ExternalBrainConfig {
 }
 
 /// Brains that are built in.
-const BRAINS: [&str; 3] = ["playbooks", "memory", "causes"];
+const BRAINS: [&str; 4] = ["playbooks", "memory", "causes", MODEL];
+/// The slowest and dearest of them.
+const MODEL: &str = "model";
 /// An answer that comes later helps nobody.
 const LONGEST_THOUGHT: Duration = Duration::from_secs(30);
 
@@ -57,11 +59,10 @@ impl BrainConfig {
         let mut all = Vec::new();
         for (place, name) in self.chain.iter().enumerate() {
             let known = BRAINS.contains(&name.as_str()) || self.external.contains_key(name);
-            if name == "model" {
+            if name == MODEL && place + 1 < self.chain.len() {
                 all.push((
-                    "`[brain] chain` names `model`, which this version of mhost does not have"
-                        .into(),
-                    "remove it from the chain".into(),
+                    "`[brain] chain` names `model` before others, and it is asked last".into(),
+                    "move it to the end of the chain".into(),
                 ));
             } else if !known {
                 all.push((
@@ -79,7 +80,7 @@ impl BrainConfig {
             }
         }
         for (name, one) in &self.external {
-            if BRAINS.contains(&name.as_str()) || name == "model" {
+            if BRAINS.contains(&name.as_str()) {
                 all.push((
                     format!("`[brain.external.{name}]` has the name of a built-in brain"),
                     "choose another name".into(),

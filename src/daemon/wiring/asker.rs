@@ -1,0 +1,319 @@
+//! The model as the last brain of the chain.
+//!
+//! ```text
+//!   incident without a plan ──► observation, finding ──► model ⇄ look-ups ──► checked Proposal
+//!                                                                               │
+//!                                      the same gate as for everybody ◄─────────┘
+//! ```
+//!
+//! What comes back is untrusted; `brain::investigate` makes a typed proposal of it or nothing.
+//! Whatever happens to the model ends here, in a line of the incident's story.
+
+use std::sync::Arc;
+
+use agent::{Diagnosis, Inquiry};
+use async_trait::async_trait;
+use brain::guard::{Guarded, Unguarded, shown};
+use brain::investigate::{
+    Bounds, Checked, Desk, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_for_a_plan, first_request,
+    opening,
+};
+use brain::llm::{
+    Abilities, Message, Model, ModelError, ModelId, Models, Reply, Request, Silent, Sink,
+};
+use brain::observation::{Known, Observation};
+use brain::prompts::{Input, Prompts, Purpose};
+use brain::redact::{RedactOptions, Redactor};
+use brain::{
+    Action, BrainStore, Case, Facts, HistoryFilter, Incident, Playbooks, Severity, Step, TrailEntry,
+};
+use serde_json::{Value, json};
+use supervisor::{ProcessName, RegistryHandle, until};
+use tracing::warn;
+
+/// What is told of a process before anything is looked up, in tokens.
+const OBSERVED: u32 = 6_000;
+/// Earlier incidents that are told.
+const PAST: u32 = 5;
+
+/// What a question to a model needs of the daemon.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) models: Models,
+    pub(super) playbooks: Playbooks,
+    pub(super) memory: BrainStore,
+    pub(super) facts: Arc<dyn Facts>,
+    pub(super) registry: RegistryHandle,
+    pub(super) prompts: Prompts,
+}
+
+/// What a model is asked about.
+pub(super) struct Matter {
+    pub(super) process: ProcessName,
+    pub(super) incident: Option<Incident>,
+    pub(super) case: Option<Case>,
+    pub(super) tried: Vec<String>,
+}
+
+impl Asker {
+    /// Asks about an incident, and makes a proposal of the answer.
+    pub(super) async fn inquire(self, matter: Matter, trail: Vec<TrailEntry>) -> Inquiry {
+        let begun = self.facts.now();
+        let model = match &matter.incident {
+            Some(incident) => self.models.for_incident(incident.id),
+            None => self.models.current(),
+        };
+        let model = match model {
+            Ok(model) => self.guard(model),
+            Err(error) => return failed(&error.to_string(), json!({ "error": error.code() })),
+        };
+        let (result, ended) = self.plan(&model, &matter, &Silent, &|_| ()).await;
+        let took = until(begun, self.facts.now());
+        let mut story = told(&ended);
+        story["took_ms"] = json!(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        let checked = match result {
+            Ok(checked) => checked,
+            Err(error) => {
+                story["error"] = json!(code(&error));
+                return failed(&error.to_string(), story);
+            }
+        };
+        story["said"] = said(&checked);
+        let mut proposal = checked.proposal;
+        if proposal.plan.steps.is_empty() {
+            proposal.plan.steps.push(report(&matter, checked.severity));
+        }
+        Inquiry {
+            diagnosis: Some(Diagnosis {
+                proposal: Some(proposal),
+                trail: json!(trail),
+                took,
+                ..Diagnosis::default()
+            }),
+            story,
+            failed: None,
+        }
+    }
+
+    /// A model that is told no secret, for one conversation.
+    pub(super) fn guard(&self, model: Unguarded) -> Guarded {
+        model.guarded(self.redactor())
+    }
+
+    /// Knows the secrets of every process.
+    fn redactor(&self) -> Arc<Redactor> {
+        let options = RedactOptions {
+            shapes: self.models.redact(),
+            ..RedactOptions::default()
+        };
+        let known = self.registry.names();
+        let known = known
+            .iter()
+            .filter_map(|name| self.registry.glance(name))
+            .flat_map(|glance| glance.spec.secrets());
+        Arc::new(Redactor::new(known, options))
+    }
+
+    /// Asks for a diagnosis and a plan, with look-ups where the model can do them.
+    pub(super) async fn plan(
+        &self,
+        model: &dyn Model,
+        matter: &Matter,
+        sink: &dyn Sink,
+        looked: &(dyn Fn(&str) + Send + Sync),
+    ) -> (Result<Checked, Stop>, Ended) {
+        match self.talk(model, matter, sink, looked).await {
+            Some(talk) => ask_for_a_plan(talk, &matter.process, self.facts.clone()).await,
+            None => (Err(Stop::Gone(matter.process.clone())), Ended::default()),
+        }
+    }
+
+    /// What it would begin with. None when the process is gone.
+    pub(super) async fn first(&self, model: &dyn Model, matter: &Matter) -> Option<Request> {
+        let talk = self.talk(model, matter, &Silent, &|_| ()).await?;
+        Some(first_request(&talk, true))
+    }
+
+    /// A request as it would be sent, for people.
+    pub(super) fn as_sent(&self, request: &Request) -> String {
+        shown(&self.redactor(), request)
+    }
+
+    async fn talk<'a>(
+        &self,
+        model: &'a dyn Model,
+        matter: &Matter,
+        sink: &'a dyn Sink,
+        looked: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Option<Talk<'a>> {
+        let abilities = model.abilities();
+        let with_tools = abilities.tools && abilities.context_tokens >= TOOLS_FROM;
+        let bounds = Bounds {
+            context_tokens: abilities.context_tokens,
+            max_tokens: if with_tools { 2048 } else { 512 },
+            ..Bounds::default()
+        };
+        let budget = match with_tools {
+            true => OBSERVED.min(abilities.context_tokens / 3),
+            // The answer and the rules take the rest.
+            false => abilities.context_tokens.saturating_sub(1_000).max(300),
+        };
+        let (system, text, shown) = self.open(matter, with_tools, budget as usize).await?;
+        Some(Talk {
+            model,
+            desk: with_tools.then(|| self.desk(Some(matter.process.clone()))),
+            system,
+            messages: vec![Message::User { text }],
+            shown,
+            sink,
+            looked,
+            bounds,
+        })
+    }
+
+    /// What a model may read.
+    pub(super) fn desk(&self, process: Option<ProcessName>) -> Desk {
+        Desk {
+            facts: self.facts.clone(),
+            memory: Some(self.memory.clone()),
+            playbooks: Some(self.playbooks.clone()),
+            process,
+        }
+    }
+
+    /// The rules, and the first message. None when the process is gone.
+    async fn open(
+        &self,
+        matter: &Matter,
+        with_tools: bool,
+        budget: usize,
+    ) -> Option<(String, String, Shown)> {
+        let (facts, name) = (self.facts.clone(), matter.process.clone());
+        let (incident, case) = (matter.incident.clone(), matter.case.clone());
+        let (tried, memory, prompts) = (
+            matter.tried.clone(),
+            self.memory.clone(),
+            self.prompts.clone(),
+        );
+        let purpose = match with_tools {
+            true => Purpose::Agent,
+            false => Purpose::Small,
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let prompt = prompts.render(purpose, &Input::about(name.as_str()));
+            for warning in &prompt.warnings {
+                warn!(warning, "A prompt of yours cannot be used.");
+            }
+            let past = memory.history(HistoryFilter {
+                process: Some(name.clone()),
+                since: None,
+                limit: PAST,
+            });
+            let past = past.wait().unwrap_or_default();
+            let known = Known {
+                finding: case.as_ref(),
+                past: &past,
+            };
+            let view = Observation::of(facts.as_ref(), &name, known)?.render(budget);
+            let mut shown = Shown::default();
+            // Signs are short beside what was observed, also for a model that reads little.
+            let room = (budget * 3 / 4).clamp(300, 3_000);
+            let text = opening(&name, incident.as_ref(), &view, &tried, &mut shown, room);
+            Some((prompt.system, text, shown))
+        });
+        read.await.ok().flatten()
+    }
+}
+
+/// What a report without a plan does: people are told where to read it.
+fn report(matter: &Matter, severity: Severity) -> Step {
+    let name = &matter.process;
+    let place = matter
+        .incident
+        .as_ref()
+        .map_or_else(|| name.to_string(), |incident| incident.id.to_string());
+    Step {
+        action: Action::Notify {
+            severity,
+            text: format!(
+                "A model looked into {name} and has nothing to do about it; see `mhost brain explain {place}`"
+            ),
+        },
+        why: "the model has no plan".into(),
+    }
+}
+
+/// How a talk went, for the story of an incident.
+pub(super) fn told(ended: &Ended) -> Value {
+    json!({
+        "by": ended.by,
+        "rounds": ended.rounds,
+        "lookups": ended.lookups,
+        "usage": ended.usage,
+    })
+}
+
+/// What was said and what of it counts.
+pub(super) fn said(checked: &Checked) -> Value {
+    let steps = checked.proposal.plan.steps.iter().zip(&checked.reasons);
+    json!({
+        "diagnosis": checked.proposal.cause,
+        "confidence": checked.proposal.confidence,
+        "severity": checked.severity,
+        "healthy": checked.healthy,
+        "verdict": checked.verdict,
+        "evidence": checked.proposal.evidence,
+        "actions": steps
+            .map(|(step, reason)| json!({ "action": step.action, "reason": reason }))
+            .collect::<Vec<_>>(),
+        "question": checked.question,
+        "dropped": checked.dropped,
+    })
+}
+
+/// A stable word for why there is no answer.
+pub(super) fn code(error: &Stop) -> &'static str {
+    match error {
+        Stop::Model(error) => error.code(),
+        Stop::Late(_) => "late",
+        Stop::Useless { .. } => "useless",
+        Stop::Gone(_) => "gone",
+    }
+}
+
+fn failed(why: &str, story: Value) -> Inquiry {
+    Inquiry {
+        diagnosis: None,
+        story,
+        failed: Some(brain::investigate::clean(why, 200)),
+    }
+}
+
+/// Nobody: what would be asked is only looked at.
+pub(super) struct Nobody(ModelId, Abilities);
+
+impl Nobody {
+    pub(super) fn new(abilities: Abilities) -> Self {
+        let nobody = || "nobody".to_owned();
+        let id = ModelId {
+            provider: nobody(),
+            model: nobody(),
+        };
+        Self(id, abilities)
+    }
+}
+
+#[async_trait]
+impl Model for Nobody {
+    fn id(&self) -> &ModelId {
+        &self.0
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.1
+    }
+
+    async fn ask(&self, _: &Request, _: &dyn Sink) -> Result<Reply, ModelError> {
+        Err(ModelError::NotSetUp("nobody is asked".into()))
+    }
+}

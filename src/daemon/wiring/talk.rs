@@ -1,0 +1,469 @@
+//! What people ask a model: a diagnosis, a question, a question to the agent.
+//!
+//! ```text
+//!   ai.diagnose ─► the brain's own finding ─► model: confirm, refine, refute ─► one answer
+//!   ai.ask ──────► look-ups, words
+//!   agent.ask ───► the last turns, look-ups, words · a plan ─► the gate, which asks
+//! ```
+//!
+//! A model costs money and reads logs, so it is asked for those who may operate; whoever may
+//! only look gets what mhost finds by itself. Nothing here acts.
+
+mod join;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use brain::Case;
+use brain::guard::Guarded;
+use brain::investigate::{
+    Bounds, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check, fence, first_request,
+};
+use brain::llm::{Abilities, Message, Model, ModelError, ModelId, Silent, Sink};
+use brain::prompts::{Input, Purpose};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use supervisor::{Caller, ControlError, ProcessName, Role};
+
+use super::asker::{self, Matter, Nobody};
+use super::port::BrainPort;
+use crate::daemon::hearer::Hearer;
+use crate::daemon::port::invalid;
+use join::join;
+
+/// Longest question, in characters.
+const QUESTION: usize = 2_000;
+/// Turns that the agent remembers of a person.
+const TURNS: usize = 20;
+/// Longest answer that is remembered, in characters.
+const REMEMBERED: usize = 1_200;
+/// How often a model is asked about one question.
+const ROUNDS: usize = 6;
+/// How long a question to people is waited for after a plan was put to the gate.
+const ASKED: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiagnoseParams {
+    name: String,
+    /// Tell what a model would be told, and ask none.
+    #[serde(default)]
+    show_context: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskParams {
+    question: String,
+    #[serde(default)]
+    show_context: bool,
+}
+
+/// What was said before, by who said it.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<BTreeMap<String, VecDeque<(String, String)>>>);
+
+impl Turns {
+    fn of(&self, who: &str) -> Vec<Message> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = all.get(who).into_iter().flatten();
+        turns
+            .flat_map(|(asked, answered)| {
+                [
+                    Message::User {
+                        text: asked.clone(),
+                    },
+                    Message::Assistant {
+                        text: answered.clone(),
+                        calls: Vec::new(),
+                    },
+                ]
+            })
+            .collect()
+    }
+
+    fn add(&self, who: &str, asked: &str, answered: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = all.entry(who.to_owned()).or_default();
+        let short = answered.chars().take(REMEMBERED).collect();
+        turns.push_back((asked.to_owned(), short));
+        while turns.len() > TURNS {
+            turns.pop_front();
+        }
+    }
+}
+
+/// Passes on what a model writes, without what a terminal would obey.
+struct Spoken(Hearer);
+
+impl Sink for Spoken {
+    fn piece(&self, text: &str) {
+        let plain: String = text
+            .chars()
+            .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
+            .collect();
+        self.0.say(&plain);
+    }
+
+    fn begin_anew(&self) -> bool {
+        self.0.is_nobody()
+    }
+}
+
+impl BrainPort {
+    /// The brain's diagnosis, and what a model makes of it where there is one.
+    pub(super) async fn diagnose(
+        &self,
+        caller: &Caller,
+        params: DiagnoseParams,
+    ) -> Result<Value, ControlError> {
+        let name = self.known(&params.name)?;
+        let mut answer = super::ask::diagnose(&self.agent, &self.facts, &name).await?;
+        let open = self.agent.open_incidents().into_iter();
+        let matter = Matter {
+            incident: open.clone().find(|one| one.process == name),
+            case: serde_json::from_value::<Case>(answer.clone()).ok(),
+            process: name,
+            tried: Vec::new(),
+        };
+        if params.show_context {
+            return self.context_of_diagnosis(&matter).await;
+        }
+        let model = match self.may_ask(caller) {
+            Ok(model) => model,
+            // Nobody set one up, and nobody misses it.
+            Err(Why::Nobody) => return Ok(answer),
+            Err(Why::Error(note)) => {
+                answer["note"] = json!(note);
+                return Ok(answer);
+            }
+        };
+        let hearer = Hearer::current();
+        let looked = |what: &str| hearer.say(&format!("looked up: {what}\n"));
+        let (result, ended) = self.asker.plan(&model, &matter, &Silent, &looked).await;
+        answer["asked_model"] = asker::told(&ended);
+        match result {
+            Ok(checked) => {
+                let by = ended.by.clone().unwrap_or_else(|| model.id().clone());
+                join(&mut answer, &checked, &by);
+            }
+            Err(error) => {
+                answer["note"] = json!(format!(
+                    "no model was of help ({}): this is what mhost found by itself",
+                    brain::investigate::clean(&error.to_string(), 200)
+                ));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// A question in words, an answer in words.
+    pub(super) async fn ask(
+        &self,
+        caller: &Caller,
+        params: AskParams,
+    ) -> Result<Value, ControlError> {
+        let question = question(&params.question)?;
+        if params.show_context {
+            return Ok(self.context_of_question("", Vec::new(), &question).await);
+        }
+        let model = self.must_ask(caller)?;
+        let spoken = Spoken(Hearer::current());
+        let hearer = Hearer::current();
+        let looked = |what: &str| hearer.say(&looks_up(what));
+        let talk = self.talk(&model, "", Vec::new(), &question).await;
+        let (result, ended) = ask_in_prose(Talk {
+            sink: &spoken,
+            looked: &looked,
+            ..talk
+        })
+        .await;
+        let text = result.map_err(|error| unanswered(&error))?;
+        Ok(answered(&text, &ended, model.id()))
+    }
+
+    /// A question to the agent: it remembers, and may propose.
+    pub(super) async fn ask_agent(
+        &self,
+        caller: &Caller,
+        params: AskParams,
+    ) -> Result<Value, ControlError> {
+        let question = question(&params.question)?;
+        let who = caller.to_string();
+        let past = self.turns.of(&who);
+        if params.show_context {
+            return Ok(self.context_of_question(PROPOSING, past, &question).await);
+        }
+        let model = self.must_ask(caller)?;
+        let hearer = Hearer::current();
+        let looked = |what: &str| hearer.say(&looks_up(what));
+        let talk = self.talk(&model, PROPOSING, past, &question).await;
+        let (result, ended) = ask_in_prose(Talk {
+            looked: &looked,
+            ..talk
+        })
+        .await;
+        let said = result.map_err(|error| unanswered(&error))?;
+        let (text, wish) = apart(&said);
+        self.turns.add(&who, &question, &text);
+        let mut answer = answered(&text, &ended, model.id());
+        answer["proposal"] = match wish {
+            Some(wish) => self.propose(caller, &wish, &ended, model.id()).await,
+            None => Value::Null,
+        };
+        Ok(answer)
+    }
+
+    /// Puts a plan to the gate. What came of it, in words.
+    async fn propose(&self, caller: &Caller, wish: &Value, ended: &Ended, by: &ModelId) -> Value {
+        let refused = |why: String| json!({ "refused": brain::investigate::clean(&why, 300) });
+        let target = wish["actions"][0]["target"].as_str().unwrap_or_default();
+        let Ok(name) = self.known(target) else {
+            return refused("it names no process of yours".into());
+        };
+        let (facts, process) = (self.asker.facts.clone(), name.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            Some((facts.process(&process)?, facts.max_instances(&process)))
+        });
+        let Some((process, most)) = read.await.ok().flatten() else {
+            return refused("the process is gone".into());
+        };
+        let by = ended.by.as_ref().unwrap_or(by);
+        let checked = match check(&wish.to_string(), &process, most, &ended.shown, by) {
+            Ok(checked) => checked,
+            Err(problem) => return refused(problem.why),
+        };
+        let steps: Vec<String> = checked
+            .proposal
+            .plan
+            .steps
+            .iter()
+            .map(|step| agent::describe(&step.action))
+            .collect();
+        if steps.is_empty() {
+            return Value::Null;
+        }
+        if let Err(error) = self.agent.propose(caller, &name, checked.proposal).await {
+            return refused(error.to_string());
+        }
+        let question = self.question_about(&name).await;
+        json!({ "process": name, "plan": steps, "question": question })
+    }
+
+    /// The id of the open question about a process, once there is one.
+    async fn question_about(&self, name: &ProcessName) -> Option<String> {
+        let look = async {
+            loop {
+                let all = self.agent.actions().await.unwrap_or_default();
+                let mut open = all.into_iter().filter(agent::approval::is_open);
+                if let Some(found) = open.find(|one| one.process == *name) {
+                    return found.id;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(ASKED, look).await.ok()
+    }
+
+    fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {
+        match self.asker.models.current() {
+            Err(ModelError::NotSetUp(_)) => Err(Why::Nobody),
+            Err(error) => Err(Why::Error(format!("no model was asked: {error}"))),
+            Ok(_) if caller.role < Role::Operator => Err(Why::Error(
+                "no model was asked: that costs money and needs the role operator".into(),
+            )),
+            Ok(model) => Ok(self.asker.guard(model)),
+        }
+    }
+
+    fn must_ask(&self, caller: &Caller) -> Result<Guarded, ControlError> {
+        self.may_ask(caller)
+            .map_err(|why| ControlError::Unavailable {
+                what: "a model".into(),
+                remedy: match why {
+                    Why::Nobody => "set one up: mhost ai setup".into(),
+                    Why::Error(text) => text,
+                },
+            })
+    }
+
+    /// A talk about a question, with what stands in `more` added to the rules.
+    async fn talk<'a>(
+        &self,
+        model: &'a dyn Model,
+        more: &str,
+        mut messages: Vec<Message>,
+        question: &str,
+    ) -> Talk<'a> {
+        let abilities = model.abilities();
+        let tools = abilities.tools && abilities.context_tokens >= TOOLS_FROM;
+        let names = self.facts.registry.names();
+        let names: Vec<&str> = names.iter().take(60).map(ProcessName::as_str).collect();
+        let names = fence("names of processes", &names.join(", "), 2_000);
+        messages.push(Message::User {
+            text: format!("{names}\n{question}"),
+        });
+        let prompts = self.asker.prompts.clone();
+        let rendered = tokio::task::spawn_blocking(move || {
+            prompts.render(Purpose::Ask, &Input::default()).system
+        });
+        let system = rendered.await.unwrap_or_default();
+        Talk {
+            model,
+            desk: tools.then(|| self.asker.desk(None)),
+            system: format!("{system}{more}"),
+            messages,
+            shown: Shown::default(),
+            sink: &Silent,
+            looked: &|_| (),
+            bounds: Bounds {
+                rounds: ROUNDS,
+                context_tokens: abilities.context_tokens,
+                temperature: 0.3,
+                ..Bounds::default()
+            },
+        }
+    }
+
+    async fn context_of_question(&self, more: &str, past: Vec<Message>, question: &str) -> Value {
+        let nobody = Nobody::new(self.abilities());
+        let talk = self.talk(&nobody, more, past, question).await;
+        json!({ "context": self.asker.as_sent(&first_request(&talk, false)) })
+    }
+
+    async fn context_of_diagnosis(&self, matter: &Matter) -> Result<Value, ControlError> {
+        let nobody = Nobody::new(self.abilities());
+        let request = self.asker.first(&nobody, matter).await;
+        let request = request.ok_or_else(|| ControlError::NotFound {
+            target: matter.process.to_string(),
+            near: Vec::new(),
+        })?;
+        Ok(json!({ "context": self.asker.as_sent(&request) }))
+    }
+
+    /// What whoever is set up can do; the usual where nobody is.
+    fn abilities(&self) -> Abilities {
+        let model = self.asker.models.current();
+        model.map_or_else(|_| Abilities::default(), |model| model.abilities())
+    }
+}
+
+/// Why no model is asked.
+enum Why {
+    Nobody,
+    Error(String),
+}
+
+fn question(text: &str) -> Result<String, ControlError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(invalid("the question is empty".into()));
+    }
+    if text.chars().count() > QUESTION {
+        return Err(invalid(format!(
+            "the question is longer than {QUESTION} characters"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+fn unanswered(error: &Stop) -> ControlError {
+    ControlError::Unavailable {
+        what: "an answer of the model".into(),
+        remedy: brain::investigate::clean(&error.to_string(), 300),
+    }
+}
+
+/// The words, with the facts that they cite and how the talk went.
+fn answered(text: &str, ended: &Ended, asked: &ModelId) -> Value {
+    let text: String = text
+        .chars()
+        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
+        .collect();
+    let cited = text
+        .split(['[', ']'])
+        .filter_map(|part| ended.shown.evidence(part));
+    let mut evidence: Vec<brain::Evidence> = Vec::new();
+    for one in cited {
+        if !evidence.contains(&one) {
+            evidence.push(one);
+        }
+    }
+    let by = ended.by.as_ref().unwrap_or(asked);
+    json!({
+        "answer": text,
+        "evidence": evidence,
+        "model": format!("{}/{}", by.provider, by.model),
+        "lookups": ended.lookups,
+        "rounds": ended.rounds,
+        "usage": ended.usage,
+    })
+}
+
+/// An answer of the agent: words, and a plan if there is one.
+fn apart(said: &str) -> (String, Option<Value>) {
+    let start = said.find('{');
+    let object = start.and_then(|start| {
+        let mut all = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Value>();
+        all.next()?.ok()
+    });
+    match object {
+        Some(value) if value["answer"].is_string() => {
+            let text = value["answer"].as_str().unwrap_or_default().to_owned();
+            let wish = value["proposal"]
+                .is_object()
+                .then(|| value["proposal"].clone());
+            (text, wish)
+        }
+        _ => (said.to_owned(), None),
+    }
+}
+
+/// A look-up, as whoever listens is told of it.
+fn looks_up(what: &str) -> String {
+    format!("[looks up: {what}]\n")
+}
+
+/// What the agent may do beside answering.
+const PROPOSING: &str = "
+- Your answer is one JSON object: {\"answer\": text, \"proposal\": null}. Only where the person \
+asks for a change of one process, the proposal is {\"diagnosis\": text, \"confidence\": 0 to 1, \
+\"evidence\": [ids], \"actions\": [{\"action\": name, \"target\": process, \"args\": {}, \
+\"reason\": text}]}. It is put before a person, who decides.
+
+Actions: restart {instance?}, reload, start, kill_restart {instance?}, halt, stop, scale_up {n}, \
+scale_down {n}, set_limit {key, value}, clear_error, rollback, wait {seconds}.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_plans_are_told_apart() {
+        assert_eq!(apart("plain words"), ("plain words".to_owned(), None));
+        assert_eq!(
+            apart(r#"{"answer": "done", "proposal": null}"#),
+            ("done".to_owned(), None)
+        );
+        let (text, wish) = apart(r#"Sure: {"answer": "x", "proposal": {"actions": []}} bye"#);
+        assert_eq!(text, "x");
+        assert!(wish.is_some());
+        assert_eq!(apart("{\"answer\": 7}").1, None);
+    }
+
+    #[test]
+    fn twenty_turns_are_remembered_for_each_person() {
+        let turns = Turns::default();
+        for n in 0..30 {
+            turns.add("cli:ana", &format!("q{n}"), "a");
+        }
+        turns.add("cli:bob", "hello", "hi");
+        let ana = turns.of("cli:ana");
+        assert_eq!(ana.len(), 2 * TURNS);
+        assert_eq!(ana[0], Message::User { text: "q10".into() });
+        assert_eq!(turns.of("cli:bob").len(), 2);
+        assert_eq!(turns.of("cli:eve"), []);
+    }
+}
