@@ -2,6 +2,7 @@
 //!
 //! Calls may block and are made from blocking threads. A question that cannot be answered
 //! has an empty answer, and the reason goes to the log.
+//! It is one piece although it is long: a short answer for each question.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
