@@ -83,7 +83,7 @@ fn help_is_grouped_and_fits() {
     Heal:
       brain       See how well processes are, and what was done for them
       agent       Let the agent act, hold it back, and answer its questions
-      ai          Name the cause of what is wrong
+      ai          Say what is wrong, what will be, and what to change
 
     Set up:
       demo        Watch mhost heal three failing programs
