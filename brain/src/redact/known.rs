@@ -193,6 +193,53 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Where a known value stands, if what was found is one.
+pub(super) fn range(
+    text: &str,
+    hit: std::ops::Range<usize>,
+    rule: Rule,
+    form: &str,
+) -> Option<std::ops::Range<usize>> {
+    let bytes = text.as_bytes();
+    let in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+    match rule {
+        Rule::AnyCase => Some(hit),
+        Rule::Exact => (&text[hit.clone()] == form).then_some(hit),
+        Rule::Word => {
+            let alone = !bytes[..hit.start]
+                .last()
+                .is_some_and(|byte| in_word(*byte) && in_word(bytes[hit.start]))
+                && !bytes
+                    .get(hit.end)
+                    .is_some_and(|byte| in_word(*byte) && in_word(bytes[hit.end - 1]));
+            (alone && &text[hit.clone()] == form).then_some(hit)
+        }
+        Rule::Coded => {
+            if &text[hit.clone()] != form {
+                return None;
+            }
+            let coded = |byte: &u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+            };
+            let left = bytes[..hit.start]
+                .iter()
+                .rev()
+                .take_while(|byte| coded(byte))
+                .count();
+            let mut right = bytes[hit.end..]
+                .iter()
+                .take_while(|byte| coded(byte))
+                .count();
+            right += bytes[hit.end + right..]
+                .iter()
+                .take(2)
+                .take_while(|byte| **byte == b'=')
+                .count();
+            Some(hit.start - left..hit.end + right)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

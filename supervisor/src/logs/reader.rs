@@ -2,7 +2,8 @@
 //!
 //! A reader is a snapshot: it opens the files there are, and bytes that come later are for the
 //! next one. Open files stay readable when they are sealed or deleted meanwhile. Older
-//! segments are opened only when they are needed.
+//! segments are opened only when they are needed. It is one piece because every question to it
+//! is about the same list of open segments.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -1,0 +1,163 @@
+//! Rows are written before and after, read from the newest, and kept within bounds.
+
+use super::*;
+
+fn attempt(subject: &str) -> Attempt {
+    Attempt {
+        command: "process.stop".into(),
+        subject: subject.into(),
+        dry_run: false,
+        incident: None,
+    }
+}
+
+#[test]
+fn rows_come_back_newest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let audit = Audit::new(&paths, Clock::system());
+    assert!(audit.query(10, None).unwrap().is_empty());
+    let caller = Caller::local("ana", Via::Cli);
+    for index in 0..500 {
+        let open = audit
+            .begin(&caller, attempt(&format!("{index}-{}", "x".repeat(300))))
+            .unwrap();
+        audit
+            .end(open, (index == 499).then(|| "no process".into()))
+            .unwrap();
+    }
+    audit.denied(&caller, attempt("db"), "role".into()).unwrap();
+    let rows = audit.query(1_000_000, None).unwrap();
+    assert_eq!(rows.len(), 1_001);
+    assert_eq!(rows[0].phase, Phase::Denied);
+    assert_eq!(rows[1].error.as_deref(), Some("no process"));
+    assert_eq!(rows[1].id, rows[2].id);
+    assert_eq!(rows[2].phase, Phase::Intent);
+    assert!(rows.is_sorted_by(|newer, older| newer.id >= older.id));
+    assert_eq!(audit.query(3, None).unwrap().len(), 3);
+    assert!(audit.query(3, Some(Timestamp::MAX)).unwrap().is_empty());
+}
+
+#[test]
+fn a_cut_line_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    std::fs::write(paths.audit(), "{\"id\":\"cut\n").unwrap();
+    let audit = Audit::new(&paths, Clock::system());
+    let open = audit
+        .begin(&Caller::system(), attempt(&"ü".repeat(2_000)))
+        .unwrap();
+    audit.end(open, None).unwrap();
+    let rows = audit.query(10, None).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0].subject.ends_with('…'));
+}
+
+#[test]
+fn room_is_held_for_rows_to_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let audit = Audit::new(&paths, Clock::system());
+    audit.prepare().unwrap();
+    let look = || std::fs::metadata(paths.audit()).unwrap();
+    assert_eq!(look().len(), 0);
+    let room = |found: &std::fs::Metadata| found.blocks() * 512 - found.len();
+    if room(&look()) == 0 {
+        let line = b"skipped: this file system takes no room ahead\n";
+        let _ = std::io::stderr().write_all(line);
+        return;
+    }
+    for _ in 0..2_000 {
+        let open = audit.begin(&Caller::system(), attempt("api")).unwrap();
+        audit.end(open, None).unwrap();
+        let found = look();
+        assert!(room(&found) >= RESERVE / 2, "{}", room(&found));
+    }
+    assert!(look().len() > 2 * RESERVE);
+    assert_eq!(audit.query(10_000, None).unwrap().len(), 4_000);
+}
+
+#[test]
+fn full_files_are_moved_on_and_the_oldest_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let mut audit = Audit::new(&paths, Clock::system());
+    audit.full = 4_000;
+    let names = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let caller = Caller::local("ana", Via::Cli);
+    let mut ids = Vec::new();
+    for index in 0..20 {
+        let open = audit.begin(&caller, attempt(&index.to_string())).unwrap();
+        ids.push(open.row.id.clone());
+        audit.end(open, None).unwrap();
+    }
+    let before = names().len();
+    assert!((2..=5).contains(&before), "{:?}", names());
+    // Nothing is dropped before there are five, and pairs hold over the seam.
+    let rows = audit.query(1_000, None).unwrap();
+    assert_eq!(rows.len(), 40);
+    for pair in rows.chunks(2) {
+        assert_eq!(pair[0].id, pair[1].id);
+    }
+    assert_eq!(rows.last().unwrap().id, ids[0]);
+    assert_eq!(audit.query(30, None).unwrap().len(), 30);
+    for index in 20..200 {
+        let open = audit.begin(&caller, attempt(&index.to_string())).unwrap();
+        audit.end(open, None).unwrap();
+    }
+    let expected = ["", ".1", ".2", ".3", ".4"].map(|ending| format!("audit.jsonl{ending}"));
+    assert_eq!(names(), expected);
+    for name in names() {
+        let found = std::fs::metadata(folder.path().join(name)).unwrap();
+        assert!(found.len() < 5_000, "{}", found.len());
+        assert_eq!(found.mode() & 0o777, 0o600);
+    }
+    let rows = audit.query(1_000, None).unwrap();
+    assert!((60..120).contains(&rows.len()), "{}", rows.len());
+    assert!(rows.is_sorted_by(|newer, older| newer.id >= older.id));
+}
+
+#[test]
+fn rows_go_on_in_a_full_file_where_there_is_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let mut audit = Audit::new(&paths, Clock::system());
+    audit.full = 100;
+    // A folder of that name: nothing can be renamed to it.
+    std::fs::create_dir_all(folder.path().join("audit.jsonl.new/x")).unwrap();
+    for _ in 0..10 {
+        let open = audit.begin(&Caller::system(), attempt("api")).unwrap();
+        audit.end(open, None).unwrap();
+    }
+    assert_eq!(audit.query(100, None).unwrap().len(), 20);
+    assert!(!folder.path().join("audit.jsonl.1").exists());
+}
+
+#[test]
+fn a_row_after_a_cut_one_is_a_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let audit = Audit::new(&paths, Clock::system());
+    std::fs::write(paths.audit(), "{\"id\":\"cu").unwrap();
+    audit.prepare().unwrap();
+    audit.last.lock().unwrap().open.as_mut().unwrap().cut = true;
+    audit
+        .denied(&Caller::system(), attempt("api"), "role".into())
+        .unwrap();
+    assert_eq!(audit.query(10, None).unwrap().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path().join("missing")).unwrap();
+    let audit = Audit::new(&paths, Clock::system());
+    assert!(audit.begin(&Caller::system(), attempt("api")).is_err());
+}
