@@ -27,6 +27,15 @@ pub(crate) fn clean_block(text: &str) -> String {
     text.lines().map(clean_line).collect::<Vec<_>>().join("\n")
 }
 
+/// As [`clean_block`] for a text or a piece of one: its line ends stay as they are, also the
+/// last one.
+pub(crate) fn clean_text(text: &str) -> String {
+    text.split('\n')
+        .map(clean_line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 /// Characters that turn the direction of text around, so that it reads as something else.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')

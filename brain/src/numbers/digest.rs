@@ -161,7 +161,7 @@ impl Digest {
             ),
         });
         let crashes: u64 = self.processes.iter().map(|one| one.crashes).sum();
-        let length = span((self.to.as_second() - self.from.as_second()) as f64);
+        let length = length((self.to.as_second() - self.from.as_second()) as f64);
         if self.incidents.is_empty() {
             let crashed = match crashes {
                 0 => "nothing crashed".to_owned(),
@@ -201,9 +201,7 @@ impl Digest {
         let asked: Vec<String> = self
             .incidents
             .iter()
-            .filter(|one| {
-                one.escalated || (one.closed.is_none() && one.outcome.as_deref() != Some("success"))
-            })
+            .filter(|one| one.escalated && one.closed.is_none())
             .map(|one| format!("`{}` ({})", one.process, one.id))
             .collect();
         if !asked.is_empty() {
@@ -267,10 +265,11 @@ impl Digest {
             if let Some(cause) = &one.cause {
                 let _ = writeln!(text, "  Cause: {}", sentence(cause));
             }
-            let done = if one.done.is_empty() {
+            let done: Vec<&str> = one.done.iter().filter_map(|done| in_words(done)).collect();
+            let done = if done.is_empty() {
                 "watched".to_owned()
             } else {
-                one.done.join(", ")
+                done.join(", ")
             };
             let outcome = match one.outcome.as_deref() {
                 Some("success") => ", and that helped by measurement",
@@ -282,7 +281,7 @@ impl Digest {
             if !one.victims.is_empty() {
                 let _ = writeln!(text, "  Suffered from it: {}.", one.victims.join(", "));
             }
-            if one.escalated {
+            if one.escalated && one.closed.is_none() {
                 let _ = writeln!(
                     text,
                     "  It waits for a person: `mhost brain explain {}`",
@@ -375,18 +374,29 @@ impl Digest {
         if self.recommendations.is_empty() {
             text.push_str("None.\n");
         }
-        for (place, one) in self.recommendations.iter().take(ROWS).enumerate() {
+        // What is to be done to several is said once.
+        let mut grouped: Vec<(Vec<&str>, &Hint)> = Vec::new();
+        for one in &self.recommendations {
+            let same = grouped
+                .iter_mut()
+                .find(|(_, other)| other.what == one.what && other.why == one.why);
+            match same {
+                Some((names, _)) => names.push(one.process.as_str()),
+                None => grouped.push((vec![one.process.as_str()], one)),
+            }
+        }
+        for (place, (names, one)) in grouped.iter().take(ROWS).enumerate() {
             let _ = writeln!(
                 text,
-                "{}. **{}**: {}, since {}. {}",
+                "{}. **{}**: {}, since {}: {}",
                 place + 1,
-                one.process,
+                names.join(", "),
                 one.what,
-                one.why,
+                first_sentence(&one.why),
                 code(&one.how)
             );
         }
-        rest(text, self.recommendations.len());
+        rest(text, grouped.len());
     }
 
     /// A time within the report: the day stands with it only where there are several.
@@ -409,8 +419,43 @@ fn said(trigger: &str) -> String {
         "memory_exceeded" => "went over its memory limit".to_owned(),
         "health_fail" => "did not answer its probe".to_owned(),
         "health_score_low" => "did badly for a while".to_owned(),
+        "sign" => "showed signs of trouble".to_owned(),
         other => plain(other).replace('_', " "),
     }
+}
+
+/// What was done, in words; none for what only keeps a record.
+fn in_words(action: &str) -> Option<&str> {
+    match action {
+        "log_only" | "log_incident" | "observe" | "update_score" => None,
+        "halt" => Some("held it"),
+        "restart" => Some("restarted it"),
+        "kill_restart" => Some("killed and started it"),
+        "notify" => Some("told people"),
+        "escalate" => Some("asked for a person"),
+        other => Some(other),
+    }
+}
+
+/// A time as people say it: `24 hours`, `7 days`.
+fn length(seconds: f64) -> String {
+    let hours = (seconds / 3_600.0).round();
+    if (hours * 3_600.0 - seconds).abs() > 60.0 || hours < 1.0 {
+        span(seconds)
+    } else if hours > 48.0 && (hours % 24.0).abs() < 0.5 {
+        format!("{:.0} days", hours / 24.0)
+    } else if hours < 1.5 {
+        "an hour".to_owned()
+    } else {
+        format!("{hours:.0} hours")
+    }
+}
+
+/// Up to its first full stop, which is left out.
+fn first_sentence(text: &str) -> String {
+    let text = sentence(text);
+    let end = text.find(". ").unwrap_or(text.len());
+    text[..end].trim_end_matches('.').to_owned()
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {

@@ -35,9 +35,11 @@ const SLOWER: f64 = 1.2;
 const MOST_SLOWER: f64 = 3.0;
 /// Probes fail now.
 const FAILING: f64 = 4.0;
-/// Little room on a disk it writes to: under five percent, under one.
+/// Little room on a disk it writes to, and hardly any: a share of a large disk is much.
 const DISK_LOW: f64 = 2.0;
+const LOW_BYTES: f64 = 2.0 * 1024.0 * 1024.0 * 1024.0;
 const DISK_FULL: f64 = 4.0;
+const FULL_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 /// A line that explains less of the movement is no trend.
 const FIT: f64 = 0.5;
 /// Points that a trend needs.
@@ -73,6 +75,8 @@ pub struct Signs {
     pub probe_failing: bool,
     /// Free share of the fullest disk it uses, in percent, and which.
     pub disk_free_percent: Option<f64>,
+    /// The same in bytes.
+    pub disk_free_bytes: Option<f64>,
     /// Its folder.
     pub disk: Option<String>,
 }
@@ -123,6 +127,7 @@ pub fn signs(facts: &dyn Facts, name: &ProcessName, scores: &[(Timestamp, f64)])
         let free = disk.free as f64 / disk.total as f64 * 100.0;
         if signs.disk_free_percent.is_none_or(|least| free < least) {
             signs.disk_free_percent = Some(free);
+            signs.disk_free_bytes = Some(disk.free as f64);
             signs.disk = Some(disk.path);
         }
     }
@@ -255,10 +260,17 @@ pub fn outlook(signs: &Signs) -> Outlook {
             format!("probes take {:.1} times as long as before", 1.0 + growth),
         ));
     }
-    if let Some(free) = signs.disk_free_percent.filter(|free| *free < 5.0) {
-        let weight = if free < 1.0 { DISK_FULL } else { DISK_LOW };
+    if let (Some(percent), Some(free)) = (signs.disk_free_percent, signs.disk_free_bytes)
+        && percent < 5.0
+        && free < LOW_BYTES
+    {
+        let weight = if free < FULL_BYTES {
+            DISK_FULL
+        } else {
+            DISK_LOW
+        };
         let disk = signs.disk.as_deref().unwrap_or("its disk");
-        weighed.push((weight, format!("{free:.1} % free on {disk}")));
+        weighed.push((weight, format!("{} free on {disk}", size(free))));
     }
     let sum: f64 = BIAS + weighed.iter().map(|(weight, _)| weight).sum::<f64>();
     let risk = 1.0 / (1.0 + (-sum).exp());

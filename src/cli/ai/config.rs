@@ -10,7 +10,7 @@ use super::telling::{Manner, context};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
-use crate::output::text::clean_block;
+use crate::output::text::clean_text;
 
 /// Write a valid mhost.toml from a description
 ///
@@ -35,7 +35,7 @@ impl Config {
             return Ok(shown);
         }
         let mut answer: Value = ctx.call_heard("ai.config", params, |_| ())?;
-        let text = clean_block(answer["toml"].as_str().unwrap_or_default());
+        let text = clean_text(answer["toml"].as_str().unwrap_or_default());
         if let Some(file) = &self.output {
             create(file, &text)?;
             answer["written"] = json!(file);

@@ -8,7 +8,7 @@ use super::telling::{Manner, context, note};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
-use crate::output::text::clean_block;
+use crate::output::text::clean_text;
 
 /// Write the postmortem of an incident as Markdown
 ///
@@ -34,7 +34,7 @@ impl Postmortem {
             ctx.output.json(&answer)?;
         } else {
             let text = answer["markdown"].as_str().unwrap_or_default();
-            ctx.output.write(&clean_block(text))?;
+            ctx.output.write(&clean_text(text))?;
         }
         note(ctx, &answer);
         Ok(Exit::Success)

@@ -62,8 +62,8 @@ fn show(ctx: &Context, answer: &Value) -> Result<(), CliError> {
     let mut table = Table::new(vec![
         Column::name("PROCESS"),
         Column::new("RISK", 0),
-        Column::new("IN_NEXT", 1),
-        Column::new("REASON", 0).at_least(20),
+        Column::new("IN_NEXT", 0),
+        Column::new("REASON", 1).at_least(20),
     ]);
     for row in reply.outlook {
         let tone = match row.level.as_str() {

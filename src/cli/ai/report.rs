@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::when;
 use crate::exit::Exit;
-use crate::output::text::clean_block;
+use crate::output::text::clean_text;
 
 /// Write a report on the last day as Markdown: incidents, uptime, actions, errors, what to do
 ///
@@ -42,7 +42,7 @@ impl Report {
         }
         // Its paragraphs stand within the text, so that it is shown when it is whole.
         let mut answer: Value = ctx.call_heard("ai.report", params, |_| ())?;
-        let text = clean_block(answer["markdown"].as_str().unwrap_or_default());
+        let text = clean_text(answer["markdown"].as_str().unwrap_or_default());
         if let Some(file) = &self.output {
             write(file, &text)?;
             answer["written"] = json!(file);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
-use crate::output::text::{clean_block, clean_line};
+use crate::output::text::{clean_block, clean_line, clean_text};
 
 /// What every command with a model understands.
 #[derive(Debug, Clone, Copy, Args)]
@@ -89,7 +89,7 @@ fn piece(ctx: &Context, part: &Value, spoken: &Cell<bool>) -> Result<(), CliErro
     if !spoken.replace(true) {
         ctx.output.line("")?;
     }
-    ctx.output.write(&clean_block(text))
+    ctx.output.write(&clean_text(text))
 }
 
 /// The words of an answer that were not heard yet, who wrote them, or why there are none.

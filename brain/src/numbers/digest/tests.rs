@@ -75,7 +75,7 @@ fn the_first_words_say_how_it_went_and_what_is_left() {
     let said = digest().summary().join(" ");
     assert_eq!(
         said,
-        "`crasher` needs attention: it is errored (held). In 1d there were 2 incidents and 6 crashes; \
+        "`crasher` needs attention: it is errored (held). In 24 hours there were 2 incidents and 6 crashes; \
          mhost cured 1 of them by itself. A person should look at `crasher` (inc-2). \
          Uptime of the fleet was 75 %."
     );
@@ -86,7 +86,7 @@ fn the_first_words_say_how_it_went_and_what_is_left() {
     };
     assert_eq!(
         quiet.summary().join(" "),
-        "Everything runs. In 1d there was no incident; nothing crashed. Uptime of the fleet was 100 %."
+        "Everything runs. In 24 hours there was no incident; nothing crashed. Uptime of the fleet was 100 %."
     );
 }
 
@@ -124,6 +124,34 @@ fn a_long_list_is_cut_and_counted() {
     long.errors = vec![one; 30];
     let text = long.markdown(None, &TimeZone::UTC);
     assert!(text.contains("… and 10 more."), "{text}");
+}
+
+#[test]
+fn what_is_to_be_done_to_several_is_said_once() {
+    let hint = |name: &str, what: &str, why: &str| Hint {
+        weight: "high".into(),
+        process: name.parse().unwrap(),
+        what: what.into(),
+        why: why.into(),
+        how: format!("mhost ai diagnose {name}"),
+    };
+    let mut digest = digest();
+    digest.recommendations = vec![
+        hint("a", "set max_memory", "a leak takes all"),
+        hint("b", "set max_memory", "a leak takes all"),
+        hint("c", "mend it", "it has no file. It died of it."),
+    ];
+    let text = digest.markdown(None, &TimeZone::UTC);
+    assert!(
+        text.contains("1. **a, b**: set max_memory, since a leak takes all: `mhost"),
+        "{text}"
+    );
+    assert!(
+        text.contains("2. **c**: mend it, since it has no file: `mhost"),
+        "{text}"
+    );
+    assert_eq!(length(604_800.0), "7 days");
+    assert_eq!(length(95.0), "1m 35s");
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn cases() -> Vec<(&'static str, Signs, bool)> {
                 score: Some(90.0),
                 score_per_hour: -10.0,
                 disk_free_percent: Some(0.4),
+                disk_free_bytes: Some(100e6),
                 disk: Some("/var".into()),
                 ..Signs::default()
             },
@@ -119,6 +120,7 @@ fn cases() -> Vec<(&'static str, Signs, bool)> {
             Signs {
                 score: Some(100.0),
                 disk_free_percent: Some(4.0),
+                disk_free_bytes: Some(1e9),
                 ..Signs::default()
             },
             false,
@@ -154,6 +156,7 @@ fn more_of_a_sign_never_lowers_the_risk() {
             },
             Signs {
                 disk_free_percent: Some(0.1),
+                disk_free_bytes: Some(1e6),
                 ..signs.clone()
             },
         ];

@@ -119,18 +119,14 @@ fn document(told: &Explanation, prose: Option<&str>, now: Timestamp, zone: &Time
         let _ = writeln!(text, "({skipped} earlier steps are left out)\n");
     }
     for step in told.story.iter().skip(skipped) {
-        let what = [
-            "title", "cause", "action", "decision", "reason", "outcome", "text",
-        ]
-        .iter()
-        .find_map(|key| step.data[*key].as_str())
-        .map_or_else(String::new, |what| format!(": {}", line(what)));
-        let _ = writeln!(
-            text,
-            "- {} {}{what}",
-            time(step.ts),
-            line(&step.kind).replace('_', " ")
-        );
+        let what = ["title", "cause", "reason", "outcome", "text"]
+            .iter()
+            .find_map(|key| step.data[*key].as_str());
+        // What was done has a part of its own.
+        if let Some(what) = what {
+            let kind = line(&step.kind).replace('_', " ");
+            let _ = writeln!(text, "- {} {kind}: {}", time(step.ts), line(what));
+        }
     }
     text.push_str("\n## What was done\n\n");
     if told.actions.is_empty() {

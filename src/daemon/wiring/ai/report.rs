@@ -194,9 +194,10 @@ impl AiPort {
             let Ok(process) = one.process.parse::<ProcessName>() else {
                 continue;
             };
-            if !one.escalated && one.closed.is_some()
-                || all.iter().any(|hint| hint.process == process)
-            {
+            let is_down = |row: &ProcessRow| row.name == one.process && row.is_down;
+            let down = digest.processes.iter().any(is_down);
+            let waits = (one.escalated || down) && one.closed.is_none();
+            if !waits || all.iter().any(|hint| hint.process == process) {
                 continue;
             }
             all.push(Hint {
