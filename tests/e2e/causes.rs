@@ -100,6 +100,8 @@ fn a_port_is_read_from_other_words() {
     let own = format!("pid {}", std::process::id());
     assert!(said(&answer).contains(&own), "{answer:#}");
     rig.ok(&["delete", "app"]);
+    // A fresh home: what was known of another program of this name must not help.
+    let rig = Rig::new();
     let script = "echo 'listen failed: Address already in use' >&2\nexit 1\n";
     let words = said(&case(&rig, script, "port-in-use"));
     assert!(words.contains("cannot be told"), "{words}");

@@ -4,6 +4,7 @@
 //! put in code spans with everything taken out that Markdown or a terminal would act on.
 
 mod uptime;
+mod wording;
 
 use std::fmt::Write as _;
 
@@ -12,8 +13,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::advice::Hint;
-use super::words::{percent, span, times};
+use super::words::{percent, span};
 pub use uptime::{Availability, availability};
+use wording::{
+    code, counted, first_sentence, in_words, length, of_all, plain, rest, said, seconds, sentence,
+};
 
 /// Rows of a table; the rest is counted.
 const ROWS: usize = 20;
@@ -405,139 +409,6 @@ impl Digest {
         let form = if days { "%m-%d %H:%M" } else { "%H:%M:%S" };
         at.to_zoned(zone.clone()).strftime(form).to_string()
     }
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    supervisor::until(from, to).as_secs_f64()
-}
-
-/// What shows an incident, in words.
-fn said(trigger: &str) -> String {
-    match trigger {
-        "crash" => "crashed".to_owned(),
-        "errored" => "stopped being retried".to_owned(),
-        "memory_exceeded" => "went over its memory limit".to_owned(),
-        "health_fail" => "did not answer its probe".to_owned(),
-        "health_score_low" => "did badly for a while".to_owned(),
-        "sign" => "showed signs of trouble".to_owned(),
-        other => plain(other).replace('_', " "),
-    }
-}
-
-/// What was done, in words; none for what only keeps a record.
-fn in_words(action: &str) -> Option<&str> {
-    match action {
-        "log_only" | "log_incident" | "observe" | "update_score" => None,
-        "halt" => Some("held it"),
-        "restart" => Some("restarted it"),
-        "kill_restart" => Some("killed and started it"),
-        "notify" => Some("told people"),
-        "escalate" => Some("asked for a person"),
-        other => Some(other),
-    }
-}
-
-/// A time as people say it: `24 hours`, `7 days`.
-fn length(seconds: f64) -> String {
-    let hours = (seconds / 3_600.0).round();
-    if (hours * 3_600.0 - seconds).abs() > 60.0 || hours < 1.0 {
-        span(seconds)
-    } else if hours > 48.0 && (hours % 24.0).abs() < 0.5 {
-        format!("{:.0} days", hours / 24.0)
-    } else if hours < 1.5 {
-        "an hour".to_owned()
-    } else {
-        format!("{hours:.0} hours")
-    }
-}
-
-/// Up to its first full stop, which is left out.
-fn first_sentence(text: &str) -> String {
-    let text = sentence(text);
-    let end = text.find(". ").unwrap_or(text.len());
-    text[..end].trim_end_matches('.').to_owned()
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 if one.contains("one ") => one.to_owned(),
-        1 => format!("1 {one}"),
-        count => match many.strip_prefix("were ") {
-            Some(what) => format!("were {count} {what}"),
-            None => format!("{count} {many}"),
-        },
-    }
-}
-
-fn of_all(some: usize, all: usize) -> String {
-    match (some, all) {
-        (1, 1) => "it".to_owned(),
-        (some, all) if some == all => "all of them".to_owned(),
-        (some, _) => format!("{some} of them"),
-    }
-}
-
-fn rest(text: &mut String, all: usize) {
-    if all > ROWS {
-        let _ = writeln!(text, "\n… and {}.", times_more(all - ROWS));
-    }
-}
-
-fn times_more(count: usize) -> String {
-    match times(count as u64).as_str() {
-        "once" => "one more".to_owned(),
-        _ => format!("{count} more"),
-    }
-}
-
-/// Text from outside, without anything that Markdown or a terminal acts on.
-fn plain(text: &str) -> String {
-    let mut clean = String::new();
-    for c in text.chars().take(TEXT) {
-        match c {
-            c if c.is_control() => clean.push(' '),
-            '|' | '*' | '_' | '[' | ']' | '<' | '>' | '\\' | '`' if c != '_' => {
-                clean.push('\\');
-                clean.push(c);
-            }
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
-/// A sentence of ours that holds text from outside: cut, on one line, with its full stop.
-fn sentence(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .map(|c| match c {
-            '<' => '‹',
-            '>' => '›',
-            c => c,
-        })
-        .take(2 * TEXT)
-        .collect();
-    let text = text.trim();
-    if text.ends_with(['.', '!', '?', ')']) {
-        text.to_owned()
-    } else {
-        format!("{text}.")
-    }
-}
-
-/// As a code span that fits a table.
-fn code(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            c if c.is_control() => ' ',
-            '`' => '\'',
-            c => c,
-        })
-        .take(TEXT)
-        .collect();
-    format!("`{}`", clean.trim().replace('|', "\\|"))
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn the_chain_names_brains_that_exist() {
             .collect::<Vec<_>>()
             .join("; ")
     };
-    assert!(brains("[brain]\nchain = [\"model\"]").contains("`model`, which this version"));
+    assert!(brains("[brain]\nchain = [\"model\", \"causes\"]").contains("asked last"));
     assert!(brains("[brain]\nchain = [\"mine\"]").contains("no brain"));
     assert!(brains("[brain]\nchain = [\"memory\", \"memory\"]").contains("twice"));
     assert!(brains("[brain.external.mine]\ntimeout = \"1s\"").contains("one of the two"));
