@@ -13,7 +13,7 @@
 #[expect(dead_code, reason = "the rig serves other tests, too")]
 mod rig;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use agent::budget::Standing;
@@ -282,9 +282,12 @@ async fn obey(
         turn,
         heard: Mutex::default(),
     });
-    let known = [supervisor::secret::Secret::from(SECRET)];
-    let redactor = Arc::new(Redactor::new(known, RedactOptions::default()));
-    let guarded = Guarded::new(model.clone(), redactor);
+    // Making one costs far more than using it.
+    static REDACTOR: LazyLock<Arc<Redactor>> = LazyLock::new(|| {
+        let known = [supervisor::secret::Secret::from(SECRET)];
+        Arc::new(Redactor::new(known, RedactOptions::default()))
+    });
+    let guarded = Guarded::new(model.clone(), REDACTOR.clone());
     let mut shown = Shown::default();
     let view = Observation::of(facts.as_ref(), &process, Known::default())
         .unwrap()
