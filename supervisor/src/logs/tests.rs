@@ -103,7 +103,10 @@ impl Rig {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(self.paths.logs()).unwrap() {
             let entry = entry.unwrap();
-            let size = entry.metadata().unwrap().len();
+            // A compressed segment takes the place of a plain one at any time.
+            let Ok(size) = entry.metadata().map(|metadata| metadata.len()) else {
+                continue;
+            };
             let mut text = format!("{} {size}", entry.file_name().display());
             if let Ok(Some(mut index)) = side::Index::open(&entry.path()) {
                 let header = index.header;
