@@ -405,32 +405,26 @@ fn prompts_are_listed_exported_and_tried() {
     let dir = folder();
     let (code, out, err) = run(dir.path(), &["ai", "prompts", "list"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(
-        out.contains("diagnose") && out.contains("built-in"),
-        "{out}"
-    );
-    let (code, out, _) = run(
-        dir.path(),
-        &["ai", "prompts", "show", "diagnose", "--example"],
-    );
+    assert!(out.contains("fix") && out.contains("built-in"), "{out}");
+    let (code, out, _) = run(dir.path(), &["ai", "prompts", "show", "fix", "--example"]);
     assert_eq!(code, 0);
     assert!(out.contains("⟦data observation: untrusted"), "{out}");
 
-    let (code, out, _) = run(dir.path(), &["ai", "prompts", "export", "diagnose"]);
+    let (code, out, _) = run(dir.path(), &["ai", "prompts", "export", "fix"]);
     assert_eq!(code, 0);
-    assert!(out.contains("FOLDER/home/prompts/diagnose.txt"), "{out}");
-    let (code, _, err) = run(dir.path(), &["ai", "prompts", "export", "diagnose"]);
+    assert!(out.contains("FOLDER/home/prompts/fix.txt"), "{out}");
+    let (code, _, err) = run(dir.path(), &["ai", "prompts", "export", "fix"]);
     assert_eq!(code, 2, "nothing is overwritten: {err}");
     let (code, out, err) = run(dir.path(), &["ai", "prompts", "test"]);
     assert_eq!((code, err.as_str()), (0, ""), "what is exported renders");
     assert!(out.contains("1 file of yours is used"), "{out}");
 
-    let file = dir.path().join("home/prompts/diagnose.txt");
+    let file = dir.path().join("home/prompts/fix.txt");
     fs::write(file, "About {{ nobody }}").unwrap();
-    let (code, _, err) = run(dir.path(), &["ai", "prompts", "test", "diagnose"]);
+    let (code, _, err) = run(dir.path(), &["ai", "prompts", "test", "fix"]);
     assert_eq!(code, 2);
     assert!(
-        err.contains("diagnose.txt is not used") && err.contains("nobody"),
+        err.contains("fix.txt is not used") && err.contains("nobody"),
         "{err}"
     );
     let (code, _, err) = run(dir.path(), &["ai", "prompts", "show", "nope"]);

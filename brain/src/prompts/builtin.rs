@@ -53,7 +53,6 @@ macro_rules! purposes {
 purposes!(
     Agent "agent" "Looks into an incident that no playbook covers, and proposes what to do.",
     Small "small" "The same question for a model that reads a few hundred tokens.",
-    Diagnose "diagnose" "The root cause of what is wrong with one process.",
     Explain "explain" "What a process or a config file is.",
     Fix "fix" "Changes of settings that cure an illness.",
     Logs "logs" "What happened, from lines and patterns.",
@@ -67,8 +66,6 @@ purposes!(
     Config "config" "Turns a description into a mhost.toml.",
     Postmortem "postmortem" "What happened in an incident, without blame.",
     Suggest "suggest" "Advice for all processes together.",
-    Playbook "playbook" "Drafts a playbook from a solved incident.",
-    Repair "repair" "Asks again where an answer had the wrong form.",
 );
 
 /// Parts that templates include.

@@ -113,17 +113,13 @@ fn nothing_gets_out_of_its_fence() {
 fn files_of_a_person_take_the_place_of_built_in_ones() {
     let folder = tempfile::tempdir().unwrap();
     let prompts = Prompts::new(folder.path());
-    let input = Purpose::Diagnose.example();
-    let before = prompts.render(Purpose::Diagnose, &input);
+    let input = Purpose::Fix.example();
+    let before = prompts.render(Purpose::Fix, &input);
     assert!(before.files.is_empty() && before.warnings.is_empty());
 
-    std::fs::write(
-        folder.path().join("diagnose.txt"),
-        "Be terse about {{ app }}.",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("fix.txt"), "Be terse about {{ app }}.").unwrap();
     std::fs::write(folder.path().join("system.txt"), "Answer in Dutch.").unwrap();
-    let own = prompts.render(Purpose::Diagnose, &input);
+    let own = prompts.render(Purpose::Fix, &input);
     assert_eq!(own.system, "Answer in Dutch.\n\nBe terse about api.");
     assert_eq!(own.user, before.user);
     assert_eq!(own.files.len(), 2);
@@ -134,15 +130,15 @@ fn files_of_a_person_take_the_place_of_built_in_ones() {
             .starts_with("Answer in Dutch.\n\nYou are the on-call")
     );
 
-    std::fs::write(folder.path().join("diagnose.txt"), "Be {{ nobody }} {% if").unwrap();
-    let broken = prompts.render(Purpose::Diagnose, &input);
+    std::fs::write(folder.path().join("fix.txt"), "Be {{ nobody }} {% if").unwrap();
+    let broken = prompts.render(Purpose::Fix, &input);
     assert!(broken.system.ends_with(&before.system));
     assert_eq!(broken.warnings.len(), 1);
     assert!(
-        broken.warnings[0].contains("diagnose.txt"),
+        broken.warnings[0].contains("fix.txt"),
         "{:?}",
         broken.warnings
     );
-    assert_eq!(prompts.problems(Purpose::Diagnose).len(), 1);
+    assert_eq!(prompts.problems(Purpose::Fix).len(), 1);
     assert!(prompts.problems(Purpose::Report).is_empty());
 }
