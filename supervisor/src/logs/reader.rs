@@ -172,10 +172,8 @@ impl StreamReader {
             return Ok(false);
         };
         let path = self.names.sealed_index(number);
+        // Bytes go before their side index, so one that is missing beside them was lost.
         let index = Index::open(&path)?;
-        if index.is_none() && !Index::is_damaged(&path) {
-            return Ok(false);
-        }
         let log = match Bytes::open_sealed(&self.names, number) {
             Ok(Some(log)) => log,
             Ok(None) => return Ok(false),
@@ -191,7 +189,7 @@ impl StreamReader {
         let index = match index {
             Some(index) => index,
             None => {
-                damage::tell(&path, "a side index has no header");
+                damage::tell(&path, "a side index is missing or has no header");
                 let header = Header {
                     number,
                     base: newer.base.saturating_sub(log.size()),
@@ -474,7 +472,7 @@ impl StreamReader {
             if let Some(index) = Index::open(&path)? {
                 return Ok(index.header.base);
             }
-            if Index::is_damaged(&path) {
+            if Index::is_damaged(&path) || Bytes::sealed_size(names, number)?.is_some() {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }

@@ -384,6 +384,12 @@ async fn sealed_segments_are_compressed() {
         );
         std::fs::write(&side, sound).unwrap();
     }
+    let side = indexed.rig.paths.logs().join("api-0.out.3.idx");
+    std::fs::remove_file(side).unwrap();
+    assert_eq!(
+        indexed.rig.all(&api),
+        (0..4_001).map(line).collect::<Vec<_>>()
+    );
 }
 
 /// Rows go with their lines: flushed, removed, and rotated away.
