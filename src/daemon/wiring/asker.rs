@@ -23,13 +23,14 @@ use brain::llm::{
 };
 use brain::observation::{Known, Observation};
 use brain::prompts::{Input, Prompts, Purpose};
-use brain::redact::{RedactOptions, Redactor};
 use brain::{
     Action, BrainStore, Case, Facts, HistoryFilter, Incident, Playbooks, Severity, Step, TrailEntry,
 };
 use serde_json::{Value, json};
 use supervisor::{ProcessName, RegistryHandle, until};
 use tracing::warn;
+
+use super::model::redactor;
 
 /// What is told of a process before anything is looked up, in tokens.
 const OBSERVED: u32 = 6_000;
@@ -97,21 +98,7 @@ impl Asker {
 
     /// A model that is told no secret, for one conversation.
     pub(super) fn guard(&self, model: Unguarded) -> Guarded {
-        model.guarded(self.redactor())
-    }
-
-    /// Knows the secrets of every process.
-    fn redactor(&self) -> Arc<Redactor> {
-        let options = RedactOptions {
-            shapes: self.models.redact(),
-            ..RedactOptions::default()
-        };
-        let known = self.registry.names();
-        let known = known
-            .iter()
-            .filter_map(|name| self.registry.glance(name))
-            .flat_map(|glance| glance.spec.secrets());
-        Arc::new(Redactor::new(known, options))
+        model.guarded(redactor(&self.models, &self.registry))
     }
 
     /// Asks for a diagnosis and a plan, with look-ups where the model can do them.
@@ -136,7 +123,7 @@ impl Asker {
 
     /// A request as it would be sent, for people.
     pub(super) fn as_sent(&self, request: &Request) -> String {
-        shown(&self.redactor(), request)
+        shown(&redactor(&self.models, &self.registry), request)
     }
 
     async fn talk<'a>(

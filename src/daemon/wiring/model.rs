@@ -1,11 +1,14 @@
-//! The language models behind the brain: they follow the table `[ai]`, and show on the page
-//! for Prometheus what they cost.
+//! The language models behind the brain: they follow the table `[ai]`, are told no secret of
+//! a process, and show on the page for Prometheus what they cost.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use brain::BrainStore;
 use brain::llm::{Figures, Models};
-use supervisor::Clock;
+use brain::redact::{RedactOptions, Redactor};
 use supervisor::config::DaemonConfig;
+use supervisor::{Clock, RegistryHandle};
 use tracing::error;
 
 use crate::daemon::metrics::{Contributor, Exposition, Kind};
@@ -25,6 +28,20 @@ pub(super) async fn follow(models: &Models, config: &DaemonConfig) {
     if let Err(error) = read.await {
         error!(%error, "The language model could not be set up.");
     }
+}
+
+/// Knows the secrets of every process, for one conversation.
+pub(super) fn redactor(models: &Models, registry: &RegistryHandle) -> Arc<Redactor> {
+    let options = RedactOptions {
+        shapes: models.redact(),
+        ..RedactOptions::default()
+    };
+    let names = registry.names();
+    let known = names
+        .iter()
+        .filter_map(|name| registry.glance(name))
+        .flat_map(|glance| glance.spec.secrets());
+    Arc::new(Redactor::new(known, options))
 }
 
 /// Figures of the models.

@@ -1,18 +1,17 @@
 //! From figures to words: the one place where these methods ask a model.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use brain::guard::{Guarded, shown};
 use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink};
 use brain::prompts::{Input, Purpose};
-use brain::redact::{RedactOptions, Redactor};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
 
 use super::AiPort;
 use crate::daemon::hearer::Hearer;
+use crate::daemon::wiring::model::redactor;
 
 /// Most bytes of figures that a model is told, and how many of them a token takes: two is on
 /// the safe side. A part is kept for the rules and the answer.
@@ -232,7 +231,10 @@ impl AiPort {
 
     /// Asks whoever is set up. What comes back is text of a stranger, made harmless.
     async fn ask(&self, request: &Request, hearer: &Hearer) -> Result<Reply, ModelError> {
-        let model: Guarded = self.models.current()?.guarded(self.redactor());
+        let model: Guarded = self
+            .models
+            .current()?
+            .guarded(redactor(&self.models, &self.registry));
         let mut reply = model.ask(request, &Pieces(hearer)).await?;
         reply.text = harmless(&reply.text);
         if reply.text.trim().is_empty() {
@@ -241,23 +243,9 @@ impl AiPort {
         Ok(reply)
     }
 
-    /// Knows the secrets of every process.
-    fn redactor(&self) -> Arc<Redactor> {
-        let options = RedactOptions {
-            shapes: self.models.redact(),
-            ..RedactOptions::default()
-        };
-        let names = self.registry.names();
-        let known = names
-            .iter()
-            .filter_map(|name| self.registry.glance(name))
-            .flat_map(|glance| glance.spec.secrets());
-        Arc::new(Redactor::new(known, options))
-    }
-
     /// What would be sent, after redaction. Nothing is.
     pub(super) async fn shown(&self, task: &Task) -> Value {
-        json!({ "context": shown(&self.redactor(), &self.request(task).await) })
+        json!({ "context": shown(&redactor(&self.models, &self.registry), &self.request(task).await) })
     }
 }
 
