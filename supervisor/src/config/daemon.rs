@@ -265,7 +265,7 @@ fn read(
         env,
         fallback: None,
         later: None,
-        folder: file.parent().unwrap_or(Path::new("/")),
+        folder: Some(file.parent().unwrap_or(Path::new("/"))),
     };
     expand_tree(
         &mut root,

@@ -142,7 +142,7 @@ fn parse(source: Arc<Source>, os: &BTreeMap<String, OsText>, read: &mut EnvFiles
             env: os,
             fallback: Some(&read.vars),
             later: None,
-            folder: &folder,
+            folder: Some(&folder),
         };
         let value = scope.expand(&value, &mut notes);
         super::expand::report(&notes, &span, &mut problems);

@@ -177,8 +177,8 @@ pub(crate) struct Scope<'a> {
     /// Names that are left alone: an instance fills them in. Everything else in the text is
     /// then written so that a second expansion gives it back.
     pub(crate) later: Option<&'a BTreeSet<String>>,
-    /// Relative files are taken from here.
-    pub(crate) folder: &'a Path,
+    /// Relative files are taken from here; without a folder, none is read.
+    pub(crate) folder: Option<&'a Path>,
 }
 
 impl Scope<'_> {
@@ -257,7 +257,16 @@ impl Scope<'_> {
     }
 
     fn read(&self, path: &str, raw: &str, notes: &mut Vec<Note>) -> String {
-        let file = self.folder.join(path);
+        let Some(folder) = self.folder else {
+            notes.push(Note {
+                raw: raw.to_owned(),
+                severity: Severity::Error,
+                message: "no other file is read for this text".to_owned(),
+                help: "write the value itself".to_owned(),
+            });
+            return String::new();
+        };
+        let file = folder.join(path);
         let reason = match super::plain_file::read(&file).map(String::from_utf8) {
             Ok(Ok(text)) => {
                 let text = text.strip_suffix('\n').unwrap_or(&text);

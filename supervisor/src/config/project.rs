@@ -65,6 +65,9 @@ pub struct LoadContext {
     pub flags: EnvVars<String>,
     /// `--env-file` flags, relative to `cwd`: they replace the `env_file` of every process.
     pub env_files: Vec<PathBuf>,
+    /// The text is a stranger's: it can have no other file read, by `${file:…}` or as an env
+    /// file, since complaints quote what stands there.
+    pub sealed: bool,
 }
 
 impl LoadContext {
@@ -85,6 +88,18 @@ impl LoadContext {
         Self {
             env,
             cwd,
+            ..Self::default()
+        }
+    }
+
+    /// For the text of a stranger: of our environment it gets `PATH` alone, and no file is
+    /// read for it.
+    pub fn sealed(cwd: PathBuf) -> Self {
+        let path = std::env::var_os("PATH").map(|path| ("PATH".to_owned(), OsText(path)));
+        Self {
+            env: path.into_iter().collect(),
+            cwd,
+            sealed: true,
             ..Self::default()
         }
     }
@@ -156,7 +171,7 @@ impl Loading<'_> {
             env: &self.ctx.env,
             fallback: None,
             later: None,
-            folder: &self.folder,
+            folder: (!self.ctx.sealed).then_some(self.folder.as_path()),
         };
         let mut path = Vec::new();
         expand_tree(
@@ -251,7 +266,10 @@ impl Loading<'_> {
         let cwd = self.cwd(table.get("cwd").and_then(Node::text));
         let node_env = envfile::node_env(&self.ctx.env, &env);
         let files = Files::of(named.as_ref(), &self.folder, &cwd, &node_env);
-        let read = files.read(&self.ctx.env);
+        let read = match self.ctx.sealed {
+            true => envfile::EnvFiles::default(),
+            false => files.read(&self.ctx.env),
+        };
         let span = key.map_or_else(|| entry.key_span.clone(), |node| node.span.clone());
         for missing in &read.missing {
             self.problems.warning(
@@ -275,7 +293,7 @@ impl Loading<'_> {
             env: &self.ctx.env,
             fallback: None,
             later: Some(&later),
-            folder: &self.folder,
+            folder: (!self.ctx.sealed).then_some(self.folder.as_path()),
         };
         let mut path = vec!["process".to_owned(), entry.key.clone()];
         expand_tree(

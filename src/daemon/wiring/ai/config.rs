@@ -53,7 +53,7 @@ impl AiPort {
 }
 
 fn read(toml: &str) -> Result<LoadedProject, String> {
-    let around = LoadContext::within("/".into());
+    let around = LoadContext::sealed("/".into());
     let project = load_project_text("mhost.toml".as_ref(), toml, &around).map_err(|error| {
         let problems = error.problems().iter().map(|one| one.message.clone());
         let problems: Vec<String> = problems.take(5).collect();
@@ -89,6 +89,33 @@ mod tests {
         assert_eq!(toml_of("a = 1"), "a = 1\n");
         assert_eq!(toml_of("```"), "\n");
         assert!(read(&toml_of(text)).is_ok());
+    }
+
+    /// The complaint goes back to the provider.
+    #[test]
+    fn a_file_of_a_model_cannot_quote_what_only_mhost_may_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), "canary-7f3a\nA=\"canary-7f3a").unwrap();
+        let at = folder.path().display();
+        let process = "[process.web]\ncommand = \"sleep 1\"\n";
+        for more in [
+            format!("grace_period = \"${{file:{at}/.env}}\"\n"),
+            format!("env = {{ A = \"\\u0024{{file:{at}/.env}}\" }}\n"),
+            format!("health = {{ http = \"http://${{file:{at}/.env}}\" }}\n"),
+        ] {
+            let wrong = read(&format!("{process}{more}")).unwrap_err();
+            assert!(wrong.contains("no other file is read"), "{wrong}");
+            assert!(!wrong.contains("canary"), "{wrong}");
+        }
+        // It may name an env file: that is read when a person uses the config.
+        for more in [
+            format!("env_file = \"{at}/.env\"\n"),
+            format!("cwd = \"{at}\"\nenv_file = true\n"),
+        ] {
+            assert!(read(&format!("{process}{more}")).is_ok());
+        }
+        let home = read(&format!("{process}grace_period = \"${{HOME}}\"\n")).unwrap_err();
+        assert!(!home.contains(&std::env::var("HOME").unwrap()), "{home}");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl AiPort {
             });
         };
         let config = serde_json::to_value(&spec.config).unwrap_or_default();
-        let around = LoadContext::within(spec.cwd.clone());
+        let around = LoadContext::sealed(spec.cwd.clone());
         let check = |text: &str| checked(&name, &config, first_object(text)?, &around);
         let answered = self.checked(&task, manner, check).await;
         let ((explanation, passed, refused), reply) =
@@ -176,6 +176,13 @@ fn checked(
             });
             continue;
         }
+        if refers(&one.value) {
+            refused.push(Refused {
+                key,
+                why: "a model may refer to no variable and to no file".into(),
+            });
+            continue;
+        }
         let now = at(config, &key);
         if now == one.value {
             continue;
@@ -214,6 +221,18 @@ fn is_allowed(key: &str) -> bool {
                 .strip_prefix(allowed)
                 .is_some_and(|rest| rest.starts_with('.'))
     })
+}
+
+/// Would a text in it be filled in with what a model must not choose?
+fn refers(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${"),
+        Value::Array(list) => list.iter().any(refers),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, one)| key.contains("${") || refers(one)),
+        _ => false,
+    }
 }
 
 /// The value at a key; null where there is none.
@@ -288,8 +307,30 @@ mod tests {
             &"api".parse().unwrap(),
             &config,
             said,
-            &LoadContext::within("/tmp".into()),
+            &LoadContext::sealed("/tmp".into()),
         )
+    }
+
+    /// A complaint quotes what it is about, and goes to the provider and onto a screen.
+    #[test]
+    fn no_change_refers_to_a_variable_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = folder.path().join("canary");
+        std::fs::write(&canary, "canary-7f3a").unwrap();
+        let file = format!("${{file:{}}}", canary.display());
+        for value in [
+            json!(file),
+            json!("${HOME}"),
+            json!("$${HOME}"),
+            json!([file]),
+            json!({ "nofile": file }),
+        ] {
+            for key in ["grace_period", "ignore", "limits", "health.tcp"] {
+                let (_, passed, refused) = check(json!([{ "key": key, "value": value }])).unwrap();
+                assert_eq!(passed, [], "{key}");
+                assert!(refused[0].why.contains("no variable"), "{refused:?}");
+            }
+        }
     }
 
     #[test]

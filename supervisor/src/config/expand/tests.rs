@@ -16,7 +16,7 @@ fn expand(text: &str, pairs: &[(&str, &str)]) -> (String, Vec<String>) {
         env: &env,
         fallback: None,
         later: None,
-        folder: Path::new("/"),
+        folder: Some(Path::new("/")),
     };
     let mut notes = Vec::new();
     let out = scope.expand(text, &mut notes);
@@ -80,7 +80,7 @@ fn a_file_loses_one_newline() {
         env: &none,
         fallback: None,
         later: None,
-        folder: folder.path(),
+        folder: Some(folder.path()),
     };
     let mut notes = Vec::new();
     assert_eq!(scope.expand("<${file:s}>", &mut notes), "<geheim ü\n>");
@@ -97,7 +97,7 @@ fn what_an_instance_knows_waits_for_it() {
         env: &outer,
         fallback: None,
         later: Some(&names),
-        folder: Path::new("/"),
+        folder: Some(Path::new("/")),
     };
     let text = "http://${HOST}:${PORT:-${X:-3000}}/{instance}/$$";
     let kept = scope.expand(text, &mut Vec::new());
