@@ -212,6 +212,8 @@ async fn rounds<T>(
         if !reply.calls.is_empty()
             && let Some(desk) = talk.desk.as_ref().filter(|_| may_look)
         {
+            let mut reply = reply;
+            name_calls(&mut reply.calls, round);
             let again = look_up(&mut request, ended, desk, reply, &mut asked, talk.looked).await;
             if again {
                 may_look = false;
@@ -274,6 +276,14 @@ fn first(talk: &Talk<'_>, schema: Option<&crate::llm::AnswerSchema>) -> Request 
     }
 }
 
+/// Gives calls names of ours: those of a provider look like secrets, so that they would be
+/// taken out of what it is told, and it refuses a name that is not its own.
+fn name_calls(calls: &mut [ToolCall], round: usize) {
+    for (place, call) in calls.iter_mut().enumerate() {
+        call.id = format!("call_{round}_{place}");
+    }
+}
+
 /// Answers the calls of a reply. True when it has asked the same three times.
 async fn look_up(
     request: &mut Request,
@@ -290,12 +300,18 @@ async fn look_up(
         calls: calls.clone(),
     });
     for (place, call) in calls.into_iter().enumerate() {
-        let times = asked.entry(tools::canonical(&call)).or_default();
-        *times += 1;
-        let text = if place >= CALLS {
+        // What was not looked up may be asked for again.
+        let times = if place < CALLS {
+            let times = asked.entry(tools::canonical(&call)).or_default();
+            *times += 1;
+            *times
+        } else {
+            0
+        };
+        let text = if times == 0 {
             format!("not looked up: at most {CALLS} look-ups at a time")
-        } else if *times > 1 {
-            stuck |= *times > 2;
+        } else if times > 1 {
+            stuck |= times > 2;
             "you have asked exactly this before; the answer is above and has not changed".to_owned()
         } else {
             let (desk, wanted) = (desk.clone(), call.clone());

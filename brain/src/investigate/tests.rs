@@ -66,7 +66,8 @@ fn wants(calls: &[(&str, Value)]) -> Reply {
         .iter()
         .enumerate()
         .map(|(place, (name, arguments))| ToolCall {
-            id: format!("c{place}"),
+            // As long and as random as those of the providers.
+            id: format!("toolu_01A09q90qw90lq917835lq{place}"),
             name: (*name).to_owned(),
             arguments: arguments.to_string(),
         });
@@ -100,7 +101,7 @@ sample = [{ ago = "10s", cpu = 3.0, rss = 50000000 }]
     Scenario::parse(text).unwrap().case[0].facts()
 }
 
-async fn talk(model: &Scripted, tools: bool) -> (Result<Checked, Stop>, Ended) {
+async fn talk(model: &dyn Model, tools: bool) -> (Result<Checked, Stop>, Ended) {
     let facts = world();
     let process: supervisor::ProcessName = "api".parse().unwrap();
     let mut shown = Shown::default();
@@ -155,6 +156,52 @@ async fn a_look_up_leads_to_a_plan_with_evidence() {
         "{text}"
     );
     assert!(text.contains("untrusted"), "{text}");
+}
+
+/// The guard before a model takes what looks like a secret out of a request, also out of the
+/// names of calls; an answer to a call that is not there is refused by the provider.
+#[tokio::test]
+async fn calls_keep_their_names_behind_the_guard() {
+    let model = Arc::new(Scripted::of(vec![
+        wants(&[("events", json!({})), ("config", json!({}))]),
+        wants(&[("processes", json!({}))]),
+        plan("state:api"),
+    ]));
+    let redactor = crate::redact::Redactor::new([], crate::redact::RedactOptions::default());
+    let guarded = crate::guard::Guarded::new(model.clone(), Arc::new(redactor));
+    talk(&guarded, true).await.0.unwrap();
+    let last = model.heard().pop().unwrap();
+    let mut called = Vec::new();
+    let mut answered = Vec::new();
+    for message in &last.messages {
+        match message {
+            Message::Assistant { calls, .. } => {
+                called.extend(calls.iter().map(|call| call.id.clone()));
+            }
+            Message::Tool { call, .. } => answered.push(call.clone()),
+            Message::User { .. } => {}
+        }
+    }
+    assert_eq!(called, ["call_0_0", "call_0_1", "call_1_0"]);
+    assert_eq!(answered, called);
+}
+
+/// A look-up that was one too many in its round is answered when it is asked for again.
+#[tokio::test]
+async fn what_was_not_looked_up_may_be_asked_for_again() {
+    let five: Vec<_> = (0..5)
+        .map(|n| ("search_logs", json!({"pattern": format!("x{n}")})))
+        .collect();
+    let fifth = [five[4].clone()];
+    let model = Scripted::of(vec![wants(&five), wants(&fifth), plan("state:api")]);
+    let (result, ended) = talk(&model, true).await;
+    result.unwrap();
+    assert_eq!(ended.lookups.len(), 5);
+    let last = model.heard().pop().unwrap();
+    let Some(Message::Tool { text, .. }) = last.messages.last() else {
+        panic!("{:?}", last.messages)
+    };
+    assert!(text.contains("query: search_logs"), "{text}");
 }
 
 /// What is wrong with a question is said, so that it can be put right.

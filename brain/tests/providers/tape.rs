@@ -68,7 +68,10 @@ impl Tape {
                 json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "I look." } }),
                 json!({ "type": "ping" }),
             ];
-            for (index, id) in [(1, "toolu_a"), (2, "toolu_b")] {
+            for (index, id) in [
+                (1, "toolu_01A09q90qw90lq917835lq9"),
+                (2, "toolu_01D7FLrfh4GYq7yT1ULFeyMV"),
+            ] {
                 let block =
                     json!({ "type": "tool_use", "id": id, "name": "search_logs", "input": {} });
                 events.push(json!({ "type": "content_block_start", "index": index, "content_block": block }));
@@ -81,7 +84,10 @@ impl Tape {
             return Answer::events(&self.anthropic(events, "tool_use"));
         }
         let mut said = vec![json!({ "role": "assistant", "content": "I look." })];
-        for (index, id) in [(0, "call_a"), (1, "call_b")] {
+        for (index, id) in [
+            (0, "call_abc123DeF456GhI789JkL012"),
+            (1, "call_9pw1qnYScqvGrCH58HWCvFH6"),
+        ] {
             if self.0 == AiProvider::Gemini {
                 // The whole call at once, and without its place.
                 let function = json!({ "name": "search_logs", "arguments": fragments.concat() });
