@@ -236,6 +236,7 @@ impl Loop {
     fn inquire(&mut self) {
         for pending in self.shared.take_inquiries() {
             let (token, process) = (self.tasks.token(), pending.process.clone());
+            let failed = Answered::failed(&pending, "asking it went wrong within mhost");
             let work = consult::wait(self.shared.clone(), pending);
             let handle = self.tasks.spawn(format!("model: {process}"), async move {
                 tokio::select! {
@@ -248,7 +249,7 @@ impl Loop {
                     Ok(answer) => answer,
                     Err(error) => {
                         tracing::error!(process = %process, %error, "A question to a model panicked.");
-                        None
+                        Some(failed)
                     }
                 }
             }));

@@ -35,6 +35,21 @@ pub(crate) struct Answered {
     inquiry: Inquiry,
 }
 
+impl Answered {
+    /// Stands for an answer that never came: what waits for it goes on without.
+    pub(crate) fn failed(pending: &Pending, why: &str) -> Self {
+        Self {
+            process: pending.process.clone(),
+            incident: pending.incident,
+            before: pending.before.clone(),
+            inquiry: Inquiry {
+                failed: Some(why.to_owned()),
+                ..Inquiry::default()
+            },
+        }
+    }
+}
+
 /// Has a model asked, if there is one and there is a reason to. True when it will be.
 pub(crate) async fn consult(
     shared: &Arc<Shared>,
@@ -71,7 +86,8 @@ pub(crate) async fn consult(
     if asked >= MOST || (asked > 0 && !seeking) {
         return Ok(false);
     }
-    if !shared.try_once(incident.id, &format!("{MODEL} {asked}")) {
+    let asking = format!("{MODEL} {asked}");
+    if shared.was_tried(incident.id, &asking) {
         // It is under way.
         return Ok(true);
     }
@@ -88,6 +104,8 @@ pub(crate) async fn consult(
     else {
         return Ok(false);
     };
+    // Only now: while there is nobody to ask, nothing is under way.
+    shared.try_once(incident.id, &asking);
     shared.inquire(Pending {
         process: process.clone(),
         incident: incident.id,

@@ -173,6 +173,41 @@ async fn after_a_plan_that_did_not_help_the_model_is_asked() {
     rig.outcome("verified", 90).await;
 }
 
+/// Where nobody can be asked, a person has it: also when that was noticed before.
+#[tokio::test(start_paused = true)]
+async fn without_a_model_a_plan_that_did_not_help_ends_with_a_person() {
+    let rig = Rig::with(enabled(Autonomy::Autonomous), vec![]).await;
+    rig.change(|world| world.thought = Box::new(|_| None));
+    rig.crash();
+    rig.pass(5).await;
+    rig.change(|world| {
+        world.thought = Box::new(|_| Some(proposal("bring-back", vec![restart()])));
+        world.effect = Box::new(|_, _| Ok(()));
+    });
+    rig.crash();
+    let row = rig.outcome("failed", 300).await;
+    assert_eq!(row.state, IncidentState::Escalated);
+}
+
+/// An inquiry that panics is an answer that failed, not one that is waited for.
+#[tokio::test(start_paused = true)]
+async fn an_inquiry_that_panics_is_told() {
+    let rig = rig(enabled(Autonomy::Autonomous), 1, Inquiry::default()).await;
+    rig.change(|world| {
+        world.inquire = Some(Box::new(|_, _, _| {
+            Box::pin(async { panic!("a bug, on purpose") })
+        }));
+    });
+    rig.crash();
+    rig.until("it is told", 20, async |rig: &Rig| {
+        rig.change(|world| {
+            let mut told = world.told.iter();
+            told.any(|one| one.text.contains("no model could be asked"))
+        })
+    })
+    .await;
+}
+
 /// At manual nothing is done, and nothing that it wrote gets into what is recorded as done.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_repeats_no_words_of_a_model() {
