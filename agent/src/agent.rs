@@ -21,7 +21,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use supervisor::{Caller, ControlError, Event, EventId, ProcessName, Tasks};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use handle::AgentHandle;
@@ -34,7 +34,7 @@ use crate::group;
 use crate::mind::Diagnosis;
 use crate::question;
 use crate::shared::{Parts, Shared};
-use crate::worker;
+use crate::worker::{self, Put};
 
 /// Between two quick looks for first signs, whatever the interval of the slow one.
 const QUICK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -58,8 +58,9 @@ pub enum StartError {
 enum Message {
     /// A plan was approved by this caller.
     Approved(Box<Approval>, Caller),
-    /// Somebody asked in words for what a model made a plan of.
-    Proposed(ProcessName, Box<Diagnosis>),
+    /// Somebody asked in words for what a model made a plan of, and waits for what becomes of
+    /// it.
+    Proposed(ProcessName, Box<Diagnosis>, oneshot::Sender<Put>),
     /// Something changed that may let an incident go on.
     Look,
 }
@@ -134,7 +135,7 @@ struct Loop {
     /// Questions to a model that are under way.
     inquiries: FuturesUnordered<futures::future::BoxFuture<'static, Option<Answered>>>,
     /// Plans that people asked for and that wait for their process; the newest of each.
-    proposed: BTreeMap<ProcessName, Diagnosis>,
+    proposed: BTreeMap<ProcessName, (Diagnosis, oneshot::Sender<Put>)>,
     /// Answers that wait for their process.
     answered: BTreeMap<ProcessName, Answered>,
     seen: Seen,
@@ -172,8 +173,12 @@ impl Loop {
                             .push_back((*approval, caller));
                         self.next(&process);
                     }
-                    Some(Message::Proposed(process, diagnosis)) => {
-                        self.proposed.insert(process.clone(), *diagnosis);
+                    Some(Message::Proposed(process, diagnosis, tell)) => {
+                        let new = (*diagnosis, tell);
+                        if let Some((_, former)) = self.proposed.insert(process.clone(), new) {
+                            let why = "something else was asked for meanwhile";
+                            let _ = former.send(Put::Dropped(why.into()));
+                        }
                         self.next(&process);
                     }
                     Some(Message::Look) => self.look().await,
@@ -220,9 +225,12 @@ impl Loop {
         {
             let work = question::run_approved(self.shared.clone(), approval, caller);
             self.launch(process.clone(), work);
-        } else if let Some(diagnosis) = self.proposed.remove(process) {
+        } else if let Some((diagnosis, tell)) = self.proposed.remove(process) {
             let work = worker::found(self.shared.clone(), process.clone(), diagnosis);
-            self.launch(process.clone(), work);
+            self.launch(process.clone(), async {
+                // Whoever asked may have stopped waiting.
+                let _ = tell.send(work.await);
+            });
         } else if let Some(answer) = self.answered.remove(process) {
             let work = consult::answered(self.shared.clone(), answer);
             self.launch(process.clone(), work);
@@ -321,7 +329,9 @@ impl Loop {
                         Todo::Found(process, diagnosis) => {
                             let shared = self.shared.clone();
                             let work = worker::found(shared, process.clone(), *diagnosis);
-                            self.launch(process, work);
+                            self.launch(process, async {
+                                work.await;
+                            });
                         }
                     }
                 }

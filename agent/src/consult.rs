@@ -156,7 +156,8 @@ async fn take(shared: &Arc<Shared>, answer: Answered) -> Result<()> {
         return Ok(());
     }
     if let Some(diagnosis) = inquiry.diagnosis {
-        return decide(shared, &incident, diagnosis, before).await;
+        decide(shared, &incident, diagnosis, before).await?;
+        return Ok(());
     }
     let why = inquiry.failed.unwrap_or_else(|| "it had no answer".into());
     tracing::warn!(process = %process, incident = %id, reason = %why, "No model could help.");

@@ -34,3 +34,4 @@ pub use report::{
 pub use run::{CLEAR_LOCK, Revisions};
 pub use settings::{PlaybookSettings, Settings};
 pub use shared::Parts;
+pub use worker::Put;

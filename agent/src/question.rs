@@ -23,18 +23,18 @@ use crate::worker::{Result, is_foreign};
 /// The name under which the machine itself decides.
 const MACHINE: &str = "mhost";
 
-/// Asks. False when too many questions are open already.
+/// Asks, and gives the id of the question. None when too many are open already.
 pub(crate) async fn ask(
     shared: &Arc<Shared>,
     errand: &Errand,
     facts: &ProcessFacts,
     proposal: &Proposal,
     digest: &str,
-) -> Result<bool> {
+) -> Result<Option<String>> {
     withdraw(shared, &errand.process, None, "another plan took its place").await?;
     let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
     if open.len() >= MOST_OPEN {
-        return Ok(false);
+        return Ok(None);
     }
     let now = shared.clock.now();
     let settings = shared.settings();
@@ -95,7 +95,7 @@ pub(crate) async fn ask(
     });
     shared.tell(errand.incident, "asked", story).await?;
     shared.approver.ask(&approval).await;
-    Ok(true)
+    Ok(Some(approval.id))
 }
 
 fn of_playbook(

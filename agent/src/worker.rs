@@ -90,7 +90,8 @@ async fn think(shared: &Arc<Shared>, process: &ProcessName) -> Result<()> {
         let (now, recording) = (shared.clock.now(), recording.clone());
         stored(shared.store.keep_recording(incident.id, now, recording)).await?;
     }
-    decide(shared, &incident, diagnosis, before).await
+    decide(shared, &incident, diagnosis, before).await?;
+    Ok(())
 }
 
 /// Is it up again, or about to be started again?
@@ -159,12 +160,17 @@ async fn explain(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) ->
         .await
 }
 
-/// Does what follows from a slow look that found something. An incident that is open takes it
-/// up, else one is opened.
-pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: Diagnosis) {
+/// Does what follows from a slow look that found something, or from what somebody asked for.
+/// An incident that is open takes it up, else one is opened.
+pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: Diagnosis) -> Put {
     let done = async {
         let incident = match shared.open_of(&process) {
-            Some(incident) if incident.state == IncidentState::Merged => return Ok(()),
+            Some(incident) if incident.state == IncidentState::Merged => {
+                return Ok(Put::dropped(format!(
+                    "{} belongs to the incident of another process",
+                    incident.id
+                )));
+            }
             Some(incident) => incident,
             None => {
                 let now = shared.clock.now();
@@ -180,12 +186,16 @@ pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: 
         explain(&shared, &incident, &diagnosis).await?;
         decide(&shared, &incident, diagnosis, None).await
     };
-    if let Err(error) = done.await {
-        tracing::error!(
-            process = %process,
-            %error,
-            "An incident could not be recorded, so nothing is done about it.",
-        );
+    match done.await {
+        Ok(put) => put,
+        Err(error) => {
+            tracing::error!(
+                process = %process,
+                %error,
+                "An incident could not be recorded, so nothing is done about it.",
+            );
+            Put::dropped("it could not be recorded; see the log of the daemon")
+        }
     }
 }
 
@@ -200,22 +210,41 @@ pub(crate) async fn asking(shared: &Shared, process: &ProcessName) -> Result<Ask
     })
 }
 
+/// What became of a plan that was put to the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
+    /// People are asked, under this id.
+    Asked(String),
+    /// It was carried out.
+    Done,
+    /// Nothing is done, for this reason.
+    Dropped(String),
+}
+
+impl Put {
+    fn dropped(why: impl Into<String>) -> Self {
+        Self::Dropped(why.into())
+    }
+}
+
 /// Puts a proposal through the policy and does what it says.
 pub(crate) async fn decide(
     shared: &Arc<Shared>,
     incident: &Incident,
     diagnosis: Diagnosis,
     before: Option<ProcessFacts>,
-) -> Result<()> {
+) -> Result<Put> {
     let process = &incident.process;
     let seeking = shared.seeks_another(incident.id);
     let Some(proposal) = diagnosis.proposal.clone() else {
-        return lost(shared, incident, &diagnosis, before).await;
+        lost(shared, incident, &diagnosis, before).await?;
+        return Ok(Put::dropped("there is no plan"));
     };
     // What failed is not done again under another name, and a note is no other plan.
     let deeds = deeds(&proposal.plan);
     if seeking && (deeds.steps.is_empty() || shared.was_tried(incident.id, &digest("", &deeds))) {
-        return lost(shared, incident, &diagnosis, before).await;
+        lost(shared, incident, &diagnosis, before).await?;
+        return Ok(Put::dropped("it was tried before and did not help"));
     }
     let digest = digest(&proposal.playbook.0, &proposal.plan);
     // A loop that begins again after a person started the process is stopped again; rest and
@@ -223,22 +252,29 @@ pub(crate) async fn decide(
     let containing = incident.state == IncidentState::Escalated && contains(&proposal.plan);
     let tried = !containing && shared.was_tried(incident.id, &digest);
     if proposal.plan.steps.is_empty() || tried {
-        return lost(shared, incident, &diagnosis, before).await;
+        lost(shared, incident, &diagnosis, before).await?;
+        let id = incident.id;
+        return Ok(Put::dropped(format!(
+            "this plan was decided on before; see: mhost brain explain {id}"
+        )));
     }
     let switch = shared.switch();
     if switch.stopped() {
         shared.postpone(process);
-        return Ok(());
+        return Ok(Put::dropped(
+            "the agent is stopped; to let it act: mhost agent start",
+        ));
     }
     let ceiling = diagnosis.ceiling;
     let Some(judged) = judge(shared, process, &proposal, Rest::Counts, ceiling).await? else {
-        return Ok(());
+        return Ok(Put::dropped("the process is gone"));
     };
     if !deeds.steps.is_empty()
         && let Some(why) = overtaken(before.as_ref(), &judged.facts)
     {
         let story = json!({"playbook": proposal.playbook, "why": why});
-        return shared.tell(incident.id, "overtaken", story).await;
+        shared.tell(incident.id, "overtaken", story).await?;
+        return Ok(Put::dropped(why));
     }
     let (risk, decision) = (judged.risk, cautious(diagnosis.caution.as_ref(), &judged));
     let now = shared.clock.now();
@@ -256,12 +292,18 @@ pub(crate) async fn decide(
             if decision.runs() && containing {
                 let authority = own(shared, &proposal);
                 carry_out(shared, &errand("run".into()), &authority).await?;
+                return Ok(Put::Done);
             }
-            return Ok(());
+            let id = incident.id;
+            return Ok(Put::dropped(format!(
+                "{id} is with a person already; see: mhost brain explain {id}"
+            )));
         }
         IncidentState::AwaitingApproval => {
             if !question::withdraw(shared, process, Some(&digest), "the plan changed").await? {
-                return Ok(());
+                return Ok(Put::dropped(
+                    "the same is asked about already; see: mhost agent actions",
+                ));
             }
             shared.advance(process, IncidentInput::Superseded).await?;
         }
@@ -274,10 +316,15 @@ pub(crate) async fn decide(
         | IncidentState::Acting
         | IncidentState::Verifying
         | IncidentState::Resolved
-        | IncidentState::Closed => return Ok(()),
+        | IncidentState::Closed => {
+            return Ok(Put::dropped(format!(
+                "its incident moved on meanwhile; see: mhost brain explain {}",
+                incident.id
+            )));
+        }
     }
     if !shared.try_once(incident.id, &digest) {
-        return Ok(());
+        return Ok(Put::dropped("it was decided on before"));
     }
     // Whatever becomes of this plan, the former one is its past.
     shared.take_unhelped(incident.id);
@@ -304,7 +351,7 @@ pub(crate) async fn decide(
     shared.advance(process, IncidentInput::Proposed).await?;
     let story = json!({"risk": risk, "level": judged.level, "decision": decision});
     shared.tell(incident.id, "gate", story).await?;
-    match decision {
+    Ok(match decision {
         Decision::Run | Decision::RunAndReport => {
             shared.advance(process, IncidentInput::Allowed).await?;
             let authority = own(shared, &proposal);
@@ -313,26 +360,30 @@ pub(crate) async fn decide(
             if deeds.steps.is_empty() {
                 consult::consult(shared, incident, &diagnosis, before).await?;
             }
+            Put::Done
         }
         Decision::Ask(why) => {
             let errand = errand(format!("ask: {why}"));
-            if question::ask(shared, &errand, &judged.facts, &proposal, &digest).await? {
+            let asked = question::ask(shared, &errand, &judged.facts, &proposal, &digest).await?;
+            if let Some(id) = asked {
                 if judged.standing.exhausted() && shared.may_tell_budget() {
                     shared
                         .announce(incident, Severity::Warning, false, why)
                         .await;
                 }
+                Put::Asked(id)
             } else {
                 let why = "too many questions are open".to_owned();
-                refuse(shared, incident, errand, &proposal, why).await?;
+                refuse(shared, incident, errand, &proposal, why.clone()).await?;
+                Put::Dropped(why)
             }
         }
         Decision::Refuse(why) => {
             let errand = errand(format!("refuse: {why}"));
-            refuse(shared, incident, errand, &proposal, why).await?;
+            refuse(shared, incident, errand, &proposal, why.clone()).await?;
+            Put::Dropped(why)
         }
-    }
-    Ok(())
+    })
 }
 
 /// The steps of a plan that change something.

@@ -6,7 +6,7 @@ mod rig;
 use std::time::Duration;
 
 use agent::policy::Autonomy;
-use agent::{Diagnosis, Inquiry, Settings};
+use agent::{Diagnosis, Inquiry, Put, Settings};
 use brain::{Action, IncidentState};
 use rig::{Rig, person, proposal, restart};
 use serde_json::json;
@@ -206,6 +206,40 @@ async fn an_inquiry_that_panics_is_told() {
         })
     })
     .await;
+}
+
+/// Who asked for something is told which question it became, or why it became none.
+#[tokio::test(start_paused = true)]
+async fn who_proposes_is_told_what_becomes_of_it() {
+    let rig = Rig::with(enabled(Autonomy::Autonomous), vec![]).await;
+    let wish = |actions| proposal("model:double/x", actions);
+    let ana = person(Role::Operator);
+    let api = "api".parse().unwrap();
+    let put = rig.agent.propose(&ana, &api, wish(vec![restart()])).await;
+    let Ok(Put::Asked(id)) = put else {
+        panic!("{put:?}")
+    };
+    assert_eq!(rig.question().await.id, id);
+    // The same again is the same question.
+    let put = rig.agent.propose(&ana, &api, wish(vec![restart()])).await;
+    let Ok(Put::Dropped(why)) = put else {
+        panic!("{put:?}")
+    };
+    assert!(
+        why.contains("mhost agent actions") || why.contains("before"),
+        "{why}"
+    );
+    rig.agent.approve(&ana, &id).await.unwrap();
+    rig.agent.stop().await.unwrap();
+    rig.outcome("verified", 90).await;
+    let put = rig
+        .agent
+        .propose(&ana, &api, wish(vec![Action::Reload]))
+        .await;
+    let Ok(Put::Dropped(why)) = put else {
+        panic!("{put:?}")
+    };
+    assert!(why.contains("mhost agent start"), "{why}");
 }
 
 /// At manual nothing is done, and nothing that it wrote gets into what is recorded as done.

@@ -119,14 +119,14 @@ fn ask(ctx: &Context, question: &str, manner: Manner) -> Result<Exit, CliError> 
             .map(clean_line)
             .collect();
         let process = clean_line(proposal["process"].as_str().unwrap_or(NONE));
-        let next = match proposal["question"].as_str() {
-            Some(id) => format!("mhost agent approve {id}"),
-            None => "mhost agent actions".to_owned(),
-        };
-        ctx.output.line(&format!(
-            "It proposes for {process}: {}. To say yes: {next}",
-            steps.join(", ")
-        ))?;
+        let steps = steps.join(", ");
+        ctx.output.line(&match proposal["question"].as_str() {
+            Some(id) => format!(
+                "It proposes for {process}: {steps}. To say yes: mhost agent approve {}",
+                clean_line(id)
+            ),
+            None => format!("Done for {process}: {steps}."),
+        })?;
     }
     Ok(Exit::Success)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brain::{Approval, ApprovalState, HistoryFilter, Incident, IncidentId};
 use supervisor::{Caller, ControlError, ProcessName, after};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Message;
 use crate::budget::WINDOW;
@@ -14,6 +14,10 @@ use crate::question::{self, unrecorded};
 use crate::report::{self, Budget, Entry, Explanation, Remembered, Status};
 use crate::settings::Settings;
 use crate::shared::{Shared, before, stored};
+use crate::worker::Put;
+
+/// How long whoever proposes something waits for what becomes of it.
+const BUSY: Duration = Duration::from_secs(3);
 
 /// A clonable handle to the loop. Reading goes past the loop; what makes it act goes through.
 #[derive(Clone)]
@@ -175,6 +179,8 @@ impl AgentHandle {
 
     /// Puts a plan to the gate that a model made of what somebody asked for in words. It is
     /// asked about at every level that does not refuse it: words are easily misunderstood.
+    /// Answers with what becomes of it; it is put after a while all the same when the agent
+    /// is busy with the process.
     ///
     /// # Errors
     /// When the caller could not do the same by hand.
@@ -183,7 +189,7 @@ impl AgentHandle {
         caller: &Caller,
         process: &ProcessName,
         proposal: brain::Proposal,
-    ) -> Result<()> {
+    ) -> Result<Put> {
         let needed = crate::approval::approver_role(&proposal.plan);
         if caller.role < needed {
             return Err(ControlError::Forbidden {
@@ -199,10 +205,25 @@ impl AgentHandle {
             ceiling: Some(crate::policy::Autonomy::Supervised),
             ..Diagnosis::default()
         };
+        let (tell, told) = oneshot::channel();
         self.messages
-            .send(Message::Proposed(process.clone(), Box::new(diagnosis)))
+            .send(Message::Proposed(
+                process.clone(),
+                Box::new(diagnosis),
+                tell,
+            ))
             .await
-            .map_err(|_| ControlError::ShuttingDown)
+            .map_err(|_| ControlError::ShuttingDown)?;
+        match tokio::time::timeout(BUSY, told).await {
+            Ok(Ok(put)) => Ok(put),
+            Ok(Err(_)) => Err(ControlError::Internal {
+                message: format!("nobody knows what became of the plan for {process}"),
+            }),
+            Err(_) => Ok(Put::Dropped(format!(
+                "the agent is still busy with {process}, and may ask about it later; \
+                 see: mhost agent actions"
+            ))),
+        }
     }
 
     /// Incidents that are not over.

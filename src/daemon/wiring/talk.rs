@@ -13,8 +13,8 @@ mod join;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
+use agent::Put;
 use brain::Case;
 use brain::guard::Guarded;
 use brain::investigate::{
@@ -40,8 +40,6 @@ const TURNS: usize = 20;
 const REMEMBERED: usize = 1_200;
 /// How often a model is asked about one question.
 const ROUNDS: usize = 6;
-/// How long a question to people is waited for after a plan was put to the gate.
-const ASKED: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,26 +242,12 @@ impl BrainPort {
         if steps.is_empty() {
             return Value::Null;
         }
-        if let Err(error) = self.agent.propose(caller, &name, checked.proposal).await {
-            return refused(error.to_string());
+        match self.agent.propose(caller, &name, checked.proposal).await {
+            Ok(Put::Asked(id)) => json!({ "process": name, "plan": steps, "question": id }),
+            Ok(Put::Done) => json!({ "process": name, "plan": steps, "question": null }),
+            Ok(Put::Dropped(why)) => refused(why),
+            Err(error) => refused(error.to_string()),
         }
-        let question = self.question_about(&name).await;
-        json!({ "process": name, "plan": steps, "question": question })
-    }
-
-    /// The id of the open question about a process, once there is one.
-    async fn question_about(&self, name: &ProcessName) -> Option<String> {
-        let look = async {
-            loop {
-                let all = self.agent.actions().await.unwrap_or_default();
-                let mut open = all.into_iter().filter(agent::approval::is_open);
-                if let Some(found) = open.find(|one| one.process == *name) {
-                    return found.id;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(ASKED, look).await.ok()
     }
 
     fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {
