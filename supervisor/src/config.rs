@@ -51,6 +51,7 @@ pub use daemon::{
 pub use discover::{Discovery, PROJECT_FILES, discover, is_project_file};
 pub use envfile::read_env_files;
 pub use expand::expand_for_instance;
+pub use plain_file::open as open_plain_file;
 pub use problem::{LoadError, Problem, Severity, Source};
 pub use project::{
     GroupConfig, LoadContext, LoadedProject, ProjectFile, load_project, load_project_text,

@@ -5,11 +5,13 @@
 //! else: not by a link out of the folder, nor to a file that could not be asked for directly.
 
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use brain::investigate::may_show;
 use reqwest::Url;
 use supervisor::ProcessName;
+use supervisor::config::open_plain_file;
 use supervisor::secret::is_secret_name;
 
 use super::facts::LiveFacts;
@@ -29,19 +31,49 @@ pub(super) fn file_head(
     path: &str,
     bytes: usize,
 ) -> Result<String, String> {
-    use std::os::unix::fs::MetadataExt;
-    let gone = || "there is no such file".to_owned();
     let glance = facts.registry.glance(name).ok_or_else(gone)?;
-    let folder = glance.spec.cwd.canonicalize().map_err(|_| gone())?;
+    let text = head(&glance.spec.cwd, path, bytes, may_show)?;
+    Ok(facts.registry.masked(name, text))
+}
+
+/// The head of a file that lies in the folder itself, under a name of ours.
+pub(super) fn manifest_head(
+    facts: &LiveFacts,
+    name: &ProcessName,
+    file: &str,
+    bytes: usize,
+) -> Option<String> {
+    let glance = facts.registry.glance(name)?;
+    let itself = |inside: &str| match inside == file {
+        true => Ok(()),
+        false => Err(gone()),
+    };
+    let text = head(&glance.spec.cwd, file, bytes, itself).ok()?;
+    Some(facts.registry.masked(name, text))
+}
+
+fn gone() -> String {
+    "there is no such file".to_owned()
+}
+
+/// The head of a file below a folder; `may` is asked about where it really lies.
+fn head(
+    folder: &Path,
+    path: &str,
+    bytes: usize,
+    may: impl Fn(&str) -> Result<(), String>,
+) -> Result<String, String> {
+    use std::os::unix::fs::MetadataExt;
+    let folder = folder.canonicalize().map_err(|_| gone())?;
     let full = folder.join(path).canonicalize().map_err(|_| gone())?;
     let inside = full
         .strip_prefix(&folder)
         .map_err(|_| "it leads out of the working folder".to_owned())?;
-    may_show(&inside.to_string_lossy())?;
-    let file = std::fs::File::open(&full).map_err(|error| error.kind().to_string())?;
+    may(&inside.to_string_lossy())?;
+    let file = open_plain_file(&full).map_err(|_| "it cannot be read".to_owned())?;
     // Of what was opened, and not of what has the name now.
     let meta = file.metadata().map_err(|_| gone())?;
-    if !meta.is_file() || meta.nlink() != 1 {
+    if meta.nlink() != 1 {
         return Err("it is no plain file of its own".into());
     }
     if meta.len() > LARGEST {
@@ -54,8 +86,7 @@ pub(super) fn file_head(
     if head.contains(&0) {
         return Err("it is no text".into());
     }
-    let text = String::from_utf8_lossy(&head).into_owned();
-    Ok(facts.registry.masked(name, text))
+    Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
 pub(super) fn addresses(facts: &LiveFacts, name: &ProcessName) -> Vec<(String, u16)> {
@@ -163,7 +194,26 @@ pub(super) fn http_get(url: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::of_urls;
+    use super::*;
+
+    #[test]
+    fn only_plain_files_below_the_folder_are_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("app");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(folder.path().join("other.json"), "x").unwrap();
+        std::fs::write(inside.join("go.mod"), "module x").unwrap();
+        std::os::unix::fs::symlink("../other.json", inside.join("package.json")).unwrap();
+        let fifo = inside.join("Cargo.toml");
+        supervisor::sys::make_fifo(&fifo).unwrap();
+        let shown = |path| head(&inside, path, 4_096, |_| Ok(()));
+        assert_eq!(shown("go.mod").as_deref(), Ok("module x"));
+        assert!(shown("package.json").is_err());
+        assert!(shown("../other.json").is_err());
+        assert!(shown("Gemfile").is_err());
+        // Nobody writes into it: to open it plainly would be to wait for ever.
+        assert!(shown("Cargo.toml").is_err());
+    }
 
     #[test]
     fn hosts_of_urls_have_their_ports() {

@@ -16,7 +16,10 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Opens a file without waiting for anybody.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// As opening does, and for all that is no plain file.
+pub fn open(path: &Path) -> io::Result<File> {
     // Looked at first, since opening a device can do something.
     refuse_others(&std::fs::metadata(path)?)?;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;

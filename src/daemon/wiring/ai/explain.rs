@@ -10,6 +10,7 @@ use supervisor::{ControlError, ProcessName};
 use super::AiPort;
 use super::tell::{Manner, Task};
 use crate::daemon::port::invalid;
+use crate::daemon::wiring::shown::manifest_head;
 
 /// Lines of the log that are shown to a model.
 const LINES: usize = 50;
@@ -74,13 +75,13 @@ impl AiPort {
         &self,
         name: &ProcessName,
     ) -> Result<Vec<(&'static str, String)>, ControlError> {
-        let (facts, registry, of) = (self.facts.clone(), self.registry.clone(), name.clone());
+        let (facts, of) = (self.facts.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || {
             let process = facts.process(&of)?;
-            let folder = registry.glance(&of)?.spec.cwd.clone();
-            let heads = MANIFESTS
-                .iter()
-                .filter_map(|file| Some(format!("{file}:\n{}", head(&folder, file)?)));
+            let heads = MANIFESTS.iter().filter_map(|file| {
+                let head = manifest_head(&facts, &of, file, HEAD)?;
+                Some(format!("{file}:\n{head}"))
+            });
             Some((
                 json!(process).to_string(),
                 heads.collect::<Vec<_>>().join("\n\n"),
@@ -107,38 +108,5 @@ impl AiPort {
             all.push(("files", heads));
         }
         Ok(all)
-    }
-}
-
-/// The head of a file that lies in the folder itself: no link leads out of it.
-fn head(folder: &std::path::Path, file: &str) -> Option<String> {
-    use std::io::Read;
-    let folder = folder.canonicalize().ok()?;
-    let path = folder.join(file).canonicalize().ok()?;
-    if path.parent()? != folder || !path.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut text = Vec::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(HEAD as u64).read_to_end(&mut text).ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_link_leads_out_of_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let inside = folder.path().join("app");
-        std::fs::create_dir(&inside).unwrap();
-        std::fs::write(folder.path().join("secret"), "x").unwrap();
-        std::fs::write(inside.join("go.mod"), "module x").unwrap();
-        std::os::unix::fs::symlink("../secret", inside.join("package.json")).unwrap();
-        assert_eq!(head(&inside, "go.mod").as_deref(), Some("module x"));
-        assert_eq!(head(&inside, "package.json"), None);
-        assert_eq!(head(&inside, "../secret"), None);
-        assert_eq!(head(&inside, "Gemfile"), None);
     }
 }
