@@ -37,6 +37,8 @@ pub(crate) enum Part {
     Local(Value),
     /// The next piece of a text.
     Text(String),
+    /// What a model looks up meanwhile, in a line.
+    LookUp(String),
 }
 
 impl Hearer {
@@ -61,6 +63,11 @@ impl Hearer {
             Some(Part::Text(before)) => before.push_str(text),
             _ => parts.push(Part::Text(text.to_owned())),
         });
+    }
+
+    /// Tells what is looked up.
+    pub(crate) fn looks_up(&self, what: &str) {
+        self.add(|parts| parts.push(Part::LookUp(what.to_owned())));
     }
 
     fn add(&self, add: impl FnOnce(&mut Vec<Part>)) {
@@ -109,6 +116,7 @@ mod tests {
             hearer.local(&json!({ "a": 1 }));
             hearer.say("one ");
             hearer.say("two");
+            hearer.looks_up("logs of api");
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             hearer.say(" three");
@@ -123,11 +131,12 @@ mod tests {
         assert_eq!(done, 7);
         let got = got.lock().unwrap();
         assert_eq!(got[0], Part::Local(json!({ "a": 1 })));
+        assert_eq!(got[2], Part::LookUp("logs of api".into()));
         let text: String = got
             .iter()
             .map(|part| match part {
                 Part::Text(text) => text.as_str(),
-                Part::Local(_) => "",
+                Part::Local(_) | Part::LookUp(_) => "",
             })
             .collect();
         assert_eq!(text, "one two three");

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
 use crate::output::style::Tone;
-use crate::output::text::{clean_block, clean_line};
+use crate::output::text::{clean_block, clean_line, clean_text};
 
 /// Ask a question about your processes in words
 ///
@@ -67,21 +67,15 @@ pub(in crate::cli) fn put(
     let written = Cell::new(false);
     let quiet = ctx.output.is_json();
     let answer: Value = ctx.call_heard(method, params, |part| {
-        if let Some(text) = part["text"].as_str()
-            && !quiet
-        {
-            for line in text.split_inclusive('\n') {
-                match line.strip_prefix("[looks up: ") {
-                    Some(what) => ctx
-                        .output
-                        .note(&clean_line(what.trim_end().trim_end_matches(']'))),
-                    None => {
-                        written.set(true);
-                        // A reader that is gone is noticed when the whole is written.
-                        let _ = ctx.output.write(&clean_block(line));
-                    }
-                }
-            }
+        if quiet {
+            return;
+        }
+        if let Some(what) = part["lookup"].as_str() {
+            ctx.output.note(&clean_line(what));
+        } else if let Some(text) = part["text"].as_str() {
+            written.set(true);
+            // A reader that is gone is noticed when the whole is written.
+            let _ = ctx.output.write(&clean_text(text));
         }
     })?;
     if quiet {

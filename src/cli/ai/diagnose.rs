@@ -95,8 +95,8 @@ impl Diagnose {
         }
         let answer: Value = ctx.call_heard("ai.diagnose", params, |part| {
             // What is looked up on the way is talk; the answer comes as a whole.
-            if let Some(text) = part["text"].as_str() {
-                ctx.output.note(&clean_line(text.trim_end()));
+            if let Some(what) = part["lookup"].as_str() {
+                ctx.output.note(&format!("looked up: {}", clean_line(what)));
             }
         })?;
         if ctx.output.is_json() {

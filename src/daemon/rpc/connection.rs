@@ -208,6 +208,7 @@ impl Connection {
             let part = match part {
                 Part::Local(found) => json!({ "request": id, "local": found }),
                 Part::Text(text) => json!({ "request": id, "text": text }),
+                Part::LookUp(what) => json!({ "request": id, "lookup": what }),
             };
             self.send(notification("answer.part", part).to_string())
                 .await;

@@ -138,7 +138,7 @@ impl BrainPort {
             }
         };
         let hearer = Hearer::current();
-        let looked = |what: &str| hearer.say(&format!("looked up: {what}\n"));
+        let looked = |what: &str| hearer.looks_up(what);
         let (result, ended) = self.asker.plan(&model, &matter, &Silent, &looked).await;
         answer["asked_model"] = asker::told(&ended);
         match result {
@@ -169,7 +169,7 @@ impl BrainPort {
         let model = self.must_ask(caller)?;
         let spoken = Spoken(Hearer::current());
         let hearer = Hearer::current();
-        let looked = |what: &str| hearer.say(&looks_up(what));
+        let looked = |what: &str| hearer.looks_up(what);
         let talk = self.talk(&model, "", Vec::new(), &question).await;
         let (result, ended) = ask_in_prose(Talk {
             sink: &spoken,
@@ -195,7 +195,7 @@ impl BrainPort {
         }
         let model = self.must_ask(caller)?;
         let hearer = Hearer::current();
-        let looked = |what: &str| hearer.say(&looks_up(what));
+        let looked = |what: &str| hearer.looks_up(what);
         let talk = self.talk(&model, PROPOSING, past, &question).await;
         let (result, ended) = ask_in_prose(Talk {
             looked: &looked,
@@ -402,11 +402,6 @@ fn apart(said: &str) -> (String, Option<Value>) {
         }
         _ => (said.to_owned(), None),
     }
-}
-
-/// A look-up, as whoever listens is told of it.
-fn looks_up(what: &str) -> String {
-    format!("[looks up: {what}]\n")
 }
 
 /// What the agent may do beside answering.
