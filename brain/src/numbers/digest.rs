@@ -180,7 +180,7 @@ impl Digest {
                 .filter(|one| {
                     one.closed.is_some()
                         && !one.escalated
-                        && one.outcome.as_deref() == Some("success")
+                        && one.outcome.as_deref() == Some("verified")
                 })
                 .count();
             let mut sentence = format!(
@@ -276,9 +276,10 @@ impl Digest {
                 done.join(", ")
             };
             let outcome = match one.outcome.as_deref() {
-                Some("success") => ", and that helped by measurement",
+                Some("verified") => ", and that helped by measurement",
+                Some("contained") => ", and that kept the damage from growing",
+                Some("recovered") => ", and it was well again by itself",
                 Some("failed") => ", and that did not help",
-                Some("partial") => ", and that helped in part",
                 _ => "",
             };
             let _ = writeln!(text, "  Done: {done}, by {}{outcome}.", plain(&one.by));

@@ -34,7 +34,7 @@ fn digest() -> Digest {
                 trigger: "memory_exceeded".into(),
                 cause: Some("memory grew over its limit of 64MB".into()),
                 done: vec!["restart".into()],
-                outcome: Some("success".into()),
+                outcome: Some("verified".into()),
                 by: "brain:oom-restart".into(),
                 escalated: false,
                 victims: Vec::new(),
@@ -115,6 +115,24 @@ fn the_report_has_its_parts_and_acts_on_nothing() {
         text.contains("| crasher | errored (held) | 50 % | 12h | 6 | 6 | 90 |"),
         "{text}"
     );
+}
+
+/// The words are those that the agent writes.
+#[test]
+fn every_outcome_is_told_apart() {
+    for (outcome, words) in [
+        ("verified", "helped by measurement"),
+        ("contained", "kept the damage from growing"),
+        ("recovered", "well again by itself"),
+        ("failed", "did not help"),
+    ] {
+        let mut digest = digest();
+        digest.incidents[0].outcome = Some(outcome.into());
+        let text = digest.markdown(None, &TimeZone::UTC);
+        assert!(text.contains(words), "{outcome}: {text}");
+        let cured = digest.summary().join(" ").contains("mhost cured 1");
+        assert_eq!(cured, outcome == "verified", "{outcome}");
+    }
 }
 
 #[test]
