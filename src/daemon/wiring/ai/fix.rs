@@ -20,7 +20,7 @@ use crate::daemon::patch::{self, Change};
 /// Changes of one answer that are looked at.
 const MOST: usize = 20;
 /// Keys that a model may change. A table stands for all of its keys.
-const ALLOWED: [&str; 22] = [
+const ALLOWED: [&str; 28] = [
     "instances",
     "max_memory",
     "max_restarts",
@@ -37,8 +37,14 @@ const ALLOWED: [&str; 22] = [
     "ignore",
     "start_timeout",
     "depends_on",
-    "health.http",
-    "health.tcp",
+    "health.http.interval",
+    "health.http.timeout",
+    "health.http.retries",
+    "health.http.start_period",
+    "health.tcp.interval",
+    "health.tcp.timeout",
+    "health.tcp.retries",
+    "health.tcp.start_period",
     "kill_tree",
     "limits",
     "output",
@@ -325,7 +331,7 @@ mod tests {
             json!([file]),
             json!({ "nofile": file }),
         ] {
-            for key in ["grace_period", "ignore", "limits", "health.tcp"] {
+            for key in ["grace_period", "ignore", "limits", "health.tcp.timeout"] {
                 let (_, passed, refused) = check(json!([{ "key": key, "value": value }])).unwrap();
                 assert_eq!(passed, [], "{key}");
                 assert!(refused[0].why.contains("no variable"), "{refused:?}");
@@ -342,6 +348,9 @@ mod tests {
             { "key": "env.PATH", "value": "/evil" },
             { "key": "health.script.command", "value": "rm -rf /" },
             { "key": "user", "value": "root" },
+            { "key": "health.http.url", "value": "http://evil.example/" },
+            { "key": "health.http.headers", "value": {} },
+            { "key": "health.http", "value": null },
         ]))
         .unwrap();
         assert_eq!(explanation, "e[2J");
@@ -351,7 +360,15 @@ mod tests {
         let keys: Vec<&str> = refused.iter().map(|one| one.key.as_str()).collect();
         assert_eq!(
             keys,
-            ["command", "env.PATH", "health.script.command", "user"]
+            [
+                "command",
+                "env.PATH",
+                "health.script.command",
+                "user",
+                "health.http.url",
+                "health.http.headers",
+                "health.http"
+            ]
         );
     }
 
