@@ -7,6 +7,7 @@ mod ask;
 mod compare;
 mod config;
 mod diagnose;
+mod draft;
 mod explain;
 mod fix;
 mod logs;

@@ -64,14 +64,30 @@ impl Fix {
             show(ctx, &reply)?;
             note(ctx, &answer);
         }
+        let mut exit = Exit::Success;
+        let mut failed = false;
         if self.apply && !reply.changes.is_empty() {
-            let file = edit::apply(ctx, &reply)?;
-            answer["applied"] = json!(file);
+            let applied = edit::apply(ctx, &reply)?;
+            failed = applied
+                .outcome
+                .processes
+                .iter()
+                .any(|one| one.error.is_some());
+            answer["applied"] = json!(applied.file);
+            answer["started"] = json!(applied.outcome);
+            exit = applied.exit;
         }
         if ctx.output.is_json() {
             ctx.output.json(&answer)?;
+            if failed {
+                return Err(CliError::failure(format!(
+                    "`{}` did not come up with these changes",
+                    reply.process
+                ))
+                .with_help(format!("see why: mhost logs {}", reply.process)));
+            }
         }
-        Ok(Exit::Success)
+        Ok(exit)
     }
 }
 

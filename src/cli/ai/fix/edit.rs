@@ -4,7 +4,7 @@
 //! rename, so that there is never half a file. What then happens is what `mhost start` does
 //! with a file that was edited by hand.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,15 +13,24 @@ use supervisor::config::{LoadContext, Selection, load_project, load_project_text
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use super::{Change, Reply};
+use crate::cli::ai::draft::Draft;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::start::report;
+use crate::exit::Exit;
 
 /// How long the restart may take.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// What was written, and what came of it.
+pub(super) struct Applied {
+    pub(super) file: PathBuf,
+    pub(super) outcome: StartOutcome,
+    pub(super) exit: Exit,
+}
+
 /// Asks the person, writes the file, and brings it about.
-pub(super) fn apply(ctx: &Context, reply: &Reply) -> Result<PathBuf, CliError> {
+pub(super) fn apply(ctx: &Context, reply: &Reply) -> Result<Applied, CliError> {
     let Some(file) = &reply.project else {
         return Err(
             CliError::failure(format!("`{}` was not started from a file", reply.process))
@@ -57,7 +66,9 @@ pub(super) fn apply(ctx: &Context, reply: &Reply) -> Result<PathBuf, CliError> {
             file.display()
         )));
     }
-    replace(file, &new).map_err(failed)?;
+    Draft::beside(file, &new)
+        .and_then(|draft| draft.put_as_before(file))
+        .map_err(failed)?;
     let mut project =
         load_project(file, &around).map_err(|error| CliError::config(error.to_string()))?;
     let selection = Selection {
@@ -72,26 +83,16 @@ pub(super) fn apply(ctx: &Context, reply: &Reply) -> Result<PathBuf, CliError> {
         "process.start",
         json!({ "apply": project.apply.into_wire() }),
     )?;
+    let mut exit = Exit::Success;
     if !ctx.output.is_json() {
         ctx.output.done(&format!("wrote {}", file.display()))?;
-        report::tell(ctx, &outcome)?;
+        exit = report::tell(ctx, &outcome)?;
     }
-    Ok(file.clone())
-}
-
-/// By a rename of a file beside it, with the same permissions.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(file.file_name().unwrap_or_default());
-    name.push(".new");
-    let new = file.with_file_name(name);
-    let done = std::fs::write(&new, text)
-        .and_then(|()| std::fs::set_permissions(&new, file.metadata()?.permissions()))
-        .and_then(|()| std::fs::rename(&new, file));
-    if done.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    done
+    Ok(Applied {
+        file: file.clone(),
+        outcome,
+        exit,
+    })
 }
 
 /// The text with other values at these keys.

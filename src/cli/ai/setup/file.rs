@@ -3,13 +3,13 @@
 //! The new text is checked as a whole before it takes the place of the old one, by a rename;
 //! others may not read it, since it may hold a key.
 
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use supervisor::config::{AiProvider, DaemonConfig, LoadContext};
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::cli::ai::draft::Draft;
 use crate::cli::error::CliError;
 
 /// What is to be written. What is left out has the provider's default.
@@ -100,34 +100,17 @@ impl From<std::io::Error> for Trouble {
     }
 }
 
-/// A file that goes unless it was renamed.
-struct Draft(PathBuf);
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 fn replace(target: &Path, text: &str) -> Result<(), Trouble> {
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let draft = Draft(folder.join(format!(".config.toml.{}", std::process::id())));
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft.0)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    let draft = Draft::beside(target, text)?;
     let context = LoadContext::within(folder.to_owned());
-    if let Err(error) = DaemonConfig::load_with(&draft.0, &context.env) {
+    if let Err(error) = DaemonConfig::load_with(draft.path(), &context.env) {
         let problems = error.problems().iter();
         let details = problems.map(|one| format!("line {}: {}", one.line, one.message));
         return Err(Trouble::Wrong(details.collect()));
     }
-    std::fs::rename(&draft.0, target)?;
+    draft.put(target)?;
     Ok(())
 }
 
