@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::{RpcError, notification};
 use crate::daemon::gate::Gate;
 
-/// Lines a follower takes at a time; what is beyond it is told as a gap.
+/// Most lines a follower asks for at a time.
 const PAGE: usize = 4096;
 /// Lines in one write.
 const CHUNK: usize = 256;
@@ -55,8 +55,8 @@ pub(super) async fn logs(
     sink: Sink,
 ) {
     loop {
-        // A full page of a follower may hide lines before its first one.
-        let full = page.lines.len() >= PAGE;
+        // There is more than this page, and nobody may print again to wake it up.
+        let full = page.cut || page.lines.len() >= PAGE;
         let mut lines = page.lines.into_iter().peekable();
         while lines.peek().is_some() {
             let chunk = lines

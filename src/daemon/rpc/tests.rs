@@ -18,6 +18,9 @@ use tokio::sync::Notify;
 use super::*;
 use crate::daemon::dispatch::Dispatch;
 
+/// Lines that an answer of the fake has room for.
+const ROOM: usize = 2;
+
 /// Answers `process.status` only after it was asked for `process.cron`, and has one log line
 /// per growth.
 struct Fake {
@@ -50,15 +53,17 @@ impl Dispatch for Fake {
                     truncated: false,
                     context: false,
                 };
+                let to = printed.len().min(from + ROOM);
                 Ok(Reply::Logs(LogPage {
-                    next: printed.len().to_string(),
-                    cut: false,
+                    next: to.to_string(),
+                    cut: to < printed.len(),
                     counts: None,
                     templates: None,
                     lines: printed
                         .into_iter()
                         .enumerate()
                         .skip(from)
+                        .take(ROOM)
                         .map(line)
                         .collect(),
                 }))
@@ -244,6 +249,23 @@ async fn a_follower_gets_every_line_and_can_stop() {
         (&refused["id"], &refused["error"]["code"]),
         (&json!(3), &json!(-32602))
     );
+}
+
+/// A follower that fell behind by more than one answer holds is not left waiting for the next
+/// line that is printed.
+#[tokio::test]
+async fn a_follower_gets_what_one_answer_has_no_room_for() {
+    let running = Running::start().await;
+    let all: Vec<String> = (0..ROOM * 3).map(|n| n.to_string()).collect();
+    for text in &all {
+        running.print(text);
+    }
+    let mut client = running.connect().await;
+    client.ask(json!(1), "logs.stream", json!({})).await;
+    assert_eq!(client.read().await["result"]["subscription"], "s1");
+    for text in &all {
+        assert_eq!(client.read().await["params"]["line"]["message"], **text);
+    }
 }
 
 #[tokio::test]
