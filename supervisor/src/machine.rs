@@ -9,20 +9,20 @@
 //!
 //! [`step`] does no input or output and reads no clock: the same arguments give the same
 //! answer. Effects are data that the actor performs in order. Timers are not effects: the
-//! state says by itself when it wants to be woken ([`wake_at`]), so a timer survives the
+//! state says by itself when it wants to be woken ([`wake`]), so a timer survives the
 //! daemon. Every pair of state and input is named: moved, ignored, or [`IllegalInput`].
 //! That table is one function, and this file one piece although it is long; the moves it
 //! chooses between are in `moves`.
 
 mod moves;
 mod rules;
+mod wake;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::clock::after;
 use crate::event::EventKind;
 use crate::ids::Generation;
 use crate::launch::{Scope, SpawnError};
@@ -30,6 +30,7 @@ use crate::spec::Signal;
 use crate::state::{AfterStop, ExitStatus, Hold, ProcessRef, Reason, Run, Saved, State};
 
 pub use rules::Rules;
+pub use wake::{Wake, wake};
 
 /// How long a process may outlive SIGKILL before it is called unkillable.
 pub const KILL_WAIT: Duration = Duration::from_secs(5);
@@ -90,7 +91,7 @@ pub enum Input {
         /// The limit.
         limit: u64,
     },
-    /// The time of [`wake_at`] has come.
+    /// The time of [`wake`] has come.
     Woken,
 }
 
@@ -138,33 +139,6 @@ pub struct IllegalInput {
     pub input: &'static str,
     /// The state's name.
     pub state: &'static str,
-}
-
-/// When the instance wants [`Input::Woken`]. Never later from now than it may have to wait at
-/// all: a deadline beyond that is of a clock that was set back since.
-pub fn wake_at(saved: &Saved, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
-    let (deadline, longest) = match &saved.state {
-        State::Starting { run } => {
-            let wait = if rules.probed {
-                rules.start_timeout
-            } else {
-                rules.min_uptime.min(ONLINE_AFTER)
-            };
-            (after(run.started_at, wait), wait)
-        }
-        State::Stopping { deadline, .. } => (*deadline, rules.grace_period.max(KILL_WAIT)),
-        State::Errored {
-            hold: Hold::Retrying { next_at, .. },
-        } => {
-            // Twice, for the jitter.
-            let longest = rules.max_restart_delay.max(rules.restart_delay) * 2;
-            (*next_at, longest)
-        }
-        State::Stopped | State::Spawning { .. } | State::Online { .. } | State::Errored { .. } => {
-            return None;
-        }
-    };
-    Some(deadline.min(after(now, longest)))
 }
 
 /// Moves one instance forward. Pure: same input, same answer.

@@ -5,6 +5,7 @@
 //!                     ▲  └─probe─► health ─────┘
 //! ```
 
+mod alarm;
 mod health;
 mod record;
 mod runs;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::run::{LiveRun, Pending};
@@ -45,8 +47,10 @@ pub(super) struct InstanceTask {
     cleanup: Option<Pending<()>>,
     spawn_error: Option<String>,
     failing_since: Option<Timestamp>,
+    /// What the machine wants to be woken for.
+    alarm: alarm::Alarm,
     /// Its probe has failed; it is restarted at this time if that is still its own fault.
-    suspect_until: Option<Timestamp>,
+    suspect_until: Option<Instant>,
     /// When its probe last failed for the first time, and why.
     missed: Option<(Timestamp, String)>,
     /// What was prepared for the next run while the last one was recorded.
@@ -92,6 +96,7 @@ impl InstanceTask {
             cleanup: None,
             spawn_error: None,
             failing_since: None,
+            alarm: alarm::Alarm::default(),
             suspect_until: None,
             missed: None,
             attached: None,
@@ -123,8 +128,8 @@ impl InstanceTask {
 
     /// Chooses one input. Orders come first, so that a stop overtakes everything else.
     async fn turn(&mut self, inbox: &mut mpsc::Receiver<Box<Message>>) -> Turn {
-        let wake = self.sleep_until(self.wake_at());
-        let suspicion = self.sleep_until(self.suspect_until);
+        let wake = sleep_until(self.wake_at());
+        let suspicion = sleep_until(self.suspect_until);
         let token = self.context.tasks.token();
         let Self {
             live,
@@ -157,23 +162,11 @@ impl InstanceTask {
         }
     }
 
-    /// Sleeps until a wall time; for ever, when there is none.
-    fn sleep_until(&self, at: Option<Timestamp>) -> impl Future<Output = ()> + Send + use<> {
-        let instant = at.map(|at| self.context.clock.instant_of(at));
-        async move {
-            match instant {
-                Some(instant) => tokio::time::sleep_until(instant).await,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
     /// A retry waits until the remains of the last run are gone.
-    fn wake_at(&self) -> Option<Timestamp> {
-        if self.cleanup.is_some() && matches!(self.saved.state, State::Errored { .. }) {
-            return None;
-        }
-        machine::wake_at(&self.saved, &self.rules, self.context.clock.now())
+    fn wake_at(&mut self) -> Option<Instant> {
+        let cleans = self.cleanup.is_some() && matches!(self.saved.state, State::Errored { .. });
+        let wake = machine::wake(&self.saved, &self.rules).filter(|_| !cleans);
+        self.alarm.at(wake, &self.context.clock)
     }
 
     async fn message(&mut self, message: Message) {
@@ -382,6 +375,14 @@ fn split(effects: Vec<Effect>) -> (Vec<(EventKind, serde_json::Value)>, Vec<Effe
         }
     }
     (events, acts)
+}
+
+/// Sleeps until then; for ever, when there is no such time.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for a future that is kept between turns, and takes it away once it has resolved.

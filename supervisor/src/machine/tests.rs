@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::until;
+use crate::clock::{after, until};
 use crate::spec::Autorestart;
 
 fn rules() -> Rules {
@@ -323,7 +323,10 @@ fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
         scope: Scope::Tree(run().generation),
     };
     assert!(effects.contains(&term));
-    assert_eq!(wake_at(&stopping, &rules(), at(0)), Some(at(10_000)));
+    assert_eq!(
+        wake(&stopping, &rules()).map(|wake| wake.deadline),
+        Some(at(10_000))
+    );
     let (killed, effects) = step(&stopping, Input::Woken, &rules(), at(10_000)).expect("woken");
     assert!(effects.contains(&Effect::Signal {
         run: run(),
@@ -493,15 +496,19 @@ fn a_clock_that_is_set_back_lets_nothing_wait_longer() {
         (&stopping, 10_000, 10_000),
         (&retrying, 100, 60_000),
     ] {
-        let wait =
-            |now| until(at(now), wake_at(waiting, &rules(), at(now)).expect("waits")).as_millis();
+        let wait = |now| {
+            wake(waiting, &rules())
+                .expect("waits")
+                .wait(at(now))
+                .as_millis()
+        };
         assert_eq!(wait(day), usual, "{waiting:?}");
         assert_eq!(wait(0), longest, "set back: {waiting:?}");
         assert_eq!(wait(2 * day), 0, "set forward: {waiting:?}");
     }
     // What was set back is no crash loop of its own, and the counters stay sane.
     let (killed, _) = step(&stopping, Input::Woken, &rules(), at(0)).expect("woken");
-    let wait = until(at(0), wake_at(&killed, &rules(), at(0)).expect("waits"));
+    let wait = wake(&killed, &rules()).expect("waits").wait(at(0));
     assert_eq!(wait, KILL_WAIT);
     let (again, _) = step(&retrying, Input::Woken, &rules(), at(0)).expect("woken");
     assert!(matches!(again.state, State::Spawning { .. }), "{again:?}");
@@ -522,10 +529,10 @@ fn restarts_for_memory_right_after_the_start_take_ever_longer() {
         for input in inputs {
             saved = step(&saved, input, &rules(), at(now)).expect("fits").0;
         }
-        let wake = wake_at(&saved, &rules(), at(now)).expect("it waits");
-        delays.push(until(at(now), wake));
+        let wait = wake(&saved, &rules()).expect("it waits").wait(at(now));
+        delays.push(wait);
         assert_eq!(saved.counters.breaker, 0);
-        now += until(at(now), wake).as_millis() as u64;
+        now += wait.as_millis() as u64;
         for input in [Input::Woken, Input::Spawned(process(pid))] {
             saved = step(&saved, input, &rules(), at(now)).expect("fits").0;
         }

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{InstanceTask, SYSTEM};
-use crate::clock::{after, until};
+use crate::clock::until;
 use crate::event::EventKind;
 use crate::machine::Input;
 use crate::probe::ProbeEvent;
@@ -90,7 +91,7 @@ impl InstanceTask {
                     if !self.context.board.has_dependencies(&self.id.process) {
                         let _ = self.take(Input::ProbeFailed, SYSTEM).await;
                     } else if self.suspect_until.is_none() {
-                        self.suspect_until = Some(after(self.context.clock.now(), LOOK_AROUND));
+                        self.suspect_until = Some(Instant::now() + LOOK_AROUND);
                     }
                 }
             }
