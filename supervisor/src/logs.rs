@@ -231,7 +231,7 @@ pub struct LogPage {
     /// Where a follower goes on, also when there were no lines.
     pub next: String,
     /// An answer has no room for all lines that were asked for: older ones are left out, or
-    /// with `after` newer ones.
+    /// with `after` newer ones; lines around hits may be left out, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
     /// Lines by value, the most frequent first: the answer to `count_by`.

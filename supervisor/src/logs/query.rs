@@ -43,7 +43,7 @@ const RATED: usize = 5_000;
 /// Most lines around a hit.
 pub const MOST_CONTEXT: usize = 1_000;
 
-/// Counts what an answer has room for.
+/// Counts what an answer has room for, with the lines around its hits.
 #[derive(Debug, Default)]
 struct Room {
     used: usize,
@@ -53,7 +53,11 @@ impl Room {
     /// Takes a line; false when it was the last one.
     fn takes(&mut self, line: &Line) -> bool {
         self.used += line.bytes.len() + LINE_COST;
-        self.used < ROOM
+        !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.used >= ROOM
     }
 }
 
@@ -320,16 +324,19 @@ impl Search {
             .iter()
             .map(|track| track.place(track.visible))
             .collect();
+        let mut cut = from.is_some() && found.len() < self.lines;
         if self.context > 0 {
-            for (track, place) in places.iter_mut().enumerate() {
-                self.surround(track, &mut found, place)?;
+            let mut room = Room::default();
+            for found in &found {
+                room.takes(&found.line);
             }
+            for (track, place) in places.iter_mut().enumerate() {
+                self.surround(track, &mut found, place, &mut room)?;
+            }
+            cut |= room.is_full();
         }
         let page = self.page(found, &places);
-        Ok(LogPage {
-            cut: from.is_some() && page.lines.len() < self.lines,
-            ..page
-        })
+        Ok(LogPage { cut, ..page })
     }
 
     /// How many hits are enough, when the newest come first.
@@ -427,13 +434,22 @@ impl Search {
     }
 }
 
-/// Up to `count` lines before `end`, oldest first, none of which begins before `low`.
-fn before(reader: &mut StreamReader, low: u64, end: u64, count: usize) -> io::Result<Vec<Line>> {
+/// Up to `count` lines before `end`, as many as there is room for, oldest first, none of which
+/// begins before `low`.
+fn before(
+    reader: &mut StreamReader,
+    low: u64,
+    end: u64,
+    count: usize,
+    room: &mut Room,
+) -> io::Result<Vec<Line>> {
     let mut backward = Backward::new(low, end);
     let mut lines = Vec::new();
     while lines.len() < count
+        && !room.is_full()
         && let Some(line) = backward.next(reader, None)?
     {
+        room.takes(&line);
         lines.push(line);
     }
     lines.reverse();

@@ -27,9 +27,9 @@ impl Search {
         }
         let mut found = Vec::new();
         let mut hits = 0;
-        let (mut room, mut full) = (Room::default(), false);
+        let mut room = Room::default();
         while hits < self.lines.max(1)
-            && !full
+            && !room.is_full()
             && let Some(std::cmp::Reverse((_, place))) = heap.pop()
         {
             let (walk, track) = (&mut walks[place], &mut self.tracks[place]);
@@ -37,8 +37,12 @@ impl Search {
                 continue;
             };
             hits += usize::from(!context);
-            full = !room.takes(&line);
-            walk.take(track, key, line, context, place, &mut found)?;
+            room.takes(&line);
+            let line = Found {
+                context,
+                ..Found::hit(key, place, line)
+            };
+            walk.take(track, line, &mut found, &mut room)?;
             walk.advance(track, &self.filter)?;
             if let Some(head) = &walk.head {
                 heap.push(std::cmp::Reverse((head.0, place)));
@@ -50,7 +54,10 @@ impl Search {
             .map(|(walk, track)| walk.place(track))
             .collect();
         let page = self.page(found, &places);
-        Ok(LogPage { cut: full, ..page })
+        Ok(LogPage {
+            cut: room.is_full(),
+            ..page
+        })
     }
 }
 
@@ -117,29 +124,24 @@ impl Walk {
         Ok(())
     }
 
-    /// Shows the head.
+    /// Shows the head, and what stands before it as far as there is room.
     fn take(
         &mut self,
         track: &mut Track,
-        key: Key,
-        line: Line,
-        context: bool,
-        place: usize,
+        head: Found,
         found: &mut Vec<Found>,
+        room: &mut Room,
     ) -> io::Result<()> {
-        let span = line.span;
-        if context {
+        let (span, low) = (head.line.span, self.shown);
+        if head.context {
             self.pending -= 1;
         } else if self.context > 0 {
-            for line in before(&mut track.reader, self.shown, span.start, self.context)? {
-                found.push(Found::around(track.key(line.span)?, place, line));
+            for line in before(&mut track.reader, low, span.start, self.context, room)? {
+                found.push(Found::around(track.key(line.span)?, head.track, line));
             }
             self.pending = self.context;
         }
-        found.push(Found {
-            context,
-            ..Found::hit(key, place, line)
-        });
+        found.push(head);
         self.at = span.end;
         self.shown = span.end;
         Ok(())

@@ -2,17 +2,19 @@
 
 use std::io;
 
-use super::{Found, Search, before};
+use super::{Found, Room, Search, before};
 use crate::logs::cursor::Place;
 use crate::logs::scan::{Forward, Span};
 
 impl Search {
-    /// Adds the lines around the hits of one stream.
+    /// Adds the lines around the hits of one stream, as far as there is room: those of the
+    /// newest hits first.
     pub(super) fn surround(
         &mut self,
         place: usize,
         found: &mut Vec<Found>,
         next: &mut Place,
+        room: &mut Room,
     ) -> io::Result<()> {
         let mut hits: Vec<Span> = found
             .iter()
@@ -22,24 +24,28 @@ impl Search {
         hits.sort_by_key(|span| span.start);
         let context = self.context;
         let track = &mut self.tracks[place];
-        let mut shown = 0;
-        for (at, hit) in hits.iter().enumerate() {
-            let mut around = before(&mut track.reader, shown, hit.start, context)?;
-            shown = hit.end;
-            let limit = hits.get(at + 1).map_or(track.visible, |hit| hit.start);
+        let mut shown = hits.last().map_or(0, |newest| newest.end);
+        let mut limit = track.visible;
+        for (at, hit) in hits.iter().enumerate().rev() {
+            let mut around = Vec::new();
             let mut forward = Forward::new(hit.end, limit);
-            let mut missing = context;
-            while missing > 0
+            while around.len() < context
+                && !room.is_full()
                 && let Some(line) = forward.next(&mut track.reader, None)?
             {
-                shown = line.span.end;
+                room.takes(&line);
                 around.push(line);
-                missing -= 1;
             }
-            if at + 1 == hits.len() && shown >= track.visible {
-                next.pending = missing;
+            if at + 1 == hits.len() {
+                shown = around.last().map_or(hit.end, |line| line.span.end);
+                if shown >= track.visible {
+                    next.pending = context - around.len();
+                }
             }
-            for line in around {
+            let low = at.checked_sub(1).map_or(0, |older| hits[older].end);
+            let earlier = before(&mut track.reader, low, hit.start, context, room)?;
+            limit = earlier.first().map_or(hit.start, |line| line.span.start);
+            for line in earlier.into_iter().chain(around) {
                 found.push(Found::around(track.key(line.span)?, place, line));
             }
         }

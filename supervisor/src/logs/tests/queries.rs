@@ -216,4 +216,18 @@ async fn an_answer_has_its_bounds() {
         }
     }
     assert!(followed.into_iter().eq(0..1_000));
+    // Lines around hits need room, too: those of the newest hit come first.
+    let around = LogQuery {
+        grep: Some("^(300|600) ".into()),
+        context: MOST_CONTEXT,
+        ..many.clone()
+    };
+    let page = rig.ask(&api, &around);
+    let (near, hits): (Vec<_>, Vec<_>) = page.lines.iter().partition(|line| line.context);
+    assert!(page.cut && near.len() < 998, "{}", near.len());
+    assert_eq!(hits.into_iter().map(number).collect::<Vec<_>>(), [300, 600]);
+    assert_eq!(page.lines.last().map(number), Some(999));
+    let after = Some(older.lines[0].id.clone());
+    let page = rig.ask(&api, &LogQuery { after, ..around });
+    assert!(page.cut && page.lines.len() < 999, "{}", page.lines.len());
 }
