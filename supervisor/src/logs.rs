@@ -19,6 +19,7 @@ mod index;
 mod ingest;
 mod levels;
 mod line;
+mod lost;
 mod names;
 mod packed;
 mod query;

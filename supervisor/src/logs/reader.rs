@@ -2,7 +2,8 @@
 //!
 //! A reader is a snapshot: it opens the files there are, and bytes that come later are for the
 //! next one. Open files stay readable when they are sealed or deleted meanwhile. Older
-//! segments are opened only when they are needed. It is one piece because every question to it
+//! segments are opened only when they are needed. What was lost of one is told in its place,
+//! and the rest served. It is one piece because every question to it
 //! is about the same list of open segments.
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 
 use memchr::{memchr, memrchr};
 
+use super::lost;
 use super::names::Names;
 use super::packed::{Bytes, damage};
 use super::side::{Header, Index, Record};
@@ -91,51 +93,37 @@ impl StreamReader {
         Err(io::Error::other("the log is being rotated all the time"))
     }
 
-    /// Opens a stream whose current side index is damaged: its bytes came when the file was last
-    /// written. The capture makes a new one when it opens the stream the next time.
+    /// Opens a stream whose current side index is gone or damaged: its bytes came when the file
+    /// was last written. The capture makes a new one when it opens the stream the next time.
     fn open_damaged(names: Names) -> io::Result<Option<Self>> {
-        if !Index::is_damaged(&names.index()) {
-            return Ok(None);
-        }
+        // Most streams without an index never printed: the folder is not searched for each.
         let Some(log) = open_if_there(names.log())? else {
             return Ok(None);
         };
-        damage::tell(&names.index(), "a side index has no header");
-        let metadata = log.metadata()?;
-        let number = names.sealed()?.last().copied();
-        let mut before = match number {
-            Some(number) => Index::open(&names.sealed_index(number))?,
-            None => None,
-        };
-        let last = match &mut before {
-            Some(index) => index.last()?,
-            None => None,
-        };
-        let size = match number {
-            Some(number) => Bytes::sealed_size(&names, number)?.unwrap_or(0),
-            None => 0,
-        };
-        let base = before.as_ref().map_or(0, |index| index.header.base) + size;
+        let sealed = lost::end_below(&names, u64::MAX)?;
+        damage::tell(&names.index(), "a side index is missing or has no header");
         let header = Header {
-            number: number.map_or(1, |number| number + 1),
-            base,
-            epoch: before.map_or(0, |index| index.header.epoch),
+            number: sealed.map_or(1, |end| end.number + 1),
+            base: sealed.map_or(0, |end| end.offset),
+            epoch: sealed.and_then(|end| end.epoch).unwrap_or(0),
         };
+        let metadata = log.metadata()?;
         let written_ms = metadata.mtime() * 1_000 + metadata.mtime_nsec() / 1_000_000;
-        let (ts_ms, seq) = last.map_or((written_ms, 0), |last| {
-            (written_ms.max(last.ts_ms), last.seq + 1)
+        let last = sealed.and_then(|end| end.last);
+        let (ts_ms, seq) = last.map_or((written_ms, 0), |(last_ms, seq)| {
+            (written_ms.max(last_ms), seq + 1)
         });
         Ok(Some(Self {
             names,
             segments: VecDeque::from([Segment {
                 number: header.number,
-                base,
+                base: header.base,
                 log: Some(Bytes::Plain(log)),
                 index: Index::in_place_of(header, ts_ms, seq),
             }]),
             exhausted: false,
             epoch: header.epoch,
-            end: base + metadata.len(),
+            end: header.base + metadata.len(),
         }))
     }
 
@@ -164,27 +152,53 @@ impl StreamReader {
         if self.exhausted {
             return Ok(false);
         }
-        self.exhausted = true;
+        match self.open_older()? {
+            Some(segment) => self.segments.push_front(segment),
+            None => self.exhausted = true,
+        }
+        Ok(!self.exhausted)
+    }
+
+    fn open_older(&mut self) -> io::Result<Option<Segment>> {
         let Some(newer) = self.segments.front_mut() else {
-            return Ok(false);
+            return Ok(None);
         };
         let Some(number) = newer.number.checked_sub(1) else {
-            return Ok(false);
+            return Ok(None);
         };
         let path = self.names.sealed_index(number);
-        // Bytes go before their side index, so one that is missing beside them was lost.
         let index = Index::open(&path)?;
         let log = match Bytes::open_sealed(&self.names, number) {
-            Ok(Some(log)) => log,
-            Ok(None) => return Ok(false),
-            // All other segments are served all the same.
-            Err(error) => match (&index, error.kind()) {
-                (Some(index), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
-                    damage::tell(&self.names.packed_log(number), &error.to_string());
-                    Bytes::Lost(newer.base.saturating_sub(index.header.base))
-                }
-                _ => return Err(error),
+            Err(error) if lost::is_damage(&error) => {
+                damage::tell(&self.names.packed_log(number), &error.to_string());
+                None
+            }
+            log => log?,
+        };
+        let (number, base) = match (&log, &index) {
+            (_, Some(index)) => (number, index.header.base),
+            (Some(log), None) => (number, newer.base.saturating_sub(log.size())),
+            // Nothing says how much it was: all from the next older one on.
+            (None, None) => match lost::end_below(&self.names, number)? {
+                Some(end) => (end.number + 1, end.offset.min(newer.base)),
+                None => return Ok(None),
             },
+        };
+        let log = match log {
+            Some(log) => log,
+            // The oldest, which is being deleted at this moment.
+            None if !self.names.packed_log(number).exists()
+                && lost::end_below(&self.names, number)?.is_none() =>
+            {
+                return Ok(None);
+            }
+            None => {
+                damage::tell(
+                    &self.names.sealed_log(number),
+                    "a sealed segment is missing",
+                );
+                Bytes::Lost(newer.base.saturating_sub(base))
+            }
         };
         let index = match index {
             Some(index) => index,
@@ -192,7 +206,7 @@ impl StreamReader {
                 damage::tell(&path, "a side index is missing or has no header");
                 let header = Header {
                     number,
-                    base: newer.base.saturating_sub(log.size()),
+                    base,
                     epoch: self.epoch,
                 };
                 // They came before those of the next segment; nobody knows how long before.
@@ -202,14 +216,12 @@ impl StreamReader {
                 Index::in_place_of(header, ts_ms, seq)
             }
         };
-        self.exhausted = false;
-        self.segments.push_front(Segment {
+        Ok(Some(Segment {
             number,
-            base: index.header.base,
+            base,
             log: Some(log),
             index,
-        });
-        Ok(true)
+        }))
     }
 
     /// Opens segments until `offset` is in one, as far as there are any. Returns the offset, or

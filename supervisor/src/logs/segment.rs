@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
+use super::lost;
 use super::names::{Names, gone};
 use super::packed::Bytes;
 use super::side::{END, HEADER, Header, Index, RECORD, Record, START};
@@ -488,21 +489,11 @@ fn begin_anew(names: &Names, now_ms: i64) -> io::Result<()> {
             .mode(0o700)
             .create(folder)?;
     }
-    let newest = names.sealed()?.last().copied();
-    let sealed = match newest {
-        Some(number) => Index::open(&names.sealed_index(number))?,
-        None => None,
-    };
+    let sealed = lost::end_below(names, u64::MAX)?;
     let header = Header {
-        number: newest.map_or(1, |number| number + 1),
-        base: match &sealed {
-            Some(index) => {
-                let size = Bytes::sealed_size(names, index.header.number)?;
-                index.header.base + size.unwrap_or(0)
-            }
-            None => 0,
-        },
-        epoch: sealed.map_or(now_ms, |index| index.header.epoch),
+        number: sealed.map_or(1, |end| end.number + 1),
+        base: sealed.map_or(0, |end| end.offset),
+        epoch: sealed.and_then(|end| end.epoch).unwrap_or(now_ms),
     };
     let first = match std::fs::metadata(names.log()) {
         Ok(metadata) if metadata.len() > 0 => Some(Record {

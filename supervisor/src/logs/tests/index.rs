@@ -333,10 +333,11 @@ async fn sealed_segments_are_compressed() {
             |(plain, packed)| *plain == 1 && *packed > 3,
         )
         .await;
-    assert_eq!(
-        indexed.rig.all(&api),
-        (0..4_001).map(line).collect::<Vec<_>>()
-    );
+    let all = (0..4_001).map(line).collect::<Vec<_>>();
+    indexed
+        .rig
+        .until(|| indexed.rig.all(&api) == all, |is_all| *is_all)
+        .await;
     let sources = [indexed.rig.source(&api)];
     for query in questions() {
         indexed.both(&sources, &query);
@@ -384,12 +385,44 @@ async fn sealed_segments_are_compressed() {
         );
         std::fs::write(&side, sound).unwrap();
     }
-    let side = indexed.rig.paths.logs().join("api-0.out.3.idx");
+    let logs = indexed.rig.paths.logs();
+    let side = logs.join("api-0.out.3.idx");
     std::fs::remove_file(side).unwrap();
     assert_eq!(
         indexed.rig.all(&api),
         (0..4_001).map(line).collect::<Vec<_>>()
     );
+    // Neither does the current one hide the stream, gone or empty.
+    let current = logs.join("api-0.out.idx");
+    let sound = std::fs::read(&current).unwrap();
+    std::fs::write(&current, b"").unwrap();
+    assert_eq!(indexed.rig.all(&api).len(), 4_001);
+    std::fs::remove_file(&current).unwrap();
+    assert_eq!(indexed.rig.all(&api).len(), 4_001);
+    std::fs::write(&current, sound).unwrap();
+    // What is gone or unreadable altogether hides nothing but its own lines, and says so.
+    let rest_is_served = |rig: &Rig, what: &str, newest: u32, holes: usize| {
+        let left = rig.all(&api);
+        assert!((2_000..4_001).contains(&left.len()), "{what}: {left:#?}");
+        assert_eq!(left.first(), Some(&line(0)), "{what}");
+        assert_eq!(left.last(), Some(&line(newest)), "{what}");
+        assert_eq!(left.iter().filter(is_told).count(), holes, "{what}");
+    };
+    // The third has no index any more.
+    std::fs::write(logs.join("api-0.out.3.log.zst"), b"no zstd").unwrap();
+    rest_is_served(&indexed.rig, "its bytes are damaged, too", 4_000, 1);
+    std::fs::remove_file(logs.join("api-0.out.3.log.zst")).unwrap();
+    rest_is_served(&indexed.rig, "index and bytes are gone", 4_000, 1);
+    std::fs::remove_file(logs.join("api-0.out.2.log.zst")).unwrap();
+    rest_is_served(&indexed.rig, "two in a row are gone", 4_000, 2);
+    // The capture goes on behind all of that.
+    std::fs::remove_file(&current).unwrap();
+    indexed.rig.restart();
+    let mut out = indexed.rig.open(&api, 2, Stream::Out).await;
+    writeln!(out, "{}", line(4_001)).unwrap();
+    drop(out);
+    indexed.rig.drained(&api, 2).await;
+    rest_is_served(&indexed.rig, "a new run", 4_001, 2);
 }
 
 /// Rows go with their lines: flushed, removed, and rotated away.
