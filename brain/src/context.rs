@@ -29,6 +29,7 @@ pub use recording::Recording;
 use crate::facts::{Facts, ProcessFacts};
 use crate::incident::{Evidence, Fingerprint, Symptom, SymptomKind};
 use crate::replay::SeenThen;
+use crate::sandbox;
 
 /// Evidence that one proposal carries at most.
 const EVIDENCE: usize = 12;
@@ -164,7 +165,7 @@ impl Situation {
         }
         match &self.world {
             World::Live(facts) => {
-                let fresh = answer(facts.as_ref());
+                let fresh = sandbox::untimed(|| answer(facts.as_ref()));
                 let value = serde_json::to_value(&fresh).unwrap_or(Value::Null);
                 self.recording
                     .lock()

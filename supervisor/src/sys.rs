@@ -37,6 +37,7 @@ mod reap;
 mod script;
 mod spawn;
 mod spool;
+mod thread_time;
 pub(crate) mod tree;
 pub(crate) mod usage;
 mod users;
@@ -57,6 +58,7 @@ pub use script::{Script, ScriptOutcome, run_script};
 pub(crate) use spool::{
     give_back as give_back_spool, has_writer as spool_has_writer, open_to_read as open_spool,
 };
+pub use thread_time::thread_time;
 
 /// Makes the FIFO of a stream (0600) if it is not there.
 ///

@@ -644,7 +644,7 @@ pub fn markdown() -> String {
     }
     text.push_str(
         "\n## Limits\n\n\
-         200,000 operations and 200 ms a call, 32 calls deep, texts of 64 KiB, arrays of 1,000, maps of 500, \
+         200,000 operations and 200 ms of computing a call, which may take 5 s on a busy machine; 32 calls deep, texts of 64 KiB, arrays of 1,000, maps of 500, \
          128 files.\n\
          No `eval`, no `import`, no `sleep`, no clock.\n\
          Three errors while running, or one breach of these limits, turn a playbook off until its file changes.\n\n\
