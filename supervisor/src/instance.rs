@@ -90,8 +90,8 @@ enum Message {
     Leave(bool),
     /// A new definition, for the next run.
     Define(Arc<ProcessSpec>),
-    /// Make an attempt with every probe now.
-    Probe,
+    /// Make an attempt with every probe now, and say where its answers will come.
+    Probe(oneshot::Sender<Vec<oneshot::Receiver<bool>>>),
     /// Another place in a reload.
     Stand(Standing, oneshot::Sender<()>),
 }
@@ -237,10 +237,13 @@ impl InstanceHandle {
         let _ = self.sender.send(Box::new(Message::Leave(leaving))).await;
     }
 
-    /// Lets its probes make an attempt now. A run without probes makes none.
-    pub(crate) async fn probe_now(&self) -> Result<(), OrderError> {
-        let sent = self.sender.send(Box::new(Message::Probe)).await;
-        sent.map_err(|_| OrderError::Gone)
+    /// Lets its probes make an attempt now: a place for the answer of each. A run without
+    /// probes has none.
+    pub(crate) async fn probe_now(&self) -> Result<Vec<oneshot::Receiver<bool>>, OrderError> {
+        let (done, answers) = oneshot::channel();
+        let sent = self.sender.send(Box::new(Message::Probe(done))).await;
+        sent.map_err(|_| OrderError::Gone)?;
+        answers.await.map_err(|_| OrderError::Gone)
     }
 
     /// Gives it a new definition.

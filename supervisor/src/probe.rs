@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -88,12 +88,21 @@ pub enum ProbeEvent {
         /// Did it pass?
         passed: bool,
     },
+    /// An attempt was made because somebody asked for it: it is shown, and nothing follows.
+    Asked,
 }
+
+/// Whoever asks for an attempt is told whether it passed.
+type Ask = oneshot::Sender<bool>;
+
+/// Asks that may wait for a probe: one attempt answers all of them.
+const ASKS: usize = 16;
 
 /// The probes of one run of one instance. Dropping it ends their tasks.
 #[derive(Debug)]
 pub struct Probes {
     board: Arc<Board>,
+    asks: Vec<mpsc::Sender<Ask>>,
     instance: InstanceId,
     _stop: DropGuard,
 }
@@ -105,8 +114,6 @@ struct Board {
     /// Held from the record of an attempt until its events are sent, so that they reach the
     /// owner in the order in which they were decided.
     order: tokio::sync::Mutex<()>,
-    /// Somebody wants to know now and not at the next turn.
-    now: tokio::sync::Notify,
 }
 
 #[derive(Debug)]
@@ -148,9 +155,9 @@ impl Probes {
                 all_pass: false,
             }),
             order: tokio::sync::Mutex::default(),
-            now: tokio::sync::Notify::new(),
         });
         let stop = tasks.token().child_token();
+        let mut asks = Vec::new();
         for (index, (check, rules)) in checks.into_iter().enumerate() {
             let task = Task {
                 index,
@@ -160,21 +167,31 @@ impl Probes {
                 clock: clock.clone(),
                 events: events.clone(),
             };
+            let (ask, asked) = mpsc::channel(ASKS);
+            asks.push(ask);
             let stop = stop.clone();
             tasks.spawn(format!("probe {instance} {}", rules.name), async move {
-                stop.run_until_cancelled(task.run(rules)).await;
+                stop.run_until_cancelled(task.run(rules, asked)).await;
             });
         }
         Some(Probes {
             board,
+            asks,
             instance: instance.clone(),
             _stop: CancellationToken::drop_guard(stop),
         })
     }
 
-    /// Lets every probe that waits for its next turn make an attempt now.
-    pub fn try_now(&self) {
-        self.board.now.notify_waiters();
+    /// Lets every probe make an attempt now, or after the one that is under way. The answers
+    /// never come when the run ends before.
+    pub fn try_now(&self) -> Vec<oneshot::Receiver<bool>> {
+        let asks = self.asks.iter().map(|probe| {
+            let (ask, answer) = oneshot::channel();
+            // With so many waiting, this one is told that there is no answer.
+            let _ = probe.try_send(ask);
+            answer
+        });
+        asks.collect()
     }
 
     /// How each probe is doing.
@@ -196,11 +213,20 @@ impl Board {
 
 impl Task {
     /// Attempts until the task is cancelled or nobody listens any more.
-    async fn run(self, rules: Rules) {
+    async fn run(self, rules: Rules, mut asked: mpsc::Receiver<Ask>) {
         let started = Instant::now();
         let mut eager = FIRST_ATTEMPT.min(rules.interval);
-        tokio::time::sleep(eager).await;
+        let mut next = started + eager;
         loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                Some(ask) = asked.recv() => {
+                    if self.answer(rules, ask, &mut asked).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+            }
             let began = Instant::now();
             let at = self.clock.now();
             // Boxed, so that its state is only there while it runs.
@@ -227,12 +253,28 @@ impl Task {
                 eager = (eager * 2).min(EAGER_PAUSE).min(rules.interval);
                 pause
             };
-            let next = (began + pause).max(Instant::now() + BREATH);
-            tokio::select! {
-                () = tokio::time::sleep_until(next) => {}
-                () = self.board.now.notified() => {}
-            }
+            next = (began + pause).max(Instant::now() + BREATH);
         }
+    }
+
+    /// Makes an attempt for those who ask. It counts for no streak: who asks often must not
+    /// bring about what many failures do. None when the owner is gone.
+    async fn answer(&self, rules: Rules, ask: Ask, more: &mut mpsc::Receiver<Ask>) -> Option<()> {
+        let mut asks = vec![ask];
+        while let Ok(ask) = more.try_recv() {
+            asks.push(ask);
+        }
+        let (began, at) = (Instant::now(), self.clock.now());
+        let outcome = Box::pin(self.check.run(rules.timeout)).await;
+        let (took, passed) = (began.elapsed(), outcome.passed());
+        count_probe(&self.instance, rules.name, took, passed);
+        self.board.lock().trackers[self.index].note(at, took, &outcome);
+        self.events.send(ProbeEvent::Asked).await.ok()?;
+        for ask in asks {
+            // Whoever asked may have gone.
+            let _ = ask.send(passed);
+        }
+        Some(())
     }
 
     /// Tells that an attempt takes far longer than usual. None when the owner is gone.

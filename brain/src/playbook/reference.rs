@@ -353,7 +353,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     action(
         "run_probe",
         &[],
-        "Try its probe now instead of at its next turn, and wait for the verdict. It fails when no copy is up that has a probe, and not when the probe does. Risk: none.",
+        "Try its probe now instead of at its next turn, and wait for the verdict, which counts for no streak. It fails when no copy is up that has a probe, and not when the probe does. Risk: none.",
     ),
     action(
         "rollback",

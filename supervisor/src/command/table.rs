@@ -15,7 +15,6 @@ impl Command {
             | Command::Status { .. }
             | Command::History { .. }
             | Command::Health { .. }
-            | Command::RunProbe { .. }
             | Command::Metrics { .. }
             | Command::Cron
             | Command::Limits { .. }
@@ -33,6 +32,7 @@ impl Command {
             | Command::Signal { .. }
             | Command::Hold { .. }
             | Command::ClearError { .. }
+            | Command::RunProbe { .. }
             | Command::Flush { .. }
             | Command::Reindex
             | Command::Save

@@ -25,7 +25,7 @@ use crate::event::EventKind;
 use crate::ids::{Generation, InstanceId};
 use crate::launch::Scope;
 use crate::machine::{self, Effect, IllegalInput, Input, Rules};
-use crate::probe::ProbeEvent;
+use crate::probe::{ProbeEvent, Probes};
 use crate::spec::ProcessSpec;
 use crate::state::{ExitStatus, Hold, Saved, State};
 
@@ -187,10 +187,9 @@ impl InstanceTask {
                 self.watch_memory();
                 self.show();
             }
-            Message::Probe => {
-                if let Some(probes) = self.live.as_ref().and_then(|live| live.probes.as_ref()) {
-                    probes.try_now();
-                }
+            Message::Probe(done) => {
+                let probes = self.live.as_ref().and_then(|live| live.probes.as_ref());
+                let _ = done.send(probes.map(Probes::try_now).unwrap_or_default());
             }
             Message::Stand(standing, done) => {
                 self.standing = standing;

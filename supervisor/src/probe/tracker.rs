@@ -147,6 +147,15 @@ impl Tracker {
         took: Duration,
         outcome: Outcome,
     ) -> Turn {
+        self.note(at, took, &outcome);
+        match outcome.error {
+            None => self.pass(since + took),
+            Some(error) => self.fail(since, error),
+        }
+    }
+
+    /// Keeps an attempt for whoever looks, and lets nothing follow from it.
+    pub(super) fn note(&mut self, at: Timestamp, took: Duration, outcome: &Outcome) {
         if self.attempts.len() == HISTORY {
             self.attempts.pop_front();
         }
@@ -155,12 +164,8 @@ impl Tracker {
             latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             passed: outcome.passed(),
             error: outcome.error.clone(),
-            output: outcome.output,
+            output: outcome.output.clone(),
         });
-        match outcome.error {
-            None => self.pass(since + took),
-            Some(error) => self.fail(since, error),
-        }
     }
 
     fn pass(&mut self, now: Duration) -> Turn {

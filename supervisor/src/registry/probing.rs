@@ -1,21 +1,30 @@
 //! Probes that are run because somebody wants to know now.
 //!
-//! The attempt is one like all others: it counts for the streak of its probe, and what follows
-//! from it follows.
+//! The attempt is shown with all others, and nothing follows from it: it counts for no streak.
 
 use std::time::Duration;
 
-use futures::future::join_all;
-use jiff::Timestamp;
+use futures::future::{join_all, try_join_all};
 
 use super::RegistryHandle;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
-use crate::instance::{InstanceHandle, Snapshot};
+use crate::instance::InstanceHandle;
 
 /// An attempt ends within its own time limit; this is for the way there and back, and for one
 /// that was under way already.
 const LONGEST: Duration = Duration::from_secs(75);
+
+/// What came of an attempt with each probe of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// It is not up, or has none.
+    NoProbe,
+    /// No verdict in time.
+    Late,
+    /// Do all pass?
+    Verdict(bool),
+}
 
 impl RegistryHandle {
     /// Runs the probes of the copies that are up, and says what came of it.
@@ -24,16 +33,10 @@ impl RegistryHandle {
         let mut done = Vec::new();
         for pick in picked.items {
             let handles = self.inner().handles(&pick);
-            let answers = join_all(handles.iter().map(attempt)).await;
-            let tried: Vec<bool> = answers.into_iter().flatten().collect();
-            let failed = tried.iter().filter(|passed| !**passed).count();
-            let (note, error) = match (tried.len(), failed) {
-                (0, _) => (None, Some("no copy is up that has a probe".to_owned())),
-                (_, 0) => (Some("its probe passes".to_owned()), None),
-                (copies, failed) => {
-                    let note = format!("its probe fails for {failed} of {copies} copies");
-                    (Some(note), None)
-                }
+            let tried = join_all(handles.iter().map(attempt)).await;
+            let (note, error) = match told(&tried) {
+                Ok(note) => (Some(note), None),
+                Err(error) => (None, Some(error)),
             };
             done.push(Done {
                 target: pick.text(),
@@ -46,24 +49,63 @@ impl RegistryHandle {
     }
 }
 
-/// One attempt with each probe of a copy: do all pass? Nothing without a probe.
-async fn attempt(handle: &InstanceHandle) -> Option<bool> {
-    let snapshot = handle.snapshot();
-    if snapshot.probes.is_empty() || !snapshot.saved.state.has_process() {
-        return None;
+/// The verdict over all copies, or why there is none.
+fn told(tried: &[Tried]) -> Result<String, String> {
+    let count = |what: Tried| tried.iter().filter(|tried| **tried == what).count();
+    let (passed, failed) = (count(Tried::Verdict(true)), count(Tried::Verdict(false)));
+    let late = count(Tried::Late);
+    match (passed + failed, late) {
+        (0, 0) => Err("no copy is up that has a probe".to_owned()),
+        (0, _) => Err(format!(
+            "its probe gave no verdict within {} s",
+            LONGEST.as_secs()
+        )),
+        (_, 0) if failed == 0 => Ok("its probe passes".to_owned()),
+        (verdicts, late) => {
+            let note = format!("its probe fails for {failed} of {} copies", verdicts + late);
+            Ok(match late {
+                0 => note,
+                late => format!("{note}, and gave no verdict in time for {late}"),
+            })
+        }
     }
-    let before = oldest(&snapshot);
-    handle.probe_now().await.ok()?;
-    handle
-        .until_some(Some(LONGEST), |now| {
-            let over = oldest(now) > before || !now.saved.state.has_process();
-            over.then(|| now.probes.iter().all(|probe| probe.failures == 0))
-        })
-        .await
 }
 
-/// When the probe was tried whose newest attempt is the oldest.
-fn oldest(snapshot: &Snapshot) -> Option<Timestamp> {
-    let probes = snapshot.probes.iter();
-    probes.map(|probe| probe.last_check).min().flatten()
+/// One attempt with each probe of a copy.
+async fn attempt(handle: &InstanceHandle) -> Tried {
+    let answers = match handle.probe_now().await {
+        Ok(answers) if !answers.is_empty() => answers,
+        _ => return Tried::NoProbe,
+    };
+    match tokio::time::timeout(LONGEST, try_join_all(answers)).await {
+        Ok(Ok(passed)) => Tried::Verdict(passed.into_iter().all(|passed| passed)),
+        // The run ended meanwhile.
+        Ok(Err(_)) => Tried::NoProbe,
+        Err(_) => Tried::Late,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_it_is_told_apart() {
+        use Tried::{Late, NoProbe, Verdict};
+        let error = |tried: &[Tried]| told(tried).unwrap_err();
+        assert_eq!(error(&[]), "no copy is up that has a probe");
+        assert_eq!(error(&[NoProbe]), "no copy is up that has a probe");
+        let late = "its probe gave no verdict within 75 s";
+        assert_eq!(error(&[Late, NoProbe]), late);
+        let note = |tried: &[Tried]| told(tried).unwrap();
+        assert_eq!(note(&[Verdict(true), NoProbe]), "its probe passes");
+        assert_eq!(
+            note(&[Verdict(true), Verdict(false)]),
+            "its probe fails for 1 of 2 copies"
+        );
+        assert_eq!(
+            note(&[Verdict(true), Late]),
+            "its probe fails for 0 of 2 copies, and gave no verdict in time for 1"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use supervisor::command::view::{ProcessView, StartChange};
 use supervisor::command::{Apply, Command, Reply, ScaleChange, Target};
-use supervisor::{ControlError, Status};
+use supervisor::{ControlError, Event, Status};
 
 use super::rig::{PATIENCE, Rig, pid, probe, spec};
 
@@ -107,7 +107,11 @@ async fn a_start_is_not_waited_for_when_a_person_is_needed() {
 async fn a_probe_runs_when_it_is_asked_for() {
     let rig = Rig::new().await;
     let tries = rig.home.path().join("tries");
-    let script = format!("echo once >> {}", tries.display());
+    let script = format!(
+        "echo once >> {}; test ! -e {}",
+        tries.display(),
+        rig.home.path().join("sick").display()
+    );
     let extra = probe(&script).replace("\"1s\"", "\"1h\"");
     assert!(extra.contains("\"1h\""), "{extra}");
     let mute = spec("mute", "exec sleep 600", "");
@@ -129,6 +133,21 @@ async fn a_probe_runs_when_it_is_asked_for() {
     assert_eq!(count(), before + 1);
     let done = run("mute").await;
     assert!(done.error.is_some(), "{done:?}");
+    // Who asks again and again of a probe that fails brings about no restart.
+    let sick = rig.home.path().join("sick");
+    std::fs::write(&sick, "").expect("a file");
+    let former = pid(&rig.view("web").await);
+    for _ in 0..6 {
+        let done = run("web").await;
+        let note = done.note.as_deref();
+        assert_eq!(note, Some("its probe fails for 1 of 1 copies"), "{done:?}");
+    }
+    assert_eq!(count(), before + 7);
+    let view = rig.view("web").await;
+    assert_eq!((view.state, pid(&view)), (Status::Online, former));
+    let history = rig.history("web").await;
+    let is_health = |event: &Event| event.kind.to_string().starts_with("health");
+    assert!(!history.iter().any(is_health), "{history:#?}");
     rig.finish().await;
 }
 

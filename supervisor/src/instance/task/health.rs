@@ -65,6 +65,7 @@ impl InstanceTask {
                 }
                 self.show();
             }
+            ProbeEvent::Asked => self.show(),
             ProbeEvent::Ready => {
                 self.failing_since = None;
                 let _ = self.take(Input::Ready, SYSTEM).await;
