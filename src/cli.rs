@@ -33,6 +33,7 @@ mod limits;
 mod link;
 mod list;
 mod logs;
+mod mcp;
 mod metrics;
 mod monit;
 mod ping;
@@ -126,6 +127,7 @@ enum Command {
     Brain(brain::Brain),
     Agent(agent::Agent),
     Ai(ai::Ai),
+    Mcp(mcp::Mcp),
     Daemon(daemon::Daemon),
     Ping(ping::Ping),
     Kill(daemon::Kill),
@@ -169,6 +171,7 @@ impl Command {
             Command::Brain(command) => command.run(ctx),
             Command::Agent(command) => command.run(ctx),
             Command::Ai(command) => command.run(ctx),
+            Command::Mcp(command) => command.run(ctx),
             Command::Daemon(command) => command.run(ctx),
             Command::Ping(command) => command.run(ctx),
             Command::Kill(command) => command.run(ctx),

@@ -14,8 +14,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use supervisor::Paths;
 use supervisor::command::view::VersionView;
+use supervisor::{Paths, Role};
 
 pub(crate) use error::ClientError;
 
@@ -43,6 +43,30 @@ pub(crate) struct Client {
     stream: BufReader<UnixStream>,
     daemon: Option<VersionView>,
     next_id: u64,
+    speaker: Speaker,
+}
+
+/// For whom requests are made: a label, and how much they may do at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speaker {
+    via: &'static str,
+    role: Option<Role>,
+}
+
+impl Speaker {
+    /// The person who types.
+    const PERSON: Self = Self {
+        via: "cli",
+        role: None,
+    };
+
+    /// Somebody else's agent, which may do no more than this.
+    pub(crate) fn agent(role: Role) -> Self {
+        Self {
+            via: "mcp",
+            role: Some(role),
+        }
+    }
 }
 
 /// Both versions, where they differ and can still talk.
@@ -135,6 +159,7 @@ impl Client {
             stream: BufReader::with_capacity(BUFFER, stream),
             daemon: None,
             next_id: 0,
+            speaker: Speaker::PERSON,
         })
     }
 
@@ -143,6 +168,11 @@ impl Client {
         let own = env!("CARGO_PKG_VERSION");
         let daemon = self.daemon.as_ref()?.version.clone();
         (daemon != own).then_some(Skew { own, daemon })
+    }
+
+    /// From now on somebody else asks.
+    pub(crate) fn speak_for(&mut self, speaker: Speaker) {
+        self.speaker = speaker;
     }
 
     /// Limits how long each answer may take; `None` waits for ever.
@@ -217,8 +247,11 @@ impl Client {
             "jsonrpc": "2.0",
             "id": self.next_id,
             "method": method,
-            "via": "cli",
+            "via": self.speaker.via,
         });
+        if let Some(role) = self.speaker.role {
+            request["role"] = json!(role);
+        }
         if !params.is_null() {
             request["params"] = params;
         }

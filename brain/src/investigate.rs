@@ -22,11 +22,11 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Checked, ModelVerdict, check, is_model, playbook_of, schema};
+pub use answer::{Checked, ModelVerdict, actions_schema, check, is_model, playbook_of, schema};
 pub use desk::{Desk, Shown};
 pub use opening::opening;
 pub use round::{Bounds, Ended, Stop, Talk, ask_for_a_plan, ask_in_prose, first_request};
-pub use tools::may_show;
+pub use tools::{LookUp, look_up, look_ups, may_show};
 pub use words::{clean, fence};
 
 /// Tokens below which a model gets one question by schema and no tools: smaller ones put calls

@@ -24,7 +24,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Keep",
         &["save", "resurrect", "startup", "unstartup", "flush"],
     ),
-    ("Heal", &["brain", "agent", "ai"]),
+    ("Heal", &["brain", "agent", "ai", "mcp"]),
     ("Set up", &["demo", "init", "check", "completion"]),
     ("Daemon", &["daemon", "ping", "kill"]),
 ];

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use supervisor::Role;
 
 use super::context::Context;
 use super::error::CliError;
-use crate::client::{Autostart, Client, ClientError};
+use crate::client::{Autostart, Client, ClientError, Speaker};
 use crate::exit::Exit;
 
 /// How long an answer may take where a command does not wait for processes.
@@ -68,6 +69,16 @@ impl Context {
         let client = self.connect(Autostart::Yes)?;
         self.client.replace(Some(client));
         Ok(())
+    }
+
+    /// For an agent that may do no more than this. Starts the daemon where there is none.
+    pub(crate) fn proxy(&self, role: Role) -> Result<Proxy, CliError> {
+        self.reach()?;
+        Ok(Proxy {
+            paths: self.paths()?,
+            role,
+            patience: self.global.timeout.unwrap_or(PATIENCE),
+        })
     }
 
     /// Asks the daemon, but never starts it.
@@ -167,6 +178,32 @@ impl Context {
             Some(home) => supervisor::Paths::new(home)?,
             None => supervisor::Paths::from_env()?,
         })
+    }
+}
+
+/// Asks for somebody else's agent, from any thread; each request has a connection of its own,
+/// so that one that takes long holds up no other.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy {
+    paths: supervisor::Paths,
+    role: Role,
+    patience: Duration,
+}
+
+impl Proxy {
+    /// Asks, and waits for the answer.
+    pub(crate) fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CliError> {
+        let asked = || -> Result<T, ClientError> {
+            let mut client = Client::connect(&self.paths, Autostart::No)?;
+            client.speak_for(Speaker::agent(self.role));
+            client.set_timeout(Some(self.patience))?;
+            client.call(method, params)
+        };
+        asked().map_err(told)
     }
 }
 

@@ -14,6 +14,7 @@ mod certificate;
 mod external;
 mod facts;
 mod figures;
+mod guest;
 mod health;
 mod learning;
 mod lock;

@@ -26,6 +26,8 @@ pub enum Via {
     Cli,
     /// Some other program on the Unix socket.
     Rpc,
+    /// Somebody else's agent, over the Model Context Protocol.
+    Mcp,
     /// A rule the daemon itself follows: restart policy, cron, watch.
     System,
     /// The agent, for a plan that no playbook made.
@@ -63,6 +65,13 @@ impl Caller {
             via,
         }
     }
+
+    /// The same with no more than this role: a program may be trusted less than its owner.
+    #[must_use]
+    pub fn at_most(mut self, role: Role) -> Self {
+        self.role = self.role.min(role);
+        self
+    }
 }
 
 /// The actor column of events and audit rows: `cli:ana`, `brain:rapid-crash`, `system`.
@@ -71,6 +80,7 @@ impl fmt::Display for Caller {
         match &self.via {
             Via::Cli => write!(f, "cli:{}", self.principal),
             Via::Rpc => write!(f, "rpc:{}", self.principal),
+            Via::Mcp => write!(f, "mcp:{}", self.principal),
             Via::System => f.write_str("system"),
             Via::Agent => f.write_str("agent"),
             Via::Playbook(name) => write!(f, "brain:{name}"),

@@ -18,6 +18,7 @@ mod daemon_start;
 mod lifecycle;
 mod logs;
 mod logs_query;
+mod mcp;
 mod metrics;
 mod monit;
 mod on_call;

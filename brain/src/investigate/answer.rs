@@ -112,8 +112,8 @@ pub fn is_model(playbook: &str) -> bool {
     playbook.starts_with(PREFIX)
 }
 
-/// The form of an answer.
-pub fn schema() -> AnswerSchema {
+/// The form of the steps of a plan, as JSON Schema.
+pub fn actions_schema() -> Value {
     let action = json!({
         "type": "object",
         "properties": {
@@ -133,6 +133,11 @@ pub fn schema() -> AnswerSchema {
         },
         "required": ["action", "target"]
     });
+    json!({"type": "array", "items": action, "maxItems": ACTIONS})
+}
+
+/// The form of an answer.
+pub fn schema() -> AnswerSchema {
     AnswerSchema {
         name: "diagnosis".into(),
         schema: json!({
@@ -144,7 +149,7 @@ pub fn schema() -> AnswerSchema {
                 "evidence": {"type": "array", "items": {"type": "string"}, "maxItems": EVIDENCE},
                 "verdict": {"type": "string", "enum": ["confirm", "refine", "refute"]},
                 "healthy": {"type": "boolean"},
-                "actions": {"type": "array", "items": action, "maxItems": ACTIONS},
+                "actions": actions_schema(),
                 "question": {"type": ["string", "null"]}
             },
             "required": ["diagnosis", "confidence", "evidence", "actions"]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Checked, check};
 use super::desk::{Desk, Shown};
-use super::tools::{self, Answered};
+use super::tools::{self, LookUp};
 use crate::llm::{
     Limits, Message, Model, ModelError, ModelId, Reply, Request, Sink, Stopped, ToolCall, Usage,
 };
@@ -263,7 +263,7 @@ fn first(talk: &Talk<'_>, schema: Option<&crate::llm::AnswerSchema>) -> Request 
         system: talk.system.clone(),
         messages: talk.messages.clone(),
         tools: if with_tools {
-            tools::specs()
+            tools::look_ups()
         } else {
             Vec::new()
         },
@@ -315,11 +315,13 @@ async fn look_up(
             "you have asked exactly this before; the answer is above and has not changed".to_owned()
         } else {
             let (desk, wanted) = (desk.clone(), call.clone());
-            let answered = tokio::task::spawn_blocking(move || tools::answer(&desk, &wanted)).await;
-            let answered = answered.unwrap_or_else(|_| Answered {
+            let answered =
+                tokio::task::spawn_blocking(move || tools::look_up(&desk, &wanted)).await;
+            let answered = answered.unwrap_or_else(|_| LookUp {
                 text: "error: the look-up failed".into(),
                 facts: Vec::new(),
                 note: format!("{}: it failed", super::words::clean(&call.name, 40)),
+                failed: true,
             });
             ended.shown.extend(answered.facts);
             looked(&answered.note);

@@ -105,8 +105,8 @@ const TOOLS: [&Tool; 15] = [
     &http::TOOL,
 ];
 
-/// What a model is told about them.
-pub(super) fn specs() -> Vec<ToolSpec> {
+/// All look-ups, as a model is told of them.
+pub fn look_ups() -> Vec<ToolSpec> {
     let specs = TOOLS.iter().map(|tool| ToolSpec {
         name: tool.name.to_owned(),
         description: tool.about.to_owned(),
@@ -138,15 +138,21 @@ fn sorted(value: &Value) -> Value {
 }
 
 /// An answer for the model, and the facts in it.
-pub(super) struct Answered {
-    pub(super) text: String,
-    pub(super) facts: Vec<(String, String)>,
+#[derive(Debug)]
+pub struct LookUp {
+    /// The answer, fenced: what it holds is untrusted.
+    pub text: String,
+    /// The facts in it, by the ids that evidence cites.
+    pub facts: Vec<(String, String)>,
     /// For the record: what was looked up, or why not.
-    pub(super) note: String,
+    pub note: String,
+    /// The question was wrong; the answer says how.
+    pub failed: bool,
 }
 
-/// Answers a call. Blocking: reads logs, files, sockets.
-pub(super) fn answer(desk: &Desk, call: &ToolCall) -> Answered {
+/// Answers a call; what is wrong with it is an answer, too. Blocking: reads logs, files,
+/// sockets.
+pub fn look_up(desk: &Desk, call: &ToolCall) -> LookUp {
     let found = run(desk, call);
     let name = TOOLS
         .iter()
@@ -166,16 +172,18 @@ pub(super) fn answer(desk: &Desk, call: &ToolCall) -> Answered {
             });
             let fits = fits.count();
             facts.truncate(fits);
-            Answered {
+            LookUp {
                 text: fence(name, &text, ANSWER),
                 note: found.query,
                 facts,
+                failed: false,
             }
         }
-        Err(why) => Answered {
+        Err(why) => LookUp {
             text: fence(name, &format!("error: {why}"), ANSWER),
             facts: Vec::new(),
             note: format!("{name}: {}", super::words::clean(&why, 160)),
+            failed: true,
         },
     }
 }

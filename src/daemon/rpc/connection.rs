@@ -168,6 +168,10 @@ impl Connection {
         mut call: Call,
     ) -> Result<(String, Option<Begin>), RpcError> {
         let caller = Caller::local(self.principal.clone(), call.via);
+        let caller = match call.role {
+            Some(role) => caller.at_most(role),
+            None => caller,
+        };
         let name = method::canonical(&call.method);
         match name {
             "logs.stream" => self.open_logs(&caller, name, call.params).await,

@@ -4,7 +4,7 @@
 //! id it carried where that could be read.
 
 use serde_json::{Map, Value, json};
-use supervisor::{ControlError, Via};
+use supervisor::{ControlError, Role, Via};
 
 /// Longest line, in bytes.
 pub(crate) const MAX_LINE: usize = 16 * 1024 * 1024;
@@ -115,8 +115,11 @@ pub(crate) struct Call {
     pub(crate) id: Option<Value>,
     pub(crate) method: String,
     pub(crate) params: Map<String, Value>,
-    /// The command line says `"via": "cli"`; it is only a label, both are the same person.
+    /// The command line says `"via": "cli"`, the bridge for other people's agents `"mcp"`; it
+    /// is only a label, all are the same person.
     pub(crate) via: Via,
+    /// The most that this request may do: its caller wants to be held to less than it may.
+    pub(crate) role: Option<Role>,
 }
 
 /// Something that is not a request, with its id where it had one.
@@ -199,13 +202,25 @@ fn call(value: Value) -> Result<Call, Malformed> {
     };
     let via = match request.get("via") {
         Some(Value::String(via)) if via == "cli" => Via::Cli,
+        Some(Value::String(via)) if via == "mcp" => Via::Mcp,
         _ => Via::Rpc,
+    };
+    // A wish to be held to less must not be lost in a slip of the pen.
+    let role = match request.remove("role").map(serde_json::from_value) {
+        None => None,
+        Some(Ok(role)) => Some(role),
+        Some(Err(_)) => {
+            return Err(malformed(
+                "`role` is viewer, operator, admin or super_admin",
+            ));
+        }
     };
     Ok(Call {
         id,
         method,
         params,
         via,
+        role,
     })
 }
 
@@ -273,6 +288,11 @@ mod tests {
         let call = one(r#"{"jsonrpc":"2.0","method":"x","via":"cli"}"#).unwrap();
         assert_eq!(call.id, None);
         assert_eq!(call.via, Via::Cli);
+        assert_eq!(call.role, None);
+        let call = one(r#"{"jsonrpc":"2.0","method":"x","via":"mcp","role":"viewer"}"#).unwrap();
+        assert_eq!((call.via, call.role), (Via::Mcp, Some(Role::Viewer)));
+        let slip = one(r#"{"jsonrpc":"2.0","id":1,"method":"x","role":"looker"}"#);
+        assert_eq!(slip.unwrap_err().error.code, -32600);
         assert!(call.params.is_empty());
         let call = one(r#"{"jsonrpc":"2.0","method":"x","id":null}"#).unwrap();
         assert_eq!(call.id, Some(Value::Null));

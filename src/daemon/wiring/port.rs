@@ -17,6 +17,7 @@ use supervisor::{Caller, ControlError, ProcessName, Role};
 
 use super::asker::Asker;
 use super::facts::LiveFacts;
+use super::guest::Guests;
 use super::learning::Learning;
 use super::lock;
 use super::mind::PlaybookMind;
@@ -31,10 +32,13 @@ const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     }
 }
 
-const METHODS: [PortMethod; 24] = [
+const METHODS: [PortMethod; 27] = [
     method("ai.diagnose", Role::Viewer, false),
     method("ai.ask", Role::Operator, false),
     method("agent.ask", Role::Operator, true),
+    method("agent.tools", Role::Viewer, false),
+    method("agent.look", Role::Viewer, false),
+    method("agent.propose", Role::Operator, true),
     method("brain.playbook_draft", Role::Viewer, false),
     method(CLEAR_LOCK, Role::Operator, true),
     method("brain.restore_lock", Role::Operator, true),
@@ -68,6 +72,7 @@ pub(super) struct BrainPort {
     pub(super) learning: Arc<Learning>,
     pub(super) asker: Asker,
     pub(super) turns: Turns,
+    pub(super) guests: Guests,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,6 +133,7 @@ impl BrainPort {
             learning,
             asker,
             turns: Turns::default(),
+            guests: Guests::default(),
         }
     }
 
@@ -333,6 +339,12 @@ impl Port for BrainPort {
             "brain.backtest" => self.backtest(read(method, params)?).await,
             "ai.diagnose" => self.diagnose(caller, read(method, params)?).await,
             "ai.ask" => self.ask(caller, read(method, params)?).await,
+            "agent.tools" => {
+                let Nothing {} = read(method, params)?;
+                Ok(self.tools(caller))
+            }
+            "agent.look" => self.look(caller, read(method, params)?).await,
+            "agent.propose" => self.propose_for_guest(caller, read(method, params)?).await,
             "agent.ask" => self.ask_agent(caller, read(method, params)?).await,
             "brain.playbook_draft" => self.draft(read(method, params)?).await,
             CLEAR_LOCK | "brain.restore_lock" => {

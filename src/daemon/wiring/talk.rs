@@ -207,19 +207,28 @@ impl BrainPort {
         self.turns.add(&who, &question, &text);
         let mut answer = answered(&text, &ended, model.id());
         answer["proposal"] = match wish {
-            Some(wish) => self.propose(caller, &wish, &ended, model.id()).await,
+            Some(wish) => {
+                let by = ended.by.as_ref().unwrap_or(model.id());
+                match self.known(wish["actions"][0]["target"].as_str().unwrap_or_default()) {
+                    Ok(name) => self.propose(caller, &name, &wish, &ended.shown, by).await,
+                    Err(_) => json!({ "refused": "it names no process of yours" }),
+                }
+            }
             None => Value::Null,
         };
         Ok(answer)
     }
 
     /// Puts a plan to the gate. What came of it, in words.
-    async fn propose(&self, caller: &Caller, wish: &Value, ended: &Ended, by: &ModelId) -> Value {
+    pub(super) async fn propose(
+        &self,
+        caller: &Caller,
+        name: &ProcessName,
+        wish: &Value,
+        shown: &Shown,
+        by: &ModelId,
+    ) -> Value {
         let refused = |why: String| json!({ "refused": brain::investigate::clean(&why, 300) });
-        let target = wish["actions"][0]["target"].as_str().unwrap_or_default();
-        let Ok(name) = self.known(target) else {
-            return refused("it names no process of yours".into());
-        };
         let (facts, process) = (self.asker.facts.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || {
             Some((facts.process(&process)?, facts.max_instances(&process)))
@@ -227,8 +236,7 @@ impl BrainPort {
         let Some((process, most)) = read.await.ok().flatten() else {
             return refused("the process is gone".into());
         };
-        let by = ended.by.as_ref().unwrap_or(by);
-        let checked = match check(&wish.to_string(), &process, most, &ended.shown, by) {
+        let checked = match check(&wish.to_string(), &process, most, shown, by) {
             Ok(checked) => checked,
             Err(problem) => return refused(problem.why),
         };
@@ -242,12 +250,18 @@ impl BrainPort {
         if steps.is_empty() {
             return Value::Null;
         }
-        match self.agent.propose(caller, &name, checked.proposal).await {
-            Ok(Put::Asked(id)) => json!({ "process": name, "plan": steps, "question": id }),
-            Ok(Put::Done) => json!({ "process": name, "plan": steps, "question": null }),
-            Ok(Put::Dropped(why)) => refused(why),
-            Err(error) => refused(error.to_string()),
-        }
+        let question = match self.agent.propose(caller, name, checked.proposal).await {
+            Ok(Put::Asked(id)) => Some(id),
+            Ok(Put::Done) => None,
+            Ok(Put::Dropped(why)) => return refused(why),
+            Err(error) => return refused(error.to_string()),
+        };
+        json!({
+            "process": name,
+            "plan": steps,
+            "question": question,
+            "dropped": checked.dropped,
+        })
     }
 
     fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {

@@ -1,0 +1,370 @@
+//! Other people's agents: they may look up what a model may, and propose typed plans.
+//!
+//! ```text
+//!   agent.tools ──► what their role lets them use
+//!   agent.look ───► a look-up, fenced, without secrets; its facts are remembered
+//!   agent.propose ► typed steps, evidence from those facts ──► the gate, which asks a person
+//! ```
+//!
+//! A guest is trusted as little as a model: unknown actions, other targets and evidence that it
+//! was never shown are dropped, and nothing is done before a person says yes. It cannot say yes
+//! itself: approvals are not among its tools.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use brain::investigate::{LookUp, Shown, fence, look_up, look_ups};
+use brain::llm::{ModelId, ToolCall, ToolSpec};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use supervisor::{Caller, ControlError, Role};
+use tokio::sync::Semaphore;
+
+use super::model::redactor;
+use super::port::BrainPort;
+use crate::daemon::port::invalid;
+
+/// Guests whose facts are remembered, and facts of each.
+const SESSIONS: usize = 32;
+const FACTS: usize = 2_000;
+/// Look-ups of all guests at the same time: each may read logs.
+const AT_ONCE: usize = 4;
+/// Longest answer of a diagnosis or of the list of questions, in bytes.
+const ANSWER: usize = 16 * 1024;
+/// Look-ups that reach out or read files of a project: for who may operate.
+const REACHING: [&str; 4] = ["check_port", "check_dns", "check_http", "file_head"];
+/// The provider under which a guest's plans are recorded.
+const PROVIDER: &str = "mcp";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookParams {
+    /// Whatever tells this guest from others.
+    session: String,
+    tool: String,
+    #[serde(default)]
+    arguments: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProposeParams {
+    session: String,
+    /// The name of the program that proposes.
+    client: String,
+    /// The process that it is about.
+    process: String,
+    diagnosis: String,
+    confidence: f64,
+    #[serde(default)]
+    evidence: Vec<String>,
+    actions: Vec<Value>,
+}
+
+/// What guests were shown.
+#[derive(Debug)]
+pub(super) struct Guests {
+    sessions: Mutex<VecDeque<(String, Shown)>>,
+    busy: Semaphore,
+}
+
+impl Default for Guests {
+    fn default() -> Self {
+        Self {
+            sessions: Mutex::default(),
+            busy: Semaphore::new(AT_ONCE),
+        }
+    }
+}
+
+impl Guests {
+    fn show(&self, session: &str, facts: impl IntoIterator<Item = (String, String)>) {
+        let mut all = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|(name, _)| name == session);
+        let mut shown = at
+            .and_then(|at| all.remove(at))
+            .map_or_else(Shown::default, |one| one.1);
+        let room = FACTS.saturating_sub(shown.len());
+        shown.extend(facts.into_iter().take(room));
+        all.push_back((session.to_owned(), shown));
+        while all.len() > SESSIONS {
+            all.pop_front();
+        }
+    }
+
+    fn shown(&self, session: &str) -> Shown {
+        let all = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = all.iter().find(|(name, _)| name == session);
+        one.map_or_else(Shown::default, |(_, shown)| shown.clone())
+    }
+}
+
+impl BrainPort {
+    /// What a guest of this role may use.
+    pub(super) fn tools(&self, caller: &Caller) -> Value {
+        let mut tools: Vec<ToolSpec> = look_ups();
+        tools.extend(own_tools());
+        let rows = tools
+            .into_iter()
+            .filter(|tool| caller.role >= role_of(&tool.name));
+        let rows = rows.map(|tool| {
+            json!({
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.parameters,
+                "changes": tool.name == "propose",
+            })
+        });
+        json!({ "tools": rows.collect::<Vec<_>>() })
+    }
+
+    /// One look-up.
+    pub(super) async fn look(
+        &self,
+        caller: &Caller,
+        params: LookParams,
+    ) -> Result<Value, ControlError> {
+        let LookParams {
+            session,
+            tool,
+            arguments,
+        } = params;
+        let needed = role_of(&tool);
+        if caller.role < needed {
+            return Err(ControlError::Forbidden {
+                what: tool,
+                who: caller.to_string(),
+                needed,
+                has: caller.role,
+            });
+        }
+        let Ok(_turn) = self.guests.busy.acquire().await else {
+            return Err(ControlError::ShuttingDown);
+        };
+        let found = match tool.as_str() {
+            "diagnose" => self.finding(&arguments).await?,
+            "approvals" => self.questions(&arguments).await?,
+            _ => self.looked_up(tool, &arguments).await?,
+        };
+        let redactor = redactor(&self.asker.models, &self.asker.registry);
+        let plain = tokio::task::spawn_blocking(move || LookUp {
+            text: redactor.redact(&found.text),
+            note: redactor.redact(&found.note),
+            failed: found.failed,
+            facts: found
+                .facts
+                .into_iter()
+                .map(|(id, text)| (id, redactor.redact(&text)))
+                .collect(),
+        });
+        let plain = plain.await.map_err(broken)?;
+        let facts = plain
+            .facts
+            .iter()
+            .map(|(id, text)| json!({ "id": id, "text": text }));
+        let answer = json!({
+            "text": plain.text,
+            "query": plain.note,
+            "failed": plain.failed,
+            "facts": facts.collect::<Vec<_>>(),
+        });
+        self.guests.show(&session, plain.facts);
+        Ok(answer)
+    }
+
+    async fn looked_up(&self, tool: String, arguments: &Value) -> Result<LookUp, ControlError> {
+        let desk = self.asker.desk(None);
+        let call = ToolCall {
+            id: String::new(),
+            name: tool,
+            arguments: match arguments {
+                Value::Null => String::new(),
+                arguments => arguments.to_string(),
+            },
+        };
+        let read = tokio::task::spawn_blocking(move || look_up(&desk, &call));
+        read.await.map_err(broken)
+    }
+
+    /// What mhost finds by itself.
+    async fn finding(&self, arguments: &Value) -> Result<LookUp, ControlError> {
+        let process = arguments["process"].as_str().unwrap_or_default();
+        let name = self.known(process)?;
+        let case = super::ask::diagnose(&self.agent, &self.facts, &name).await?;
+        let evidence = case["evidence"].as_array().into_iter().flatten();
+        let facts = evidence
+            .filter_map(|one| {
+                Some((
+                    one["id"].as_str()?.to_owned(),
+                    one["text"].as_str()?.to_owned(),
+                ))
+            })
+            .collect();
+        Ok(LookUp {
+            text: fence("diagnosis", &case.to_string(), ANSWER),
+            facts,
+            note: format!("diagnosis of {name}"),
+            failed: false,
+        })
+    }
+
+    /// What people were asked, and what became of it.
+    async fn questions(&self, arguments: &Value) -> Result<LookUp, ControlError> {
+        let wanted = arguments["id"].as_str();
+        let all = self.agent.actions().await?.into_iter().map(agent::question);
+        let rows: Vec<_> = all
+            .filter(|one| wanted.is_none_or(|id| one.id == id))
+            .take(20)
+            .collect();
+        Ok(LookUp {
+            text: fence("approvals", &json!(rows).to_string(), ANSWER),
+            facts: Vec::new(),
+            note: "approvals".into(),
+            failed: false,
+        })
+    }
+
+    /// Puts a guest's plan to the gate.
+    pub(super) async fn propose_for_guest(
+        &self,
+        caller: &Caller,
+        params: ProposeParams,
+    ) -> Result<Value, ControlError> {
+        let ProposeParams {
+            session,
+            client,
+            process,
+            diagnosis,
+            confidence,
+            evidence,
+            mut actions,
+        } = params;
+        let name = self.known(&process)?;
+        if actions.is_empty() {
+            return Err(invalid(
+                "`actions` is empty: there is nothing to decide".into(),
+            ));
+        }
+        for action in &mut actions {
+            if action.is_object() && action["target"].is_null() {
+                action["target"] = json!(name);
+            }
+        }
+        let wish = json!({
+            "diagnosis": diagnosis,
+            "confidence": confidence,
+            "evidence": evidence,
+            "actions": actions,
+        });
+        let by = ModelId {
+            provider: PROVIDER.into(),
+            model: client,
+        };
+        let shown = self.guests.shown(&session);
+        let answer = self.propose(caller, &name, &wish, &shown, &by).await;
+        match answer["refused"].as_str() {
+            Some(why) => Err(invalid(why.to_owned())),
+            None => Ok(answer),
+        }
+    }
+}
+
+/// The least role for a tool.
+fn role_of(tool: &str) -> Role {
+    if tool == "propose" || REACHING.contains(&tool) {
+        Role::Operator
+    } else {
+        Role::Viewer
+    }
+}
+
+/// The tools beside the look-ups of a model.
+fn own_tools() -> [ToolSpec; 3] {
+    let process = json!({"type": "string", "description": "name of a process"});
+    [
+        ToolSpec {
+            name: "diagnose".into(),
+            description: "What mhost itself finds wrong with a process: root cause, confidence, \
+                evidence with ids, ranked actions, what was ruled out. Begin here."
+                .into(),
+            parameters: json!({
+                "type": "object",
+                "properties": {"process": process},
+                "required": ["process"],
+                "additionalProperties": false,
+            }),
+        },
+        ToolSpec {
+            name: "approvals".into(),
+            description: "Questions to people about proposed plans, and what became of them. \
+                With an id only that one."
+                .into(),
+            parameters: json!({
+                "type": "object",
+                "properties": {"id": {"type": "string"}},
+                "additionalProperties": false,
+            }),
+        },
+        ToolSpec {
+            name: "propose".into(),
+            description: "Propose a plan of typed actions for one process. A person is asked; \
+                nothing is done before they say yes. Evidence names ids of facts that your \
+                look-ups showed."
+                .into(),
+            parameters: json!({
+                "type": "object",
+                "properties": {
+                    "process": process,
+                    "diagnosis": {"type": "string", "description": "what is wrong, in one or two sentences"},
+                    "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+                    "evidence": {"type": "array", "items": {"type": "string"}},
+                    "actions": brain::investigate::actions_schema(),
+                },
+                "required": ["process", "diagnosis", "confidence", "actions"],
+                "additionalProperties": false,
+            }),
+        },
+    ]
+}
+
+fn broken(error: tokio::task::JoinError) -> ControlError {
+    ControlError::Internal {
+        message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_may_cite_what_it_was_shown_and_no_other_guest_may() {
+        let guests = Guests::default();
+        guests.show("a", [("log:1".to_owned(), "it broke".to_owned())]);
+        assert!(guests.shown("a").evidence("[log:1]").is_some());
+        assert!(guests.shown("b").evidence("log:1").is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_of_guests_is_bounded() {
+        let guests = Guests::default();
+        for n in 0..100 {
+            let facts = (0..FACTS + 50).map(|fact| (format!("f{fact}"), String::new()));
+            guests.show(&format!("s{n}"), facts);
+        }
+        let all = guests.sessions.lock().unwrap();
+        assert_eq!(all.len(), SESSIONS);
+        assert!(all.iter().all(|(_, shown)| shown.len() == FACTS));
+    }
+
+    #[test]
+    fn only_who_may_operate_reaches_out_or_proposes() {
+        let names: Vec<_> = look_ups().into_iter().map(|tool| tool.name).collect();
+        for name in REACHING {
+            assert!(names.iter().any(|known| known == name), "{name}");
+            assert_eq!(role_of(name), Role::Operator);
+        }
+        assert_eq!(role_of("propose"), Role::Operator);
+        assert_eq!(role_of("search_logs"), Role::Viewer);
+    }
+}
