@@ -8,8 +8,8 @@ mod metrics;
 use std::time::Duration;
 
 use regex::Regex;
-use rhai::{Array, Dynamic, Engine};
-use serde::Serialize;
+use rhai::{Array, Dynamic, Engine, Map};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use supervisor::EventKind;
 

@@ -230,7 +230,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "log_numbers",
         &["regex", "w"],
         "array",
-        "The numbers that the first group of the expression catches in the newest lines that match, at most 20, oldest first.",
+        "The numbers that the first group of the expression catches in the lines that match, as maps of `n` and `age_s`, oldest first: at most 20, spread evenly over the newest 500.",
     ),
     query(
         "says",

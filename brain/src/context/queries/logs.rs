@@ -21,6 +21,36 @@ pub(super) fn bytes(c: &Context, window: Duration) -> Answer<i64> {
     })
 }
 
+/// Lines that are looked through for figures: two minutes of four a second.
+const FIGURE_LINES: usize = 500;
+
+/// A number that a line tells.
+#[derive(Serialize, Deserialize)]
+struct Figure {
+    n: i64,
+    age_s: f64,
+    id: String,
+    text: String,
+}
+
+/// So many of them as are handed out, evenly: the first and the last, and those between.
+fn spread(mut all: Vec<Figure>) -> Vec<Figure> {
+    let (count, most) = (all.len(), LOG_LINES);
+    if count > most {
+        let mut chosen = (0..most).map(|place| place * (count - 1) / (most - 1));
+        let (mut place, mut next) = (0, chosen.next());
+        all.retain(|_| {
+            let keep = next == Some(place);
+            if keep {
+                next = chosen.next();
+            }
+            place += 1;
+            keep
+        });
+    }
+    all
+}
+
 /// As much of a line as is kept.
 pub(super) fn cut(text: &str) -> String {
     text.chars().take(500).collect()
@@ -106,28 +136,36 @@ pub(super) fn register_logs(engine: &mut Engine) {
             |c: &mut Context, pattern: &str, w: Dynamic| -> Answer<Array> {
                 regex_checked(pattern)?;
                 let w = window(&w)?;
-                let question = key(&format!("log numbers {pattern:?}"), w);
-                let found: Vec<(String, String, i64)> = c.situation.ask(question, |facts| {
+                let question = key(&format!("figures {pattern:?}"), w);
+                let found: Vec<Figure> = c.situation.ask(question, |facts| {
                     let Ok(regex) = Regex::new(pattern) else {
                         return Vec::new();
                     };
-                    let lines = facts.log_lines(&c.situation.process, pattern, w, LOG_LINES);
-                    let number = |hit: LogHit| {
+                    let (name, now) = (&c.situation.process, facts.now());
+                    let lines = facts.log_lines(name, pattern, w, FIGURE_LINES);
+                    let figure = |hit: LogHit| {
                         let found = regex.captures(&hit.text)?;
-                        let digits = found.get(1)?.as_str().parse().ok()?;
-                        Some((hit.id, cut(&hit.text), digits))
+                        Some(Figure {
+                            n: found.get(1)?.as_str().parse().ok()?,
+                            age_s: supervisor::until(hit.at, now).as_secs_f64(),
+                            text: cut(&hit.text),
+                            id: hit.id,
+                        })
                     };
-                    lines.into_iter().filter_map(number).collect()
+                    spread(lines.into_iter().filter_map(figure).collect())
                 })?;
                 if let (Some(first), Some(last)) = (found.first(), found.last()) {
-                    for (id, text, _) in [last, first] {
+                    for Figure { id, text, .. } in [last, first] {
                         c.note(format!("log:{id}"), knowledge::quotable(text));
                     }
                 }
-                Ok(found
-                    .into_iter()
-                    .map(|(.., number)| number.into())
-                    .collect())
+                let map = |Figure { n, age_s, .. }| {
+                    let mut map = Map::new();
+                    map.insert("n".into(), Dynamic::from(n));
+                    map.insert("age_s".into(), Dynamic::from(rounded(age_s)));
+                    Dynamic::from(map)
+                };
+                Ok(found.into_iter().map(map).collect())
             },
         )
         .register_fn(
