@@ -162,7 +162,7 @@ impl RegistryHandle {
             })
         };
         let before = self.told_before(&all);
-        let told = until_told(before, hears, hopeless, work, limit).await;
+        let told = until_told(&all, before, hears, hopeless, work, limit).await;
         let late = |name: &ProcessName| match told.get(name) {
             Some(text) => Err(format!("not online yet: {text}")),
             None if !told.is_empty() => Err("not online yet".to_owned()),

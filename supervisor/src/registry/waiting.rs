@@ -125,9 +125,10 @@ impl RegistryHandle {
     }
 }
 
-/// Waits for the end of `work`, at most for `limit`, or until what was told leaves no hope.
-/// Answers with what was told.
+/// Waits for the end of `work`, at most for `limit`, or until what was told of these processes
+/// leaves no hope. Answers with what was told.
 pub(super) async fn until_told(
+    names: &[ProcessName],
     mut told: BTreeMap<ProcessName, String>,
     mut hears: broadcast::Receiver<(ProcessName, String)>,
     hopeless: impl Fn(&BTreeMap<ProcessName, String>) -> bool,
@@ -148,13 +149,14 @@ pub(super) async fn until_told(
             _ = &mut work => return told,
             () = &mut over => return told,
             news = hears.recv() => match news {
-                Ok((name, text)) => {
+                Ok((name, text)) if names.contains(&name) => {
                     told.insert(name, text);
                     if hopeless(&told) {
                         return told;
                     }
                 }
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                // Of others, or too many to remember.
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => {
                     tokio::select! { _ = &mut work => {}, () = &mut over => {} }
                     return told;
@@ -183,4 +185,25 @@ pub(super) async fn wait_up(
             None => "it is gone".into(),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn news_of_others_are_not_listened_to() {
+        let name = |text: &str| -> ProcessName { text.parse().expect("a name") };
+        let (tell, hears) = broadcast::channel(TOLD);
+        let second = Duration::from_secs(1);
+        for who in ["other", "api"] {
+            tell.send((name(who), "its port is held".into()))
+                .expect("heard");
+        }
+        let hopeless = |told: &BTreeMap<ProcessName, String>| told.len() > 1;
+        let (names, none) = ([name("api")], BTreeMap::new());
+        let never = std::future::pending::<()>();
+        let told = until_told(&names, none, hears, hopeless, never, second).await;
+        assert_eq!(told.into_keys().collect::<Vec<_>>(), names);
+    }
 }
