@@ -11,6 +11,7 @@
 //! no more memory than the answer itself, and delays nobody but its own request.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -90,14 +91,25 @@ pub(crate) async fn heard<T, F: Future<Output = ()>>(
         let mut parts = heard.parts.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *parts)
     };
+    // The parts that are on their way: a client that does not read them delays no work.
+    let mut passing: Option<Pin<Box<F>>> = None;
     loop {
         tokio::select! {
             biased;
             done = &mut work => {
+                if let Some(passing) = passing {
+                    passing.await;
+                }
                 pass_on(take()).await;
                 return done;
             }
-            () = heard.more.notified() => pass_on(take()).await,
+            () = async { match &mut passing {
+                Some(passing) => passing.await,
+                None => std::future::pending().await,
+            } } => passing = None,
+            () = heard.more.notified(), if passing.is_none() => {
+                passing = Some(Box::pin(pass_on(take())));
+            }
         }
     }
 }
@@ -107,6 +119,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[tokio::test]
+    async fn work_goes_on_when_nobody_reads_its_parts() {
+        let (told, over) = tokio::sync::oneshot::channel();
+        let work = async move {
+            Hearer::current().say("one");
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            let _ = told.send(());
+        };
+        let unread = heard(work, |_| std::future::pending());
+        tokio::select! {
+            () = unread => panic!("somebody read"),
+            over = over => over.unwrap(),
+        }
+    }
 
     #[tokio::test]
     async fn parts_come_in_order_and_pieces_are_joined() {
