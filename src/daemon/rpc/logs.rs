@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use supervisor::Command;
-use supervisor::logs::LogQuery;
+use supervisor::logs::{LogQuery, MOST_CONTEXT};
 
 use super::message::RpcError;
 use super::params::{MaybeNamed, Params};
@@ -47,5 +47,13 @@ pub(super) fn query(mut params: Params<'_>) -> Result<LogQuery, RpcError> {
         };
         params.values.insert(key.into(), value);
     }
-    params.read()
+    let method = params.method;
+    let query: LogQuery = params.read()?;
+    if query.context > MOST_CONTEXT {
+        return Err(RpcError::bad_params(format!(
+            "{method}: `context` is {}; at most {MOST_CONTEXT} lines around a hit are shown",
+            query.context
+        )));
+    }
+    Ok(query)
 }

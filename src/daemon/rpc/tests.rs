@@ -189,6 +189,14 @@ async fn garbage_is_answered_and_does_no_harm() {
     let error = client.read().await;
     assert_eq!(error["error"]["code"], -32000);
     assert_eq!(error["error"]["data"]["near"], json!(["api"]));
+    client
+        .ask(json!(3), "logs.query", json!({ "context": 1_001 }))
+        .await;
+    let error = client.read().await["error"]["message"].clone();
+    assert!(
+        error.as_str().unwrap().contains("at most 1000 lines"),
+        "{error}"
+    );
 
     let mut half = running.connect().await;
     half.send(b"{\"jsonrpc\":\"2.0\",\"id\":1,").await;
