@@ -13,6 +13,7 @@ const METHODS: [PortMethod; 1] = [PortMethod {
     name: "audit.query",
     role: Role::Admin,
     changes: false,
+    streams: false,
 }];
 
 /// Answers questions about the audit log.

@@ -330,11 +330,13 @@ mod tests {
                     name: "parrot.say",
                     role: Role::Viewer,
                     changes: false,
+                    streams: false,
                 },
                 PortMethod {
                     name: "parrot.teach",
                     role: Role::Admin,
                     changes: true,
+                    streams: false,
                 },
             ]
         }

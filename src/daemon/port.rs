@@ -19,6 +19,8 @@ pub(crate) struct PortMethod {
     pub(crate) role: Role,
     /// Does it change anything? Then it is audited before and after.
     pub(crate) changes: bool,
+    /// May parts of its answer come before it? Only then it takes `stream`.
+    pub(crate) streams: bool,
 }
 
 /// No parameters.

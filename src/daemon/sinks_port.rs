@@ -11,6 +11,7 @@ const METHODS: [PortMethod; 1] = [PortMethod {
     name: "sinks.status",
     role: Role::Viewer,
     changes: false,
+    streams: false,
 }];
 
 /// Answers questions about the sinks.

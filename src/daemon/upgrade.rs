@@ -21,6 +21,7 @@ const METHODS: [PortMethod; 1] = [PortMethod {
     name: "daemon.upgrade",
     role: Role::Admin,
     changes: true,
+    streams: false,
 }];
 
 /// Hands over to another binary.

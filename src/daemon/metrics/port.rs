@@ -18,16 +18,19 @@ const METHODS: [PortMethod; 3] = [
         name: "metrics.history",
         role: Role::Viewer,
         changes: false,
+        streams: false,
     },
     PortMethod {
         name: "metrics.start",
         role: Role::Admin,
         changes: true,
+        streams: false,
     },
     PortMethod {
         name: "metrics.stop",
         role: Role::Admin,
         changes: true,
+        streams: false,
     },
 ];
 

@@ -180,8 +180,7 @@ impl Connection {
             _ => {
                 let gate = &self.server.gate;
                 let port = gate.announced_method(name).await;
-                // Only parts beside the supervisor have answers that grow.
-                let listens = port.is_some()
+                let listens = port.is_some_and(|port| port.streams)
                     && call.params.remove("stream") == Some(Value::Bool(true))
                     && call.id.is_some();
                 let id = call.id.clone();

@@ -45,6 +45,7 @@ const fn method(name: &'static str) -> PortMethod {
         name,
         role: Role::Viewer,
         changes: false,
+        streams: true,
     }
 }
 

@@ -29,13 +29,22 @@ const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
         name,
         role,
         changes,
+        streams: false,
+    }
+}
+
+/// One whose answer a model writes bit by bit.
+const fn heard(name: &'static str, role: Role, changes: bool) -> PortMethod {
+    PortMethod {
+        streams: true,
+        ..method(name, role, changes)
     }
 }
 
 const METHODS: [PortMethod; 27] = [
-    method("ai.diagnose", Role::Viewer, false),
-    method("ai.ask", Role::Operator, false),
-    method("agent.ask", Role::Operator, true),
+    heard("ai.diagnose", Role::Viewer, false),
+    heard("ai.ask", Role::Operator, false),
+    heard("agent.ask", Role::Operator, true),
     method("agent.tools", Role::Viewer, false),
     method("agent.look", Role::Viewer, false),
     method("agent.propose", Role::Operator, true),
