@@ -89,6 +89,7 @@ impl LiveFacts {
             .unwrap_or_default()
     }
 
+    /// As they were printed, with their secrets.
     fn lines(
         &self,
         name: &ProcessName,
@@ -105,13 +106,7 @@ impl LiveFacts {
         };
         let sources = self.registry.log_sources(&query).unwrap_or_default();
         match logs::query(&self.paths, &sources, &query) {
-            Ok(mut page) => {
-                for line in &mut page.lines {
-                    let text = std::mem::take(&mut line.message);
-                    line.message = self.registry.masked(name, text);
-                }
-                page.lines
-            }
+            Ok(page) => page.lines,
             Err(error) => {
                 warn!(process = %name, %error, "The brain could not read the logs.");
                 Vec::new()
@@ -181,12 +176,13 @@ impl Facts for LiveFacts {
         window: Duration,
         limit: usize,
     ) -> Vec<LogHit> {
+        let secrets = self.registry.secrets(name);
         let lines = self.lines(name, pattern, window, limit).into_iter();
         lines
             .map(|line| LogHit {
                 id: line.id,
                 at: line.ts,
-                text: line.message,
+                text: supervisor::secret::masked(line.message, &secrets),
             })
             .collect()
     }

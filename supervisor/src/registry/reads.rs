@@ -19,7 +19,7 @@ use crate::logs::feed::FeedSource;
 use crate::logs::{self, LogPage, LogQuery, Source};
 use crate::paths::Stream;
 use crate::schedule::Schedule;
-use crate::secret::{MASK, is_secret_name, masked, without_passwords};
+use crate::secret::{MASK, Secret, is_secret_name, masked, without_passwords};
 use crate::spec::ProcessSpec;
 use crate::state::Status;
 use crate::store::EventFilter;
@@ -168,9 +168,13 @@ impl RegistryHandle {
 
     /// A text that a process has printed, without the secrets of its environment.
     pub fn masked(&self, name: &ProcessName, text: String) -> String {
+        masked(text, &self.secrets(name))
+    }
+
+    /// The secrets of a process's environment, for many texts.
+    pub fn secrets(&self, name: &ProcessName) -> Vec<Secret> {
         let spec = self.inner().entry(name).map(|entry| entry.spec.clone());
-        let secrets = spec.map(|spec| spec.secrets()).unwrap_or_default();
-        masked(text, &secrets)
+        spec.map(|spec| spec.secrets()).unwrap_or_default()
     }
 
     pub(super) async fn history(

@@ -73,13 +73,11 @@ impl AiPort {
         );
         let read = tokio::task::spawn_blocking(move || {
             let mut page = logs::query(&paths, &sources, &query)?;
-            for line in &mut page.lines {
-                let text = std::mem::take(&mut line.message);
-                line.message = registry.masked(&name, text);
-            }
-            for kind in page.templates.iter_mut().flatten() {
-                let text = std::mem::take(&mut kind.pattern);
-                kind.pattern = registry.masked(&name, text);
+            let secrets = registry.secrets(&name);
+            let lines = page.lines.iter_mut().map(|line| &mut line.message);
+            let kinds = page.templates.iter_mut().flatten();
+            for text in lines.chain(kinds.map(|kind| &mut kind.pattern)) {
+                *text = supervisor::secret::masked(std::mem::take(text), &secrets);
             }
             Ok::<_, logs::LogError>(page)
         });
