@@ -14,10 +14,12 @@ mod thin;
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::levels::Levels;
+use super::lost;
 use super::names::{Names, streams_in};
 use super::packed::Bytes;
 use super::record::Level;
@@ -119,6 +121,8 @@ struct Sealed {
     newest_ms: i64,
     /// What it has.
     levels: Levels,
+    /// It cannot be read, so it goes as a whole or not at all.
+    lost: bool,
     /// Bytes on the disk.
     size: u64,
 }
@@ -194,7 +198,9 @@ impl Pass {
     fn add(&mut self, sealed: Sealed, retention: &Retention, now_ms: i64) {
         let kept = retention.kept_after(age(sealed.newest_ms, now_ms));
         let left = sealed.levels.shared_with(kept);
-        if left == sealed.levels && !(left.is_empty() && sealed.is_oldest()) {
+        if sealed.lost && !(left.is_empty() && sealed.is_oldest()) {
+            // Whoever asks for its lines is told.
+        } else if left == sealed.levels && !(left.is_empty() && sealed.is_oldest()) {
             self.rest.push(sealed);
         } else {
             self.aged.push_back((sealed, left));
@@ -260,23 +266,28 @@ impl Pass {
 
 impl Sealed {
     fn look(names: &Names, number: u64) -> Option<Self> {
-        // What cannot be read is left alone; whoever asks for its lines is told.
-        let newest = Index::open(&names.sealed_index(number))
-            .ok()??
-            .last()
-            .ok()??;
-        let bytes = Bytes::open_sealed(names, number).ok()??;
-        let sizes = [
+        let files = [
             names.sealed_log(number),
             names.packed_log(number),
             names.sealed_index(number),
         ];
+        let index = Index::open(&names.sealed_index(number)).ok().flatten();
+        let newest = index.and_then(|mut index| index.last().ok().flatten());
+        let bytes = Bytes::open_sealed(names, number).ok().flatten();
+        let newest_ms = match newest {
+            Some(newest) => newest.ts_ms,
+            // No line of it came after its files were last written.
+            None => files.iter().filter_map(|path| written_ms(path)).max()?,
+        };
         Some(Self {
             names: names.clone(),
             number,
-            newest_ms: newest.ts_ms,
-            levels: bytes.gaps().map_or(Levels::ALL, |gaps| gaps.kept),
-            size: sizes.iter().map(|path| size_of(path)).sum(),
+            newest_ms,
+            lost: newest.is_none() || bytes.is_none(),
+            levels: bytes
+                .and_then(|bytes| bytes.gaps().map(|gaps| gaps.kept))
+                .unwrap_or(Levels::ALL),
+            size: files.iter().map(|path| size_of(path)).sum(),
         })
     }
 
@@ -292,8 +303,8 @@ impl Sealed {
         if let Some(index) = Index::open(&next)? {
             return Ok(index.header.base);
         }
-        let current = Index::open(&self.names.index())?;
-        Ok(current.map_or(0, |index| index.header.base))
+        let end = lost::end_below(&self.names, self.number + 1)?;
+        Ok(end.map_or(0, |end| end.offset))
     }
 }
 
@@ -316,6 +327,12 @@ pub(super) fn thinned(names: &Names) -> Vec<(u64, u64, Levels)> {
 
 fn age(then_ms: i64, now_ms: i64) -> Duration {
     Duration::from_millis(now_ms.saturating_sub(then_ms).max(0).unsigned_abs())
+}
+
+/// When a file was last written; nothing when there is none.
+fn written_ms(path: &Path) -> Option<i64> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(metadata.mtime() * 1_000 + metadata.mtime_nsec() / 1_000_000)
 }
 
 fn size_of(path: &Path) -> u64 {
