@@ -34,24 +34,53 @@ pub fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Where the passwords of addresses stand in a text.
+/// Should the value of this header be masked?
+fn is_secret_header(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    is_secret_name(name) || lower.contains("auth") || lower.contains("cookie")
+}
+
+/// Shorter ones are names of people.
+const TOKEN: usize = 16;
+
+/// A user that is nobody's name: a token that stands in its place.
+fn is_token(user: &str) -> bool {
+    let has = |kind: fn(&char) -> bool| user.chars().any(|c| kind(&c));
+    user.len() >= TOKEN && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+}
+
+/// Where the passwords of addresses stand in a text, and tokens in the place of a user.
 fn passwords(text: &str) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = memchr::memmem::find(&text.as_bytes()[from..], b"://") {
         let start = from + at + 3;
-        let ends =
-            |c: char| matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace();
-        let end = text[start..]
-            .find(ends)
-            .map_or(text.len(), |end| start + end);
-        // A password may hold an `@` that nobody has escaped.
-        if let Some((who, _)) = text[start..end].rsplit_once('@')
-            && let Some((user, password)) = who.split_once(':')
-            && !password.is_empty()
+        let quoted = |c: char| matches!(c, '"' | '\'' | '<' | '>') || c.is_whitespace();
+        let until = |ends: &dyn Fn(char) -> bool| {
+            let end = text[start..].find(ends);
+            end.map_or(text.len(), |end| start + end)
+        };
+        let mut end = until(&|c| quoted(c) || matches!(c, '/' | '?' | '#'));
+        // Nobody may have escaped a `/` in a password; after a port there may be an `@`, too.
+        if !text[start..end].contains('@')
+            && let Some((_, port)) = text[start..end].split_once(':')
+            && !port.bytes().all(|byte| byte.is_ascii_digit())
         {
-            let start = start + user.len() + 1;
-            found.push(start..start + password.len());
+            let whole = until(&quoted);
+            end = text[start..whole]
+                .rfind('@')
+                .map_or(end, |at| start + at + 1);
+        }
+        // Nor an `@`.
+        if let Some((who, _)) = text[start..end].rsplit_once('@') {
+            let (user, password) = who.split_once(':').unwrap_or((who, ""));
+            if is_token(user) {
+                found.push(start..start + user.len());
+            }
+            if !password.is_empty() {
+                let start = start + user.len() + 1;
+                found.push(start..start + password.len());
+            }
         }
         from = end;
     }
@@ -59,7 +88,7 @@ fn passwords(text: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// A text with a mask in the place of the passwords of its addresses.
-pub fn without_passwords(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_passwords(text: &str) -> Cow<'_, str> {
     let found = passwords(text);
     if found.is_empty() {
         return Cow::Borrowed(text);
@@ -72,7 +101,7 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
 }
 
 /// The passwords of the addresses in a text, where they are long enough to be recognised.
-pub fn passwords_of(text: &str) -> impl Iterator<Item = Secret> {
+pub(crate) fn passwords_of(text: &str) -> impl Iterator<Item = Secret> {
     let found = passwords(text).into_iter().map(|place| &text[place]);
     found
         .filter(|password| password.len() >= SHORTEST)
@@ -93,6 +122,23 @@ pub(crate) fn all_shown<S: Serializer>(texts: &[String], serializer: S) -> Resul
         return serializer.collect_seq(texts);
     }
     serializer.collect_seq(texts.iter().map(|text| without_passwords(text)))
+}
+
+/// As [`shown`], for headers: values of those that carry secrets are a mask.
+pub(crate) fn headers_shown<S: Serializer>(
+    headers: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if EXPOSED.get() {
+        return serializer.collect_map(headers);
+    }
+    serializer.collect_map(headers.iter().map(|(name, value)| {
+        let shown = match is_secret_header(name) {
+            true => Cow::Borrowed(MASK),
+            false => without_passwords(value),
+        };
+        (name, shown)
+    }))
 }
 
 /// A text that cannot be printed. What holds one may derive `Debug` and `Serialize`: they show
@@ -324,6 +370,19 @@ mod tests {
             ("http://ana@host:80/a:b@c", "http://ana@host:80/a:b@c"),
             ("http://host:80/", "http://host:80/"),
             ("http://user:@host", "http://user:@host"),
+            ("postgres://u:pa/s?s#w@h/x", "postgres://u:***@h/x"),
+            (
+                "http://h:80/@a/b http://h/x:y@z",
+                "http://h:80/@a/b http://h/x:y@z",
+            ),
+            (
+                "git clone https://ghp_0123456789abcdef@git.example/x",
+                "git clone https://***@git.example/x",
+            ),
+            (
+                "https://0123456789abcdef0123:x@git.example",
+                "https://***:***@git.example",
+            ),
             ("://", "://"),
             ("mail ana:x@host", "mail ana:x@host"),
         ] {
@@ -340,6 +399,20 @@ mod tests {
         assert!(kept.contains("hunter22"), "{kept}");
         let line = "login as ana with hunter22".to_owned();
         assert_eq!(masked(line, &vars.secrets()), "login as ana with ***");
+    }
+
+    #[test]
+    fn headers_that_carry_secrets_are_masked() {
+        let probe: crate::spec::HttpProbe = toml::from_str(
+            "url = \"http://h/\"\nheaders = { Authorization = \"Bearer hunter22\", Cookie = \"a=hunter22\", Accept = \"text/plain\" }",
+        )
+        .expect("reads");
+        let shown = serde_json::to_value(&probe).expect("writes");
+        let masked =
+            serde_json::json!({ "Authorization": MASK, "Cookie": MASK, "Accept": "text/plain" });
+        assert_eq!(shown["headers"], masked);
+        let kept = exposed(|| serde_json::to_string(&probe)).expect("writes");
+        assert_eq!(kept.matches("hunter22").count(), 2, "{kept}");
     }
 
     #[test]

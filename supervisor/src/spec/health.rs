@@ -63,7 +63,11 @@ pub struct HttpProbe {
     #[schemars(extend("x-form" = "method"))]
     pub method: String,
     /// Headers to send.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "crate::secret::headers_shown"
+    )]
     pub headers: BTreeMap<String, String>,
     /// Text that the answer must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
