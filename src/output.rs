@@ -182,6 +182,15 @@ impl Output {
         }
     }
 
+    /// As [`Self::warn`], and as `{"warning": …}` on stderr where JSON is wanted.
+    pub(crate) fn caution(&self, text: &str) {
+        if self.json && !self.quiet {
+            let warning = serde_json::json!({ "warning": text });
+            self.talk(&text::json(&warning.to_string()));
+        }
+        self.warn(text);
+    }
+
     /// `✗ …`: a failure. The exit code must then not be 0.
     pub(crate) fn fail(&self, text: &str) {
         let sign = self.err.paint("✗", Tone::Bad);

@@ -431,3 +431,19 @@ fn prompts_are_listed_exported_and_tried() {
     assert_eq!(code, 3);
     assert!(err.contains("there is no prompt `nope`"), "{err}");
 }
+
+/// A definition without its secrets looks whole: whoever copies it is told.
+#[test]
+fn a_masked_definition_says_so() {
+    let dir = folder();
+    let command = "sleep 9 --db postgres://ana:hunter22@db/x";
+    let (code, out, err) = run(dir.path(), &["start", "--dry-run", "--json", command]);
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.contains("hunter22") && out.contains("***"), "{out}");
+    assert!(
+        err.starts_with("{\"warning\":\"Secrets are shown as ***"),
+        "{err}"
+    );
+    let (_, _, err) = run(dir.path(), &["start", "--dry-run", "--json", "sleep 9"]);
+    assert_eq!(err, "");
+}

@@ -1,8 +1,9 @@
 //! `mhost config`: the definition a process really has.
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 use supervisor::command::view::ProcessView;
+use supervisor::secret::MASK;
 
 use super::context::Context;
 use super::error::CliError;
@@ -33,6 +34,8 @@ impl Config {
     /// Prints a file that would define the same.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         let processes = status::of(ctx, &self.target)?;
+        let shown: Vec<_> = processes.iter().map(|process| &process.config).collect();
+        warn_of_masks(ctx, &json!(shown));
         if ctx.output.is_json() || self.format == Format::Json {
             let tables: serde_json::Map<_, _> = processes
                 .iter()
@@ -44,6 +47,15 @@ impl Config {
             ctx.output.write(&tables.join("\n"))?;
         }
         Ok(Exit::Success)
+    }
+}
+
+/// Says so where a definition that is shown lacks its secrets: it would start nothing.
+pub(super) fn warn_of_masks(ctx: &Context, shown: &Value) {
+    if shown.to_string().contains(MASK) {
+        ctx.output.caution(&format!(
+            "Secrets are shown as {MASK}: write them in before you use this as a file."
+        ));
     }
 }
 

@@ -141,6 +141,13 @@ pub(crate) fn headers_shown<S: Serializer>(
     }))
 }
 
+/// Was a mask taken for a value: in an address, or as the value of a secret name?
+pub(crate) fn is_mask(name: &str, value: &str) -> bool {
+    let is_whole = value == MASK && (is_secret_name(name) || is_secret_header(name));
+    let mut passwords = passwords(value).into_iter();
+    is_whole || passwords.any(|place| &value[place] == MASK)
+}
+
 /// A text that cannot be printed. What holds one may derive `Debug` and `Serialize`: they show
 /// the mask. There is no `Display`, so that none gets into a message by mistake.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]

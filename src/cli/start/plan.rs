@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use supervisor::command::view::PlannedChange;
 use supervisor::config::LoadedProject;
 
+use crate::cli::config::warn_of_masks;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
@@ -42,6 +43,7 @@ pub(super) fn show(
             config.insert(spec.name.to_string(), json!(spec.config));
         }
         let config: Value = json!({ "process": config });
+        warn_of_masks(ctx, &config);
         ctx.output
             .json(&json!({ "plan": plan, "config": config }))?;
         return Ok(Exit::Success);

@@ -13,6 +13,7 @@ use super::project::GroupConfig;
 use super::suggest::{listed, nearest};
 use super::tree::{Entry, Format, Node};
 use crate::ids::{NameError, ProcessName};
+use crate::secret::{MASK, is_mask};
 use crate::spec::ProcessConfig;
 use crate::units::format_duration;
 
@@ -59,6 +60,7 @@ pub(crate) fn process_table(entry: &Entry, around: &Around<'_>, problems: &mut P
             secret(header, problems);
         }
     }
+    masks(entry, problems);
     references(table, "depends_on", around.processes, "process", problems);
     if !around.is_root {
         for key in ["user", "group"] {
@@ -375,6 +377,26 @@ pub(crate) fn secret(entry: &Entry, problems: &mut Problems) {
                 key.to_uppercase()
             ),
         );
+    }
+}
+
+/// A definition that was printed has masks in the place of its secrets: it starts nothing.
+fn masks(entry: &Entry, problems: &mut Problems) {
+    let parts = entry.value.items().iter().chain([&entry.value]);
+    for node in parts {
+        if node.text().is_some_and(|text| is_mask(&entry.key, text)) {
+            problems.error(
+                &node.span,
+                format!(
+                    "`{MASK}` in `{}` stands for a secret that is not shown",
+                    entry.key
+                ),
+                "write the secret itself, or `\"${NAME}\"` of a variable that holds it",
+            );
+        }
+    }
+    for entry in entry.value.entries() {
+        masks(entry, problems);
     }
 }
 
