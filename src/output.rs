@@ -216,7 +216,7 @@ impl Output {
             return;
         }
         if self.json {
-            self.talk(&error.to_json().to_string());
+            self.talk(&text::json(&error.to_json().to_string()));
             return;
         }
         if let Some(report) = error.report() {

@@ -38,7 +38,7 @@ pub(crate) fn clean_text(text: &str) -> String {
 
 /// Characters that turn the direction of text around, so that it reads as something else.
 fn reorders(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
 }
 
 /// Characters that end a line for some readers only.
