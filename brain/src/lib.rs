@@ -49,7 +49,7 @@ pub use incident::{
     Evidence, Fingerprint, IllegalInput, Incident, IncidentId, IncidentInput, IncidentState, Seen,
     Symptom, SymptomKind,
 };
-pub use pile::{Pile, may_pile_up};
+pub use pile::may_pile_up;
 pub use playbook::lint::{Finding, Weight, lint};
 pub use playbook::{
     Format, PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks, Switch,

@@ -23,20 +23,20 @@ const FIT: f64 = 0.85;
 
 /// Something that grows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pile {
+pub(crate) struct Pile {
     /// `zombies`, `child processes`, `threads` or `open descriptors`.
-    pub what: String,
+    pub(crate) what: String,
     /// How many there were.
-    pub from: u64,
+    pub(crate) from: u64,
     /// How many there are.
-    pub to: u64,
+    pub(crate) to: u64,
     /// Seconds between the two.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 impl Pile {
     /// `threads rose from 210 to 402 in 45 s and never fell`.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         format!(
             "{} rose from {} to {} in {:.0} s and never fell",
             self.what, self.from, self.to, self.seconds

@@ -155,7 +155,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         memory: memory.clone(),
         facts: facts.clone(),
         registry: registry.clone(),
-        prompts: Prompts::new(paths.home().join("prompts")),
+        prompts: Prompts::new(paths.prompts()),
     };
     let mind = Arc::new(PlaybookMind::new(
         playbooks.clone(),
@@ -199,7 +199,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         facts: facts.clone(),
         agent: handle.clone(),
         models: models.clone(),
-        prompts: Prompts::new(paths.home().join("prompts")),
+        prompts: Prompts::new(paths.prompts()),
         clock: clock.clone(),
     }));
     let watch = HealthWatch {

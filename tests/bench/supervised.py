@@ -24,7 +24,7 @@ import tempfile
 
 def audited(home):
     """What others than the command line began to change."""
-    for line in (home / "audit.jsonl").read_text().splitlines():
+    for line in (line for file in home.glob("audit.jsonl*") for line in file.read_text().splitlines()):
         row = json.loads(line)
         if row["phase"] == "intent" and row["via"] != "cli" and not row["dry_run"]:
             yield f"{row['command']} {row['subject']} by {row['who']}"

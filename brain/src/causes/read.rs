@@ -1,7 +1,8 @@
 //! Reads a scene: first what is always worth knowing, then what the texts name.
 //!
-//! About a second in all, longer only on a machine that is slow itself: what is slow (a look at threads over a moment, addresses) is asked
-//! only when something seems wrong, and left out when the time is up.
+//! About a second in all, longer only on a machine that is slow itself: what is slow (a look at
+//! threads over a moment, addresses) is asked only when something seems wrong, and left out
+//! when the time is up.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
