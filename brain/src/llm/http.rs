@@ -20,6 +20,9 @@ use super::provider::{Member, is_here};
 
 /// Longest time until the connection stands; the whole answer has its own limit.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait that a provider is granted. Whoever says more would be left alone for ever, and
+/// no clock reaches that far.
+const WAIT: Duration = Duration::from_secs(24 * 3_600);
 /// Most bytes of an answer as it comes over the wire: each token has a frame of some 250 bytes.
 const WIRE: usize = 16 << 20;
 /// Longest event.
@@ -105,7 +108,7 @@ impl Wire {
         }
         while events.more().await? {
             if events.buffer.len() > EVENT {
-                return Err(ModelError::Nonsense("it is longer than 1 MB".into()));
+                return Err(ModelError::Nonsense("it is longer than 2 MB".into()));
             }
         }
         serde_json::from_slice(&events.buffer)
@@ -204,7 +207,7 @@ impl Events {
                 return Ok(Some(data));
             }
             if self.buffer.len() > EVENT {
-                return Err(ModelError::Nonsense("it is longer than 1 MB".into()));
+                return Err(ModelError::Nonsense("it is longer than 2 MB".into()));
             }
             if self.ended {
                 return Ok(None);
@@ -246,7 +249,7 @@ fn data_of(event: &[u8]) -> String {
 pub(super) fn error_text(json: &Value) -> Option<String> {
     // Gemini wraps it in a list.
     let json = json.get(0).unwrap_or(json);
-    let error = json.get("error")?;
+    let error = json.get("error").filter(|error| !error.is_null())?;
     let text = error.get("message").unwrap_or(error);
     Some(
         text.as_str()
@@ -254,15 +257,22 @@ pub(super) fn error_text(json: &Value) -> Option<String> {
     )
 }
 
-/// How long to wait: seconds, or a date.
+/// How long to wait, at most [`WAIT`]: seconds, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    wanted(headers).map(|wait| wait.min(WAIT))
+}
+
+fn wanted(headers: &HeaderMap) -> Option<Duration> {
+    // What is too large for a number of seconds is no less than for ever.
+    let seconds =
+        |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(ms) = text("retry-after-ms").and_then(|text| text.trim().parse().ok()) {
-        return Duration::try_from_secs_f64(f64::max(ms, 0.0) / 1_000.0).ok();
+    if let Some(ms) = text("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok()) {
+        return Some(seconds(ms / 1_000.0));
     }
     let value = text(RETRY_AFTER.as_str())?.trim();
-    if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+    if let Ok(wait) = value.parse::<f64>() {
+        return Some(seconds(wait));
     }
     // Dates end in GMT, which the format of mails spells as an offset.
     let date = value.replace("GMT", "+0000");
@@ -304,7 +314,11 @@ mod tests {
         let past = wait("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
         assert_eq!(past, Some(Duration::ZERO));
         let far = wait("retry-after", "Wed, 21 Oct 2099 07:28:00 GMT");
-        assert!(far > Some(Duration::from_secs(1_000_000)), "{far:?}");
+        assert_eq!(far, Some(WAIT));
+        for huge in ["18446744073709551615", "1e300", "inf"] {
+            assert_eq!(wait("retry-after", huge), Some(WAIT), "{huge}");
+            assert_eq!(wait("retry-after-ms", huge), Some(WAIT), "{huge}");
+        }
     }
 
     #[test]
@@ -325,5 +339,6 @@ mod tests {
             "model not found"
         );
         assert_eq!(text(r#"{"detail":"x"}"#), None);
+        assert_eq!(text(r#"{"error":null,"choices":[]}"#), None);
     }
 }

@@ -95,6 +95,23 @@ async fn an_empty_account_is_not_asked_again() {
 }
 
 #[tokio::test]
+async fn who_wants_to_be_left_alone_for_ever_gets_a_day() {
+    let tape = Tape(AiProvider::Openai);
+    let limited = tape
+        .error(429, "slow down")
+        .with("retry-after: 18446744073709551615");
+    let server = Server::start(vec![limited]);
+    let model = model(&config(AiProvider::Openai, &server));
+    ask(&model).await.unwrap_err();
+    let error = ask(&model).await.unwrap_err();
+    let day = Duration::from_secs(24 * 3_600);
+    assert!(
+        matches!(error, ModelError::Resting(rest) if rest <= day),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_minute_has_its_pace() {
     let server = Server::start(vec![Tape(AiProvider::Openai).whole("Disk full.")]);
     let mut config = config(AiProvider::Openai, &server);
