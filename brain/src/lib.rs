@@ -29,6 +29,7 @@ pub mod scenario;
 mod score;
 mod store;
 mod suspect;
+mod words;
 
 pub use action::{Action, Severity};
 pub use causes::addresses_in;

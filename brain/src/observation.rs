@@ -21,6 +21,7 @@ use supervisor::ProcessName;
 use crate::causes::Case;
 use crate::facts::Facts;
 use crate::store::HistoryRow;
+use crate::words::clean;
 
 /// Most bytes about one process.
 pub const PROCESS: usize = 24 * 1024;
@@ -175,7 +176,7 @@ impl Observation {
         let lines: Vec<String> = self
             .items
             .iter()
-            .map(|item| format!("[{}] {}\n", item.id, one_line(&item.text, longest)))
+            .map(|item| format!("[{}] {}\n", item.id, clean(&item.text, longest)))
             .collect();
         let mut order: Vec<usize> = (0..self.items.len()).collect();
         order.sort_by_key(|place| self.items[*place].tier);
@@ -218,7 +219,7 @@ impl Observation {
                 view.text.push_str(&lines[*place]);
                 let item = &self.items[*place];
                 view.shown
-                    .push((item.id.clone(), one_line(&item.text, longest)));
+                    .push((item.id.clone(), clean(&item.text, longest)));
             }
         }
         view
@@ -236,19 +237,6 @@ pub fn together(all: &[Observation], budget_tokens: usize) -> View {
         view.left_out += part.left_out;
     }
     view
-}
-
-/// Text in one line of at most so many characters.
-fn one_line(text: &str, longest: usize) -> String {
-    let mut line = String::with_capacity(text.len().min(longest * 2));
-    for (place, letter) in text.trim().chars().enumerate() {
-        if place == longest {
-            line.push('…');
-            break;
-        }
-        line.push(if letter.is_control() { ' ' } else { letter });
-    }
-    line
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@
 //! about and the built-in one is used.
 
 mod builtin;
-mod fence;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -21,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use tera::{Context, Kwargs, State, Tera, TeraResult};
 
 pub use builtin::{Purpose, UnknownPurpose};
-pub use fence::fenced;
+
+use crate::words::{clean, fenced};
 
 /// What a prompt is about. Everything in it counts as text from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,8 @@ pub struct Prompts {
 const EVERY: &str = "system.txt";
 /// Largest file of a person that is read.
 const FILE: u64 = 64 * 1024;
+/// Longest value that stands in a sentence, in characters.
+const VALUE: usize = 300;
 /// Separates the system part of a template from the user part.
 const CUT: &str = "\n%%\n";
 
@@ -109,7 +111,7 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
     let mut tera = Tera::new();
     // Suffixes say what is escaped: everything.
     tera.autoescape_on([""]);
-    tera.set_escape_fn(fence::one_line);
+    tera.set_escape_fn(|text, out| out.write_all(clean(text, VALUE).as_bytes()));
     tera.register_filter(
         "fenced",
         |text: &str, kwargs: Kwargs, _: &State| -> TeraResult<String> {

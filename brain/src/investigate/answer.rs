@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use supervisor::units::{ByteSize, parse_duration};
 
 use super::desk::Shown;
-use super::words::clean;
 use crate::action::{Action, Severity};
 use crate::facts::ProcessFacts;
 use crate::incident::Evidence;
 use crate::llm::AnswerSchema;
 use crate::llm::ModelId;
 use crate::proposal::{Plan, PlaybookId, Proposal, Step};
+use crate::words::clean;
 
 /// Actions of one plan.
 const ACTIONS: usize = 5;

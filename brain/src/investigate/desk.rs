@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use supervisor::ProcessName;
 
-use super::words::clean;
 use crate::facts::Facts;
 use crate::incident::Evidence;
 use crate::playbook::Playbooks;
 use crate::store::BrainStore;
+use crate::words::clean;
 
 /// Characters of what is remembered of a fact that was shown.
 const SHOWN: usize = 240;

@@ -4,9 +4,9 @@ use serde_json::Value;
 use supervisor::ProcessName;
 
 use super::desk::Shown;
-use super::words::{clean, fence};
 use crate::incident::Incident;
 use crate::observation::View;
+use crate::words::{clean, fence};
 
 /// Signs that are told, the newest.
 const SIGNS: usize = 6;

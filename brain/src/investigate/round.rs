@@ -228,7 +228,7 @@ async fn rounds<T>(
             Judged::Good(answer) => return Ok(answer),
             Judged::Again(wrong, rest) => {
                 left = rest.or(left);
-                why = super::words::clean(&wrong, 200);
+                why = crate::words::clean(&wrong, 200);
                 if repaired {
                     break;
                 }
@@ -320,7 +320,7 @@ async fn look_up(
             let answered = answered.unwrap_or_else(|_| LookUp {
                 text: "error: the look-up failed".into(),
                 facts: Vec::new(),
-                note: format!("{}: it failed", super::words::clean(&call.name, 40)),
+                note: format!("{}: it failed", crate::words::clean(&call.name, 40)),
                 failed: true,
             });
             ended.shown.extend(answered.facts);

@@ -24,8 +24,8 @@ mod tree;
 use serde_json::Value;
 
 use super::desk::Desk;
-use super::words::fence;
 use crate::llm::{ToolCall, ToolSpec};
+use crate::words::fence;
 
 /// Longest answer of one look-up, in bytes.
 const ANSWER: usize = 4 * 1024;
@@ -182,7 +182,7 @@ pub fn look_up(desk: &Desk, call: &ToolCall) -> LookUp {
         Err(why) => LookUp {
             text: fence(name, &format!("error: {why}"), ANSWER),
             facts: Vec::new(),
-            note: format!("{name}: {}", super::words::clean(&why, 160)),
+            note: format!("{name}: {}", crate::words::clean(&why, 160)),
             failed: true,
         },
     }

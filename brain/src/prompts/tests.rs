@@ -106,7 +106,38 @@ fn nothing_gets_out_of_its_fence() {
             "facts are no templates"
         );
     }
-    assert!(fenced(&"ö".repeat(100), 51).len() <= 60);
+}
+
+/// What strangers have written into logs, names and files gets into a prompt as data only.
+#[test]
+fn no_attack_leaves_its_fence() {
+    const CORPUS: &str = include_str!("../../../tests/fixtures/attack/corpus.jsonl");
+    #[derive(Deserialize)]
+    struct Attack {
+        lines: Vec<String>,
+    }
+    for line in CORPUS.lines() {
+        let attack: Attack = serde_json::from_str(line).unwrap();
+        let evil = attack.lines.join("\n");
+        for purpose in Purpose::ALL {
+            let input = Input {
+                app: Some(evil.clone()),
+                question: Some(evil.clone()),
+                ..Input::default()
+            }
+            .fact(evil.clone(), evil.clone());
+            let prompt = Prompts::default().render(*purpose, &input);
+            let marks = prompt.user.matches('⟦').count();
+            assert_eq!(marks, 4, "{purpose}: {}", prompt.user);
+            assert_eq!(prompt.user.matches('⟧').count(), 4, "{purpose}: {evil}");
+            assert!(!prompt.user.contains("<|"), "{purpose}: {evil}");
+            let hidden = |letter: char| {
+                !matches!(letter, '\n' | '\t' | ' ' | '⟦' | '⟧')
+                    && clean(&letter.to_string(), 9).chars().ne([letter])
+            };
+            assert!(!prompt.user.contains(hidden), "{purpose}: {}", prompt.user);
+        }
+    }
 }
 
 #[test]
