@@ -5,6 +5,8 @@
 //!                 │ breaker, pace, account                    │ the same
 //! ```
 //!
+//! A question is made for the first one: one that takes in less is asked only what fits, since
+//! a server that cuts a question takes the rules away and leaves the untrusted end.
 //! All of it within one time limit. A provider with others behind it gets half of what is
 //! left, so that a slow one leaves them time to answer.
 
@@ -24,7 +26,7 @@ use super::heard::Heard;
 use super::ledger::Caps;
 use super::prices::Price;
 use super::provider::Provider;
-use super::{Abilities, Limits, Model, ModelError, ModelId, Reply, Request, Sink};
+use super::{Abilities, Limits, Message, Model, ModelError, ModelId, Reply, Request, Sink};
 use crate::incident::IncidentId;
 
 /// Tries of one provider.
@@ -76,7 +78,13 @@ impl Model for Chain {
         let end = Instant::now() + whole;
         let mut first_error = None;
         let last = self.core.seats.len().saturating_sub(1);
+        let tokens = request_tokens(&request);
         for (place, seat) in self.core.seats.iter().enumerate() {
+            let most = seat.abilities.context_tokens;
+            if most < self.abilities().context_tokens && tokens > most as usize {
+                warn!(model = %seat.id.model, tokens, most, "A question is too long for a fallback: raise its `context_tokens`.");
+                continue;
+            }
             let until = if place == last {
                 end
             } else {
@@ -259,6 +267,19 @@ fn backoff(tried: u32) -> Duration {
 fn weight(request: &Request) -> usize {
     // Cannot fail: it is text all through.
     serde_json::to_vec(request).map_or(0, |bytes| bytes.len())
+}
+
+/// Tokens of everything that a model reads, on the careful side: logs have few letters each.
+fn request_tokens(request: &Request) -> usize {
+    const BYTES: usize = 3;
+    let messages = request.messages.iter().map(|message| match message {
+        Message::User { text } | Message::Tool { text, .. } => text.len(),
+        Message::Assistant { text, calls } => {
+            let calls = calls.iter().map(|call| call.arguments.len());
+            text.len() + calls.sum::<usize>()
+        }
+    });
+    (request.system.len() + messages.sum::<usize>()) / BYTES
 }
 
 #[cfg(test)]

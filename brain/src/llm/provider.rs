@@ -110,11 +110,11 @@ impl Member {
                  start the daemon with {usual} set, or run: mhost ai setup"
             )));
         }
-        let mut abilities = known.abilities;
-        if provider == config.provider.canonical() {
-            abilities.tools = config.tools.unwrap_or(abilities.tools);
-            abilities.context_tokens = config.context_tokens.unwrap_or(abilities.context_tokens);
-        }
+        let usual = known.abilities;
+        let abilities = Abilities {
+            tools: own.tools.unwrap_or(usual.tools),
+            context_tokens: own.context_tokens.unwrap_or(usual.context_tokens),
+        };
         Ok(Self {
             id: ModelId {
                 provider: name.to_owned(),

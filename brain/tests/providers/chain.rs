@@ -38,6 +38,21 @@ async fn the_next_one_answers_when_the_first_does_not() {
 }
 
 #[tokio::test]
+async fn one_that_takes_in_less_is_asked_only_what_fits() {
+    let second = Server::start(vec![Tape(AiProvider::Ollama).whole("Disk full.")]);
+    let first = Server::start(vec![Tape(AiProvider::Openai).error(401, "no")]);
+    let mut config = both(&first, &second);
+    let long = question(&"a line of the log\n".repeat(800));
+    let error = model(&config).ask(&long, &Silent).await.unwrap_err();
+    assert_eq!(error, ModelError::Unauthorised { status: 401 });
+    assert!(second.asked().is_empty(), "it would cut the rules off");
+    let own = config.providers.get_mut("ollama").unwrap();
+    own.context_tokens = Some(9_000);
+    let reply = model(&config).ask(&long, &Silent).await.unwrap();
+    assert_eq!(reply.text, "Disk full.");
+}
+
+#[tokio::test]
 async fn a_slow_one_leaves_the_next_one_time() {
     let mut slow = Tape(AiProvider::Openai).pieces(&["a"], None);
     slow.pause = Duration::from_secs(30);

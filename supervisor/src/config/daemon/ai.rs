@@ -45,7 +45,8 @@ pub struct AiConfig {
     #[serde(default = "timeout", with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub timeout: Duration,
-    /// Most tokens of a question. What is told is chosen to fit. Default 24000; 3000 for `ollama`.
+    /// Most tokens of a question. What is told is chosen to fit. Default 24000;
+    /// 8000 for `groq`, 3000 for `ollama`.
     #[serde(default)]
     #[schemars(range(min = 256))]
     pub context_tokens: Option<u32>,
@@ -119,6 +120,12 @@ pub struct AiProviderConfig {
     /// Another address that speaks the provider's protocol.
     #[schemars(extend("x-form" = "endpoint"))]
     pub base_url: Option<String>,
+    /// Most tokens of a question. A longer one, made for the first provider, is not put to
+    /// this one. Default 24000; 8000 for `groq`, 3000 for `ollama`.
+    #[schemars(range(min = 256))]
+    pub context_tokens: Option<u32>,
+    /// Let the model look things up by itself. Default `true`; `false` for `ollama`.
+    pub tools: Option<bool>,
 }
 
 /// What a model costs, in US dollars per million tokens.
@@ -195,6 +202,8 @@ impl AiConfig {
             api_key: self.api_key.clone(),
             model: self.model.clone(),
             base_url: self.base_url.clone(),
+            context_tokens: self.context_tokens,
+            tools: self.tools,
         };
         let others = self.fallback.iter().map(|provider| {
             let provider = provider.canonical();
