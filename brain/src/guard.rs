@@ -73,7 +73,10 @@ impl Model for Guarded {
     }
 
     async fn ask(&self, request: &Request, sink: &dyn Sink) -> Result<Reply, ModelError> {
-        let told = redacted(&self.redactor, request);
+        let (redactor, request) = (self.redactor.clone(), request.clone());
+        // It takes milliseconds for a long conversation, in which nothing else would run here.
+        let told = tokio::task::spawn_blocking(move || redacted(&redactor, &request));
+        let told = told.await.map_err(|_| ModelError::NotRedacted)?;
         self.inner.ask(&told, sink).await
     }
 }

@@ -275,6 +275,9 @@ pub enum ModelError {
     /// It failed too often in a row and is left alone for a while.
     #[error("the provider failed too often and is left alone for {0:?}")]
     Resting(Duration),
+    /// Its secrets could not be taken out, as mhost is ending or has a fault: nothing was sent.
+    #[error("the question was not sent: its secrets could not be taken out")]
+    NotRedacted,
     /// No answer in time.
     #[error("no answer within {0:?}")]
     Late(Duration),
@@ -304,6 +307,7 @@ impl ModelError {
             | Self::Unauthorised { .. }
             | Self::OverBudget(_)
             | Self::Resting(_)
+            | Self::NotRedacted
             | Self::Late(_)
             | Self::Nonsense(_) => false,
         }
@@ -317,6 +321,7 @@ impl ModelError {
             Self::RateLimited { .. } => "rate_limited",
             Self::OverBudget(_) => "over_budget",
             Self::Resting(_) => "resting",
+            Self::NotRedacted => "not_redacted",
             Self::Late(_) => "late",
             Self::Refused { .. } => "refused",
             Self::Unreachable(_) => "unreachable",

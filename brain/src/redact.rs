@@ -17,8 +17,8 @@ mod formats;
 mod known;
 mod spans;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
@@ -52,11 +52,16 @@ impl Default for RedactOptions {
 /// Takes secrets out of texts, and gives each the same mark as long as it lives: one serves
 /// one conversation.
 pub struct Redactor {
+    rules: Arc<Rules>,
+    numbers: Mutex<Numbers>,
+}
+
+/// What is looked for. It takes a while to build, so that conversations share it.
+struct Rules {
     options: RedactOptions,
     finder: AhoCorasick,
     needles: Vec<Needle>,
     known: Vec<String>,
-    numbers: Mutex<Numbers>,
 }
 
 /// What one entry of the finder stands for.
@@ -109,57 +114,21 @@ static JOINTS: LazyLock<Regex> = LazyLock::new(|| {
 impl Redactor {
     /// One that knows these values.
     pub fn new(known: impl IntoIterator<Item = Secret>, options: RedactOptions) -> Self {
-        let mut known: Vec<String> = known
-            .into_iter()
-            .map(|one| one.expose().trim().to_owned())
-            .collect();
-        known.sort();
-        known.dedup();
-        let mut patterns: Vec<String> = Vec::new();
-        let mut needles = Vec::new();
-        if options.shapes {
-            let mut gates: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-            for (place, format) in FORMATS.iter().enumerate() {
-                for gate in &format.gates {
-                    gates.entry(gate).or_default().push(place);
-                }
-            }
-            for (gate, formats) in gates {
-                patterns.push(gate.to_owned());
-                needles.push(Needle::Gate(formats));
-            }
+        Self::of(Arc::new(Rules::new(sorted(known), options)))
+    }
+
+    /// One for the next conversation, which knows these values: at once where this one does.
+    pub fn next(&self, known: impl IntoIterator<Item = Secret>, options: RedactOptions) -> Self {
+        let known = sorted(known);
+        if self.rules.known == known && self.rules.options == options {
+            return Self::of(self.rules.clone());
         }
-        for (value, text) in known.iter().enumerate() {
-            for form in known::forms(text) {
-                patterns.push(form.text.clone());
-                needles.push(Needle::Known {
-                    value,
-                    rule: form.rule,
-                    text: form.text,
-                });
-            }
-        }
-        let kind = if patterns.len() <= FAST {
-            AhoCorasickKind::DFA
-        } else {
-            AhoCorasickKind::ContiguousNFA
-        };
-        let build = |kind, patterns: &[String]| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .kind(kind)
-                .build(patterns)
-        };
-        // It fails only when there are billions of states: then the gates alone must do.
-        let finder = build(Some(kind), &patterns)
-            .or_else(|_| build(None, &patterns[..patterns.len().min(FAST)]))
-            .expect("a few thousand patterns always fit");
+        Self::of(Arc::new(Rules::new(known, options)))
+    }
+
+    fn of(rules: Arc<Rules>) -> Self {
         Self {
-            options,
-            finder,
-            needles,
-            known,
+            rules,
             numbers: Mutex::default(),
         }
     }
@@ -186,7 +155,7 @@ impl Redactor {
             Value::Object(map) => {
                 for (name, item) in map {
                     if let Value::String(text) = item
-                        && self.options.shapes
+                        && self.rules.options.shapes
                         && supervisor::secret::is_secret_name(name)
                         && !is_schema_word(text)
                     {
@@ -210,15 +179,15 @@ impl Redactor {
         let mut found = Vec::new();
         self.scan(text, true, &mut found);
         self.scan_joined(text, &mut found);
-        if self.options.shapes {
+        if self.rules.options.shapes {
             self.scan_words(text, &mut found);
         }
-        if self.options.email && text.contains('@') {
+        if self.rules.options.email && text.contains('@') {
             for one in EMAILS.find_iter(text) {
                 found.push(Span::new(one.range(), EMAIL, usize::MAX - 3, one.as_str()));
             }
         }
-        if self.options.ipv4 {
+        if self.rules.options.ipv4 {
             for one in ADDRESSES.find_iter(text) {
                 if !is_own_address(one.as_str()) {
                     found.push(Span::new(one.range(), IPV4, usize::MAX - 2, one.as_str()));
@@ -244,15 +213,15 @@ impl Redactor {
     fn scan(&self, text: &str, with_context: bool, found: &mut Vec<Span>) {
         // Per format: where the last secret ended.
         let mut ended: Vec<usize> = vec![0; FORMATS.len()];
-        for hit in self.finder.find_overlapping_iter(text) {
-            match &self.needles[hit.pattern().as_usize()] {
+        for hit in self.rules.finder.find_overlapping_iter(text) {
+            match &self.rules.needles[hit.pattern().as_usize()] {
                 Needle::Known {
                     value,
                     rule,
                     text: form,
                 } => {
                     if let Some(range) = known::range(text, hit.range(), *rule, form) {
-                        found.push(Span::new(range, KNOWN, 0, &self.known[*value]));
+                        found.push(Span::new(range, KNOWN, 0, &self.rules.known[*value]));
                     }
                 }
                 Needle::Gate(formats) => {
@@ -381,11 +350,69 @@ impl Redactor {
     }
 }
 
+impl Rules {
+    fn new(known: Vec<String>, options: RedactOptions) -> Self {
+        let mut patterns: Vec<String> = Vec::new();
+        let mut needles = Vec::new();
+        if options.shapes {
+            let mut gates: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+            for (place, format) in FORMATS.iter().enumerate() {
+                for gate in &format.gates {
+                    gates.entry(gate).or_default().push(place);
+                }
+            }
+            for (gate, formats) in gates {
+                patterns.push(gate.to_owned());
+                needles.push(Needle::Gate(formats));
+            }
+        }
+        for (value, text) in known.iter().enumerate() {
+            for form in known::forms(text) {
+                patterns.push(form.text.clone());
+                needles.push(Needle::Known {
+                    value,
+                    rule: form.rule,
+                    text: form.text,
+                });
+            }
+        }
+        let kind = if patterns.len() <= FAST {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        };
+        let build = |kind, patterns: &[String]| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .kind(kind)
+                .build(patterns)
+        };
+        // It fails only when there are billions of states: then the gates alone must do.
+        let finder = build(Some(kind), &patterns)
+            .or_else(|_| build(None, &patterns[..patterns.len().min(FAST)]))
+            .expect("a few thousand patterns always fit");
+        Self {
+            options,
+            finder,
+            needles,
+            known,
+        }
+    }
+}
+
+/// Each value once, without the space around it.
+fn sorted(known: impl IntoIterator<Item = Secret>) -> Vec<String> {
+    let known = known.into_iter().map(|one| one.expose().trim().to_owned());
+    let all: BTreeSet<String> = known.collect();
+    all.into_iter().collect()
+}
+
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redactor")
-            .field("options", &self.options)
-            .field("known", &self.known.len())
+            .field("options", &self.rules.options)
+            .field("known", &self.rules.known.len())
             .finish_non_exhaustive()
     }
 }

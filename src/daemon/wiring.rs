@@ -52,7 +52,7 @@ use figures::BrainFigures;
 use health::HealthWatch;
 use learning::Learning;
 use mind::PlaybookMind;
-use model::ModelFigures;
+use model::{ModelFigures, Redactors};
 use port::{BrainPort, Off};
 use told::Told;
 
@@ -133,6 +133,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     playbooks.switch(memory.switches().await?);
     let models = model::open(memory.clone(), clock.clone(), config).await;
     collector.add(Arc::new(ModelFigures(models.clone())));
+    let redactors = Redactors::new(registry.clone(), settings.clone());
     let facts = Arc::new(LiveFacts {
         registry: registry.clone(),
         store: store.clone(),
@@ -154,7 +155,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         playbooks: playbooks.clone(),
         memory: memory.clone(),
         facts: facts.clone(),
-        registry: registry.clone(),
+        redactors: redactors.clone(),
         prompts: Prompts::new(paths.prompts()),
     };
     let mind = Arc::new(PlaybookMind::new(
@@ -199,6 +200,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         facts: facts.clone(),
         agent: handle.clone(),
         models: models.clone(),
+        redactors,
         prompts: Prompts::new(paths.prompts()),
         clock: clock.clone(),
     }));

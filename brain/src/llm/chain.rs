@@ -245,9 +245,10 @@ fn judged(error: &ModelError, wanted: Option<Duration>) -> Input {
     match error {
         ModelError::RateLimited { .. } => wanted.map_or(Input::Failed, Input::Asked),
         ModelError::Refused { status, .. } if *status < 500 && *status != 408 => Input::Worked,
-        ModelError::Unauthorised { .. } | ModelError::NotSetUp(_) | ModelError::OverBudget(_) => {
-            Input::Worked
-        }
+        ModelError::Unauthorised { .. }
+        | ModelError::NotSetUp(_)
+        | ModelError::NotRedacted
+        | ModelError::OverBudget(_) => Input::Worked,
         ModelError::Refused { .. }
         | ModelError::Unreachable(_)
         | ModelError::Late(_)

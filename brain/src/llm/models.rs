@@ -193,15 +193,6 @@ impl Models {
         Ok(Unguarded::new(model))
     }
 
-    /// Must secrets be taken out of what a model is told? Only a person turns that off.
-    pub fn redact(&self) -> bool {
-        match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Nobody { config, .. } => config.as_ref().is_none_or(|config| config.redact),
-            State::Ready { config, .. } => config.redact,
-            State::Fixed(_) => true,
-        }
-    }
-
     /// Who is set up, how they do, and what was spent.
     pub fn report(&self) -> Report {
         let account = &self.0.account;

@@ -122,3 +122,22 @@ fn values_of_json_go_by_their_names() {
     );
     assert!(text.contains("\"string\""), "{text}");
 }
+
+#[test]
+fn the_next_conversation_shares_the_rules_and_has_its_own_numbers() {
+    let known = || [Secret::from("hunter22"), Secret::from("sunflower-7")];
+    let first = Redactor::new(known(), RedactOptions::default());
+    assert_eq!(
+        first.redact("hunter22 sunflower-7"),
+        "«redacted:secret#1» «redacted:secret#2»"
+    );
+    let second = first.next(known(), RedactOptions::default());
+    assert!(
+        Arc::ptr_eq(&first.rules, &second.rules),
+        "they are built once"
+    );
+    assert_eq!(second.redact("sunflower-7"), "«redacted:secret#1»");
+    let more = known().into_iter().chain([Secret::from("tulip-of-1637")]);
+    let third = second.next(more, RedactOptions::default());
+    assert_eq!(third.redact("tulip-of-1637"), "«redacted:secret#1»");
+}

@@ -99,17 +99,6 @@ async fn who_wants_more_time_than_there_is_rests() {
 }
 
 #[tokio::test]
-async fn an_empty_account_is_not_asked_again() {
-    let body = r#"{"error":{"message":"You exceeded your quota","code":"insufficient_quota"}}"#;
-    let server = Server::start(vec![crate::server::Answer::json(429, body)]);
-    let error = ask(&model(&config(AiProvider::Openai, &server)))
-        .await
-        .unwrap_err();
-    assert!(matches!(&error, ModelError::Refused { status: 429, text } if text.contains("quota")));
-    assert_eq!(server.asked().len(), 1);
-}
-
-#[tokio::test]
 async fn who_wants_to_be_left_alone_for_ever_gets_a_day() {
     let tape = Tape(AiProvider::Openai);
     let limited = tape
@@ -124,6 +113,17 @@ async fn who_wants_to_be_left_alone_for_ever_gets_a_day() {
         matches!(error, ModelError::Resting(rest) if rest <= day),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_empty_account_is_not_asked_again() {
+    let body = r#"{"error":{"message":"You exceeded your quota","code":"insufficient_quota"}}"#;
+    let server = Server::start(vec![crate::server::Answer::json(429, body)]);
+    let error = ask(&model(&config(AiProvider::Openai, &server)))
+        .await
+        .unwrap_err();
+    assert!(matches!(&error, ModelError::Refused { status: 429, text } if text.contains("quota")));
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -151,14 +151,12 @@ async fn settings_change_while_the_handle_stays() {
     models.configure_with(Some(&without_key), &|_| None);
     let error = models.current().err().unwrap().to_string();
     assert!(error.contains("GROQ_API_KEY"), "{error}");
-    let mut config = config(AiProvider::Groq, &server);
-    config.redact = false;
+    let config = config(AiProvider::Groq, &server);
     models.configure_with(Some(&config), &|_| None);
     let handed_out = guarded(models.current().unwrap());
-    assert!(!models.redact());
     ask(&handed_out).await.unwrap();
     models.configure_with(None, &|_| None);
-    assert!(models.current().is_err() && models.redact());
+    assert!(models.current().is_err());
     ask(&handed_out)
         .await
         .expect("a conversation is not cut short");

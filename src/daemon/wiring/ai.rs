@@ -37,6 +37,7 @@ use supervisor::store::StoreHandle;
 use supervisor::{Caller, Clock, ControlError, ProcessName, RegistryHandle, Role};
 
 use super::facts::LiveFacts;
+use super::model::Redactors;
 use crate::daemon::port::{Port, PortMethod, read};
 use tell::Manner;
 
@@ -73,6 +74,7 @@ pub(super) struct AiPort {
     pub(super) facts: Arc<LiveFacts>,
     pub(super) agent: AgentHandle,
     pub(super) models: Models,
+    pub(super) redactors: Redactors,
     pub(super) prompts: Prompts,
     pub(super) clock: Clock,
 }

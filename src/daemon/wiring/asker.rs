@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use agent::{Diagnosis, Inquiry};
 use async_trait::async_trait;
-use brain::guard::{Guarded, Unguarded, shown};
+use brain::guard::{Guarded, Unguarded};
 use brain::investigate::{
     Bounds, Checked, Desk, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_for_a_plan, first_request,
     opening,
@@ -27,10 +27,10 @@ use brain::{
     Action, BrainStore, Case, Facts, HistoryFilter, Incident, Playbooks, Severity, Step, TrailEntry,
 };
 use serde_json::{Value, json};
-use supervisor::{ProcessName, RegistryHandle, until};
+use supervisor::{ProcessName, until};
 use tracing::warn;
 
-use super::model::redactor;
+use super::model::Redactors;
 
 /// What is told of a process before anything is looked up, in tokens.
 const OBSERVED: u32 = 6_000;
@@ -44,7 +44,7 @@ pub(super) struct Asker {
     pub(super) playbooks: Playbooks,
     pub(super) memory: BrainStore,
     pub(super) facts: Arc<dyn Facts>,
-    pub(super) registry: RegistryHandle,
+    pub(super) redactors: Redactors,
     pub(super) prompts: Prompts,
 }
 
@@ -65,7 +65,7 @@ impl Asker {
             None => self.models.current(),
         };
         let model = match model {
-            Ok(model) => self.guard(model),
+            Ok(model) => self.guard(model).await,
             Err(error) => return failed(&error.to_string(), json!({ "error": error.code() })),
         };
         let (result, ended) = self.plan(&model, &matter, &Silent, &|_| ()).await;
@@ -97,8 +97,8 @@ impl Asker {
     }
 
     /// A model that is told no secret, for one conversation.
-    pub(super) fn guard(&self, model: Unguarded) -> Guarded {
-        model.guarded(redactor(&self.models, &self.registry))
+    pub(super) async fn guard(&self, model: Unguarded) -> Guarded {
+        model.guarded(self.redactors.next().await)
     }
 
     /// Asks for a diagnosis and a plan, with look-ups where the model can do them.
@@ -119,11 +119,6 @@ impl Asker {
     pub(super) async fn first(&self, model: &dyn Model, matter: &Matter) -> Option<Request> {
         let talk = self.talk(model, matter, &Silent, &|_| ()).await?;
         Some(first_request(&talk, true))
-    }
-
-    /// A request as it would be sent, for people.
-    pub(super) fn as_sent(&self, request: &Request) -> String {
-        shown(&redactor(&self.models, &self.registry), request)
     }
 
     async fn talk<'a>(

@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
 use tokio::sync::Semaphore;
 
-use super::model::redactor;
 use super::port::BrainPort;
 use crate::daemon::port::invalid;
 
@@ -146,7 +145,7 @@ impl BrainPort {
             "approvals" => self.questions(&arguments).await?,
             _ => self.looked_up(tool, &arguments).await?,
         };
-        let redactor = redactor(&self.asker.models, &self.asker.registry);
+        let redactor = self.asker.redactors.next().await;
         let plain = tokio::task::spawn_blocking(move || LookUp {
             text: redactor.redact(&found.text),
             note: redactor.redact(&found.note),

@@ -1,14 +1,17 @@
 //! The language models behind the brain: they follow the table `[ai]`, are told no secret of
 //! a process, and show on the page for Prometheus what they cost.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use brain::BrainStore;
-use brain::llm::{Figures, Models};
+use brain::guard::shown;
+use brain::llm::{Figures, Models, Request};
 use brain::redact::{RedactOptions, Redactor};
-use supervisor::config::DaemonConfig;
+use supervisor::config::{AiProvider, DaemonConfig};
+use supervisor::secret::Secret;
 use supervisor::{Clock, RegistryHandle};
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::daemon::metrics::{Contributor, Exposition, Kind};
@@ -30,18 +33,75 @@ pub(super) async fn follow(models: &Models, config: &DaemonConfig) {
     }
 }
 
-/// Knows the secrets of every process, for one conversation.
-pub(super) fn redactor(models: &Models, registry: &RegistryHandle) -> Arc<Redactor> {
-    let options = RedactOptions {
-        shapes: models.redact(),
-        ..RedactOptions::default()
-    };
-    let names = registry.names();
-    let known = names
-        .iter()
-        .filter_map(|name| registry.glance(name))
-        .flat_map(|glance| glance.spec.secrets());
-    Arc::new(Redactor::new(known, options))
+/// Makes the redactor of each conversation. It knows the secrets of every process, and those
+/// of the daemon's own settings: a program may print them, too.
+#[derive(Clone)]
+pub(super) struct Redactors(Arc<Parts>);
+
+struct Parts {
+    registry: RegistryHandle,
+    settings: watch::Receiver<Arc<DaemonConfig>>,
+    /// The one before: as long as the secrets are the same, the next one shares its rules.
+    last: Mutex<Option<Arc<Redactor>>>,
+}
+
+impl Redactors {
+    pub(super) fn new(
+        registry: RegistryHandle,
+        settings: watch::Receiver<Arc<DaemonConfig>>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            registry,
+            settings,
+            last: Mutex::default(),
+        }))
+    }
+
+    /// For one conversation.
+    pub(super) async fn next(&self) -> Arc<Redactor> {
+        let parts = self.0.clone();
+        // With many secrets its rules take a while to build.
+        let made = tokio::task::spawn_blocking(move || parts.next());
+        made.await.unwrap_or_else(|_| self.0.next())
+    }
+
+    /// A request as it would be sent, for people. Nothing is.
+    pub(super) async fn shown(&self, request: Request) -> String {
+        let redactor = self.next().await;
+        let shown = tokio::task::spawn_blocking(move || shown(&redactor, &request));
+        shown.await.unwrap_or_default()
+    }
+}
+
+impl Parts {
+    fn next(&self) -> Arc<Redactor> {
+        let settings = self.settings.borrow().clone();
+        let ai = settings.ai.as_ref();
+        let options = RedactOptions {
+            shapes: ai.is_none_or(|ai| ai.redact),
+            email: ai.is_some_and(|ai| ai.redact_email),
+            ipv4: ai.is_some_and(|ai| ai.redact_ipv4),
+        };
+        let names = self.registry.names();
+        let of_processes = names
+            .iter()
+            .filter_map(|name| self.registry.glance(name))
+            .flat_map(|glance| glance.spec.secrets());
+        // A key that is not in the settings is in a variable.
+        let of_providers = AiProvider::ALL
+            .into_iter()
+            .filter_map(|provider| std::env::var(Models::key_variable(provider)?).ok());
+        let known = of_processes
+            .chain(settings.secrets())
+            .chain(of_providers.map(Secret::from));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Arc::new(match &*last {
+            Some(last) => last.next(known, options),
+            None => Redactor::new(known, options),
+        });
+        *last = Some(next.clone());
+        next
+    }
 }
 
 /// Figures of the models.

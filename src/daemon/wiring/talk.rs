@@ -128,7 +128,7 @@ impl BrainPort {
         if params.show_context {
             return self.context_of_diagnosis(&matter).await;
         }
-        let model = match self.may_ask(caller) {
+        let model = match self.may_ask(caller).await {
             Ok(model) => model,
             // Nobody set one up, and nobody misses it.
             Err(Why::Nobody) => return Ok(answer),
@@ -166,7 +166,7 @@ impl BrainPort {
         if params.show_context {
             return Ok(self.context_of_question("", Vec::new(), &question).await);
         }
-        let model = self.must_ask(caller)?;
+        let model = self.must_ask(caller).await?;
         let spoken = Spoken(Hearer::current());
         let hearer = Hearer::current();
         let looked = |what: &str| hearer.looks_up(what);
@@ -193,7 +193,7 @@ impl BrainPort {
         if params.show_context {
             return Ok(self.context_of_question(PROPOSING, past, &question).await);
         }
-        let model = self.must_ask(caller)?;
+        let model = self.must_ask(caller).await?;
         let hearer = Hearer::current();
         let looked = |what: &str| hearer.looks_up(what);
         let talk = self.talk(&model, PROPOSING, past, &question).await;
@@ -264,19 +264,20 @@ impl BrainPort {
         })
     }
 
-    fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {
+    async fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {
         match self.asker.models.current() {
             Err(ModelError::NotSetUp(_)) => Err(Why::Nobody),
             Err(error) => Err(Why::Error(format!("no model was asked: {error}"))),
             Ok(_) if caller.role < Role::Operator => Err(Why::Error(
                 "no model was asked: that costs money and needs the role operator".into(),
             )),
-            Ok(model) => Ok(self.asker.guard(model)),
+            Ok(model) => Ok(self.asker.guard(model).await),
         }
     }
 
-    fn must_ask(&self, caller: &Caller) -> Result<Guarded, ControlError> {
+    async fn must_ask(&self, caller: &Caller) -> Result<Guarded, ControlError> {
         self.may_ask(caller)
+            .await
             .map_err(|why| ControlError::Unavailable {
                 what: "a model".into(),
                 remedy: match why {
@@ -327,7 +328,8 @@ impl BrainPort {
     async fn context_of_question(&self, more: &str, past: Vec<Message>, question: &str) -> Value {
         let nobody = Nobody::new(self.abilities());
         let talk = self.talk(&nobody, more, past, question).await;
-        json!({ "context": self.asker.as_sent(&first_request(&talk, false)) })
+        let request = first_request(&talk, false);
+        json!({ "context": self.asker.redactors.shown(request).await })
     }
 
     async fn context_of_diagnosis(&self, matter: &Matter) -> Result<Value, ControlError> {
@@ -337,7 +339,7 @@ impl BrainPort {
             target: matter.process.to_string(),
             near: Vec::new(),
         })?;
-        Ok(json!({ "context": self.asker.as_sent(&request) }))
+        Ok(json!({ "context": self.asker.redactors.shown(request).await }))
     }
 
     /// What whoever is set up can do; the usual where nobody is.

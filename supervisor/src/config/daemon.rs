@@ -26,6 +26,7 @@ use super::sinks::{self, SinkConfig};
 use super::tree::Format;
 use crate::os_text::OsText;
 use crate::paths::Paths;
+use crate::secret::{Secret, passwords_of};
 use crate::spec::AutonomyLimit;
 use crate::units::ByteSize;
 
@@ -248,6 +249,17 @@ impl DaemonConfig {
             config.agent.autonomy = autonomy(&value.0.to_string_lossy())?;
         }
         Ok((config, warnings))
+    }
+
+    /// All it holds that must not be shown: keys, headers, passwords in addresses.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let mut secrets: Vec<Secret> = self.ai.iter().flat_map(AiConfig::secrets).collect();
+        secrets.extend(self.sinks.values().flat_map(SinkConfig::secrets));
+        for brain in self.brain.external.values() {
+            let words = brain.command.iter().chain(&brain.url);
+            secrets.extend(words.flat_map(|word| passwords_of(word)));
+        }
+        secrets
     }
 }
 

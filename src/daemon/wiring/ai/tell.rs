@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brain::guard::{Guarded, shown};
+use brain::guard::Guarded;
 use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink};
 use brain::prompts::{Input, Purpose};
 use serde::de::DeserializeOwned;
@@ -11,7 +11,6 @@ use supervisor::{Caller, ControlError, Role};
 
 use super::AiPort;
 use crate::daemon::hearer::Hearer;
-use crate::daemon::wiring::model::redactor;
 
 /// Most bytes of figures that a model is told, and how many of them a token takes: two is on
 /// the safe side. A part is kept for the rules and the answer.
@@ -175,7 +174,8 @@ impl AiPort {
         if !manner.model {
             return Err(declined());
         }
-        self.ask(&self.request(task).await, hearer).await
+        let model = self.model().await?;
+        ask(&model, &self.request(task).await, hearer).await
     }
 
     /// As [`AiPort::tell`] for what is nothing without a model.
@@ -206,10 +206,11 @@ impl AiPort {
         if !manner.model {
             return Err(declined());
         }
+        let model = self.model().await?;
         let mut request = self.request(task).await;
         let mut wrong = String::new();
         for _ in 0..2 {
-            let reply = self.ask(&request, &Hearer::default()).await?;
+            let reply = ask(&model, &request, &Hearer::default()).await?;
             match check(&reply.text) {
                 Ok(value) => return Ok((value, reply)),
                 Err(error) => wrong = error,
@@ -229,24 +230,27 @@ impl AiPort {
         )))
     }
 
-    /// Asks whoever is set up. What comes back is text of a stranger, made harmless.
-    async fn ask(&self, request: &Request, hearer: &Hearer) -> Result<Reply, ModelError> {
-        let model: Guarded = self
-            .models
-            .current()?
-            .guarded(redactor(&self.models, &self.registry));
-        let mut reply = model.ask(request, &Pieces(hearer)).await?;
-        reply.text = harmless(&reply.text);
-        if reply.text.trim().is_empty() {
-            return Err(ModelError::Nonsense("the answer is empty".into()));
-        }
-        Ok(reply)
+    /// Whoever is set up, for one conversation.
+    async fn model(&self) -> Result<Guarded, ModelError> {
+        let model = self.models.current()?;
+        Ok(model.guarded(self.redactors.next().await))
     }
 
     /// What would be sent, after redaction. Nothing is.
     pub(super) async fn shown(&self, task: &Task) -> Value {
-        json!({ "context": shown(&redactor(&self.models, &self.registry), &self.request(task).await) })
+        let request = self.request(task).await;
+        json!({ "context": self.redactors.shown(request).await })
     }
+}
+
+/// Asks. What comes back is text of a stranger, made harmless.
+async fn ask(model: &Guarded, request: &Request, hearer: &Hearer) -> Result<Reply, ModelError> {
+    let mut reply = model.ask(request, &Pieces(hearer)).await?;
+    reply.text = harmless(&reply.text);
+    if reply.text.trim().is_empty() {
+        return Err(ModelError::Nonsense("the answer is empty".into()));
+    }
+    Ok(reply)
 }
 
 /// The caller wants no model, or may not ask one.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, passwords_of};
 
 pub(super) use check::check;
 
@@ -57,6 +57,12 @@ pub struct AiConfig {
     /// Take secrets out of everything that is sent. Default `true`.
     #[serde(default = "yes")]
     pub redact: bool,
+    /// Take addresses of e-mail out, too. Default `false`.
+    #[serde(default)]
+    pub redact_email: bool,
+    /// Take IPv4 addresses of other machines out, too. Default `false`.
+    #[serde(default)]
+    pub redact_ipv4: bool,
     /// Providers to ask, in this order, when the first one has no answer: `["ollama"]`. Default: none.
     #[serde(default)]
     pub fallback: Vec<AiProvider>,
@@ -185,6 +191,8 @@ impl AiConfig {
             context_tokens: None,
             tools: None,
             redact: yes(),
+            redact_email: false,
+            redact_ipv4: false,
             fallback: Vec::new(),
             providers: BTreeMap::new(),
             prices: BTreeMap::new(),
@@ -217,6 +225,18 @@ impl AiConfig {
         let mut all = vec![(self.provider.canonical(), first)];
         all.extend(others);
         all
+    }
+
+    /// All it holds that must not be shown: keys, and passwords in addresses.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let mut keys: Vec<Secret> = self.api_key.iter().cloned().collect();
+        let mut urls: Vec<&String> = self.base_url.iter().collect();
+        for own in self.providers.values() {
+            keys.extend(own.api_key.clone());
+            urls.extend(&own.base_url);
+        }
+        keys.extend(urls.into_iter().flat_map(|url| passwords_of(url)));
+        keys
     }
 }
 

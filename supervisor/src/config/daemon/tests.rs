@@ -94,3 +94,43 @@ fn everything_wrong_is_told_at_once() {
     let error = load("", &[("MHOST_AUTONOMY", "max")]).unwrap_err();
     assert_eq!(error[0].1, "MHOST_AUTONOMY cannot be `max`");
 }
+
+#[test]
+fn every_secret_of_the_settings_is_known() {
+    let config = load(
+        r#"
+        [ai]
+        provider = "openai"
+        api_key = "${KEY}"
+        fallback = ["ollama"]
+        [ai.providers.ollama]
+        api_key = "key-of-ollama"
+        base_url = "https://me:pass-of-proxy@models.example/v1"
+        [sinks.graylog]
+        type = "gelf"
+        transport = "http"
+        url = "https://logs.example/gelf"
+        headers = { "X-Key" = "key-of-graylog" }
+        [brain]
+        chain = ["playbooks", "mine"]
+        [brain.external.mine]
+        url = "https://me:pass-of-brain@brain.example"
+        "#,
+        &[("KEY", "key-of-openai")],
+    )
+    .unwrap();
+    let mut known: Vec<String> = config
+        .secrets()
+        .iter()
+        .map(|secret| secret.expose().to_owned())
+        .collect();
+    known.sort();
+    let wanted = [
+        "key-of-graylog",
+        "key-of-ollama",
+        "key-of-openai",
+        "pass-of-brain",
+        "pass-of-proxy",
+    ];
+    assert_eq!(known, wanted);
+}
