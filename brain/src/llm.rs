@@ -43,7 +43,7 @@ use serde_json::Value;
 
 pub use account::Figures;
 pub use models::Models;
-pub use prices::{AS_OF as PRICES_AS_OF, Cost, Price};
+pub use prices::{Cost, Price};
 pub use report::{MemberReport, Report, Today};
 
 /// Someone who can be asked.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent::{Question, Status};
+use brain::llm::{Price, Report};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -154,12 +155,57 @@ fn turn(ctx: &Context, method: &str, params: Value, done: &str) -> Result<Exit, 
 
 fn status(ctx: &Context) -> Result<Exit, CliError> {
     let status: Status = ctx.call("agent.status", json!({}))?;
+    let models: Report = ctx.call("ai.models", json!({}))?;
     if ctx.output.is_json() {
-        ctx.output.json(&status)?;
+        let mut all = json!(status);
+        all["models"] = json!(models);
+        ctx.output.json(&all)?;
     } else {
         tell_status(ctx, &status)?;
+        tell_models(ctx, &models)?;
     }
     Ok(Exit::Success)
+}
+
+/// Who is asked when nothing else knows, how they do, and what it has cost.
+fn tell_models(ctx: &Context, models: &Report) -> Result<(), CliError> {
+    let now = ctx.clock.now();
+    let output = &ctx.output;
+    if let Some(why) = &models.why_nobody {
+        return output.line(&format!("models     none: {}", clean_line(why)));
+    }
+    for (place, one) in models.members.iter().enumerate() {
+        let label = if place == 0 { "models" } else { "" };
+        let price = match one.price {
+            None => "its price is not known".to_owned(),
+            Some(Price::FREE) => "free".to_owned(),
+            Some(Price { prompt, answer }) => {
+                format!("{prompt} and {answer} US dollars per million tokens asked and answered")
+            }
+        };
+        let rest = one.resting_until.map_or_else(String::new, |until| {
+            format!("; left alone, ends {}", ahead(now, until))
+        });
+        output.line(&format!(
+            "{label:<10} {} of {}: {price}{rest}",
+            clean_line(&one.model),
+            one.provider
+        ))?;
+        if let Some(error) = &one.figures.last_error {
+            output.line(&format!("           last failure: {}", clean_line(error)))?;
+        }
+    }
+    let today = &models.today;
+    let cap = |cap: Option<String>| cap.map_or_else(String::new, |cap| format!(" of {cap}"));
+    output.line(&format!(
+        "spent      {} requests, {} tokens{}, {:.4}{} US dollars since midnight, by prices of {}",
+        today.requests,
+        today.tokens,
+        cap(today.max_tokens.map(|most| most.to_string())),
+        today.cost_usd,
+        cap(today.max_cost_usd.map(|most| most.to_string())),
+        models.prices_as_of
+    ))
 }
 
 /// Where the agent stands, in a few lines.

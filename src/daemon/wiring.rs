@@ -201,6 +201,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         agent: handle.clone(),
         models: models.clone(),
         redactors,
+        settings: settings.clone(),
         prompts: Prompts::new(paths.prompts()),
         clock: clock.clone(),
     }));

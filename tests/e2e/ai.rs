@@ -2,6 +2,7 @@
 //! says what a test wants.
 
 mod double;
+mod setup;
 
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use supervisor::Clock;
 use tracing::warn;
 
@@ -38,7 +38,7 @@ struct Books {
 }
 
 /// What became of the requests to one provider since the daemon started.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// Requests by how they ended: `ok`, or the code of an error.
     pub requests: BTreeMap<String, u64>,

@@ -50,7 +50,8 @@ pub(super) struct Seat {
     pub(super) id: ModelId,
     pub(super) provider: Box<dyn Provider>,
     pub(super) abilities: Abilities,
-    pub(super) price: Price,
+    /// None: nobody knows it.
+    pub(super) price: Option<Price>,
     pub(super) breaker: Mutex<Breaker>,
 }
 
@@ -172,7 +173,7 @@ impl Chain {
             let order = Order {
                 model: &seat.id,
                 incident: self.incident,
-                price: seat.price,
+                price: seat.price.unwrap_or(Price::FREE),
                 caps: &self.core.caps,
                 bytes,
                 max_tokens: request.limits.max_tokens,

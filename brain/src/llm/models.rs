@@ -44,8 +44,6 @@ enum State {
     },
     /// As the settings say.
     Ready { core: Arc<Core>, config: AiConfig },
-    /// Always the same one.
-    Fixed(Arc<dyn Model>),
 }
 
 const NOT_SET_UP: &str = "write an [ai] table into config.toml, or run: mhost ai setup";
@@ -53,35 +51,25 @@ const NOT_SET_UP: &str = "write an [ai] table into config.toml, or run: mhost ai
 impl Models {
     /// Nobody can be asked.
     pub fn none() -> Self {
-        Self::of(State::Nobody {
+        Self::nobody(Account::empty(None, Clock::system()))
+    }
+
+    fn nobody(account: Arc<Account>) -> Self {
+        let state = RwLock::new(State::Nobody {
             why: NOT_SET_UP.to_owned(),
             config: None,
-        })
+        });
+        Self(Arc::new(Inner { account, state }))
     }
 
-    /// Always the same one, as for a test.
-    pub fn fixed(model: Arc<dyn Model>) -> Self {
-        Self::of(State::Fixed(model))
-    }
-
-    fn of(state: State) -> Self {
-        Self(Arc::new(Inner {
-            account: Account::empty(None, Clock::system()),
-            state: RwLock::new(state),
-        }))
-    }
-
-    /// These settings, on an account of this process only: for a test of them, with a question
-    /// that holds nothing of anybody's.
+    /// These settings, on an account of this process only: for a test of them.
     ///
     /// # Errors
     /// [`ModelError::NotSetUp`] with what to do about it.
-    pub fn once(config: &AiConfig) -> Result<Arc<dyn Model>, ModelError> {
-        Ok(Arc::new(Chain {
-            core: Arc::new(core(config, &variable)?),
-            account: Account::empty(None, Clock::system()),
-            incident: None,
-        }))
+    pub fn once(config: &AiConfig) -> Result<Unguarded, ModelError> {
+        let models = Self::none();
+        models.configure(Some(config));
+        models.current()
     }
 
     /// The usual variable for a provider's key; none where there is no key.
@@ -101,14 +89,7 @@ impl Models {
             lost(&error);
             Account::empty(Some(store), clock)
         });
-        let state = State::Nobody {
-            why: NOT_SET_UP.to_owned(),
-            config: None,
-        };
-        Self(Arc::new(Inner {
-            account,
-            state: RwLock::new(state),
-        }))
+        Self::nobody(account)
     }
 
     /// Follows the settings: `config` is the table `[ai]`, if there is one. Keys that are not
@@ -129,7 +110,6 @@ impl Models {
             let present = match &*state {
                 State::Nobody { config, .. } => config.as_ref(),
                 State::Ready { config, .. } => Some(config),
-                State::Fixed(_) => return,
             };
             if present == config {
                 return;
@@ -183,7 +163,6 @@ impl Models {
         let model: Arc<dyn Model> =
             match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
                 State::Nobody { why, .. } => return Err(ModelError::NotSetUp(why.clone())),
-                State::Fixed(model) => model.clone(),
                 State::Ready { core, .. } => Arc::new(Chain {
                     core: core.clone(),
                     account: self.0.account.clone(),
@@ -210,7 +189,7 @@ impl Models {
                 max_tokens: None,
                 max_cost_usd: None,
             },
-            prices_as_of: prices::AS_OF,
+            prices_as_of: prices::AS_OF.to_owned(),
         };
         let mut member = |provider: &str, model: &str, price, resting_until| {
             report.members.push(MemberReport {
@@ -223,11 +202,10 @@ impl Models {
         };
         match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Nobody { why, .. } => report.why_nobody = Some(why.clone()),
-            State::Fixed(model) => member(&model.id().provider, &model.id().model, None, None),
             State::Ready { core, .. } => {
                 for seat in &core.seats {
                     let resting: Option<Timestamp> = seat.lock().resting_until(now);
-                    member(&seat.id.provider, &seat.id.model, Some(seat.price), resting);
+                    member(&seat.id.provider, &seat.id.model, seat.price, resting);
                 }
                 report.today.max_tokens = core.caps.tokens_per_day;
                 report.today.max_cost_usd = core.caps.cost_per_day;
@@ -266,7 +244,7 @@ fn core(config: &AiConfig, variable: &dyn Fn(&str) -> Option<String>) -> Result<
         seats.push(Seat {
             provider: member.build()?,
             abilities: member.abilities,
-            price: known.unwrap_or(prices::Price::FREE),
+            price: known,
             breaker: Mutex::new(Breaker::default()),
             id,
         });

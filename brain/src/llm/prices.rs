@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use supervisor::config::AiPrice;
 
 use super::Usage;
 
 /// When the table was made, as a month.
-pub const AS_OF: &str = "2026-04";
+pub(super) const AS_OF: &str = "2026-04";
 
 /// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Price {
     /// Of a question.
     pub prompt: f64,
@@ -72,7 +72,7 @@ impl Price {
 }
 
 /// US dollars.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Cost {
     /// For the question.
     pub prompt: f64,

@@ -1,13 +1,13 @@
 //! Who is set up, how they do, and what was spent: for `mhost agent status` and the like.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Figures;
 use super::prices::Price;
 
 /// How the models do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Why nobody can be asked.
     pub why_nobody: Option<String>,
@@ -16,17 +16,17 @@ pub struct Report {
     /// What was spent since midnight, by all of them.
     pub today: Today,
     /// When the built-in table of prices was made.
-    pub prices_as_of: &'static str,
+    pub prices_as_of: String,
 }
 
 /// How one model does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemberReport {
     /// Who offers it.
     pub provider: String,
     /// As the provider calls it.
     pub model: String,
-    /// What it costs; a free one may also be one whose price nobody knows.
+    /// What it costs, as far as anybody knows.
     pub price: Option<Price>,
     /// It failed too often and is left alone until then.
     pub resting_until: Option<Timestamp>,
@@ -36,7 +36,7 @@ pub struct MemberReport {
 }
 
 /// What was spent since midnight.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Today {
     /// Requests that went out.
     pub requests: u64,

@@ -7,18 +7,20 @@
 mod file;
 
 use std::io::{IsTerminal, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
-use brain::llm::{Limits, Message, ModelError, Models, Request, Silent};
+use brain::llm::{Limits, Message, Model, ModelError, Models, Report, Request, Silent};
+use brain::redact::{RedactOptions, Redactor};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use supervisor::config::{AiConfig, AiProvider};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::client::{Autostart, Client};
 use crate::exit::Exit;
-use file::{Wanted, write};
+use file::{Checked, Wanted};
 
 /// A model on a slow machine of your own may have to be loaded first.
 const TRIAL: Duration = Duration::from_secs(50);
@@ -69,13 +71,14 @@ impl Setup {
             },
             None => ask(ctx)?,
         };
+        let path = ctx.paths()?.config();
+        let checked = file::check(&path, &wanted)?;
         let tried = if self.no_test {
             None
         } else {
-            Some(try_it(ctx, &wanted)?)
+            Some(try_it(ctx, &wanted, &checked)?)
         };
-        let path = ctx.paths()?.config();
-        write(&path, &wanted)?;
+        checked.write()?;
         let heard = tell_daemon(ctx);
         if ctx.output.is_json() {
             ctx.output.json(&json!({
@@ -83,7 +86,8 @@ impl Setup {
                 "provider": wanted.provider.as_str(),
                 "tested": tried.is_some(),
                 "model": tried,
-                "in_force": heard,
+                "in_force": matches!(heard, Heard::InForce),
+                "why_not": heard.why_not(),
             }))?;
             return Ok(Exit::Success);
         }
@@ -96,10 +100,30 @@ impl Setup {
                 "  the daemon reads {variable} from its own environment: it must be set where that starts"
             ));
         }
-        if heard {
-            ctx.output.note("  the daemon uses it from now on");
+        match heard {
+            Heard::NoDaemon => {}
+            Heard::InForce => ctx.output.note("  the daemon uses it from now on"),
+            Heard::Refused(why) => ctx
+                .output
+                .warn(&format!("the daemon does not use it: {why}")),
         }
         Ok(Exit::Success)
+    }
+}
+
+/// What a running daemon made of the settings.
+enum Heard {
+    NoDaemon,
+    InForce,
+    Refused(String),
+}
+
+impl Heard {
+    fn why_not(&self) -> Option<&str> {
+        match self {
+            Self::Refused(why) => Some(why),
+            Self::NoDaemon | Self::InForce => None,
+        }
     }
 }
 
@@ -169,27 +193,26 @@ fn ask(ctx: &Context) -> Result<Wanted, CliError> {
     })
 }
 
-/// One small question. Answers the name of the model.
-fn try_it(ctx: &Context, wanted: &Wanted) -> Result<String, CliError> {
-    let key = match wanted.key.as_deref() {
-        Some(key) => match variable(key) {
-            Some(name) => Some(std::env::var(name).map_err(|_| {
-                CliError::config(format!(
-                    "{name} is not set here, so the key cannot be tried"
-                ))
-                .with_help(format!("export {name}=…, or add --no-test"))
-            })?),
-            None => Some(key.to_owned()),
-        },
-        None => None,
+/// One small question, put as the daemon would from the file that is about to be written.
+/// Answers the name of the model.
+fn try_it(ctx: &Context, wanted: &Wanted, checked: &Checked) -> Result<String, CliError> {
+    if let Some(name) = wanted.key.as_deref().and_then(variable)
+        && std::env::var(name).is_err()
+    {
+        return Err(CliError::config(format!(
+            "{name} is not set here, so the key cannot be tried"
+        ))
+        .with_help(format!("export {name}=…, or add --no-test")));
+    }
+    // Another one that answers in its place would prove nothing.
+    let alone = AiConfig {
+        fallback: Vec::new(),
+        ..checked.ai.clone()
     };
-    let config = AiConfig {
-        api_key: key.map(Into::into),
-        model: wanted.model.clone(),
-        base_url: wanted.base_url.clone(),
-        ..AiConfig::new(wanted.provider)
-    };
-    let model = Models::once(&config).map_err(|error| told(&error, wanted))?;
+    let redactor = Redactor::new(checked.secrets.iter().cloned(), RedactOptions::default());
+    let model = Models::once(&alone)
+        .map_err(|error| told(&error, wanted))?
+        .guarded(Arc::new(redactor));
     let name = model.id().model.clone();
     ctx.output.note(&format!("asking {name} …"));
     let request = Request {
@@ -235,13 +258,26 @@ fn told(error: &ModelError, wanted: &Wanted) -> CliError {
 }
 
 /// Has a running daemon taken the settings? None is started for it.
-fn tell_daemon(ctx: &Context) -> bool {
-    let Ok(paths) = ctx.paths() else { return false };
-    let Ok(mut client) = Client::connect(&paths, Autostart::No) else {
-        return false;
+fn tell_daemon(ctx: &Context) -> Heard {
+    let Ok(paths) = ctx.paths() else {
+        return Heard::NoDaemon;
     };
-    let answer = client.call::<serde_json::Value>("daemon.reload_config", json!({}));
-    answer.is_ok()
+    let Ok(mut client) = Client::connect(&paths, Autostart::No) else {
+        return Heard::NoDaemon;
+    };
+    let report = client
+        .call::<Value>("daemon.reload_config", json!({}))
+        .and_then(|_| client.call::<Report>("ai.models", json!({})));
+    match report {
+        Ok(Report {
+            why_nobody: None, ..
+        }) => Heard::InForce,
+        Ok(Report {
+            why_nobody: Some(why),
+            ..
+        }) => Heard::Refused(why),
+        Err(error) => Heard::Refused(error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -31,15 +31,17 @@ use brain::BrainStore;
 use brain::llm::Models;
 use brain::prompts::Prompts;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use supervisor::config::DaemonConfig;
 use supervisor::metrics::Metrics;
 use supervisor::store::StoreHandle;
 use supervisor::{Caller, Clock, ControlError, ProcessName, RegistryHandle, Role};
 
 use super::facts::LiveFacts;
-use super::model::Redactors;
-use crate::daemon::port::{Port, PortMethod, read};
+use super::model::{Redactors, follow};
+use crate::daemon::port::{Nothing, Port, PortMethod, read};
 use tell::Manner;
+use tokio::sync::watch;
 
 const fn method(name: &'static str) -> PortMethod {
     PortMethod {
@@ -51,7 +53,7 @@ const fn method(name: &'static str) -> PortMethod {
 }
 
 /// What this port answers.
-pub(super) const METHODS: [PortMethod; 11] = [
+pub(super) const METHODS: [PortMethod; 12] = [
     method("ai.predict"),
     method("ai.anomaly"),
     method("ai.compare"),
@@ -63,6 +65,7 @@ pub(super) const METHODS: [PortMethod; 11] = [
     method("ai.fix"),
     method("ai.config"),
     method("ai.postmortem"),
+    method("ai.models"),
 ];
 
 /// Reads the past and the present, and asks a model about it.
@@ -75,6 +78,7 @@ pub(super) struct AiPort {
     pub(super) agent: AgentHandle,
     pub(super) models: Models,
     pub(super) redactors: Redactors,
+    pub(super) settings: watch::Receiver<Arc<DaemonConfig>>,
     pub(super) prompts: Prompts,
     pub(super) clock: Clock,
 }
@@ -101,6 +105,13 @@ impl AiPort {
         }
     }
 
+    /// Who is set up and what was spent, with the settings that were in force when it was asked.
+    async fn report_of_models(&self) -> Value {
+        let config = self.settings.borrow().clone();
+        follow(&self.models, &config).await;
+        json!(self.models.report())
+    }
+
     /// The one that is meant, or all.
     fn meant(&self, whose: &Whose) -> Result<Vec<ProcessName>, ControlError> {
         match &whose.name {
@@ -122,6 +133,10 @@ impl Port for AiPort {
         method: &str,
         mut params: Value,
     ) -> Result<Value, ControlError> {
+        if method == "ai.models" {
+            let Nothing {} = read(method, params)?;
+            return Ok(self.report_of_models().await);
+        }
         let manner = Manner::take(&mut params, caller);
         let found = match method {
             "ai.predict" => self.predict(read(method, params)?).await?,

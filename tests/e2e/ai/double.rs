@@ -39,12 +39,17 @@ impl Double {
         Self { port, count, over }
     }
 
+    /// Where it is asked.
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
     /// `config.toml` that leads to it.
     pub(super) fn settings(&self) -> String {
         format!(
-            "[ai]\nprovider = \"ollama\"\nmodel = \"scripted\"\nbase_url = \"http://127.0.0.1:{}/v1\"\n\
+            "[ai]\nprovider = \"ollama\"\nmodel = \"scripted\"\nbase_url = \"{}\"\n\
              context_tokens = 24000\n",
-            self.port
+            self.url()
         )
     }
 

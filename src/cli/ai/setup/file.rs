@@ -4,9 +4,10 @@
 //! others may not read it, since it may hold a key.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use supervisor::config::{AiProvider, DaemonConfig, LoadContext};
+use supervisor::config::{AiConfig, AiProvider, DaemonConfig, LoadContext};
+use supervisor::secret::Secret;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::cli::ai::draft::Draft;
@@ -21,8 +22,20 @@ pub(super) struct Wanted {
     pub(super) base_url: Option<String>,
 }
 
-/// Writes it.
-pub(super) fn write(path: &Path, wanted: &Wanted) -> Result<(), CliError> {
+/// The file as it will be. It has been read as the daemon would read it, and is not written.
+#[derive(Debug)]
+pub(super) struct Checked {
+    shown: String,
+    target: PathBuf,
+    text: String,
+    /// Its table `[ai]`.
+    pub(super) ai: AiConfig,
+    /// All that must not be shown.
+    pub(super) secrets: Vec<Secret>,
+}
+
+/// The file with what is wanted.
+pub(super) fn check(path: &Path, wanted: &Wanted) -> Result<Checked, CliError> {
     let shown = path.display();
     // A link stays one.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -36,13 +49,38 @@ pub(super) fn write(path: &Path, wanted: &Wanted) -> Result<(), CliError> {
     let text = changed(&old, wanted).map_err(|why| {
         CliError::config(format!("{shown} is no TOML: {why}")).with_help("mend it first")
     })?;
-    replace(&target, &text).map_err(|error| match error {
-        Trouble::Io(error) => CliError::failure(format!("could not write {shown}: {error}")),
-        Trouble::Wrong(details) => CliError::config(format!(
+    let not_written = |error| CliError::failure(format!("could not write {shown}: {error}"));
+    let draft = draft(&target, &text).map_err(not_written)?;
+    let context = LoadContext::within(folder(&target).to_owned());
+    let read = DaemonConfig::load_with(draft.path(), &context.env);
+    let (config, _) = read.map_err(|error| {
+        let problems = error.problems().iter();
+        let details = problems.map(|one| format!("line {}: {}", one.line, one.message));
+        CliError::config(format!(
             "{shown} would be wrong with this; it was not written"
         ))
-        .with_details(details),
+        .with_details(details.collect())
+    })?;
+    let secrets = config.secrets();
+    let ai = config.ai.ok_or_else(|| {
+        CliError::config(format!("`ai` of {shown} is no table")).with_help("mend it first")
+    })?;
+    Ok(Checked {
+        shown: shown.to_string(),
+        target,
+        text,
+        ai,
+        secrets,
     })
+}
+
+impl Checked {
+    /// Puts it in the place of the old one.
+    pub(super) fn write(self) -> Result<(), CliError> {
+        let written = draft(&self.target, &self.text).and_then(|draft| draft.put(&self.target));
+        written
+            .map_err(|error| CliError::failure(format!("could not write {}: {error}", self.shown)))
+    }
 }
 
 /// The text with the new settings.
@@ -63,7 +101,8 @@ fn changed(old: &str, wanted: &Wanted) -> Result<String, toml_edit::TomlError> {
         return Ok(old.to_owned());
     };
     let before = ai.get("provider").and_then(Item::as_str);
-    let is_other = before != Some(wanted.provider.as_str());
+    let before = before.and_then(|name| super::provider(name).ok());
+    let is_other = before != Some(wanted.provider);
     ai.set_implicit(false);
     let mut set = |key: &str, new: Option<&str>| match new {
         Some(new) => {
@@ -86,32 +125,19 @@ fn changed(old: &str, wanted: &Wanted) -> Result<String, toml_edit::TomlError> {
     set("api_key", wanted.key.as_deref());
     set("model", wanted.model.as_deref());
     set("base_url", wanted.base_url.as_deref());
+    set("context_tokens", None);
+    set("tools", None);
     Ok(document.to_string())
 }
 
-enum Trouble {
-    Io(std::io::Error),
-    Wrong(Vec<String>),
+/// Beside the target, whose folder may not be there yet.
+fn draft(target: &Path, text: &str) -> std::io::Result<Draft> {
+    std::fs::create_dir_all(folder(target))?;
+    Draft::beside(target, text)
 }
 
-impl From<std::io::Error> for Trouble {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-fn replace(target: &Path, text: &str) -> Result<(), Trouble> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let draft = Draft::beside(target, text)?;
-    let context = LoadContext::within(folder.to_owned());
-    if let Err(error) = DaemonConfig::load_with(draft.path(), &context.env) {
-        let problems = error.problems().iter();
-        let details = problems.map(|one| format!("line {}: {}", one.line, one.message));
-        return Err(Trouble::Wrong(details.collect()));
-    }
-    draft.put(target)?;
-    Ok(())
+fn folder(target: &Path) -> &Path {
+    target.parent().unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -119,6 +145,24 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    fn write(path: &Path, wanted: &Wanted) -> Result<(), CliError> {
+        check(path, wanted)?.write()
+    }
+
+    #[test]
+    fn what_was_said_of_another_provider_goes_and_of_the_same_stays() {
+        let old = "[ai]\nprovider = \"claude\"\napi_key = \"sk-old\"\nbase_url = \"https://proxy.example\"\n\
+            context_tokens = 9000\nmax_tokens = 100\n";
+        let only = |provider| Wanted {
+            key: None,
+            ..wanted(provider)
+        };
+        let new = changed(old, &only(AiProvider::Anthropic)).unwrap();
+        assert_eq!(new, old.replace("claude", "anthropic"));
+        let new = changed(old, &only(AiProvider::Ollama)).unwrap();
+        assert_eq!(new, "[ai]\nprovider = \"ollama\"\nmax_tokens = 100\n");
+    }
 
     fn wanted(provider: AiProvider) -> Wanted {
         Wanted {
