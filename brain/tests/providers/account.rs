@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brain::llm::{ModelError, Models, Silent};
-use brain::{BrainStore, IncidentId};
+use brain::{BrainStore, BrainStoreThread, IncidentId};
 use supervisor::Clock;
 use supervisor::config::{AiConfig, AiPrice, AiProvider};
 
@@ -25,13 +25,13 @@ fn dear(server: &Server) -> AiConfig {
 /// What a recorded answer costs then.
 const COST: f64 = (BILLED.0 + BILLED.1) as f64 / 1_000.0;
 
-async fn open(path: &std::path::Path, config: &AiConfig) -> Models {
+async fn open(path: &std::path::Path, config: &AiConfig) -> (Models, BrainStoreThread) {
     let path = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || BrainStore::open(&path));
-    let (store, _thread) = opened.await.unwrap().unwrap();
+    let (store, thread) = opened.await.unwrap().unwrap();
     let models = Models::open(store, Clock::system()).await;
     models.configure_with(Some(config), &|_| None);
-    models
+    (models, thread)
 }
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn the_next_daemon_knows_what_was_spent_today() {
     config.max_cost_per_day = Some(2.5 * COST);
     config.max_calls_per_incident = 2;
     let incident = IncidentId(4);
-    {
-        let models = open(&path, &config).await;
+    let thread = {
+        let (models, thread) = open(&path, &config).await;
         for _ in 0..2 {
             let model = guarded(models.for_incident(incident).unwrap());
             ask(&model).await.unwrap();
@@ -52,8 +52,10 @@ async fn the_next_daemon_knows_what_was_spent_today() {
         let figures = &models.figures()["openai"];
         assert_eq!(figures.prompt_tokens, 2 * BILLED.0);
         assert!((figures.cost_usd.total() - 2.0 * COST).abs() < 1e-9);
-    }
-    let models = open(&path, &config).await;
+        thread
+    };
+    tokio::task::spawn_blocking(|| thread.join()).await.unwrap();
+    let (models, _thread) = open(&path, &config).await;
     let today = models.report().today;
     assert_eq!(
         (today.requests, today.tokens),
@@ -87,7 +89,7 @@ async fn many_at_once_pass_the_cap_by_one_request_at_most() {
     let cap = 10.0 * COST;
     config.max_cost_per_day = Some(cap);
     config.requests_per_minute = 10_000;
-    let models = open(&folder.path().join("history.db"), &config).await;
+    let (models, _thread) = open(&folder.path().join("history.db"), &config).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..40 {
         let models = models.clone();
@@ -119,7 +121,7 @@ async fn who_goes_away_has_paid() {
     let mut slow = Tape(AiProvider::Openai).pieces(&["Disk ", "full."], None);
     slow.pause = Duration::from_millis(300);
     let server = Server::start(vec![slow]);
-    let models = open(&path, &config(AiProvider::Openai, &server)).await;
+    let (models, thread) = open(&path, &config(AiProvider::Openai, &server)).await;
     let model = guarded(models.current().unwrap());
     let long = question(&"word ".repeat(400));
     let gone = tokio::time::timeout(Duration::from_millis(450), model.ask(&long, &Silent));
@@ -128,7 +130,8 @@ async fn who_goes_away_has_paid() {
     assert!((500..1_000).contains(&tokens), "{tokens} for 2,000 bytes");
     assert_eq!(models.figures()["openai"].requests["dropped"], 1);
     drop((models, model));
-    let models = open(&path, &config(AiProvider::Openai, &server)).await;
+    tokio::task::spawn_blocking(|| thread.join()).await.unwrap();
+    let (models, _thread) = open(&path, &config(AiProvider::Openai, &server)).await;
     assert_eq!(models.report().today.tokens, tokens, "it is on record");
 }
 
