@@ -17,8 +17,9 @@ use crate::exit::Exit;
 
 /// How long an answer may take where a command does not wait for processes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a model may think before its next word.
-const WRITING: Duration = Duration::from_secs(300);
+/// How long a model may think before its next word. The daemon ends it earlier, by `timeout`
+/// under `[ai]`; a daemon that dies hangs up.
+const WRITING: Duration = Duration::from_secs(3600);
 
 impl Context {
     /// Asks the daemon, starting it first if need be.

@@ -46,6 +46,18 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// As long as one answer of this model may take, and time for two in all.
+    #[must_use]
+    pub fn patient(self, call: Duration) -> Self {
+        Self {
+            call,
+            deadline: self.deadline.max(call.saturating_mul(2)),
+            ..self
+        }
+    }
+}
+
 /// A talk about to begin.
 pub struct Talk<'a> {
     /// Who is asked.

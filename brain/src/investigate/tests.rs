@@ -102,6 +102,14 @@ sample = [{ ago = "10s", cpu = 3.0, rss = 50000000 }]
 }
 
 async fn talk(model: &dyn Model, tools: bool) -> (Result<Checked, Stop>, Ended) {
+    talk_within(model, tools, Bounds::default()).await
+}
+
+async fn talk_within(
+    model: &dyn Model,
+    tools: bool,
+    bounds: Bounds,
+) -> (Result<Checked, Stop>, Ended) {
     let facts = world();
     let process: supervisor::ProcessName = "api".parse().unwrap();
     let mut shown = Shown::default();
@@ -118,7 +126,7 @@ async fn talk(model: &dyn Model, tools: bool) -> (Result<Checked, Stop>, Ended) 
         shown,
         sink: &Silent,
         looked: &|_| (),
-        bounds: Bounds::default(),
+        bounds,
     };
     ask_for_a_plan(talk, &process, facts).await
 }
@@ -378,6 +386,13 @@ async fn time_and_errors_end_it() {
         result.unwrap_err(),
         Stop::Model(ModelError::Late(Duration::from_secs(60)))
     );
+    // Whoever waits longer for an answer by the settings waits longer here, too.
+    let model = Scripted {
+        slow: Duration::from_secs(500),
+        ..Scripted::of(vec![plan("x")])
+    };
+    let patient = Bounds::default().patient(Duration::from_secs(540));
+    assert!(talk_within(&model, false, patient).await.0.is_ok());
     let looks = (0..9).map(|n| wants(&[("search_logs", json!({"pattern": format!("x{n}")}))]));
     let model = Scripted {
         slow: Duration::from_secs(50),

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use super::ledger::Caps;
 use super::prices;
 use super::provider::{Member, known};
 use super::report::{MemberReport, Report, Today};
-use super::{Model, ModelError};
+use super::{Limits, Model, ModelError};
 use crate::guard::Unguarded;
 use crate::incident::IncidentId;
 use crate::store::BrainStore;
@@ -170,6 +171,15 @@ impl Models {
                 }),
             };
         Ok(Unguarded::new(model))
+    }
+
+    /// How long one answer may take: `timeout` under `[ai]`.
+    pub fn timeout(&self) -> Duration {
+        match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Nobody { config, .. } => config.as_ref().map(|config| config.timeout),
+            State::Ready { config, .. } => Some(config.timeout),
+        }
+        .unwrap_or(Limits::default().timeout)
     }
 
     /// Who is set up, how they do, and what was spent.

@@ -134,7 +134,8 @@ impl Asker {
             context_tokens: abilities.context_tokens,
             max_tokens: if with_tools { 2048 } else { 512 },
             ..Bounds::default()
-        };
+        }
+        .patient(self.models.timeout());
         let budget = match with_tools {
             true => OBSERVED.min(abilities.context_tokens / 3),
             // The answer and the rules take the rest.

@@ -321,7 +321,8 @@ impl BrainPort {
                 context_tokens: abilities.context_tokens,
                 temperature: 0.3,
                 ..Bounds::default()
-            },
+            }
+            .patient(self.asker.models.timeout()),
         }
     }
 
