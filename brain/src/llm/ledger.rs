@@ -59,13 +59,24 @@ pub(super) enum Full {
     Cost { spent: f64, cap: f64 },
 }
 
+/// Days that are remembered.
+const DAYS: usize = 8;
+
+/// What was spent on a day.
+#[derive(Debug, Clone, Copy, Default)]
+struct Day {
+    calls: u64,
+    spent: Spent,
+}
+
 /// What has been spent.
 #[derive(Debug)]
 pub(super) struct Ledger {
     zone: TimeZone,
     day: (Timestamp, Timestamp),
-    today: Spent,
-    calls_today: u64,
+    /// What was spent on each day, by when it begins: a clock that is set forth and back finds
+    /// its day again.
+    days: BTreeMap<Timestamp, Day>,
     /// The most that requests under way may cost.
     held: Spent,
     hour: VecDeque<Timestamp>,
@@ -78,8 +89,7 @@ impl Ledger {
         Self {
             day: day_of(&zone, now),
             zone,
-            today: Spent::default(),
-            calls_today: 0,
+            days: BTreeMap::new(),
             held: Spent::default(),
             hour: VecDeque::new(),
             incidents: BTreeMap::new(),
@@ -90,9 +100,14 @@ impl Ledger {
     pub(super) fn recall(&mut self, at: Timestamp, incident: Option<IncidentId>, spent: Spent) {
         self.count(at, incident);
         if (self.day.0..self.day.1).contains(&at) {
-            self.today.add(spent);
-            self.calls_today += 1;
+            let day = self.day();
+            day.spent.add(spent);
+            day.calls += 1;
         }
+    }
+
+    fn day(&mut self) -> &mut Day {
+        self.days.entry(self.day.0).or_default()
     }
 
     fn count(&mut self, at: Timestamp, incident: Option<IncidentId>) {
@@ -123,22 +138,23 @@ impl Ledger {
         if calls >= caps.calls_per_hour {
             return Err(Full::Hour(calls));
         }
+        let today = self.day().spent;
         if let Some(cap) = caps.tokens_per_day
-            && self.today.tokens.saturating_add(self.held.tokens) >= cap
+            && today.tokens.saturating_add(self.held.tokens) >= cap
         {
-            let spent = self.today.tokens;
+            let spent = today.tokens;
             return Err(Full::Tokens { spent, cap });
         }
         // A model that costs nothing may still answer.
         if let Some(cap) = caps.cost_per_day
             && most.cost_usd > 0.0
-            && self.today.cost_usd + self.held.cost_usd >= cap
+            && today.cost_usd + self.held.cost_usd >= cap
         {
-            let spent = self.today.cost_usd;
+            let spent = today.cost_usd;
             return Err(Full::Cost { spent, cap });
         }
         self.count(now, incident);
-        self.calls_today += 1;
+        self.day().calls += 1;
         self.held.add(most);
         Ok(())
     }
@@ -147,7 +163,7 @@ impl Ledger {
     pub(super) fn settle(&mut self, now: Timestamp, most: Spent, spent: Spent) {
         self.turn(now);
         self.held.take(most);
-        self.today.add(spent);
+        self.day().spent.add(spent);
     }
 
     /// The request that was let in with `most` never went out.
@@ -158,7 +174,8 @@ impl Ledger {
     /// Requests and what they cost since midnight.
     pub(super) fn today(&mut self, now: Timestamp) -> (u64, Spent) {
         self.turn(now);
-        (self.calls_today, self.today)
+        let day = self.day();
+        (day.calls, day.spent)
     }
 
     /// When the day ends.
@@ -170,8 +187,9 @@ impl Ledger {
     fn turn(&mut self, now: Timestamp) {
         if !(self.day.0..self.day.1).contains(&now) {
             self.day = day_of(&self.zone, now);
-            self.today = Spent::default();
-            self.calls_today = 0;
+            while self.days.len() > DAYS {
+                self.days.pop_first();
+            }
         }
         let before = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
         while self.hour.front().is_some_and(|at| *at <= before(HOUR)) {
@@ -303,6 +321,18 @@ mod tests {
                 cap: 100
             }
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forth_and_back_makes_nothing_cheaper() {
+        let (mut ledger, now) = ledger();
+        ledger.admit(now, &CAPS, None, cost(0.9)).unwrap();
+        ledger.settle(now, cost(0.9), cost(0.9));
+        for other in ["2026-11-27T12:00:00Z", "2031-01-01T12:00:00Z"] {
+            assert_eq!(ledger.today(at(other)).1, Spent::default(), "{other}");
+            let (calls, spent) = ledger.today(now);
+            assert_eq!((calls, spent.cost_usd), (1, 0.9));
+        }
     }
 
     #[test]
