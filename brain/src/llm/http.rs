@@ -12,11 +12,12 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use supervisor::Clock;
+use supervisor::config::is_here;
 use supervisor::secret::{Secret, masked};
 
 use super::ModelError;
 use super::heard::Heard;
-use super::provider::{Member, is_here};
+use super::provider::Member;
 
 /// Longest time until the connection stands; the whole answer has its own limit.
 const CONNECT: Duration = Duration::from_secs(10);

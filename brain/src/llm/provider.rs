@@ -2,10 +2,8 @@
 //!
 //! A provider asks once. Tries, waiting, other providers and money are the chain's business.
 
-use std::net::IpAddr;
-
 use async_trait::async_trait;
-use supervisor::config::{AiConfig, AiProvider, AiProviderConfig};
+use supervisor::config::{AiConfig, AiProvider, AiProviderConfig, is_here};
 use supervisor::secret::Secret;
 
 use super::heard::Heard;
@@ -142,15 +140,6 @@ impl Member {
             _ => Box::new(compatible::Compatible::new(self)?),
         })
     }
-}
-
-/// Is this an address of this machine?
-pub(super) fn is_here(address: &str) -> bool {
-    reqwest::Url::parse(address).is_ok_and(|url| {
-        let host = url.host_str().unwrap_or_default();
-        let host = host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    })
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::spec::AutonomyLimit;
 use crate::units::ByteSize;
 
 pub use agent::{AgentConfig, BoundsConfig};
-pub use ai::{AiConfig, AiPrice, AiProvider, AiProviderConfig};
+pub use ai::{AiConfig, AiPrice, AiProvider, AiProviderConfig, is_here};
 pub use brain::{BrainConfig, ExternalBrainConfig, PlaybookConfig};
 
 /// The settings of the daemon.

@@ -5,6 +5,7 @@
 mod check;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -238,6 +239,15 @@ impl AiConfig {
         keys.extend(urls.into_iter().flat_map(|url| passwords_of(url)));
         keys
     }
+}
+
+/// Is this an address of this machine?
+pub fn is_here(address: &str) -> bool {
+    reqwest::Url::parse(address).is_ok_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
 }
 
 /// The provider of this name.

@@ -3,7 +3,7 @@
 use super::super::super::problem::Problems;
 use super::super::super::tree::{Node, Value};
 use super::super::super::validate;
-use super::{AiProvider, named};
+use super::{AiProvider, is_here, named};
 
 /// What the table means, checked. `is_public`: others may read the file.
 pub(in super::super) fn check(root: &Node, is_public: bool, problems: &mut Problems) {
@@ -93,15 +93,7 @@ fn member(table: &Node, is_public: bool, problems: &mut Problems) {
 
 /// Is this HTTP without encryption to another machine?
 fn is_open(address: &str) -> bool {
-    reqwest::Url::parse(address).is_ok_and(|url| {
-        let host = url.host_str().unwrap_or_default();
-        let host = host.trim_matches(['[', ']']);
-        let here = host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback());
-        url.scheme() == "http" && !here
-    })
+    reqwest::Url::parse(address).is_ok_and(|url| url.scheme() == "http") && !is_here(address)
 }
 
 fn zero_time(ai: &Node, problems: &mut Problems) {
