@@ -66,9 +66,9 @@ impl Compatible {
         can && !self.only_words.load(Ordering::Relaxed)
     }
 
-    fn body(&self, request: &Request) -> CreateChatCompletionRequest {
+    fn body(&self, request: &Request, by_protocol: bool) -> CreateChatCompletionRequest {
         let schema = request.schema.as_ref();
-        let by_schema = schema.filter(|_| self.has_schema(request));
+        let by_schema = schema.filter(|_| by_protocol);
         let system = match schema {
             Some(schema) if by_schema.is_none() => with_words(&request.system, schema),
             _ => request.system.clone(),
@@ -106,9 +106,18 @@ impl Compatible {
         }
     }
 
-    async fn ask(&self, request: &Request, heard: &Heard<'_>) -> Result<Reply, ModelError> {
+    async fn ask(
+        &self,
+        request: &Request,
+        by_protocol: bool,
+        heard: &Heard<'_>,
+    ) -> Result<Reply, ModelError> {
         let mut story = Story::default();
-        match self.wire.post(&self.body(request), heard).await? {
+        match self
+            .wire
+            .post(&self.body(request, by_protocol), heard)
+            .await?
+        {
             Body::Whole(answer) => story.take(&answer, &self.wire, heard)?,
             Body::Events(mut events) => {
                 while let Some(data) = events.next().await? {
@@ -129,17 +138,19 @@ impl Compatible {
 #[async_trait]
 impl Provider for Compatible {
     async fn once(&self, request: &Request, heard: &Heard<'_>) -> Result<Reply, ModelError> {
-        let answer = self.ask(request, heard).await;
+        // Looked up once: another request may learn meanwhile that this server takes none.
+        let by_protocol = self.has_schema(request);
+        let answer = self.ask(request, by_protocol, heard).await;
         let refused = matches!(
             &answer,
             Err(ModelError::Refused { status: 400 | 404 | 422 | 501, text })
                 if text.contains("response_format") || text.contains("json_schema")
                     || text.contains("response format") || text.contains("structured output")
         );
-        if refused && request.schema.is_some() && self.has_schema(request) {
+        if refused && request.schema.is_some() && by_protocol {
             // Nobody is billed for a refusal, so this is still the same try.
             self.only_words.store(true, Ordering::Relaxed);
-            return self.ask(request, heard).await;
+            return self.ask(request, false, heard).await;
         }
         answer
     }

@@ -52,6 +52,8 @@ pub(super) enum Body {
 pub(super) struct Events {
     response: Response,
     buffer: Vec<u8>,
+    /// Up to here no event ends.
+    looked: usize,
     seen: usize,
     ended: bool,
 }
@@ -101,6 +103,7 @@ impl Wire {
         let mut events = Events {
             response,
             buffer: Vec::new(),
+            looked: 0,
             seen: 0,
             ended: false,
         };
@@ -198,7 +201,8 @@ impl Events {
     /// The data of the next event; `None` at the end of the stream.
     pub(super) async fn next(&mut self) -> Result<Option<String>, ModelError> {
         loop {
-            if let Some((at, gap)) = end_of_event(&self.buffer) {
+            if let Some((at, gap)) = end_of_event(&self.buffer, self.looked) {
+                self.looked = 0;
                 let rest = self.buffer.split_off(at + gap);
                 let event = std::mem::replace(&mut self.buffer, rest);
                 let data = data_of(&event);
@@ -207,6 +211,8 @@ impl Events {
                 }
                 return Ok(Some(data));
             }
+            // The end of a line may be here and the empty one yet to come.
+            self.looked = self.buffer.len().saturating_sub(2);
             if self.buffer.len() > EVENT {
                 return Err(ModelError::Nonsense("it is longer than 2 MB".into()));
             }
@@ -222,9 +228,9 @@ impl Events {
     }
 }
 
-/// Where the first event ends, and how long the gap after it is.
-fn end_of_event(buffer: &[u8]) -> Option<(usize, usize)> {
-    let mut start = 0;
+/// Where the first event ends behind this place, and how long the gap after it is.
+fn end_of_event(buffer: &[u8], from: usize) -> Option<(usize, usize)> {
+    let mut start = from;
     while let Some(found) = buffer[start..].iter().position(|byte| *byte == b'\n') {
         let at = start + found;
         match &buffer[at + 1..] {
@@ -324,9 +330,14 @@ mod tests {
 
     #[test]
     fn events_end_at_an_empty_line() {
-        assert_eq!(end_of_event(b"data: 1\n\ndata: 2\n\n"), Some((7, 2)));
-        assert_eq!(end_of_event(b"data: 1\r\n\r\nx"), Some((8, 3)));
-        assert_eq!(end_of_event(b"data: 1\ndata: 2\n"), None);
+        assert_eq!(end_of_event(b"data: 1\n\ndata: 2\n\n", 0), Some((7, 2)));
+        assert_eq!(end_of_event(b"data: 1\r\n\r\nx", 0), Some((8, 3)));
+        assert_eq!(end_of_event(b"data: 1\ndata: 2\n", 0), None);
+        let long = b"data: 1\r\n\r\n";
+        for cut in (0..long.len()).filter(|cut| end_of_event(&long[..*cut], 0).is_none()) {
+            let looked = cut.saturating_sub(2);
+            assert_eq!(end_of_event(long, looked), Some((8, 3)), "{cut}");
+        }
         assert_eq!(data_of(b": ping\nevent: a\ndata: 1\ndata:2\r\n"), "1\n2");
     }
 
