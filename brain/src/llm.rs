@@ -272,6 +272,9 @@ pub enum ModelError {
     /// Our own limits are reached: money, requests or tokens.
     #[error("the budget is spent: {0}")]
     OverBudget(String),
+    /// The database of what is spent cannot be written: nothing was sent.
+    #[error("the request was not sent, as what it costs could not be written down: {0}")]
+    NotRecorded(String),
     /// It failed too often in a row and is left alone for a while.
     #[error("the provider failed too often and is left alone for {0:?}")]
     Resting(Duration),
@@ -307,6 +310,7 @@ impl ModelError {
             | Self::Unauthorised { .. }
             | Self::OverBudget(_)
             | Self::Resting(_)
+            | Self::NotRecorded(_)
             | Self::NotRedacted
             | Self::Late(_)
             | Self::Nonsense(_) => false,
@@ -321,6 +325,7 @@ impl ModelError {
             Self::RateLimited { .. } => "rate_limited",
             Self::OverBudget(_) => "over_budget",
             Self::Resting(_) => "resting",
+            Self::NotRecorded(_) => "not_recorded",
             Self::NotRedacted => "not_redacted",
             Self::Late(_) => "late",
             Self::Refused { .. } => "refused",

@@ -172,9 +172,9 @@ impl Account {
                 Err(error) => {
                     bill.open = false;
                     self.lock().ledger.withdraw(most);
-                    return Err(ModelError::OverBudget(format!(
-                        "the request could not be written down first: {error}"
-                    )));
+                    let error = ModelError::NotRecorded(error.to_string());
+                    self.note(&order.model.provider, error.code(), Some(&error));
+                    return Err(error);
                 }
             }
         }
@@ -237,10 +237,10 @@ impl Bill<'_> {
             // A refusal costs nothing, and neither does who is not there.
             Some(_) => !self.heard.has_begun(),
         };
-        let usage = if is_free {
-            Usage::default()
-        } else {
-            self.heard.cost(self.bytes)
+        let usage = match error {
+            Some(_) if is_free => Usage::default(),
+            Some(_) => self.heard.cost_so_far(self.bytes),
+            None => self.heard.cost(self.bytes),
         };
         let result = error.map_or("ok", ModelError::code);
         self.account.settle(&self, usage, result, error);
@@ -251,7 +251,7 @@ impl Bill<'_> {
 impl Drop for Bill<'_> {
     fn drop(&mut self) {
         if self.open {
-            let usage = self.heard.cost(self.bytes);
+            let usage = self.heard.cost_so_far(self.bytes);
             self.account.settle(self, usage, "dropped", None);
         }
     }

@@ -248,6 +248,7 @@ fn judged(error: &ModelError, wanted: Option<Duration>) -> Input {
         ModelError::Refused { status, .. } if *status < 500 && *status != 408 => Input::Worked,
         ModelError::Unauthorised { .. }
         | ModelError::NotSetUp(_)
+        | ModelError::NotRecorded(_)
         | ModelError::NotRedacted
         | ModelError::OverBudget(_) => Input::Worked,
         ModelError::Refused { .. }

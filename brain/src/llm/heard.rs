@@ -88,13 +88,28 @@ impl<'a> Heard<'a> {
     /// What it cost: as the provider says, else from the bytes of question and answer.
     pub(super) fn cost(&self, question_bytes: usize) -> Usage {
         let state = *self.lock();
-        let guess = |bytes: usize| (bytes as u64).div_ceil(BYTES_PER_TOKEN);
         state.usage.unwrap_or(Usage {
             prompt_tokens: guess(question_bytes),
             answer_tokens: guess(state.bytes),
             estimated: true,
         })
     }
+
+    /// The same for an answer that has not ended: providers say what it cost at its end, and
+    /// at its beginning that it has one token.
+    pub(super) fn cost_so_far(&self, question_bytes: usize) -> Usage {
+        let told = self.cost(question_bytes);
+        let come = guess(self.lock().bytes);
+        Usage {
+            answer_tokens: told.answer_tokens.max(come),
+            estimated: told.estimated || come > told.answer_tokens,
+            ..told
+        }
+    }
+}
+
+fn guess(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
 }
 
 #[cfg(test)]
@@ -117,6 +132,21 @@ mod tests {
         };
         heard.usage(told);
         assert_eq!(heard.cost(401), told);
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_costs_what_has_come_of_it() {
+        let heard = Heard::new(&Silent);
+        heard.usage(Usage {
+            prompt_tokens: 7,
+            answer_tokens: 1,
+            estimated: false,
+        });
+        assert!(!heard.cost_so_far(401).estimated);
+        heard.piece(&"word ".repeat(80)).unwrap();
+        let cost = heard.cost_so_far(401);
+        assert_eq!((cost.prompt_tokens, cost.answer_tokens), (7, 100));
+        assert!(cost.estimated);
     }
 
     #[test]
