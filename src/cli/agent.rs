@@ -195,6 +195,9 @@ fn tell_models(ctx: &Context, models: &Report) -> Result<(), CliError> {
             output.line(&format!("           last failure: {}", clean_line(error)))?;
         }
     }
+    for why in &models.left_out {
+        output.line(&format!("           not asked: {}", clean_line(why)))?;
+    }
     let today = &models.today;
     let cap = |cap: Option<String>| cap.map_or_else(String::new, |cap| format!(" of {cap}"));
     output.line(&format!(

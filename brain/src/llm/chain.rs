@@ -37,6 +37,8 @@ const BACKOFF: Duration = Duration::from_millis(500);
 /// Those who can be asked, in order, and what they may cost.
 pub(super) struct Core {
     pub(super) seats: Vec<Seat>,
+    /// Why others that the settings name are not asked.
+    pub(super) left_out: Vec<String>,
     pub(super) caps: Caps,
     pub(super) pace: DefaultDirectRateLimiter,
     pub(super) per_minute: u32,

@@ -13,7 +13,7 @@ use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use supervisor::Clock;
-use supervisor::config::{AiConfig, AiProvider};
+use supervisor::config::{AiConfig, AiProvider, AiProviderConfig};
 use tracing::{info, warn};
 
 use super::account::{Account, lost};
@@ -133,10 +133,7 @@ impl Models {
             Some((Err(error), config)) => {
                 warn!(%error, "No language model is set up.");
                 State::Nobody {
-                    why: match error {
-                        ModelError::NotSetUp(why) => why,
-                        other => other.to_string(),
-                    },
+                    why: why(error),
                     config: Some(config.clone()),
                 }
             }
@@ -191,6 +188,7 @@ impl Models {
         let mut report = Report {
             why_nobody: None,
             members: Vec::new(),
+            left_out: Vec::new(),
             today: Today {
                 requests,
                 tokens: spent.tokens,
@@ -217,6 +215,7 @@ impl Models {
                     let resting: Option<Timestamp> = seat.lock().resting_until(now);
                     member(&seat.id.provider, &seat.id.model, seat.price, resting);
                 }
+                report.left_out.clone_from(&core.left_out);
                 report.today.max_tokens = core.caps.tokens_per_day;
                 report.today.max_cost_usd = core.caps.cost_per_day;
             }
@@ -237,31 +236,25 @@ fn variable(name: &str) -> Option<String> {
 
 /// Everybody whom the settings name, ready to be asked.
 fn core(config: &AiConfig, variable: &dyn Fn(&str) -> Option<String>) -> Result<Core, ModelError> {
-    let members = config.members();
-    let mut seats = Vec::with_capacity(members.len());
-    for (provider, own) in members {
-        let member = Member::new(provider, &own, config, variable)?;
-        let id = member.id.clone();
-        let known = prices::price(&id.provider, &id.model, member.is_here(), &config.prices);
-        if let (None, Some(_)) = (known, config.max_cost_per_day) {
-            return Err(ModelError::NotSetUp(format!(
-                "`max_cost_per_day` is set, but nobody knows what `{0}` costs: write \
-                 `[ai.prices.\"{0}\"]` with `prompt` and `answer` in US dollars per million \
-                 tokens into config.toml, or use `max_tokens_per_day`",
-                id.model
-            )));
+    let (mut seats, mut left_out) = (Vec::new(), Vec::new());
+    for (provider, own) in config.members() {
+        match seat(provider, &own, config, variable) {
+            Ok(seat) => seats.push(seat),
+            Err(error) => {
+                warn!(%error, "A model cannot be asked.");
+                left_out.push(error);
+            }
         }
-        seats.push(Seat {
-            provider: member.build()?,
-            abilities: member.abilities,
-            price: known,
-            breaker: Mutex::new(Breaker::default()),
-            id,
-        });
     }
+    // One that cannot be asked is no reason to ask nobody.
+    if seats.is_empty() && !left_out.is_empty() {
+        return Err(left_out.remove(0));
+    }
+    let left_out = left_out.into_iter().map(why).collect();
     let per_minute = NonZeroU32::new(config.requests_per_minute).unwrap_or(NonZeroU32::MIN);
     Ok(Core {
         seats,
+        left_out,
         caps: Caps {
             calls_per_incident: config.max_calls_per_incident,
             calls_per_hour: config.max_calls_per_hour,
@@ -274,4 +267,39 @@ fn core(config: &AiConfig, variable: &dyn Fn(&str) -> Option<String>) -> Result<
         temperature: config.temperature,
         timeout: config.timeout,
     })
+}
+
+/// One of them.
+fn seat(
+    provider: AiProvider,
+    own: &AiProviderConfig,
+    config: &AiConfig,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Seat, ModelError> {
+    let member = Member::new(provider, own, config, variable)?;
+    let id = member.id.clone();
+    let price = prices::price(&id.provider, &id.model, member.is_here(), &config.prices);
+    if let (None, Some(_)) = (price, config.max_cost_per_day) {
+        return Err(ModelError::NotSetUp(format!(
+            "`max_cost_per_day` is set, but nobody knows what `{0}` costs: write \
+             `[ai.prices.\"{0}\"]` with `prompt` and `answer` in US dollars per million \
+             tokens into config.toml, or use `max_tokens_per_day`",
+            id.model
+        )));
+    }
+    Ok(Seat {
+        provider: member.build()?,
+        abilities: member.abilities,
+        price,
+        breaker: Mutex::new(Breaker::default()),
+        id,
+    })
+}
+
+/// What to do about an error, without the words before it.
+fn why(error: ModelError) -> String {
+    match error {
+        ModelError::NotSetUp(why) => why,
+        other => other.to_string(),
+    }
 }

@@ -13,6 +13,8 @@ pub struct Report {
     pub why_nobody: Option<String>,
     /// Who is asked, in order.
     pub members: Vec<MemberReport>,
+    /// Why others that the settings name are not asked.
+    pub left_out: Vec<String>,
     /// What was spent since midnight, by all of them.
     pub today: Today,
     /// When the built-in table of prices was made.

@@ -53,6 +53,25 @@ async fn one_that_takes_in_less_is_asked_only_what_fits() {
 }
 
 #[tokio::test]
+async fn one_without_a_key_does_not_keep_the_others_from_being_asked() {
+    let second = Server::start(vec![Tape(AiProvider::Ollama).whole("Disk full.")]);
+    let mut config = both(&second, &second);
+    config.api_key = None;
+    config.base_url = None;
+    let models = Models::none();
+    models.configure_with(Some(&config), &|_| None);
+    let reply = ask(&guarded(models.current().unwrap())).await.unwrap();
+    assert_eq!(reply.text, "Disk full.");
+    let report = models.report();
+    assert_eq!((report.why_nobody, report.members.len()), (None, 1));
+    assert!(
+        report.left_out[0].contains("OPENAI_API_KEY"),
+        "{:?}",
+        report.left_out
+    );
+}
+
+#[tokio::test]
 async fn a_slow_one_leaves_the_next_one_time() {
     let mut slow = Tape(AiProvider::Openai).pieces(&["a"], None);
     slow.pause = Duration::from_secs(30);

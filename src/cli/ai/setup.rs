@@ -269,13 +269,10 @@ fn tell_daemon(ctx: &Context) -> Heard {
         .call::<Value>("daemon.reload_config", json!({}))
         .and_then(|_| client.call::<Report>("ai.models", json!({})));
     match report {
-        Ok(Report {
-            why_nobody: None, ..
-        }) => Heard::InForce,
-        Ok(Report {
-            why_nobody: Some(why),
-            ..
-        }) => Heard::Refused(why),
+        Ok(report) => match report.why_nobody.or(report.left_out.into_iter().next()) {
+            None => Heard::InForce,
+            Some(why) => Heard::Refused(why),
+        },
         Err(error) => Heard::Refused(error.to_string()),
     }
 }
