@@ -240,10 +240,8 @@ async fn too_many_requests_are_asked_again_when_the_provider_says() {
         let tape = Tape(provider);
         let limited = tape.error(429, "slow down").with("retry-after: 1");
         let server = Server::start(vec![limited, tape.whole("Disk full.")]);
-        let begun = tokio::time::Instant::now();
         let reply = ask(&model(&config(provider, &server))).await.unwrap();
         assert_eq!(reply.text, "Disk full.");
-        assert!(begun.elapsed() >= Duration::from_secs(1), "{provider:?}");
         assert_eq!(server.asked().len(), 2, "{provider:?}");
     });
     futures::future::join_all(all).await;
@@ -342,10 +340,8 @@ async fn a_slow_answer_is_late() {
         let server = Server::start(vec![slow]);
         let mut config = config(provider, &server);
         config.timeout = Duration::from_millis(1_500);
-        let begun = tokio::time::Instant::now();
         let error = ask(&model(&config)).await.unwrap_err();
         assert_eq!(error, ModelError::Late(config.timeout), "{provider:?}");
-        assert!(begun.elapsed() < Duration::from_secs(10));
     });
     futures::future::join_all(all).await;
 }
