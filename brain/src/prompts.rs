@@ -33,8 +33,6 @@ pub struct Input {
     pub facts: Vec<Fact>,
     /// A question of a person. It is fenced as the last fact, under the name `question`.
     pub question: Option<String>,
-    /// The JSON Schema of the answer, for models that cannot be held to one. Ours, not theirs.
-    pub schema: Option<String>,
     /// Bytes that one fact may take.
     pub room: usize,
 }
@@ -45,7 +43,6 @@ impl Default for Input {
             app: None,
             facts: Vec::new(),
             question: None,
-            schema: None,
             room: 24 * 1024,
         }
     }

@@ -73,7 +73,6 @@ pub(super) const PARTIALS: &[(&str, &str)] = &[
     ("rules", file!("_rules.tera")),
     ("fence", file!("_fence.tera")),
     ("facts", file!("_facts.tera")),
-    ("form", file!("_form.tera")),
 ];
 
 impl Purpose {

@@ -50,7 +50,7 @@ fn the_list_is_the_folder() {
     assert_eq!(files, listed);
 }
 
-/// Only the fence prints text as it is, and only the form of an answer, which is ours.
+/// Only the fence prints text as it is.
 #[test]
 fn only_the_fence_lets_text_through() {
     for purpose in Purpose::ALL {

@@ -117,7 +117,6 @@ impl AiPort {
         let mut input = Input {
             app: task.app.clone(),
             question: task.question.clone(),
-            schema: task.schema.as_ref().map(|form| form.schema.to_string()),
             room: whole / facts.clone().count().max(1),
             ..Input::default()
         };
