@@ -84,6 +84,8 @@ struct Numbers {
 /// How a mark begins and ends.
 const OPEN: &str = "«redacted:";
 const CLOSE: &str = "»";
+/// Most bytes of a mark between them.
+const MARK: usize = 64;
 /// Secrets that get a number; those after them share one mark without.
 const NUMBERED: usize = 4_096;
 /// Rounds over one text: a mark may bring a name and a value together.
@@ -220,7 +222,9 @@ impl Redactor {
                     rule,
                     text: form,
                 } => {
-                    if let Some(range) = known::range(text, hit.range(), *rule, form) {
+                    if let Some(range) =
+                        known::range(text, hit.range(), *rule, form, &self.rules.known[*value])
+                    {
                         found.push(Span::new(range, KNOWN, 0, &self.rules.known[*value]));
                     }
                 }
@@ -256,26 +260,21 @@ impl Redactor {
             return;
         }
         joined.push_str(&text[at..]);
-        let back = |place: usize, is_end: bool| {
-            let before = joints.iter().rev().find(|(joint, _)| {
-                if is_end {
-                    *joint < place
-                } else {
-                    *joint <= place
-                }
-            });
-            place + before.map_or(0, |(_, left_out)| *left_out)
-        };
+        // Joints before a place, and those before and at it.
+        let before = |place: usize| joints.partition_point(|(joint, _)| *joint < place);
+        let up_to = |place: usize| joints.partition_point(|(joint, _)| *joint <= place);
+        let left_out = |count: usize| count.checked_sub(1).map_or(0, |last| joints[last].1);
         let mut inner = Vec::new();
         self.scan(&joined, false, &mut inner);
+        if self.rules.options.shapes {
+            self.scan_words(&joined, &mut inner);
+        }
         for span in inner {
-            if joints
-                .iter()
-                .any(|(joint, _)| span.from < *joint && *joint < span.to)
-            {
+            let (first, last) = (up_to(span.from), before(span.to));
+            if first < last {
                 found.push(Span {
-                    from: back(span.from, false),
-                    to: back(span.to, true),
+                    from: span.from + left_out(first),
+                    to: span.to + left_out(last),
                     ..span
                 });
             }
@@ -425,8 +424,8 @@ fn marks(text: &str) -> Vec<std::ops::Range<usize>> {
         let from = at + place;
         let inner = from + OPEN.len();
         at = inner;
-        let Some(length) = text[inner..].find(CLOSE) else {
-            break;
+        let Some(length) = text[inner..ceil(text, inner + MARK)].find(CLOSE) else {
+            continue;
         };
         let (kind, number) = match text[inner..inner + length].split_once('#') {
             Some((kind, number)) => (kind, number),

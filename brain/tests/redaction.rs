@@ -73,14 +73,23 @@ impl Dice {
             let (inner, after) = after.split_once('}').unwrap();
             let (count, class) = inner.split_once(':').unwrap();
             let piece = self.letters(class, count.parse().unwrap());
-            text.push_str(&before.replace('~', ""));
+            text.push_str(&plain(before));
             text.push_str(&piece);
             pieces.push(piece);
             rest = after;
         }
-        text.push_str(&rest.replace('~', ""));
+        text.push_str(&plain(rest));
         (text, pieces)
     }
+}
+
+/// Without the gaps of a shape; two of them are the letter.
+fn plain(shape: &str) -> String {
+    let parts: Vec<String> = shape
+        .split("~~")
+        .map(|part| part.replace('~', ""))
+        .collect();
+    parts.join("~")
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -114,6 +123,24 @@ fn url(text: &str) -> String {
 fn split(text: &str, joint: &str) -> String {
     let middle = text.len() / 2;
     format!("{}{joint}{}", &text[..middle], &text[middle..])
+}
+
+/// What was drawn by dice in each half of a secret: none of it may be left.
+fn halved(secret: &str, pieces: &[String]) -> Vec<String> {
+    let (middle, mut at) = (secret.len() / 2, 0);
+    let mut halves = Vec::new();
+    for piece in pieces {
+        // The number of an account beside a secret is none.
+        let is_number = piece.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && pieces.len() > 1 {
+            continue;
+        }
+        let from = at + secret[at..].find(piece.as_str()).unwrap();
+        at = from + piece.len();
+        let cut = middle.clamp(from, at);
+        halves.extend([secret[from..cut].to_owned(), secret[cut..at].to_owned()]);
+    }
+    halves
 }
 
 /// Is any stretch of these pieces left?
@@ -179,18 +206,8 @@ fn unknown_secrets_are_found() {
                 let (one, other) = ("\" + \"", "''");
                 let joint = if dice.below(2) == 0 { one } else { other };
                 let quote = &joint[..1];
-                let halves = [
-                    secret[..secret.len() / 2].to_owned(),
-                    secret[secret.len() / 2..].to_owned(),
-                ];
-                // Only what was drawn by dice is secret: the middle of it must be gone.
-                let tail: Vec<String> = pieces
-                    .iter()
-                    .filter(|piece| halves[1].ends_with(piece.as_str()))
-                    .cloned()
-                    .collect();
                 let planted = format!("{quote}{}{quote}", split(&secret, joint));
-                plant(3, planted, carrier, &tail);
+                plant(3, planted, carrier, &halved(&secret, &pieces));
             }
         }
     }

@@ -117,6 +117,11 @@ fn is_public(word: &str, before: &str) -> bool {
     };
     let digest = |text: &str| {
         let text = text.trim_end_matches([':', '-', '=', '/', ' ', '"', '\'']);
+        // `auth1=` is no `h1:`.
+        let alone = |name: &&str| {
+            text.strip_suffix(*name)
+                .is_some_and(|before| !before.ends_with(|c: char| c.is_alphanumeric()))
+        };
         [
             "sha1",
             "sha256",
@@ -130,16 +135,20 @@ fn is_public(word: &str, before: &str) -> bool {
             "etag",
         ]
         .iter()
-        .any(|name| text.ends_with(name))
+        .any(alone)
     };
+    // Only what is seen and heard may be known to everybody; text may be anything.
+    let is_shown = tail.ends_with(";base64,")
+        && ["data:image/", "data:font/", "data:audio/", "data:video/"]
+            .iter()
+            .any(|kind| tail.contains(kind));
     let inner = word.get(..8).map(lower).unwrap_or_default();
     BEGINNINGS.iter().any(|start| word.starts_with(start))
         || digest(&tail)
         || ["sha1-", "sha256-", "sha384-", "sha512-"]
             .iter()
             .any(|name| inner.starts_with(name))
-        || tail.contains(";base64,")
-        || tail.contains("data:")
+        || is_shown
 }
 
 /// Do its letters and digits change places as often as chance would have it?
@@ -292,5 +301,18 @@ mod tests {
             judge("Xm3kQ9vLp2RtY7wZa1Bc4De5", "integrity: sha512-"),
             Kind::Plain
         );
+        let judged = |before| judge("Xm3kQ9vLp2RtY7wZa1Bc4De5", before);
+        for before in ["go.sum h1:", "etag: \"", "src=data:image/png;base64,"] {
+            assert_eq!(judged(before), Kind::Plain, "{before}");
+        }
+        for before in [
+            "data: ",
+            "auth1=",
+            "data: image is ",
+            "data:text/plain;base64,",
+            "data:image/png;base64,iVBO key ",
+        ] {
+            assert_eq!(judged(before), Kind::Random, "{before}");
+        }
     }
 }

@@ -77,6 +77,8 @@ enum Near {
 /// How far before its gate a format may begin, and how far behind it a match must show.
 const BEFORE: usize = 72;
 const BEHIND: usize = 120;
+/// A value that goes on for more than this is taken out, whatever it is like.
+const LONGEST: usize = 1_024;
 const BOUNDARY: &str = r"(?-u:\b)";
 
 /// What a value must be like.
@@ -161,13 +163,14 @@ impl Format {
                 groups = regex.captures(part);
             }
             let Some(groups) = groups else { return };
+            let goes_on = groups.get_match().len() > self.after;
             let secret = groups
                 .iter()
                 .skip(1)
                 .flatten()
                 .next()
                 .unwrap_or(groups.get_match());
-            if self.check.holds(secret.as_str(), "") {
+            if goes_on || self.check.holds(secret.as_str(), "") {
                 found(gate.start + secret.start(), gate.start + secret.end());
             }
             return;
@@ -200,18 +203,30 @@ impl Format {
             let Some(mut groups) = self.pattern.captures_at(&text[..to], at) else {
                 return;
             };
+            let mut goes_on = false;
             if groups.get_match().end() == to && to < text.len() {
-                // It may go on beyond the place where the search was to end.
+                // It may go on beyond the place where the search was to end. Whoever writes a
+                // log can make each name in it begin a value without an end: only one that is
+                // taken out is followed to its end.
                 let start = groups.get_match().start();
-                match self.pattern.captures_at(text, start) {
-                    Some(longer) => groups = longer,
-                    None => return,
+                let near = ceil(text, to + LONGEST);
+                let Some(longer) = self.pattern.captures_at(&text[..near], start) else {
+                    return;
+                };
+                groups = longer;
+                if groups.get_match().end() == near && near < text.len() {
+                    let Some(longest) = self.pattern.captures_at(text, start) else {
+                        return;
+                    };
+                    groups = longest;
+                    goes_on = groups.get_match().end() >= near;
                 }
             }
             let whole = groups.get_match();
             let secret = groups.iter().skip(1).flatten().next().unwrap_or(whole);
             let named = &text[whole.start()..secret.start()];
-            at = if !secret.is_empty() && self.check.holds(secret.as_str(), named) {
+            let holds = goes_on || self.check.holds(secret.as_str(), named);
+            at = if !secret.is_empty() && holds {
                 found(secret.start(), secret.end());
                 whole.end()
             } else {
@@ -308,6 +323,9 @@ fn stands_for_one(value: &str) -> bool {
         "ok",
         "set",
     ];
+    if value.len() > LONGEST {
+        return false;
+    }
     let plain = value
         .trim_matches(|letter: char| matches!(letter, '"' | '\'' | '.' | ',' | ':' | ';' | '!'));
     let lower = plain.to_ascii_lowercase();

@@ -56,6 +56,8 @@ pub(super) enum Rule {
     AnyCase,
     /// Part of a longer text in base64: all of it goes.
     Coded,
+    /// The beginning of a value, where a text was cut in the middle of it.
+    Cut,
 }
 
 /// The forms of a value; none if it is no secret.
@@ -77,6 +79,9 @@ pub(super) fn forms(value: &str) -> Vec<Form> {
         }
     };
     add(value.to_owned(), whole);
+    if value.len() > LONG {
+        add(value[..super::ceil(value, LONG)].to_owned(), Rule::Cut);
+    }
     // A value of several lines is printed line by line, too.
     let lines: Vec<&str> = value.lines().map(str::trim).collect();
     if lines.len() > 1 {
@@ -199,11 +204,20 @@ pub(super) fn range(
     hit: std::ops::Range<usize>,
     rule: Rule,
     form: &str,
+    value: &str,
 ) -> Option<std::ops::Range<usize>> {
     let bytes = text.as_bytes();
     let in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
     match rule {
         Rule::AnyCase => Some(hit),
+        Rule::Cut => {
+            let pairs = bytes[hit.start..].iter().zip(value.as_bytes());
+            let same = pairs.take_while(|(one, other)| one == other).count();
+            let end = super::floor(text, hit.start + same);
+            let after = &text[end..];
+            let is_cut = ["…", "\n(cut"].iter().any(|mark| after.starts_with(mark));
+            (end >= hit.end && (is_cut || after.is_empty())).then_some(hit.start..end)
+        }
         Rule::Exact => (&text[hit.clone()] == form).then_some(hit),
         Rule::Word => {
             let alone = !bytes[..hit.start]

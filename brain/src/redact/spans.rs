@@ -51,9 +51,10 @@ pub(super) fn settle(text: &str, mut found: Vec<Span>, marks: &[Range<usize>]) -
     let mut all = Vec::with_capacity(joined.len());
     for span in joined {
         let mut from = span.from;
-        let inside = marks
+        let first = marks.partition_point(|mark| mark.end <= span.from);
+        let inside = marks[first..]
             .iter()
-            .filter(|mark| mark.start < span.to && mark.end > span.from);
+            .take_while(|mark| mark.start < span.to);
         let mut pieces: Vec<(usize, usize)> = Vec::new();
         for mark in inside {
             if from < mark.start {

@@ -141,3 +141,45 @@ fn the_next_conversation_shares_the_rules_and_has_its_own_numbers() {
     let third = second.next(more, RedactOptions::default());
     assert_eq!(third.redact("tulip-of-1637"), "«redacted:secret#1»");
 }
+
+/// A log that is written to be slow: each name begins a value that goes on to the end.
+#[test]
+fn a_value_without_an_end_is_one_find_and_not_one_for_each_name_in_it() {
+    for evil in ["token:a.", "cookie: a; ", "-sk-aaaa", "password=x_"] {
+        let text = evil.repeat(4_000);
+        let redactor = plain();
+        let mut found = Vec::new();
+        redactor.scan(&text, true, &mut found);
+        assert!(!found.is_empty(), "{evil}");
+        assert!(found.len() <= 8, "{evil}: {} finds", found.len());
+        assert!(redactor.redact(&text).len() < 200, "{evil}");
+    }
+}
+
+#[test]
+fn marks_without_an_end_hide_nothing() {
+    let text = format!("{} {} hunter22 {CLOSE}", OPEN.repeat(3), "x ".repeat(60));
+    let redactor = Redactor::new([Secret::from("hunter22")], RedactOptions::default());
+    assert!(!redactor.redact(&text).contains("hunter22"));
+}
+
+/// Texts are cut before they get here: half a secret is one.
+#[test]
+fn the_beginning_of_a_known_value_goes_where_a_text_was_cut() {
+    let known = [Secret::from("sunflower-and-tulip")];
+    let redactor = Redactor::new(known, RedactOptions::default());
+    for cut in [
+        "key sunflower-and…",
+        "key sunflower-an",
+        "key sunflower\n(cut)\nmore",
+    ] {
+        let hidden = redactor.redact(cut);
+        assert!(
+            !hidden.contains("sunflow") && hidden.contains(OPEN),
+            "{hidden}"
+        );
+    }
+    for other in ["sunflower seeds", "Sunflower…", "sunflower-and-more…"] {
+        assert_eq!(redactor.redact(other), other);
+    }
+}
