@@ -13,6 +13,7 @@ mod queries;
 mod recording;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rhai::{Dynamic, EvalAltResult, Map, Position};
@@ -30,6 +31,9 @@ use crate::facts::{Facts, ProcessFacts};
 use crate::incident::{Evidence, Fingerprint, Symptom, SymptomKind};
 use crate::replay::SeenThen;
 use crate::sandbox;
+
+/// Where the newest event is looked for: something has just happened, or nothing matters.
+const NEWS: Duration = Duration::from_secs(600);
 
 /// Evidence that one proposal carries at most.
 const EVIDENCE: usize = 12;
@@ -61,6 +65,8 @@ pub(crate) struct Situation {
     recording: Mutex<Recording>,
     diverged: Mutex<Option<String>>,
     plain: OnceLock<Map>,
+    /// The newest event when one was first asked for.
+    newest: OnceLock<i64>,
 }
 
 impl Situation {
@@ -120,6 +126,7 @@ impl Situation {
             recording: Mutex::new(recording),
             diverged: Mutex::new(None),
             plain: OnceLock::new(),
+            newest: OnceLock::new(),
         })
     }
 
@@ -137,6 +144,15 @@ impl Situation {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The newest event that this look knows. What happens while it goes on is of the next:
+    /// else a playbook that is asked later would see a crash that those before it did not.
+    fn newest(&self, facts: &dyn Facts) -> i64 {
+        let all = || facts.events(&self.process, None, NEWS);
+        *self
+            .newest
+            .get_or_init(|| all().iter().map(|event| event.id).max().unwrap_or(i64::MAX))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

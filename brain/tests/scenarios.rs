@@ -9,16 +9,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use brain::scenario::{Case, Scenario};
 use brain::{
-    Asked, DiagnoseContext, Facts, Format, PlaybookId, PlaybookState, Playbooks, Symptom,
-    SymptomKind, look, replay,
+    Asked, DiagnoseContext, Facts, Format, LogHit, PlaybookId, PlaybookState, Playbooks,
+    ProcessFacts, Sample, Symptom, SymptomKind, look, replay,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use supervisor::ProcessName;
+use supervisor::{Event, EventKind, ProcessName};
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap()
@@ -100,6 +101,89 @@ fn storm() -> (Arc<dyn Facts>, ProcessName) {
     )
     .unwrap();
     (case.facts(), "api".parse().unwrap())
+}
+
+/// A world in which a process crashes once more whenever somebody looks.
+struct Crashing {
+    facts: Arc<dyn Facts>,
+    crashes: AtomicI64,
+}
+
+impl Facts for Crashing {
+    fn now(&self) -> Timestamp {
+        self.facts.now()
+    }
+
+    fn process(&self, name: &ProcessName) -> Option<ProcessFacts> {
+        self.facts.process(name)
+    }
+
+    fn processes(&self) -> Vec<ProcessName> {
+        self.facts.processes()
+    }
+
+    fn events(&self, name: &ProcessName, kind: Option<EventKind>, _: Duration) -> Vec<Event> {
+        if kind.is_some_and(|kind| kind != EventKind::Crash) {
+            return Vec::new();
+        }
+        let event = |id| Event {
+            id,
+            at: before(Duration::from_secs(1)),
+            process: name.clone(),
+            instance: Some(0),
+            kind: EventKind::Crash,
+            data: serde_json::json!({ "code": 7, "uptime_ms": 3 }),
+            actor: "system".into(),
+        };
+        (1..=self.crashes.fetch_add(1, Ordering::Relaxed))
+            .map(event)
+            .collect()
+    }
+
+    fn samples(&self, name: &ProcessName, window: Duration) -> Vec<Sample> {
+        self.facts.samples(name, window)
+    }
+
+    fn log_lines(&self, name: &ProcessName, text: &str, w: Duration, most: usize) -> Vec<LogHit> {
+        self.facts.log_lines(name, text, w, most)
+    }
+
+    fn log_count(&self, name: &ProcessName, text: &str, window: Duration) -> u64 {
+        self.facts.log_count(name, text, window)
+    }
+
+    fn log_bytes(&self, name: &ProcessName, window: Duration) -> u64 {
+        self.facts.log_bytes(name, window)
+    }
+
+    fn port_holder(&self, port: u16) -> Option<(i32, String)> {
+        self.facts.port_holder(port)
+    }
+}
+
+/// On a busy machine a process may die again between two questions: all answers of one look are
+/// about the same deaths.
+#[test]
+fn what_happens_during_a_look_is_of_the_next() {
+    let home = tempfile::tempdir().unwrap();
+    let script = r#"
+        const META = #{ name: "twice", version: 1, description: "x", on: ["tick"], priority: 99, confidence: 0.99 };
+        fn matches(c) {
+            let crashes = c.crashes("5m");
+            crashes > 2 && c.crashes("6m") == crashes && c.same_death(crashes) && !c.same_death(crashes + 1)
+        }
+        fn plan(c) { [ escalate("the same") ] }
+    "#;
+    fs::write(home.path().join("twice.rhai"), script).unwrap();
+    let playbooks = Playbooks::load(Some(home.path().to_owned()), BTreeMap::new());
+    let (facts, api) = storm();
+    let facts: Arc<dyn Facts> = Arc::new(Crashing {
+        facts,
+        crashes: AtomicI64::new(3),
+    });
+    let found = look(&api, &facts, &playbooks, &DiagnoseContext::default());
+    let winner = found.proposal.map(|proposal| proposal.playbook);
+    assert_eq!(winner, Some(PlaybookId("twice".into())));
 }
 
 /// A playbook that ran not long ago is passed over, and the trail says so.

@@ -272,7 +272,7 @@ fn samples(facts: &dyn Facts, name: &ProcessName) -> Vec<Use> {
 
 fn dead(facts: &dyn Facts, name: &ProcessName) -> Vec<Dead> {
     let now = facts.now();
-    let all = deaths::deaths(facts, name);
+    let all = deaths::deaths(facts, name, i64::MAX);
     let skip = all.len().saturating_sub(12);
     all.into_iter()
         .skip(skip)

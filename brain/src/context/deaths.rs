@@ -76,12 +76,13 @@ pub(crate) struct Death {
     pub(crate) sentence: String,
 }
 
-/// The deaths since somebody last stepped in, oldest first.
-pub(crate) fn deaths(facts: &dyn Facts, name: &ProcessName) -> Vec<Death> {
+/// The deaths since somebody last stepped in, oldest first, up to an event.
+pub(crate) fn deaths(facts: &dyn Facts, name: &ProcessName, newest: i64) -> Vec<Death> {
     let now = facts.now();
     let mut crashes = facts.events(name, Some(EventKind::Crash), WINDOW);
     crashes.extend(facts.events(name, Some(EventKind::SpawnFailed), WINDOW));
     crashes.sort_by_key(|event| event.id);
+    crashes.retain(|event| event.id <= newest);
     if let Some(reset) = last_reset(facts, name) {
         crashes.retain(|event| event.id > reset);
     }

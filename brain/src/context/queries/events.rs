@@ -7,21 +7,21 @@ pub(super) fn count(c: &Context, kinds: &[EventKind], window: Duration) -> Answe
     c.situation.ask(
         key(&format!("count {}", names.join("+")), window),
         |facts| {
-            kinds
-                .iter()
-                .map(|kind| {
-                    facts
-                        .events(&c.situation.process, Some(*kind), window)
-                        .len() as i64
-                })
-                .sum()
+            let newest = c.situation.newest(facts);
+            let of = |kind: &EventKind| {
+                let all = facts.events(&c.situation.process, Some(*kind), window);
+                all.iter().filter(|event| event.id <= newest).count() as i64
+            };
+            kinds.iter().map(of).sum()
         },
     )
 }
 
 pub(super) fn all_deaths(c: &Context) -> Answer<Vec<Death>> {
-    c.situation
-        .ask("deaths", |facts| deaths(facts, &c.situation.process))
+    c.situation.ask("deaths", |facts| {
+        let newest = c.situation.newest(facts);
+        deaths(facts, &c.situation.process, newest)
+    })
 }
 
 pub(super) fn note_death(c: &Context, death: &Death) {
