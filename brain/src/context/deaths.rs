@@ -94,17 +94,34 @@ pub(crate) fn deaths(facts: &dyn Facts, name: &ProcessName, newest: i64) -> Vec<
         + Duration::from_secs(1);
     let lines = facts.log_lines(name, ".", since, LINES);
     let mut all: Vec<Death> = Vec::new();
+    // The fingerprint of those in the row that said something.
+    let mut row: Option<String> = None;
     for event in &crashes {
         let mut death = death(facts, name, event, &lines);
+        let is_like = |before: &Death| {
+            // On a busy machine words may reach the log too late: one without any is no other.
+            let row_fits = row.as_ref().is_none_or(|row| *row == death.print);
+            before.print == death.print
+                || (before.exit == death.exit && (is_silent(&death) || row_fits))
+        };
         death.same = match all.last() {
-            Some(before) if before.print == death.print && uptime_ms(event) < SHORT_LIFE_MS => {
-                before.same + 1
-            }
+            Some(before) if is_like(before) && uptime_ms(event) < SHORT_LIFE_MS => before.same + 1,
             _ => 1,
         };
+        if death.same == 1 {
+            row = None;
+        }
+        if !is_silent(&death) {
+            row = Some(death.print.clone());
+        }
         all.push(death);
     }
     all
+}
+
+/// Nothing it said is known.
+fn is_silent(death: &Death) -> bool {
+    death.error.is_empty() && death.last_words.is_empty()
 }
 
 /// The newest event by which somebody stepped in: what came before it counts no more.
