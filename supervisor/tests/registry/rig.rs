@@ -19,6 +19,9 @@ use supervisor::{
 /// Longest any of these tests waits for something that should take milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Between two looks at something that is waited for.
+pub(crate) const POLL: Duration = Duration::from_millis(5);
+
 /// A registry in a home of its own, as a daemon would build it.
 pub(crate) struct Rig {
     pub(crate) registry: RegistryHandle,
@@ -111,7 +114,7 @@ impl Rig {
                 return view;
             }
             assert!(tokio::time::Instant::now() < end, "never {what}: {view:#?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -166,7 +169,7 @@ pub(crate) async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) 
     let end = tokio::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(tokio::time::Instant::now() < end, "waited for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
