@@ -72,6 +72,17 @@ async fn spawn_errors_are_exact() {
     order.limits.nofile = Some(u64::MAX - 1);
     let (_, text) = bench.failure(order).await;
     assert_eq!(text, "cannot set limit `nofile`: operation not permitted");
+
+    // One word of more than 128 KiB; the system says it of a variable as well.
+    let long = "x".repeat(256 << 10);
+    let (error, text) = bench.failure(bench.shell(1, &long)).await;
+    assert_eq!(text, "exec failed: argument list too long");
+    assert!(!error.counts_for_breaker());
+    let mut order = bench.shell(1, "true");
+    let value = supervisor::OsText::from(long.as_str());
+    order.env.insert("LONG".to_owned(), value);
+    let (_, text) = bench.failure(order).await;
+    assert_eq!(text, "exec failed: argument list too long");
 }
 
 #[tokio::test]
