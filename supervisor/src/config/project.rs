@@ -1,4 +1,5 @@
 //! The project file: from a path to processes that can be started.
+//! It is one piece although it is long: the types of the file, and the one way through it.
 
 mod table;
 
