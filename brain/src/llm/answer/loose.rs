@@ -34,10 +34,8 @@ pub(super) fn objects(text: &str) -> Vec<Value> {
             Err(_) => at = start + 1,
         }
     }
-    // Inner objects of the one that was cut are no answers by themselves, but they are last.
-    if let Some(part) = cut {
-        all.insert(0, part);
-    }
+    // What is whole counts before what may only look cut: a stray quote reads to the end.
+    all.extend(cut);
     all
 }
 
@@ -223,9 +221,11 @@ impl<'a> Reader<'a> {
         let first = self.hex()?;
         if (0xD800..0xDC00).contains(&first) && self.eat("\\u") {
             let second = self.hex()?;
-            let low = second.wrapping_sub(0xDC00);
-            let both = 0x10000 + ((first - 0xD800) << 10) + low;
-            return Ok(char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER));
+            let low = second.checked_sub(0xDC00).filter(|low| *low < 0x400);
+            let both = low.map(|low| 0x10000 + ((first - 0xD800) << 10) + low);
+            return Ok(both
+                .and_then(char::from_u32)
+                .unwrap_or(char::REPLACEMENT_CHARACTER));
         }
         Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
     }

@@ -69,6 +69,16 @@ fn what_was_cut_off_counts_as_far_as_it_is_whole() {
     assert_eq!(objects("{\"a\": [tru"), [json!({ "a": [] })]);
 }
 
+/// A quote too many makes of all that follows one text without an end.
+#[test]
+fn a_whole_object_counts_before_one_that_seems_cut() {
+    let text = "{'a': 'it's broken\", so: {\"cause\":\"disk\",\"confidence\":0.5}";
+    let all = objects(text);
+    assert_eq!(all[0]["cause"], "disk", "{all:?}");
+    let cut = r#"{"cause": "a", "confidence": 0.5, "actions": [{"x": 1}, {"y"#;
+    assert_eq!(objects(cut).last().unwrap()["cause"], "a");
+}
+
 #[test]
 fn what_is_no_answer_is_refused_with_a_reason() {
     for (text, why) in [
@@ -93,6 +103,8 @@ fn nothing_is_too_odd_to_be_read() {
         "[".repeat(100_000),
         format!("{{\"a\":{}", "[".repeat(100_000)),
         "{\"a\":\"\\ud83d\\ude00\",\"b\":\"\\ud83d\",\"c\":\"\\udfff\"}".to_owned(),
+        "{\"a\":\"\\ud83d\\u0041\"}".to_owned(),
+        "{\"a\":\"\\udbff\\uffff\"}".to_owned(),
         "{\"a\":\"\\u12".to_owned(),
         "{\"a\":1e999}".to_owned(),
         "{\"a\":-}".to_owned(),
