@@ -22,18 +22,34 @@ pub fn clean(text: &str, most: usize) -> String {
     out.trim_end().to_owned()
 }
 
-/// Without escape sequences of terminals, as a whole and not only their first byte.
+/// A text for people of several lines, or a piece of one: lines and tabs stay, controls and
+/// letters that nobody sees go; at most so many characters.
+pub fn clean_lines(text: &str, most: usize) -> String {
+    text.chars()
+        .filter(|letter| {
+            matches!(letter, '\n' | '\t')
+                || !(letter.is_control()
+                    || is_hidden(*letter)
+                    || matches!(letter, '\u{2028}' | '\u{2029}'))
+        })
+        .take(most)
+        .collect()
+}
+
+/// Without escape sequences of terminals, as a whole and not only their first byte. One that
+/// does not end takes no more than the rest of its line.
 fn stripped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
+    let in_line = |letter: &char| *letter != '\n';
     while let Some(letter) = letters.next() {
         if letter != '\u{1b}' {
             out.push(letter);
             continue;
         }
-        match letters.next() {
+        match letters.next_if(in_line) {
             Some('[') => {
-                for next in letters.by_ref() {
+                while let Some(next) = letters.next_if(in_line) {
                     if ('\u{40}'..='\u{7e}').contains(&next) {
                         break;
                     }
@@ -41,12 +57,12 @@ fn stripped(text: &str) -> String {
             }
             // A title or a link: up to the bell or the string terminator.
             Some(']' | 'P' | '_' | '^' | 'X') => {
-                while let Some(next) = letters.next() {
+                while let Some(next) = letters.next_if(in_line) {
                     if next == '\u{7}' {
                         break;
                     }
                     if next == '\u{1b}' {
-                        letters.next();
+                        letters.next_if(in_line);
                         break;
                     }
                 }
@@ -135,6 +151,22 @@ mod tests {
         );
         assert_eq!(clean("abcdef", 3), "abc…");
         assert_eq!(clean("  ", 3), "");
+        assert_eq!(clean_lines("a\u{7}\tb\u{202e}\nc", 100), "a\tb\nc");
+    }
+
+    /// Lines that a program never finished do not hide what was said after them.
+    #[test]
+    fn an_escape_without_an_end_takes_no_other_line() {
+        for unfinished in [
+            "\u{1b}]0;title",
+            "\u{1b}[31",
+            "\u{1b}P",
+            "\u{1b}]x\u{1b}",
+            "\u{1b}",
+        ] {
+            let text = fence("x", &format!("one{unfinished}\ntwo"), 100);
+            assert!(text.contains("\none\ntwo\n"), "{text:?}");
+        }
     }
 
     #[test]

@@ -289,6 +289,22 @@ async fn wrong_questions_are_answered_with_what_is_wrong() {
     }
 }
 
+/// Two answers of one tool are two facts: each can be cited.
+#[tokio::test]
+async fn facts_of_different_questions_have_different_ids() {
+    let windows = ["10m", "1h"].map(|window| json!({"metric": "rss", "window": window}));
+    let calls = windows.map(|arguments| ("metrics", arguments));
+    let model = Scripted::of(vec![wants(&calls), plan("x")]);
+    let (_, ended) = talk(&model, true).await;
+    for id in ["metric:api:rss:10m", "metric:api:rss:1h"] {
+        assert!(
+            ended.shown.evidence(id).is_some(),
+            "{id}: {:?}",
+            ended.shown
+        );
+    }
+}
+
 /// Each tool answers something about a plain world, within its bounds.
 #[tokio::test]
 async fn every_tool_answers() {

@@ -29,6 +29,8 @@ use crate::words::fence;
 
 /// Longest answer of one look-up, in bytes.
 const ANSWER: usize = 4 * 1024;
+/// Longest fact, in bytes: one alone must not take the room of all others.
+const FACT: usize = 1_500;
 /// Longest arguments that are read.
 const ARGUMENTS: usize = 4 * 1024;
 
@@ -62,6 +64,41 @@ impl Found {
 
     fn fact(&mut self, id: impl Into<String>, text: impl Into<String>) {
         self.facts.push((id.into(), text.into()));
+    }
+
+    /// A fact for each member of an object that says something.
+    fn members(&mut self, id: &str, object: &Value) {
+        for (key, value) in object.as_object().into_iter().flatten() {
+            let silent = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            if !silent {
+                self.fact(format!("{id}:{key}"), value.to_string());
+            }
+        }
+    }
+
+    /// Leaves out what does not fit, cuts what is long by itself, and says so. What was not
+    /// shown is no evidence.
+    fn fit(&mut self) {
+        let mut room = ANSWER.saturating_sub(self.query.len() + self.note.len() + 100);
+        let all = self.facts.len();
+        self.facts.retain_mut(|(id, words)| {
+            if words.len() > FACT {
+                words.truncate(words.floor_char_boundary(FACT));
+                words.push_str(" … (cut)");
+            }
+            let size = id.len() + words.len() + 4;
+            let fits = size <= room;
+            if fits {
+                room -= size;
+            }
+            fits
+        });
+        let out = all - self.facts.len();
+        if out > 0 {
+            let said = std::mem::take(&mut self.note);
+            let blank = if said.is_empty() { "" } else { "; " };
+            self.note = format!("{said}{blank}{out} more facts do not fit: ask for less");
+        }
     }
 
     fn note(mut self, text: impl Into<String>) -> Self {
@@ -159,23 +196,12 @@ pub fn look_up(desk: &Desk, call: &ToolCall) -> LookUp {
         .find(|tool| tool.name == call.name)
         .map_or("unknown", |tool| tool.name);
     match found {
-        Ok(found) => {
-            let text = found.text();
-            // What was cut away was not shown, and is no evidence.
-            let mut facts = found.facts;
-            let mut room = ANSWER.saturating_sub(found.query.len() + found.note.len() + 16);
-            let fits = facts.iter().take_while(|(id, words)| {
-                let size = id.len() + words.len() + 4;
-                let fits = size <= room;
-                room = room.saturating_sub(size);
-                fits
-            });
-            let fits = fits.count();
-            facts.truncate(fits);
+        Ok(mut found) => {
+            found.fit();
             LookUp {
-                text: fence(name, &text, ANSWER),
+                text: fence(name, &found.text(), ANSWER),
                 note: found.query,
-                facts,
+                facts: found.facts,
                 failed: false,
             }
         }
@@ -206,4 +232,44 @@ fn run(desk: &Desk, call: &ToolCall) -> Result<Found, String> {
     let arguments: Value = serde_json::from_str(text)
         .map_err(|error| format!("the arguments are no JSON object: {error}"))?;
     (tool.run)(desk, arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A definition is told key by key, so that a long one hides nothing else.
+    #[test]
+    fn what_does_not_fit_is_counted_and_the_rest_is_shown() {
+        let mut found = Found::new("x".into());
+        found.fact("first", "short");
+        found.members(
+            "config:api",
+            &json!({"command": "a", "ignore": "i".repeat(9_000), "args": [], "user": null}),
+        );
+        for place in 0..4 {
+            found.fact(format!("long:{place}"), "é".repeat(2_000));
+        }
+        found.fact("last", "short");
+        found.fit();
+        let ids: Vec<&str> = found.facts.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                "first",
+                "config:api:command",
+                "config:api:ignore",
+                "long:0",
+                "last"
+            ]
+        );
+        assert!(found.text().len() <= 4 * 1024);
+        assert!(
+            found.text().contains("3 more facts do not fit"),
+            "{}",
+            found.text()
+        );
+    }
 }

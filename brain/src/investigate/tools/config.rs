@@ -25,7 +25,6 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
     let args: Args = read(arguments)?;
     let found = args.process.find(desk)?;
     let mut answer = Found::new(format!("config process={}", found.name));
-    answer.fact(format!("config:{}", found.name), found.config.to_string());
     let depends: Vec<_> = found.depends_on.iter().map(ToString::to_string).collect();
     answer.fact(
         format!("state:{}", found.name),
@@ -42,6 +41,7 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
             found.has_previous,
         ),
     );
+    answer.members(&format!("config:{}", found.name), &found.config);
     for copy in &found.instances {
         answer.fact(
             format!("copy:{}#{}", found.name, copy.index),

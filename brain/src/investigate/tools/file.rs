@@ -146,7 +146,10 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
     ));
     for (place, line) in text.lines().take(lines).enumerate() {
         let line: String = line.chars().take(LINE).collect();
-        answer.fact(format!("file:{}:{}", args.path, place + 1), line);
+        answer.fact(
+            format!("file:{}:{}:{}", found.name, args.path, place + 1),
+            line,
+        );
     }
     Ok(answer)
 }

@@ -32,7 +32,8 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
     let args: Args = read(arguments)?;
     let found = args.process.find(desk)?;
     let known = desk.facts.urls(&found.name);
-    let Some(url) = known.iter().find(|url| **url == args.url.trim()) else {
+    let wanted = args.url.trim();
+    let Some((place, url)) = known.iter().enumerate().find(|(_, url)| *url == wanted) else {
         return Err(format!(
             "the definition of `{}` names no such URL; it names: {}",
             found.name,
@@ -48,6 +49,8 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
         found.name,
         json!(url)
     ));
-    answer.fact("http:answer", desk.facts.http_get(&found.name, url)?);
+    // By its place: a URL may hold brackets, which end an id.
+    let id = format!("http:{}:{}", found.name, place + 1);
+    answer.fact(id, desk.facts.http_get(&found.name, url)?);
     Ok(answer)
 }

@@ -65,7 +65,10 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
         told(window)
     ));
     if let Some(text) = summary(&points, unit) {
-        answer.fact(format!("metric:{}", args.metric), text);
+        answer.fact(
+            format!("metric:{}:{}:{}", found.name, args.metric, told(window)),
+            text,
+        );
     }
     Ok(answer)
 }

@@ -42,7 +42,7 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
             format!("{:.0}s ago {how} in {} ms", one.age_s, one.took_ms)
         });
         answer.fact(
-            "probe:health",
+            format!("probe:{}", found.name),
             format!(
                 "{passed} of {} passed: {}",
                 shown.len(),

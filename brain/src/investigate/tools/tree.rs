@@ -32,8 +32,7 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
         answer = answer.note("it does not run; this is the newest look at its last run, if any");
     }
     for look in looks {
-        let text = serde_json::to_string(&look).map_err(|error| error.to_string())?;
-        answer.fact(format!("tree:{}", look.pid), text);
+        answer.members(&format!("tree:{}", look.pid), &json!(look));
     }
     Ok(answer)
 }
