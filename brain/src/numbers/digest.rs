@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::advice::Hint;
 use super::words::{percent, span};
 pub use uptime::{Availability, availability};
+pub use wording::prose;
 use wording::{
     code, counted, first_sentence, in_words, length, of_all, plain, rest, said, seconds, sentence,
 };

@@ -135,6 +135,34 @@ fn every_outcome_is_told_apart() {
     }
 }
 
+/// Words of a model, and of programs whose lines are quoted in a cause.
+#[test]
+fn words_of_others_make_no_headings_links_or_pictures() {
+    let said = "# Big\nTitle\n===\nother\n---\n![x](http://evil.example/?q=1) and [a](b) <img>\n\
+                | a | b |\n```\n- a point\n* another";
+    let text = prose(said);
+    for line in [
+        "\\# Big",
+        "\\===",
+        "\\---",
+        "\\| a | b |",
+        "\\```",
+        "- a point",
+        "* another",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
+    assert!(
+        text.contains("!\\[x](http") && text.contains("\\[a](b)"),
+        "{text}"
+    );
+    assert!(!text.contains('<'), "{text}");
+    let mut digest = digest();
+    digest.incidents[0].cause = Some("it said ![x](http://evil.example/)".into());
+    let text = digest.markdown(None, &TimeZone::UTC);
+    assert!(text.contains("!\\[x](http"), "{text}");
+}
+
 #[test]
 fn a_long_list_is_cut_and_counted() {
     let mut long = digest();

@@ -118,12 +118,48 @@ pub(super) fn sentence(text: &str) -> String {
         })
         .take(2 * TEXT)
         .collect();
-    let text = text.trim();
+    let text = unlinked(text.trim());
+    let text = text.as_str();
     if text.ends_with(['.', '!', '?', ')']) {
         text.to_owned()
     } else {
         format!("{text}.")
     }
+}
+
+/// Without links and pictures, which lead out of the document or fetch something.
+fn unlinked(text: &str) -> String {
+    text.replace('[', "\\[")
+}
+
+/// What a model wrote, as paragraphs and lists of a document of ours: nothing in it makes a
+/// heading, a table, HTML, a link or a picture.
+pub fn prose(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line: String = line
+            .chars()
+            .filter(|c| *c == '\t' || !c.is_control())
+            .map(|c| match c {
+                '<' => '‹',
+                '>' => '›',
+                c => c,
+            })
+            .collect();
+        let line = unlinked(&line);
+        let bare = line.trim_start();
+        let indent = line.len() - bare.len();
+        let breaks = |mark: char| bare.len() > 2 && bare.chars().all(|c| c == mark || c == ' ');
+        let begins = bare.starts_with(['#', '=', '|', '~']) || bare.starts_with("```");
+        // Under a line of words, or between two, dashes make a heading or a ruler.
+        let rules =
+            bare.starts_with("--") || ['-', '*', '_'].into_iter().any(breaks) || bare == "-";
+        if begins || rules {
+            format!("{}\\{bare}", &line[..indent])
+        } else {
+            line
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// As a code span that fits a table.

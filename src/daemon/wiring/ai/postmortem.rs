@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use agent::Explanation;
+use brain::numbers::digest::prose;
 use brain::numbers::span;
 use brain::prompts::Purpose;
 use jiff::Timestamp;
@@ -60,8 +61,7 @@ impl AiPort {
         });
         let words = self.words(&task, manner, &Hearer::default()).await;
         if let Ok(reply) = &words {
-            let prose = reply.text.replace("\n#", "\n\\#");
-            local["markdown"] = json!(document(&told, Some(&prose), now, &zone));
+            local["markdown"] = json!(document(&told, Some(&prose(&reply.text)), now, &zone));
         }
         attach(&mut local, words);
         Ok(local)
@@ -165,6 +165,8 @@ fn line(text: &str) -> String {
             '<' => '‹',
             '>' => '›',
             '`' => '\'',
+            '[' => '(',
+            ']' => ')',
             c => c,
         })
         .take(TEXT)
@@ -185,7 +187,7 @@ mod tests {
             "evidence": [{ "id": "log:7", "text": "Unexpected token" }], "playbook": null,
             "actions": [], "victims": [],
             "story": [{ "ts": at(1), "kind": "opened", "data": { "title": "crash" } }],
-            "outcome": "success", "escalated": false,
+            "outcome": "verified", "escalated": false,
         }))
         .unwrap();
         let text = document(&told, None, at(100), &TimeZone::UTC);

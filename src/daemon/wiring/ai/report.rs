@@ -1,7 +1,9 @@
 //! `ai.report`: some hours of everything, as Markdown.
 
 use brain::numbers::advice::Hint;
-use brain::numbers::digest::{ActionRow, Digest, ErrorRow, IncidentRow, ProcessRow, availability};
+use brain::numbers::digest::{
+    ActionRow, Digest, ErrorRow, IncidentRow, ProcessRow, availability, prose,
+};
 use brain::prompts::Purpose;
 use brain::{Facts, HistoryFilter};
 use jiff::Timestamp;
@@ -64,9 +66,7 @@ impl AiPort {
         hearer.local(&local);
         let words = self.words(&task, manner, &hearer).await;
         if let Ok(reply) = &words {
-            // A heading of the model's would break ours.
-            let prose = reply.text.replace("\n#", "\n\\#");
-            local["markdown"] = json!(digest.markdown(Some(&prose), &zone));
+            local["markdown"] = json!(digest.markdown(Some(&prose(&reply.text)), &zone));
         }
         attach(&mut local, words);
         Ok(local)
