@@ -131,6 +131,8 @@ pub struct EventFilter {
     pub instance: Option<u16>,
     /// At or after this time.
     pub since: Option<Timestamp>,
+    /// At or before this time.
+    pub until: Option<Timestamp>,
     /// With a greater id.
     pub after: Option<EventId>,
     /// At most so many.

@@ -189,6 +189,16 @@ async fn events_are_found_by_every_condition_newest_first() {
         ..base.clone()
     };
     assert!(find(later).await.is_empty());
+    let earlier = EventFilter {
+        until: Some(Timestamp::from_second(1_699_999_999).unwrap()),
+        ..base.clone()
+    };
+    assert!(find(earlier).await.is_empty());
+    let until_then = EventFilter {
+        until: Some(Timestamp::from_second(1_700_000_001).unwrap()),
+        ..base.clone()
+    };
+    assert_eq!(find(until_then).await.len(), 6);
     let other_instance = EventFilter {
         instance: Some(3),
         ..base

@@ -108,6 +108,10 @@ fn events_sql(filter: &EventFilter) -> (String, Vec<SqlValue>) {
         conditions.push("ts_ms >= ?".into());
         values.push(since.as_millisecond().into());
     }
+    if let Some(until) = filter.until {
+        conditions.push("ts_ms <= ?".into());
+        values.push(until.as_millisecond().into());
+    }
     if let Some(after) = filter.after {
         conditions.push("id > ?".into());
         values.push(after.into());

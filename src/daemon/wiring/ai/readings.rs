@@ -101,6 +101,7 @@ impl AiPort {
             processes: vec![name.clone()],
             kinds: kinds.to_vec(),
             since: Some(since),
+            until: Some(until),
             limit: EVENTS,
             ..EventFilter::default()
         };
@@ -108,7 +109,9 @@ impl AiPort {
         let mut events = read.map_err(|error| ControlError::Store {
             message: error.to_string(),
         })?;
-        events.retain(|event| event.at <= until);
+        if events.len() == EVENTS {
+            tracing::info!(process = %name, "Only the newest events of the time are read.");
+        }
         events.reverse();
         Ok(events)
     }
