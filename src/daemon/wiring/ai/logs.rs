@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use brain::llm::AnswerSchema;
+use brain::llm::{AnswerSchema, ModelError};
 use brain::prompts::Purpose;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,13 +172,20 @@ impl AiPort {
         let hearer = Hearer::current();
         hearer.local(&local);
         local["question"] = json!(question);
-        let read = |text: &str| {
+        let read = move |text: &str| {
             let wanted: Wanted = first_object(text)?;
             Ok((query(&wanted, span.0, span.1)?, wanted))
         };
         let asked = match self.checked(&task, manner, read).await {
             Ok(((query, wanted), _)) => {
-                let page = self.lines(name, query).await?;
+                let page = match self.lines(name, query).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        let why = format!("the search that it asked for failed: {error}");
+                        attach(&mut local, Err(ModelError::Nonsense(why)));
+                        return Ok(local);
+                    }
+                };
                 let lines = page.lines.iter().map(
                     |line| json!({ "id": line.id, "ts": line.ts, "message": short(&line.message) }),
                 );
@@ -242,7 +249,9 @@ fn query(wanted: &Wanted, from: Timestamp, now: Timestamp) -> Result<LogQuery, S
             Err(_) => since
                 .parse::<Timestamp>()
                 .map_err(|_| format!("`{since}` is no time"))?,
-        },
+        }
+        // Who asks said how far back to look.
+        .max(from),
     };
     let (search, condition) = (text(&wanted.search), text(&wanted.condition));
     if let Some(condition) = &condition {
@@ -296,7 +305,13 @@ mod tests {
         let text = "Sure! ```json\n{\"search\": \"timeout\", \"where\": \"level >= error\", \"since\": \"2h\", \"limit\": 9999}\n```";
         let read = query(&first_object(text).unwrap(), from, now).unwrap();
         assert_eq!(read.search.as_deref(), Some("timeout"));
-        assert_eq!(read.since, Some(at("2026-03-28T10:00:00Z")));
+        assert_eq!(
+            read.since,
+            Some(from),
+            "no earlier than the person asked for"
+        );
+        let later = query(&first_object(r#"{"since": "10m"}"#).unwrap(), from, now).unwrap();
+        assert_eq!(later.since, Some(at("2026-03-28T11:50:00Z")));
         assert_eq!(read.lines, FOUND, "no more than we allow");
         let bare = query(&first_object("{}").unwrap(), from, now).unwrap();
         assert_eq!((bare.since, bare.lines), (Some(from), 50));
