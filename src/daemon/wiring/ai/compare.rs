@@ -1,5 +1,7 @@
 //! `ai.compare`: two times of one process side by side.
 
+use std::collections::HashSet;
+
 use brain::numbers::compare::{Kind, Window, compare};
 use brain::prompts::Purpose;
 use jiff::Timestamp;
@@ -42,7 +44,10 @@ impl AiPort {
         }
         let before = self.window(&name, params.before).await?;
         let after = self.window(&name, params.after).await?;
-        let found = compare(&before, &after);
+        let found = tokio::task::spawn_blocking(move || (compare(&before, &after), before, after));
+        let (found, before, after) = found.await.map_err(|error| ControlError::Internal {
+            message: error.to_string(),
+        })?;
         let mut local = json!(found);
         local["process"] = json!(name);
         for (key, span, window) in [
@@ -66,10 +71,11 @@ impl AiPort {
         let times = (span.from, span.to);
         let all = self.kinds(name, None, times).await?;
         let grave = self.kinds(name, Some(Level::Error), times).await?;
+        let graves: HashSet<&str> = grave.iter().map(|one| one.id.as_str()).collect();
         let kinds = all.iter().map(|one| Kind {
             pattern: one.pattern.clone(),
             count: one.count,
-            grave: grave.iter().any(|other| other.id == one.id),
+            grave: graves.contains(one.id.as_str()),
         });
         let events = self.events(name, &[], times).await?;
         let of = |kind| events.iter().filter(|event| event.kind == kind).count() as u64;
