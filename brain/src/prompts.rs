@@ -152,6 +152,26 @@ impl Prompts {
         path.is_file().then_some(path)
     }
 
+    /// Files of the folder that look like prompts but have the name of none: nobody reads
+    /// them. Reads the folder.
+    pub fn unused(&self) -> Vec<PathBuf> {
+        let entries = self.folder.as_ref().map(std::fs::read_dir);
+        let entries = entries.into_iter().flatten().flatten().flatten();
+        let mut all: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let is_used = name == EVERY
+                    || name
+                        .strip_suffix(".txt")
+                        .is_some_and(|stem| stem.parse::<Purpose>().is_ok());
+                !is_used && (name.ends_with(".txt") || name.ends_with(".tera"))
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
     /// A prompt. Reads the files of a person, if there are any: a blocking call.
     pub fn render(&self, purpose: Purpose, input: &Input) -> Prompt {
         let context = context(input);

@@ -50,6 +50,18 @@ fn the_list_is_the_folder() {
     assert_eq!(files, listed);
 }
 
+#[test]
+fn a_file_that_nobody_reads_is_named() {
+    let folder = tempfile::tempdir().expect("temp folder");
+    for name in ["ask.txt", "system.txt", "asks.txt", "ask.tera", "notes.md"] {
+        std::fs::write(folder.path().join(name), "x").expect("writes");
+    }
+    let unused = Prompts::new(folder.path()).unused();
+    let names: Vec<_> = unused.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(names, ["ask.tera", "asks.txt"]);
+    assert_eq!(Prompts::default().unused(), Vec::<PathBuf>::new());
+}
+
 /// Only the fence prints text as it is.
 #[test]
 fn only_the_fence_lets_text_through() {

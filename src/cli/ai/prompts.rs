@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::exit::Exit;
 use crate::output::style::Tone;
 use crate::output::table::{Cell, Column, Table};
-use crate::output::text::clean_block;
+use crate::output::text::{clean_block, clean_line};
 
 /// Show the words that a model is asked with, and use your own
 ///
@@ -84,8 +84,11 @@ fn list(ctx: &Context, prompts: &All) -> Result<Exit, CliError> {
             |one| json!({ "name": one.name(), "about": one.about(), "file": prompts.file(*one) }),
         );
         let rows: Vec<_> = rows.collect();
-        ctx.output
-            .json(&json!({ "prompts": rows, "before_all": prompts.file_of_all() }))?;
+        ctx.output.json(&json!({
+            "prompts": rows,
+            "before_all": prompts.file_of_all(),
+            "unused": prompts.unused(),
+        }))?;
         return Ok(Exit::Success);
     }
     let mut table = Table::new([
@@ -105,7 +108,17 @@ fn list(ctx: &Context, prompts: &All) -> Result<Exit, CliError> {
         ctx.output
             .note(&format!("{} stands before all of them.", file.display()));
     }
+    for file in prompts.unused() {
+        ctx.output.warn(&misnamed(&file));
+    }
     Ok(Exit::Success)
+}
+
+fn misnamed(file: &Path) -> String {
+    format!(
+        "{} is not used: a prompt is named as in `mhost ai prompts list`, with .txt",
+        clean_line(&file.to_string_lossy())
+    )
 }
 
 fn show(ctx: &Context, prompts: &All, purpose: Purpose, example: bool) -> Result<Exit, CliError> {
@@ -181,6 +194,9 @@ fn test(ctx: &Context, prompts: &All, which: &[Purpose]) -> Result<Exit, CliErro
                 problems.push(one);
             }
         }
+    }
+    if which.len() == Purpose::ALL.len() {
+        problems.extend(prompts.unused().iter().map(|file| misnamed(file)));
     }
     let own = which.iter().filter(|one| prompts.file(**one).is_some());
     let own = own.count() + usize::from(prompts.file_of_all().is_some());
