@@ -18,8 +18,8 @@ use super::desk::Shown;
 use crate::action::{Action, Severity};
 use crate::facts::ProcessFacts;
 use crate::incident::Evidence;
-use crate::llm::AnswerSchema;
-use crate::llm::ModelId;
+use crate::llm::answer::objects;
+use crate::llm::{AnswerSchema, ModelId};
 use crate::proposal::{Plan, PlaybookId, Proposal, Step};
 use crate::words::clean;
 
@@ -63,7 +63,7 @@ pub struct Checked {
     /// How bad it is.
     pub severity: Severity,
     /// Does it say that nothing is wrong?
-    pub healthy: bool,
+    pub healthy: Option<bool>,
     /// Why it proposes each step, cleaned; in the order of the plan.
     pub reasons: Vec<String>,
     /// What it would like to know of a person, cleaned.
@@ -93,7 +93,7 @@ struct Answer {
 }
 
 /// The name under which proposals of a model are recorded.
-pub fn playbook_of(model: &ModelId) -> PlaybookId {
+fn playbook_of(model: &ModelId) -> PlaybookId {
     let plain = |text: &str| -> String {
         let kept = text.chars().filter(|letter| {
             letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ':' | '/')
@@ -137,7 +137,7 @@ pub fn actions_schema() -> Value {
 }
 
 /// The form of an answer.
-pub fn schema() -> AnswerSchema {
+pub(super) fn schema() -> AnswerSchema {
     AnswerSchema {
         name: "diagnosis".into(),
         schema: json!({
@@ -187,7 +187,9 @@ pub fn check(
     shown: &Shown,
     by: &ModelId,
 ) -> Result<Checked, Problem> {
-    let object = first_object(text)
+    let object = objects(text)
+        .into_iter()
+        .find(|object| object.get("diagnosis").is_some())
         .ok_or_else(|| Problem::unreadable("there is no JSON object in the answer"))?;
     let answer: Answer = serde_json::from_value(object)
         .map_err(|error| Problem::unreadable(format!("the answer is not as agreed: {error}")))?;
@@ -259,7 +261,7 @@ pub fn check(
         },
         verdict: serde_json::from_value(answer.verdict).unwrap_or_default(),
         severity: serde_json::from_value(answer.severity).unwrap_or(Severity::Warning),
-        healthy: answer.healthy.as_bool().unwrap_or(false),
+        healthy: answer.healthy.as_bool(),
         reasons,
         question: answer
             .question
@@ -455,21 +457,6 @@ fn limit(args: &Value, process: &ProcessFacts) -> Result<Action, String> {
         key: key.to_owned(),
         value,
     })
-}
-
-/// The first whole JSON object in a text: models put words and fences around it.
-fn first_object(text: &str) -> Option<Value> {
-    let mut from = 0;
-    // Bounded: a text of nothing but braces is not tried at each of them.
-    for _ in 0..16 {
-        let start = from + text[from..].find('{')?;
-        let mut all = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
-        match all.next() {
-            Some(Ok(value)) if value.get("diagnosis").is_some() => return Some(value),
-            _ => from = start + 1,
-        }
-    }
-    None
 }
 
 #[cfg(test)]
