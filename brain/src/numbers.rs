@@ -13,5 +13,5 @@ pub mod outlook;
 pub mod sizing;
 mod words;
 
-pub use fit::{Line, Spread};
-pub use words::{percent, size, span, times};
+pub use fit::Line;
+pub use words::span;

@@ -42,7 +42,7 @@ impl Line {
 
 /// Average and standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
+pub(super) struct Spread {
     /// The average.
     pub mean: f64,
     /// The standard deviation of the values themselves.
@@ -51,7 +51,7 @@ pub struct Spread {
 
 impl Spread {
     /// That of some values; none of none.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() {
             return None;
         }

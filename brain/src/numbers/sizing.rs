@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use supervisor::spec::defaults;
 
 use super::fit::quantile;
 use super::words::{size, span, times};
@@ -153,10 +154,13 @@ fn probe(config: &Value, usage: &Usage) -> Vec<Suggestion> {
     let timeout = table
         .get("timeout")
         .and_then(seconds_of)
-        .unwrap_or(match kind {
-            "http" => 3.0,
-            "tcp" => 2.0,
-            _ => 5.0,
+        .unwrap_or_else(|| {
+            let usual = match kind {
+                "http" => defaults::http_timeout(),
+                "tcp" => defaults::tcp_timeout(),
+                _ => defaults::script_timeout(),
+            };
+            usual.as_secs_f64()
         });
     if usage.latency.len() >= 10
         && let Some(p95) = quantile(&usage.latency, 0.95)
@@ -173,7 +177,8 @@ fn probe(config: &Value, usage: &Usage) -> Vec<Suggestion> {
             });
         }
     }
-    let retries = table.get("retries").and_then(Value::as_u64).unwrap_or(3);
+    let retries = table.get("retries").and_then(Value::as_u64);
+    let retries = retries.unwrap_or_else(|| defaults::retries().into());
     if usage.misses >= 5 && retries < 5 {
         all.push(Suggestion {
             key: format!("health.{kind}.retries"),

@@ -1,7 +1,7 @@
 //! Figures as people say them.
 
 /// `512KB`, `48MB`, `1.2GB`.
-pub fn size(bytes: f64) -> String {
+pub(super) fn size(bytes: f64) -> String {
     const KIB: f64 = 1024.0;
     let bytes = bytes.max(0.0);
     if bytes >= KIB * KIB * KIB {
@@ -39,7 +39,7 @@ pub fn span(seconds: f64) -> String {
 }
 
 /// `12 times`, `once`.
-pub fn times(count: u64) -> String {
+pub(super) fn times(count: u64) -> String {
     match count {
         1 => "once".to_owned(),
         2 => "twice".to_owned(),
@@ -48,7 +48,7 @@ pub fn times(count: u64) -> String {
 }
 
 /// A share of 1: `99.95 %`, `100 %`. What is not all is never called 100 %.
-pub fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if share >= 1.0 {
         "100 %".to_owned()
