@@ -236,9 +236,12 @@ fn a_novel_incident_is_solved_once_with_a_model() {
     assert_eq!(double.requests(), before, "no model is asked twice");
     eprintln!("asked after {first:?} with a model, after {second:?} by what was learned");
 
-    for body in double.bodies.lock().unwrap().iter() {
+    let bodies = double.bodies.lock().unwrap();
+    for body in bodies.iter() {
         assert!(!body.contains(SECRET), "{body}");
     }
+    // The line itself was told, with a mark in the secret's place.
+    assert!(bodies.iter().any(|body| body.contains("«redacted:")));
 }
 
 /// The daemon dies while its question is open, and again while its plan is measured: the

@@ -1,7 +1,6 @@
 //! The first message of an investigation: what is known, fenced, and what is wanted.
 
 use serde_json::Value;
-use supervisor::ProcessName;
 
 use super::desk::Shown;
 use crate::incident::Incident;
@@ -13,18 +12,18 @@ const SIGNS: usize = 6;
 /// Last words of a sign that are told.
 const WORDS: usize = 12;
 
-/// What is told first. `room` is what the signs may take, in bytes; the view is as long as it
-/// is. Everything in it that has an id may be cited from then on.
+/// What is told first: all that is known, and then `wish`, what is to be said about it.
+/// `room` is what the signs may take, in bytes; the view is as long as it is. Everything in it
+/// that has an id may be cited from then on.
 pub fn opening(
-    process: &ProcessName,
+    wish: &str,
     incident: Option<&Incident>,
     view: &View,
     tried: &[String],
     shown: &mut Shown,
     room: usize,
 ) -> String {
-    let mut text = format!("Process in question: {process}\n");
-    text.push_str(&fence("observation", &view.text, usize::MAX));
+    let mut text = fence("observation", &view.text, usize::MAX);
     shown.extend(view.shown.iter().cloned());
     if let Some(incident) = incident {
         text.push('\n');
@@ -36,11 +35,8 @@ pub fn opening(
             tried.join(", ")
         ));
     }
-    text.push_str(
-        "\nConfirm, refine or refute the finding of mhost, if there is one. Say what is wrong and \
-         what to do about it, as one JSON object of the agreed form. Cite the ids in brackets as \
-         evidence. Propose an action only if it is likely to help; an empty list is a good answer.",
-    );
+    text.push_str("\n\n");
+    text.push_str(wish);
     text
 }
 

@@ -117,7 +117,7 @@ async fn talk_within(
     let view = Observation::of(facts.as_ref(), &process, known)
         .unwrap()
         .render(2_000);
-    let text = opening(&process, None, &view, &[], &mut shown, 1_000);
+    let text = opening("What is wrong?", None, &view, &[], &mut shown, 1_000);
     let talk = Talk {
         model,
         desk: tools.then(|| Desk::of(facts.clone(), Some(process.clone()))),

@@ -201,7 +201,8 @@ impl Asker {
             let mut shown = Shown::default();
             // Signs are short beside what was observed, also for a model that reads little.
             let room = (budget * 3 / 4).clamp(300, 3_000);
-            let text = opening(&name, incident.as_ref(), &view, &tried, &mut shown, room);
+            let wish = &prompt.user;
+            let text = opening(wish, incident.as_ref(), &view, &tried, &mut shown, room);
             Some((prompt.system, text, shown))
         });
         read.await.ok().flatten()
