@@ -261,3 +261,106 @@ fn a_written_config_is_valid() {
     let words = rig.ok(&["ai", "explain", "new.toml"]);
     assert!(!words.is_empty());
 }
+
+/// A model that looks nothing up is told how everything stands; what it cites of that is shown,
+/// and its lines stay lines.
+#[test]
+fn an_answer_keeps_its_lines_and_cites_what_was_shown() {
+    let double = Double::start(|asked| {
+        if asked.contains("[state:crasher]") && asked.contains("⟦data question") {
+            "Crasher is down.\n\n- It gave up [state:crasher].\n- Web runs \u{202e}on.".into()
+        } else {
+            "I was told nothing.".into()
+        }
+    });
+    let rig = fleet(&double.settings());
+    let told = rig.ok(&["ai", "ask", "what is down?"]);
+    let lines = "Crasher is down.\n\n- It gave up [state:crasher].\n- Web runs on.\n";
+    assert!(told.starts_with(lines), "{told}");
+    assert!(told[lines.len()..].contains("state:crasher — "), "{told}");
+    let answer = rig.json(&["ai", "ask", "what is down?"]);
+    assert_eq!(answer["evidence"][0]["id"], "state:crasher", "{answer:#}");
+}
+
+/// A plan in an answer becomes a question with an id that a yes is said to; what is refused is
+/// told with the reason.
+#[test]
+fn what_the_agent_proposes_is_the_question_that_it_names() {
+    let double = Double::start(|asked| {
+        let action = if asked.contains("hold the unknown") {
+            r#"{"action": "restart", "target": "nobody"}"#
+        } else {
+            r#"{"action": "restart", "target": "web", "reason": "you asked"}"#
+        };
+        format!(
+            r#"Sure. {{"answer": "One\nTwo", "proposal": {{"diagnosis": "asked for",
+            "confidence": 0.9, "evidence": [], "actions": [{action}]}}}}"#
+        )
+    });
+    let agent = "[agent]\nenabled = true\nautonomy = \"supervised\"\n";
+    let rig = fleet(&format!("{}{agent}", double.settings()));
+    let before = rig.pid("web");
+    let answer = rig.json(&["agent", "ask", "restart web, please"]);
+    assert_eq!(answer["answer"], "One\nTwo");
+    assert_eq!(answer["proposal"]["process"], "web", "{answer:#}");
+    let id = answer["proposal"]["question"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    assert_eq!(rig.pid("web"), before, "nothing is done without leave");
+    let open = rig.json(&["agent", "actions"]);
+    assert!(open.to_string().contains(&id), "{open:#}");
+    rig.ok(&["agent", "approve", &id]);
+    rig.until_other_pid("web", before);
+    let answer = rig.json(&["agent", "ask", "hold the unknown one"]);
+    let why = answer["proposal"]["refused"].as_str().expect("a reason");
+    assert!(why.contains("no process of yours"), "{answer:#}");
+}
+
+/// What mhost found by itself stays where a model only guesses otherwise.
+#[test]
+fn a_guess_of_a_model_stands_beside_the_diagnosis() {
+    let double = Double::start(|_| {
+        r#"{"diagnosis": "the moon is full", "confidence": 0.9, "evidence": ["moon:1"],
+            "verdict": "refute", "healthy": false, "actions": []}"#
+            .into()
+    });
+    let rig = fleet(&double.settings());
+    let found = rig.json(&["ai", "diagnose", "crasher"]);
+    assert_eq!(found["verdict"], "refute", "{found:#}");
+    assert!(
+        found["reason"]
+            .as_str()
+            .unwrap()
+            .contains("the moon is full")
+    );
+    if !found["finding"]["cause"].is_null() {
+        assert_eq!(
+            found["root_cause"], found["finding"]["root_cause"],
+            "{found:#}"
+        );
+    }
+    let shown = rig.ok(&["ai", "diagnose", "crasher", "--show-context"]);
+    assert!(shown.contains("⟦data observation"), "{shown}");
+}
+
+/// A change after which the process does not come up is no success.
+#[test]
+fn a_fix_that_keeps_the_process_down_fails() {
+    let double = Double::start(|_| {
+        r#"{"changes": [{"key": "start_timeout", "value": "5s", "why": "it is slow"}],
+            "note": "Less patience."}"#
+            .into()
+    });
+    let rig = fleet(&double.settings());
+    let said = rig.run(&[
+        "ai",
+        "fix",
+        "crasher",
+        "--apply",
+        "--yes",
+        "--timeout",
+        "20s",
+    ]);
+    assert!(!said.status.success(), "{}", stderr(&said));
+}

@@ -141,6 +141,14 @@ impl Models {
         *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
+    /// Do the settings name somebody, whether or not that one can be asked?
+    pub fn is_wanted(&self) -> bool {
+        match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Nobody { config, .. } => config.is_some(),
+            State::Ready { .. } => true,
+        }
+    }
+
     /// Whoever can be asked, on nobody's account.
     ///
     /// # Errors

@@ -10,17 +10,17 @@
 //! only look gets what mhost finds by itself. Nothing here acts.
 
 mod join;
-
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+mod turns;
 
 use agent::Put;
 use brain::Case;
 use brain::guard::Guarded;
 use brain::investigate::{
-    Bounds, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check, fence, first_request,
+    Bounds, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check, clean_lines, first_request,
 };
+use brain::llm::answer::objects;
 use brain::llm::{Abilities, Message, Model, ModelError, ModelId, Silent, Sink};
+use brain::observation::Observation;
 use brain::prompts::{Input, Purpose};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,13 +31,13 @@ use super::port::BrainPort;
 use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
 use join::join;
+pub(super) use turns::Turns;
+use turns::{Past, recalled};
 
 /// Longest question, in characters.
 const QUESTION: usize = 2_000;
-/// Turns that the agent remembers of a person.
-const TURNS: usize = 20;
-/// Longest answer that is remembered, in characters.
-const REMEMBERED: usize = 1_200;
+/// Bytes of a talk that take a token, on the safe side.
+const BYTES: usize = 3;
 /// How often a model is asked about one question.
 const ROUNDS: usize = 6;
 
@@ -58,50 +58,12 @@ pub(super) struct AskParams {
     show_context: bool,
 }
 
-/// What was said before, by who said it.
-#[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<BTreeMap<String, VecDeque<(String, String)>>>);
-
-impl Turns {
-    fn of(&self, who: &str) -> Vec<Message> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = all.get(who).into_iter().flatten();
-        turns
-            .flat_map(|(asked, answered)| {
-                [
-                    Message::User {
-                        text: asked.clone(),
-                    },
-                    Message::Assistant {
-                        text: answered.clone(),
-                        calls: Vec::new(),
-                    },
-                ]
-            })
-            .collect()
-    }
-
-    fn add(&self, who: &str, asked: &str, answered: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = all.entry(who.to_owned()).or_default();
-        let short = answered.chars().take(REMEMBERED).collect();
-        turns.push_back((asked.to_owned(), short));
-        while turns.len() > TURNS {
-            turns.pop_front();
-        }
-    }
-}
-
 /// Passes on what a model writes, without what a terminal would obey.
 struct Spoken(Hearer);
 
 impl Sink for Spoken {
     fn piece(&self, text: &str) {
-        let plain: String = text
-            .chars()
-            .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
-            .collect();
-        self.0.say(&plain);
+        self.0.say(&clean_lines(text, usize::MAX));
     }
 
     fn begin_anew(&self) -> bool {
@@ -164,13 +126,13 @@ impl BrainPort {
     ) -> Result<Value, ControlError> {
         let question = question(&params.question)?;
         if params.show_context {
-            return Ok(self.context_of_question("", Vec::new(), &question).await);
+            return self.context_of_question("", Past::new(), &question).await;
         }
         let model = self.must_ask(caller).await?;
         let spoken = Spoken(Hearer::current());
         let hearer = Hearer::current();
         let looked = |what: &str| hearer.looks_up(what);
-        let talk = self.talk(&model, "", Vec::new(), &question).await;
+        let talk = self.talk(&model, "", Past::new(), &question).await?;
         let (result, ended) = ask_in_prose(Talk {
             sink: &spoken,
             looked: &looked,
@@ -191,12 +153,12 @@ impl BrainPort {
         let who = caller.to_string();
         let past = self.turns.of(&who);
         if params.show_context {
-            return Ok(self.context_of_question(PROPOSING, past, &question).await);
+            return self.context_of_question(PROPOSING, past, &question).await;
         }
         let model = self.must_ask(caller).await?;
         let hearer = Hearer::current();
         let looked = |what: &str| hearer.looks_up(what);
-        let talk = self.talk(&model, PROPOSING, past, &question).await;
+        let talk = self.talk(&model, PROPOSING, past, &question).await?;
         let (result, ended) = ask_in_prose(Talk {
             looked: &looked,
             ..talk
@@ -266,6 +228,9 @@ impl BrainPort {
 
     async fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {
         match self.asker.models.current() {
+            Err(ModelError::NotSetUp(why)) if self.asker.models.is_wanted() => {
+                Err(Why::Error(format!("no model was asked: {why}")))
+            }
             Err(ModelError::NotSetUp(_)) => Err(Why::Nobody),
             Err(error) => Err(Why::Error(format!("no model was asked: {error}"))),
             Ok(_) if caller.role < Role::Operator => Err(Why::Error(
@@ -287,50 +252,85 @@ impl BrainPort {
             })
     }
 
-    /// A talk about a question, with what stands in `more` added to the rules.
+    /// A talk about a question, with what stands in `more` added to the rules. Who cannot look
+    /// things up is told at once how everything stands, as far as there is room.
     async fn talk<'a>(
         &self,
         model: &'a dyn Model,
         more: &str,
-        mut messages: Vec<Message>,
+        past: Past,
         question: &str,
-    ) -> Talk<'a> {
+    ) -> Result<Talk<'a>, ControlError> {
         let abilities = model.abilities();
         let tools = abilities.tools && abilities.context_tokens >= TOOLS_FROM;
-        let names = self.facts.registry.names();
-        let names: Vec<&str> = names.iter().take(60).map(ProcessName::as_str).collect();
-        let names = fence("names of processes", &names.join(", "), 2_000);
-        messages.push(Message::User {
-            text: format!("{names}\n{question}"),
-        });
-        let prompts = self.asker.prompts.clone();
+        let bounds = Bounds {
+            rounds: ROUNDS,
+            context_tokens: abilities.context_tokens,
+            max_tokens: if tools { 2_048 } else { 512 },
+            temperature: 0.3,
+            ..Bounds::default()
+        };
+        // The rules, the question and the answer take the rest.
+        let budget = abilities.context_tokens.saturating_sub(2_000).max(300) / 2;
+        let (facts, prompts, question) = (
+            self.facts.clone(),
+            self.asker.prompts.clone(),
+            question.to_owned(),
+        );
         let rendered = tokio::task::spawn_blocking(move || {
-            prompts.render(Purpose::Ask, &Input::default()).system
+            let mut shown = Shown::default();
+            let fact = if tools {
+                let names = facts.registry.names();
+                let names: Vec<&str> = names.iter().take(60).map(ProcessName::as_str).collect();
+                ("names of processes", names.join(", "))
+            } else {
+                let view = Observation::fleet(facts.as_ref()).render(budget as usize);
+                shown.extend(view.shown);
+                ("all processes, and the machine", view.text)
+            };
+            let input = Input {
+                question: Some(question),
+                ..Input::default()
+            };
+            (
+                prompts.render(Purpose::Ask, &input.fact(fact.0, fact.1)),
+                shown,
+            )
         });
-        let system = rendered.await.unwrap_or_default();
-        Talk {
+        let rendered = rendered.await.ok();
+        let Some((prompt, shown)) = rendered.filter(|(prompt, _)| !prompt.system.is_empty()) else {
+            return Err(ControlError::Internal {
+                message: "the prompt of `ai ask` could not be made; see the log of the daemon"
+                    .into(),
+            });
+        };
+        for warning in &prompt.warnings {
+            tracing::warn!(%warning, "A prompt of the user is not used.");
+        }
+        let mut messages = recalled(past, abilities.context_tokens as usize * BYTES / 4);
+        messages.push(Message::User { text: prompt.user });
+        Ok(Talk {
             model,
             desk: tools.then(|| self.asker.desk(None)),
-            system: format!("{system}{more}"),
+            system: format!("{}{more}", prompt.system),
             messages,
-            shown: Shown::default(),
+            shown,
             sink: &Silent,
             looked: &|_| (),
-            bounds: Bounds {
-                rounds: ROUNDS,
-                context_tokens: abilities.context_tokens,
-                temperature: 0.3,
-                ..Bounds::default()
-            }
-            .patient(self.asker.models.timeout()),
-        }
+            bounds: bounds.patient(self.asker.models.timeout()),
+        })
     }
 
-    async fn context_of_question(&self, more: &str, past: Vec<Message>, question: &str) -> Value {
+    async fn context_of_question(
+        &self,
+        more: &str,
+        past: Past,
+        question: &str,
+    ) -> Result<Value, ControlError> {
         let nobody = Nobody::new(self.abilities());
-        let talk = self.talk(&nobody, more, past, question).await;
+        let talk = self.talk(&nobody, more, past, question).await?;
         let request = first_request(&talk, false);
-        json!({ "context": self.asker.redactors.shown(request).await })
+        Ok(json!({ "context": self.asker.redactors.shown(request).await }))
     }
 
     async fn context_of_diagnosis(&self, matter: &Matter) -> Result<Value, ControlError> {
@@ -378,10 +378,7 @@ fn unanswered(error: &Stop) -> ControlError {
 
 /// The words, with the facts that they cite and how the talk went.
 fn answered(text: &str, ended: &Ended, asked: &ModelId) -> Value {
-    let text: String = text
-        .chars()
-        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
-        .collect();
+    let text = clean_lines(text, usize::MAX);
     let cited = text
         .split(['[', ']'])
         .filter_map(|part| ended.shown.evidence(part));
@@ -404,21 +401,15 @@ fn answered(text: &str, ended: &Ended, asked: &ModelId) -> Value {
 
 /// An answer of the agent: words, and a plan if there is one.
 fn apart(said: &str) -> (String, Option<Value>) {
-    let start = said.find('{');
-    let object = start.and_then(|start| {
-        let mut all = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Value>();
-        all.next()?.ok()
-    });
-    match object {
-        Some(value) if value["answer"].is_string() => {
-            let text = value["answer"].as_str().unwrap_or_default().to_owned();
-            let wish = value["proposal"]
-                .is_object()
-                .then(|| value["proposal"].clone());
-            (text, wish)
-        }
-        _ => (said.to_owned(), None),
-    }
+    let object = objects(said)
+        .into_iter()
+        .find(|object| object["answer"].is_string());
+    let Some(mut object) = object else {
+        return (said.to_owned(), None);
+    };
+    let text = object["answer"].as_str().unwrap_or_default().to_owned();
+    let wish = object["proposal"].take();
+    (text, wish.is_object().then_some(wish))
 }
 
 /// What the agent may do beside answering.
@@ -447,19 +438,7 @@ mod tests {
         assert_eq!(text, "x");
         assert!(wish.is_some());
         assert_eq!(apart("{\"answer\": 7}").1, None);
-    }
-
-    #[test]
-    fn twenty_turns_are_remembered_for_each_person() {
-        let turns = Turns::default();
-        for n in 0..30 {
-            turns.add("cli:ana", &format!("q{n}"), "a");
-        }
-        turns.add("cli:bob", "hello", "hi");
-        let ana = turns.of("cli:ana");
-        assert_eq!(ana.len(), 2 * TURNS);
-        assert_eq!(ana[0], Message::User { text: "q10".into() });
-        assert_eq!(turns.of("cli:bob").len(), 2);
-        assert_eq!(turns.of("cli:eve"), []);
+        let (text, wish) = apart("{'answer': 'it is\nso', 'proposal': None,} {\"answer\": 1}");
+        assert_eq!((text.as_str(), wish), ("it is\nso", None));
     }
 }
