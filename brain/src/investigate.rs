@@ -21,7 +21,7 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Checked, ModelVerdict, actions_schema, check, is_model, playbook_of, schema};
+pub use answer::{Checked, ModelVerdict, actions_schema, check, is_model};
 pub use desk::{Desk, Shown};
 pub use opening::opening;
 pub use round::{Bounds, Ended, Stop, Talk, ask_for_a_plan, ask_in_prose, first_request};

@@ -257,6 +257,9 @@ pub enum ModelError {
     /// No provider is configured, or it has no key.
     #[error("no model is set up: {0}")]
     NotSetUp(String),
+    /// Whoever asks wants no model, or may not ask one.
+    #[error("no model was asked: {0}")]
+    Declined(&'static str),
     /// The provider does not take the key.
     #[error("the provider refused the key (status {status})")]
     Unauthorised {
@@ -307,6 +310,7 @@ impl ModelError {
             Self::RateLimited { .. } | Self::Unreachable(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 408,
             Self::NotSetUp(_)
+            | Self::Declined(_)
             | Self::Unauthorised { .. }
             | Self::OverBudget(_)
             | Self::Resting(_)
@@ -321,6 +325,7 @@ impl ModelError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotSetUp(_) => "not_set_up",
+            Self::Declined(_) => "declined",
             Self::Unauthorised { .. } => "unauthorised",
             Self::RateLimited { .. } => "rate_limited",
             Self::OverBudget(_) => "over_budget",

@@ -109,8 +109,8 @@ pub fn repair(request: &Request, reply: &Reply, why: &str) -> Request {
     let why = cut(why, WHY);
     again.messages.push(Message::User {
         text: format!(
-            "That could not be used: {why}. Answer once more with one JSON object of the form \
-             that was asked for, and nothing else."
+            "That cannot be used: {why}. Answer once more in the form that was asked for, and \
+             with nothing else."
         ),
     });
     // It has looked up what it wanted to, and creativity did not help.

@@ -252,6 +252,7 @@ fn judged(error: &ModelError, wanted: Option<Duration>) -> Input {
         | ModelError::NotSetUp(_)
         | ModelError::NotRecorded(_)
         | ModelError::NotRedacted
+        | ModelError::Declined(_)
         | ModelError::OverBudget(_) => Input::Worked,
         ModelError::Refused { .. }
         | ModelError::Unreachable(_)

@@ -137,7 +137,7 @@ impl Port for AiPort {
             let Nothing {} = read(method, params)?;
             return Ok(self.report_of_models().await);
         }
-        let manner = Manner::take(&mut params, caller);
+        let manner = Manner::take(&mut params, caller)?;
         let found = match method {
             "ai.predict" => self.predict(read(method, params)?).await?,
             "ai.anomaly" => self.anomaly(read(method, params)?).await?,

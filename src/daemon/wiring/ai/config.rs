@@ -8,6 +8,7 @@ use supervisor::config::{LoadContext, LoadedProject, load_project_text};
 
 use super::AiPort;
 use super::tell::{Manner, Task, needs_model};
+use crate::daemon::port::invalid;
 
 /// Longest description, in characters.
 const DESCRIPTION: usize = 8_000;
@@ -25,9 +26,14 @@ impl AiPort {
         params: ConfigParams,
         manner: Manner,
     ) -> Result<Value, ControlError> {
-        let description = params.description.chars().take(DESCRIPTION).collect();
+        let length = params.description.chars().count();
+        if length > DESCRIPTION {
+            return Err(invalid(format!(
+                "ai.config: the description has {length} characters; at most {DESCRIPTION} are read"
+            )));
+        }
         let task = Task {
-            question: Some(description),
+            question: Some(params.description),
             ..Task::prose(Purpose::Config, None, Vec::new())
         };
         if manner.show {

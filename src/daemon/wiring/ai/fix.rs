@@ -124,7 +124,8 @@ impl AiPort {
         };
         let config = serde_json::to_value(&spec.config).unwrap_or_default();
         let around = LoadContext::sealed(spec.cwd.clone());
-        let check = |text: &str| checked(&name, &config, first_object(text)?, &around);
+        let of = name.clone();
+        let check = move |text: &str| checked(&of, &config, first_object(text)?, &around);
         let answered = self.checked(&task, manner, check).await;
         let ((explanation, passed, refused), reply) =
             answered.map_err(|why| needs_model(Purpose::Fix, &why))?;

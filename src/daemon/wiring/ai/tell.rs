@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brain::guard::Guarded;
-use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink};
+use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink, answer};
 use brain::prompts::{Input, Purpose};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use supervisor::{Caller, ControlError, Role};
 
 use super::AiPort;
 use crate::daemon::hearer::Hearer;
+use crate::daemon::port::invalid;
 
 /// Most bytes of figures that a model is told, and how many of them a token takes: two is on
 /// the safe side. A part is kept for the rules and the answer.
@@ -24,24 +25,38 @@ const TIME: Duration = Duration::from_secs(120);
 /// How an answer is wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// Ask a model, if there is one?
-    pub(super) model: bool,
+    /// Why no model is to be asked, if so.
+    pub(super) declined: Option<&'static str>,
     /// Only show what it would be asked?
     pub(super) show: bool,
 }
 
 impl Manner {
     /// Takes `model` and `show_context` out of the parameters. Who may only look asks nobody.
-    pub(super) fn take(params: &mut Value, caller: &Caller) -> Self {
+    ///
+    /// # Errors
+    /// When one of them is no yes or no.
+    pub(super) fn take(params: &mut Value, caller: &Caller) -> Result<Self, ControlError> {
         let mut flag = |key: &str| {
-            let values = params.as_object_mut()?;
-            values.remove(key).as_ref().and_then(Value::as_bool)
+            let value = params.as_object_mut().and_then(|all| all.remove(key));
+            match value {
+                None | Some(Value::Null) => Ok(None),
+                Some(Value::Bool(yes)) => Ok(Some(yes)),
+                Some(_) => Err(invalid(format!("`{key}` must be true or false"))),
+            }
         };
-        let (model, show) = (flag("model"), flag("show_context"));
-        Self {
-            model: model.unwrap_or(true) && caller.role >= Role::Operator,
+        let (model, show) = (flag("model")?, flag("show_context")?);
+        let declined = if !model.unwrap_or(true) {
+            Some("the request says so")
+        } else if caller.role < Role::Operator {
+            Some("that costs money and needs the role operator")
+        } else {
+            None
+        };
+        Ok(Self {
+            declined,
             show: show.unwrap_or(false),
-        }
+        })
     }
 }
 
@@ -99,7 +114,10 @@ impl Task {
 
 impl AiPort {
     /// The question as a model gets it. Reads the prompts of a person, if there are any.
-    pub(super) async fn request(&self, task: &Task) -> Request {
+    ///
+    /// # Errors
+    /// When there is no such text: what is asked without its rules is never sent.
+    pub(super) async fn request(&self, task: &Task) -> Result<Request, ModelError> {
         let whole = match self.models.current() {
             Ok(model) => {
                 let tokens = model.abilities().context_tokens;
@@ -125,21 +143,19 @@ impl AiPort {
         }
         let (prompts, purpose) = (self.prompts.clone(), task.purpose);
         let rendered = tokio::task::spawn_blocking(move || prompts.render(purpose, &input)).await;
-        let (system, text) = match rendered {
-            Ok(prompt) => {
-                for warning in &prompt.warnings {
-                    tracing::warn!(%warning, "A prompt of the user is not used.");
-                }
-                (prompt.system, prompt.user)
-            }
-            Err(error) => {
-                tracing::error!(%error, "A prompt was not rendered.");
-                (String::new(), String::new())
-            }
+        let prompt = rendered.ok().filter(|prompt| !prompt.system.is_empty());
+        let Some(prompt) = prompt else {
+            let why = format!(
+                "the prompt of `ai {purpose}` could not be made; see the log of the daemon"
+            );
+            return Err(ModelError::NotSetUp(why));
         };
-        Request {
-            system,
-            messages: vec![Message::User { text }],
+        for warning in &prompt.warnings {
+            tracing::warn!(%warning, "A prompt of the user is not used.");
+        }
+        Ok(Request {
+            system: prompt.system,
+            messages: vec![Message::User { text: prompt.user }],
             schema: task.schema.clone(),
             limits: Limits {
                 max_tokens: task.max_tokens,
@@ -147,7 +163,7 @@ impl AiPort {
                 timeout: TIME,
             },
             ..Request::default()
-        }
+        })
     }
 
     /// The figures with a model's words beside them, or with why there are none.
@@ -170,11 +186,11 @@ impl AiPort {
         manner: Manner,
         hearer: &Hearer,
     ) -> Result<Reply, ModelError> {
-        if !manner.model {
-            return Err(declined());
+        if let Some(why) = manner.declined {
+            return Err(ModelError::Declined(why));
         }
         let model = self.model().await?;
-        ask(&model, &self.request(task).await, hearer).await
+        ask(&model, &self.request(task).await?, hearer).await
     }
 
     /// As [`AiPort::tell`] for what is nothing without a model.
@@ -196,33 +212,29 @@ impl AiPort {
 
     /// Asks for something that can be checked, once more if `check` says what is wrong with
     /// it. Nobody hears it before that.
-    pub(super) async fn checked<T>(
+    pub(super) async fn checked<T: Send + 'static>(
         &self,
         task: &Task,
         manner: Manner,
-        check: impl Fn(&str) -> Result<T, String>,
+        check: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<(T, Reply), ModelError> {
-        if !manner.model {
-            return Err(declined());
+        if let Some(why) = manner.declined {
+            return Err(ModelError::Declined(why));
         }
         let model = self.model().await?;
-        let mut request = self.request(task).await;
+        let mut request = self.request(task).await?;
         let mut wrong = String::new();
+        let check = std::sync::Arc::new(check);
         for _ in 0..2 {
             let reply = ask(&model, &request, &Hearer::default()).await?;
-            match check(&reply.text) {
+            // It reads files: which program it is, whether a folder is there.
+            let (check, text) = (check.clone(), reply.text.clone());
+            let read = tokio::task::spawn_blocking(move || check(&text)).await;
+            match read.unwrap_or_else(|_| Err("it could not be checked".into())) {
                 Ok(value) => return Ok((value, reply)),
                 Err(error) => wrong = error,
             }
-            request.messages.push(Message::Assistant {
-                text: reply.text.chars().take(4_000).collect(),
-                calls: Vec::new(),
-            });
-            request.messages.push(Message::User {
-                text: format!(
-                    "That cannot be used: {wrong}. Answer once more, in the form asked for."
-                ),
-            });
+            request = answer::repair(&request, &reply, &wrong);
         }
         Err(ModelError::Nonsense(format!(
             "no usable answer in two tries: {wrong}"
@@ -237,8 +249,11 @@ impl AiPort {
 
     /// What would be sent, after redaction. Nothing is.
     pub(super) async fn shown(&self, task: &Task) -> Value {
-        let request = self.request(task).await;
-        json!({ "context": self.redactors.shown(request).await })
+        let text = match self.request(task).await {
+            Ok(request) => self.redactors.shown(request).await,
+            Err(why) => why.to_string(),
+        };
+        json!({ "context": text })
     }
 }
 
@@ -252,31 +267,22 @@ async fn ask(model: &Guarded, request: &Request, hearer: &Hearer) -> Result<Repl
     Ok(reply)
 }
 
-/// The caller wants no model, or may not ask one.
-fn declined() -> ModelError {
-    ModelError::NotSetUp("none was to be asked".into())
-}
-
 /// Why a command that is nothing without a model has no answer.
 pub(super) fn needs_model(purpose: Purpose, why: &ModelError) -> ControlError {
     ControlError::Unavailable {
         what: format!("`ai {purpose}`"),
         remedy: match why {
-            ModelError::NotSetUp(_) => format!("it needs a model, and {why}"),
+            ModelError::NotSetUp(_) | ModelError::Declined(_) => {
+                format!("it needs a model, and {why}")
+            }
             why => format!("it needs a model, and {why}; see: mhost ai setup"),
         },
     }
 }
 
-/// The first JSON object of an answer, whatever stands around it.
+/// The first object of an answer that has the form, whatever stands around it.
 pub(super) fn first_object<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let start = text.find('{').ok_or("there is no JSON object")?;
-    let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<T>();
-    match values.next() {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("there is no JSON object".into()),
-    }
+    answer::read(text, |_| Ok(()))
 }
 
 /// Puts a model's words, or why there are none, beside the figures.
@@ -310,10 +316,7 @@ impl Sink for Pieces<'_> {
 
 /// Text of a model without anything a terminal acts on; lines stay.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars()
-        .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
-        .take(ANSWER)
-        .collect()
+    brain::investigate::clean_lines(text, ANSWER)
 }
 
 #[cfg(test)]
@@ -322,7 +325,10 @@ mod tests {
 
     #[test]
     fn words_of_a_model_cannot_move_the_cursor() {
-        assert_eq!(harmless("a\u{1b}[2J\u{7}b\nc\u{9b}d"), "a[2Jb\ncd");
+        assert_eq!(
+            harmless("a\u{1b}[2J\u{7}b\nc\u{9b}d\u{202e}e"),
+            "a[2Jb\ncde"
+        );
     }
 
     #[test]
@@ -330,6 +336,24 @@ mod tests {
         let found: Value = first_object("Sure: {\"a\": [1, {}]} and more }").unwrap();
         assert_eq!(found, json!({ "a": [1, {}] }));
         assert!(first_object::<Value>("no idea").is_err());
-        assert!(first_object::<Value>("{").is_err());
+    }
+
+    #[test]
+    fn who_may_not_ask_is_told_so_and_what_is_no_flag_is_refused() {
+        let caller = |role| Caller {
+            principal: "ana".into(),
+            role,
+            via: supervisor::Via::Cli,
+        };
+        let take = |mut params: Value, role| Manner::take(&mut params, &caller(role));
+        let declined = |params, role| take(params, role).unwrap().declined;
+        assert_eq!(declined(json!({}), Role::Operator), None);
+        let why = declined(json!({}), Role::Viewer).unwrap();
+        assert!(why.contains("role operator"), "{why}");
+        let why = declined(json!({ "model": false }), Role::Operator).unwrap();
+        assert!(why.contains("says so"), "{why}");
+        for wrong in [json!({ "model": "no" }), json!({ "show_context": 1 })] {
+            assert!(take(wrong.clone(), Role::Operator).is_err(), "{wrong}");
+        }
     }
 }
