@@ -68,4 +68,14 @@ impl Shown {
             text: text.clone(),
         })
     }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None at all?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }

@@ -1,6 +1,7 @@
 //! The project file: from a path to processes that can be started.
 //! It is one piece although it is long: the types of the file, and the one way through it.
 
+mod context;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +22,9 @@ use super::tree::{Entry, Format, Node, Value, is_extension};
 use super::validate::{self, Around};
 use crate::command::Apply;
 use crate::ids::ProcessName;
-use crate::os_text::OsText;
-use crate::secret::EnvVars;
 use crate::spec::{EnvFile, EnvLayers, GroupSpec, Instances, ProcessConfig, ProcessSpec, Project};
 
+pub use context::LoadContext;
 pub use table::{load_table, variables};
 
 /// A project file: what mhost should run.
@@ -53,57 +53,6 @@ pub struct GroupConfig {
     /// Groups or processes that must be online first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
-}
-
-/// Who loads, and from where.
-#[derive(Debug, Clone, Default)]
-pub struct LoadContext {
-    /// The caller's environment. `MHOST_*` is used for `${…}` but not handed to processes.
-    pub env: EnvVars<OsText>,
-    /// The caller's folder.
-    pub cwd: PathBuf,
-    /// `--env` flags: they win over everything.
-    pub flags: EnvVars<String>,
-    /// `--env-file` flags, relative to `cwd`: they replace the `env_file` of every process.
-    pub env_files: Vec<PathBuf>,
-    /// The text is a stranger's: it can have no other file read, by `${file:…}` or as an env
-    /// file, since complaints quote what stands there.
-    pub sealed: bool,
-}
-
-impl LoadContext {
-    /// The surroundings of this process.
-    ///
-    /// # Errors
-    /// When the current folder is gone.
-    pub fn current() -> std::io::Result<Self> {
-        Ok(Self::within(std::env::current_dir()?))
-    }
-
-    /// The environment of this process, in a folder that may be another.
-    pub fn within(cwd: PathBuf) -> Self {
-        // A variable whose name is not UTF-8 cannot be named in any of our files.
-        let env = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, OsText(value))))
-            .collect();
-        Self {
-            env,
-            cwd,
-            ..Self::default()
-        }
-    }
-
-    /// For the text of a stranger: of our environment it gets `PATH` alone, and no file is
-    /// read for it.
-    pub fn sealed(cwd: PathBuf) -> Self {
-        let path = std::env::var_os("PATH").map(|path| ("PATH".to_owned(), OsText(path)));
-        Self {
-            env: path.into_iter().collect(),
-            cwd,
-            sealed: true,
-            ..Self::default()
-        }
-    }
 }
 
 /// What a project file brings about.
