@@ -84,6 +84,7 @@ fn help_is_grouped_and_fits() {
       brain       See how well processes are, and what was done for them
       agent       Let the agent act, hold it back, and answer its questions
       ai          Say what is wrong, what will be, and what to change
+      mcp         Let another agent look and propose, over MCP
 
     Set up:
       demo        Watch mhost heal three failing programs

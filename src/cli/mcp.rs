@@ -31,8 +31,10 @@ use bridge::Bridge;
 /// done only after a yes of yours: mhost agent approve.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-In the settings of an agent:
-  {\"mcpServers\": {\"mhost\": {\"command\": \"mhost\", \"args\": [\"mcp\"]}}}")]
+Examples:
+  mhost mcp                  what an agent starts: command `mhost`, arguments [`mcp`]
+  mhost mcp --role viewer    the same for one that may only look
+  mhost mcp --http           for agents that want an address")]
 pub(crate) struct Mcp {
     /// The most that the agent may do; proposing a plan takes the role that could run it
     #[arg(long, value_enum, default_value_t = Allowed::Operator)]

@@ -100,7 +100,7 @@ fn every_secret_of_the_settings_is_known() {
     let config = load(
         r#"
         [ai]
-        provider = "openai"
+        provider = "groq"
         api_key = "${KEY}"
         fallback = ["ollama"]
         [ai.providers.ollama]
@@ -116,7 +116,7 @@ fn every_secret_of_the_settings_is_known() {
         [brain.external.mine]
         url = "https://me:pass-of-brain@brain.example"
         "#,
-        &[("KEY", "key-of-openai")],
+        &[("KEY", "key-of-groq")],
     )
     .unwrap();
     let mut known: Vec<String> = config
@@ -127,8 +127,8 @@ fn every_secret_of_the_settings_is_known() {
     known.sort();
     let wanted = [
         "key-of-graylog",
+        "key-of-groq",
         "key-of-ollama",
-        "key-of-openai",
         "pass-of-brain",
         "pass-of-proxy",
     ];
