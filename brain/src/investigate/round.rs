@@ -139,14 +139,32 @@ pub async fn ask_for_a_plan(
     };
     let asked = talk.model.id().clone();
     let schema = Some(answer::schema());
+    let rules = talk.system.clone();
     converse(talk, schema, move |reply: &Reply, shown: &Shown| {
         let by = reply.by.as_ref().unwrap_or(&asked);
         match check(&reply.text, &found, most, shown, by) {
+            Ok(checked) if is_the_example(&checked, &found.name, &rules) => {
+                let why = format!(
+                    "that is the sentence of the example; say what is wrong with `{}`, \
+                     from the facts in brackets",
+                    found.name
+                );
+                Judged::Again(why, None)
+            }
             Ok(checked) => Judged::Good(checked),
             Err(problem) => Judged::Again(problem.why, problem.report.map(|report| *report)),
         }
     })
     .await
+}
+
+/// Small models answer with the example of their rules, word for word.
+fn is_the_example(checked: &Checked, process: &ProcessName, rules: &str) -> bool {
+    let cause = &checked.proposal.cause;
+    let said = cause
+        .strip_prefix(&format!("`{process}`: "))
+        .unwrap_or(cause);
+    rules.contains(said)
 }
 
 /// Asks a question in words, and takes an answer in words.

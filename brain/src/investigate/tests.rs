@@ -390,6 +390,30 @@ async fn an_unusable_answer_gets_one_more_try() {
     ));
 }
 
+/// A small model may say what its rules gave as an example: that is no finding.
+#[tokio::test]
+async fn the_sentence_of_an_example_is_no_answer() {
+    let echo = || {
+        says(
+            &json!({"diagnosis": "rules", "confidence": 0.9, "evidence": [], "actions": []})
+                .to_string(),
+        )
+    };
+    let model = Scripted::of(vec![echo(), plan("event:1")]);
+    let (result, ended) = talk(&model, false).await;
+    assert!(
+        result
+            .unwrap()
+            .proposal
+            .cause
+            .contains("the pool is drained")
+    );
+    assert_eq!(ended.rounds, 2, "it was told, and thought again");
+    let model = Scripted::of(vec![echo(), echo()]);
+    let (result, _) = talk(&model, false).await;
+    assert!(matches!(result, Err(Stop::Useless { .. })), "{result:?}");
+}
+
 /// A model that does not answer in time, or not at all, is the end of it.
 #[tokio::test(start_paused = true)]
 async fn time_and_errors_end_it() {
