@@ -394,7 +394,7 @@ mod tests {
             if daemon.messages.is_none() {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
         }
         assert!(daemon.messages.is_none());
     }
