@@ -3,7 +3,7 @@
 //!   events ──► observe ──► open incidents ──► one worker per process ──► Control
 //!   clock ───► quick and slow look, expiry ─────┘        ▲
 //!   people ──► AgentHandle ── approve, deny ─────────────┤
-//!   a model, asked beside it all ── its answer ──────────┘
+//!   a model, asked beside it all ── its answer ──────────┘   (at most one question about all)
 //!
 //! The loop owns who works on what: a process has at most one worker, and what comes for it
 //! meanwhile waits for the worker's end. It never acts itself. Events are hints: after a
@@ -29,9 +29,10 @@ pub use handle::AgentHandle;
 use round::Todo;
 use seen::Seen;
 
+use crate::always;
 use crate::consult::{self, Answered};
 use crate::group;
-use crate::mind::Diagnosis;
+use crate::mind::{Diagnosis, Watch};
 use crate::question;
 use crate::shared::{Parts, Shared};
 use crate::worker::{self, Put};
@@ -101,6 +102,7 @@ impl Agent {
             busy: BTreeSet::new(),
             workers: FuturesUnordered::new(),
             inquiries: FuturesUnordered::new(),
+            watches: FuturesUnordered::new(),
             answered: BTreeMap::new(),
             proposed: BTreeMap::new(),
             seen: Seen::up_to(heard.unwrap_or(0)),
@@ -134,6 +136,8 @@ struct Loop {
     workers: FuturesUnordered<JoinHandleOf>,
     /// Questions to a model that are under way.
     inquiries: FuturesUnordered<futures::future::BoxFuture<'static, Option<Answered>>>,
+    /// The question about all processes that is under way; one at most.
+    watches: FuturesUnordered<futures::future::BoxFuture<'static, Option<Watch>>>,
     /// Plans that people asked for and that wait for their process; the newest of each.
     proposed: BTreeMap<ProcessName, (Diagnosis, oneshot::Sender<Put>)>,
     /// Answers that wait for their process.
@@ -199,6 +203,9 @@ impl Loop {
                     let process = answer.process.clone();
                     self.answered.insert(process.clone(), answer);
                     self.next(&process);
+                },
+                Some(watch) = self.watches.next() => if let Some(watch) = watch {
+                    self.watched(watch);
                 },
                 event = events.recv() => match event {
                     Ok(event) => self.event(&event).await,
@@ -338,7 +345,42 @@ impl Loop {
             }
             Err(error) => tracing::error!(%error, "The agent could not take its slow look."),
         }
+        self.watch();
         self.shared.round_ended();
+    }
+
+    /// Asks a model about all processes, if that is wanted and nothing is open.
+    fn watch(&mut self) {
+        if !self.watches.is_empty() || !self.busy.is_empty() || !always::is_due(&self.shared) {
+            return;
+        }
+        let Some(asking) = self.shared.mind.watch() else {
+            return;
+        };
+        let token = self.tasks.token();
+        let handle = self.tasks.spawn("model: all processes", async move {
+            token.run_until_cancelled(asking).await
+        });
+        self.watches.push(Box::pin(async move {
+            match handle.await {
+                Ok(watch) => watch,
+                Err(error) => {
+                    tracing::error!(%error, "A question to a model panicked.");
+                    Some(always::failed("asking it went wrong within mhost"))
+                }
+            }
+        }));
+    }
+
+    fn watched(&mut self, watch: Watch) {
+        self.shared.watched.count(&watch, self.shared.clock.now());
+        let Some((process, diagnosis)) = watch.found else {
+            return;
+        };
+        if !self.busy.contains(&process) {
+            let work = always::found(self.shared.clone(), process.clone(), diagnosis, watch.story);
+            self.launch(process, work);
+        }
     }
 
     /// The quick look: first signs that no event tells of.

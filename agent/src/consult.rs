@@ -21,7 +21,7 @@ use crate::shared::{Pending, Shared, stored};
 use crate::worker::{Result, decide, give_up};
 
 /// The line of an incident's story that holds what became of asking a model.
-const MODEL: &str = "model";
+pub(crate) const MODEL: &str = "model";
 /// How often a model is asked about one incident.
 const MOST: usize = 2;
 /// From this confidence on the knowledge base has said what is wrong: nobody else is asked.

@@ -7,6 +7,7 @@
 
 mod aftermath;
 mod agent;
+mod always;
 pub mod approval;
 mod approver;
 pub mod budget;
@@ -27,9 +28,10 @@ mod worker;
 
 pub use agent::{Agent, AgentHandle, StartError};
 pub use approver::{Approver, Notice, Visible};
-pub use mind::{Asking, Check, Diagnosis, Inquiring, Inquiry, Mind};
+pub use mind::{Asking, Check, Diagnosis, Inquiring, Inquiry, Mind, Watch, Watching};
 pub use report::{
-    Act, Budget, Entry, Explanation, Question, Remembered, Status, Told, describe, question,
+    Act, Budget, Entry, Explanation, Question, Remembered, Status, Thinking, Told, describe,
+    question,
 };
 pub use run::{CLEAR_LOCK, Revisions};
 pub use settings::{PlaybookSettings, Settings};

@@ -61,6 +61,20 @@ pub struct Inquiry {
 /// An answer that takes its time.
 pub type Inquiring = BoxFuture<'static, Inquiry>;
 
+/// What a model says about all processes together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Watch {
+    /// What it would do about one of them; none when it finds nothing to do.
+    pub found: Option<(ProcessName, Diagnosis)>,
+    /// The line of the incident's story, where one comes of it.
+    pub story: Value,
+    /// Why there is no answer, for people.
+    pub failed: Option<String>,
+}
+
+/// The same, which takes its time.
+pub type Watching = BoxFuture<'static, Watch>;
+
 /// What a playbook's own check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
@@ -90,6 +104,12 @@ pub trait Mind: Send + Sync {
         facts: &Arc<dyn Facts>,
     ) -> Option<Inquiring> {
         let _ = (incident, found, tried, facts);
+        None
+    }
+
+    /// Asks a model about all processes, although nothing is wrong with any. None when there is
+    /// nobody to ask.
+    fn watch(&self) -> Option<Watching> {
         None
     }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use supervisor::ProcessName;
+use supervisor::config::ThinkWhen;
 
 pub use remembered::Remembered;
 pub(crate) use remembered::remembered;
@@ -182,6 +183,22 @@ pub struct Budget {
     pub failed_in_a_row: u32,
 }
 
+/// What came of asking a model about all processes, since the daemon started.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Thinking {
+    /// `[agent] think_when`.
+    pub when: ThinkWhen,
+    /// Answers.
+    pub answers: u64,
+    /// Those that had something to do.
+    pub plans: u64,
+    /// When the last question ended.
+    pub last: Option<Timestamp>,
+    /// Why that one has no answer.
+    pub why_not: Option<String>,
+}
+
 /// `mhost agent status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -199,6 +216,9 @@ pub struct Status {
     pub poll_interval_ms: u64,
     /// When the last one ended.
     pub last_round: Option<Timestamp>,
+    /// When a model is asked, and what came of asking at each look.
+    #[serde(default)]
+    pub thinking: Thinking,
     /// The hour's budget.
     pub budget: Budget,
     /// Incidents that are not over.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use supervisor::Role;
+use supervisor::config::ThinkWhen;
 
 use crate::budget::Limits;
 use crate::policy::{Autonomy, Bounds, QuietHours, Source, effective};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub brain_autonomy: Autonomy,
     /// Time between two slow looks.
     pub poll_interval: Duration,
+    /// Is a model also asked while no incident is open?
+    pub think_when: ThinkWhen,
     /// Actions per hour and per process, and the cooldown.
     pub limits: Limits,
     /// How long a question waits before silence is a no.
@@ -58,6 +61,7 @@ impl Default for Settings {
             autonomy: Autonomy::Supervised,
             brain_autonomy: Autonomy::Semi,
             poll_interval: Duration::from_secs(30),
+            think_when: ThinkWhen::Signal,
             limits: Limits {
                 per_hour: 10,
                 per_process: 3,

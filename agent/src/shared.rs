@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use supervisor::{Clock, Control, Event, EventKind, ProcessName};
 use tokio::sync::Semaphore;
 
+use crate::always::Watched;
 use crate::approver::{Approver, Notice};
 use crate::budget::{Standing, WINDOW};
 use crate::carry::{Authority, Errand};
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     /// Leaves to ask a model.
     pub(crate) asking: Arc<Semaphore>,
     inquiries: Mutex<Vec<Pending>>,
+    pub(crate) watched: Watched,
     memory: Mutex<Memory>,
 }
 
@@ -159,6 +161,7 @@ impl Shared {
             thoughts: Semaphore::new(THOUGHTS),
             asking: Arc::new(Semaphore::new(INQUIRIES)),
             inquiries: Mutex::default(),
+            watched: Watched::default(),
             memory: Mutex::default(),
         }
     }

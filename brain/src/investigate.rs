@@ -14,6 +14,7 @@
 
 mod answer;
 mod desk;
+mod fleet;
 mod opening;
 mod round;
 mod tools;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use answer::{Checked, ModelVerdict, actions_schema, check, is_model};
 pub use desk::{Desk, Shown};
+pub use fleet::{Found, ask_about_all, fleet_opening};
 pub use opening::opening;
 pub use round::{Bounds, Ended, Stop, Talk, ask_for_a_plan, ask_in_prose, first_request};
 pub use tools::{LookUp, look_up, look_ups, may_show};

@@ -20,6 +20,7 @@ use supervisor::ProcessName;
 
 use crate::causes::Case;
 use crate::facts::Facts;
+use crate::score::score;
 use crate::store::HistoryRow;
 use crate::words::clean;
 
@@ -34,6 +35,8 @@ const SMALL: usize = 2_000;
 /// Longest line, in characters, and longest in a small budget.
 const LINE: usize = 400;
 const SHORT: usize = 160;
+/// A health score from which on a process is told in a line only.
+const PERFECT: f64 = 99.5;
 
 /// What is known beside the facts of the moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -167,6 +170,32 @@ impl Observation {
         parts::fleet(facts, None, &mut items);
         parts::host(facts, &mut items);
         Self { items }
+    }
+
+    /// All processes in a line each, then those in full that do worst, at most so many.
+    pub fn fleet_and_worst(facts: &dyn Facts, most: usize) -> Vec<Self> {
+        let mut worst: Vec<(f64, ProcessName)> = facts
+            .processes()
+            .into_iter()
+            .filter_map(|name| Some((score(facts, &name)?.value, name)))
+            .filter(|(value, _)| *value < PERFECT)
+            .collect();
+        worst.sort_by(|(a, one), (b, other)| a.total_cmp(b).then_with(|| one.cmp(other)));
+        let in_full = worst.into_iter().take(most).filter_map(|(_, name)| {
+            Some(Self::of(facts, &name, Known::default())?.beside_others(&name))
+        });
+        std::iter::once(Self::fleet(facts)).chain(in_full).collect()
+    }
+
+    /// What is left of it beside the fleet. Ids say whose they are: a key of a definition or a
+    /// figure is there for each process.
+    fn beside_others(mut self, name: &ProcessName) -> Self {
+        self.items
+            .retain(|item| !matches!(item.part, Part::Fleet | Part::Host));
+        for item in &mut self.items {
+            item.id = format!("{}@{name}", item.id);
+        }
+        self
     }
 
     /// Tells it in at most so many tokens, the most telling facts.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use agent::{Question, Status};
+use agent::{Question, Status, Thinking};
 use brain::llm::{Price, Report};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use supervisor::config::ThinkWhen;
 
 use super::ai::{Manner, put};
 use super::context::{Context, duration};
@@ -162,9 +163,30 @@ fn status(ctx: &Context) -> Result<Exit, CliError> {
         ctx.output.json(&all)?;
     } else {
         tell_status(ctx, &status)?;
+        tell_thinking(ctx, &status.thinking, &models)?;
         tell_models(ctx, &models)?;
     }
     Ok(Exit::Success)
+}
+
+/// What comes of asking a model at each look, where that is wanted.
+fn tell_thinking(ctx: &Context, thinking: &Thinking, models: &Report) -> Result<(), CliError> {
+    if thinking.when != ThinkWhen::Always {
+        return Ok(());
+    }
+    let text = if models.why_nobody.is_some() {
+        "`think_when` is \"always\", which has no effect without a model: mhost ai setup".to_owned()
+    } else {
+        let so_far = format!(
+            "at each look: {} answers, {} with something to do",
+            thinking.answers, thinking.plans
+        );
+        match &thinking.why_not {
+            Some(why) => format!("{so_far}; the last question has none: {}", clean_line(why)),
+            None => so_far,
+        }
+    };
+    ctx.output.line(&format!("thinks     {text}"))
 }
 
 /// Who is asked when nothing else knows, how they do, and what it has cost.

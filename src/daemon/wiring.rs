@@ -254,6 +254,7 @@ fn settings_of(config: &DaemonConfig, paths: &Paths) -> Settings {
         autonomy: agent.autonomy,
         brain_autonomy: brain.autonomy,
         poll_interval: agent.poll_interval,
+        think_when: agent.think_when,
         limits: agent::budget::Limits {
             per_hour: agent.max_actions_per_hour,
             per_process: agent.max_actions_per_process_per_hour,

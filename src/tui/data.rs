@@ -34,11 +34,11 @@ pub(crate) enum Fed {
     /// It cannot be shown.
     LogFailed(String),
     /// How well processes are, and the agent.
-    Scores(ScoresReply),
+    Scores(Box<ScoresReply>),
     /// There is no brain: why.
     BrainOff(String),
     /// Where the agent stands.
-    Agent(AgentStatus),
+    Agent(Box<AgentStatus>),
     /// The newest incidents.
     Incidents(Vec<Entry>),
     /// Probes.

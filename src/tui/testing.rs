@@ -81,7 +81,7 @@ pub(crate) fn fleet(size: (u16, u16)) -> App {
     for second in 0..90 {
         app.update(Message::Fed(Fed::Samples(samples(second))));
     }
-    app.update(Message::Fed(Fed::Scores(scores())));
+    app.update(Message::Fed(Fed::Scores(Box::new(scores()))));
     app.update(Message::Fed(Fed::Incidents(incidents())));
     app.update(Message::Fed(Fed::Probes(probes())));
     app.update(Message::Fed(Fed::Events(events())));

@@ -46,7 +46,7 @@ pub use command_line::{
 pub use daemon::{
     AgentConfig, AiConfig, AiPrice, AiProvider, AiProviderConfig, BoundsConfig, BrainConfig,
     DaemonConfig, DaemonTable, ExternalBrainConfig, LogLevel, LogsConfig, MetricsConfig,
-    PlaybookConfig, is_here,
+    PlaybookConfig, ThinkWhen, is_here,
 };
 pub use discover::{Discovery, PROJECT_FILES, discover, is_project_file};
 pub use envfile::read_env_files;

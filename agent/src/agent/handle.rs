@@ -76,6 +76,7 @@ impl AgentHandle {
             brain_level: settings.brain_autonomy,
             poll_interval_ms: u64::try_from(settings.poll_interval.as_millis()).unwrap_or(u64::MAX),
             last_round: shared.last_round(),
+            thinking: shared.watched.told(settings.think_when),
             budget: Budget {
                 used: used.all,
                 max: settings.limits.per_hour,

@@ -9,6 +9,7 @@ use brain::{BrainStoreError, Incident, IncidentInput, IncidentState, Plan, Playb
 use jiff::Timestamp;
 use supervisor::{Caller, Event, EventId, ProcessName, Status, Via, after};
 
+use crate::always;
 use crate::carry::{Authority, Errand, conclude, measure};
 use crate::group;
 use crate::mind::Diagnosis;
@@ -257,6 +258,9 @@ async fn let_go(shared: &Arc<Shared>, incident: &Incident) -> Result<bool, Brain
             IncidentInput::Closed
         }
         Some((facts, _)) if incident.has_recovered(&facts, now, quiet.min(patience(incident))) => {
+            if always::waits_for_a_word(shared, incident).await? {
+                return Ok(false);
+            }
             IncidentInput::Recovered
         }
         Some(_) if merged => {

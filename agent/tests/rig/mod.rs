@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use agent::{
     Agent, AgentHandle, Approver, Asking, Check, Diagnosis, Inquiring, Mind, Notice, Parts,
-    Revisions, Settings,
+    Revisions, Settings, Watching,
 };
 use async_trait::async_trait;
 use brain::{
@@ -50,6 +50,9 @@ pub struct World {
     pub slow_thought: Option<Meanwhile>,
     pub inquire: Option<Inquire>,
     pub inquiries: u32,
+    /// What a model would say about all processes.
+    pub watch: Option<Box<dyn Fn() -> Watching + Send>>,
+    pub watches: u32,
     pub silent: Look,
     pub otherwise: Vec<Action>,
     pub check: Check,
@@ -222,6 +225,12 @@ impl Mind for Shared {
         world.inquiries += 1;
         Some(asked)
     }
+    fn watch(&self) -> Option<Watching> {
+        let mut world = self.0.lock().unwrap();
+        let asked = world.watch.as_ref()?();
+        world.watches += 1;
+        Some(asked)
+    }
     fn look(&self, process: &ProcessName, _: &Arc<dyn Facts>, _: &Asking) -> Diagnosis {
         let world = self.0.lock().unwrap();
         Diagnosis {
@@ -341,6 +350,8 @@ impl Rig {
             slow_thought: None,
             inquire: None,
             inquiries: 0,
+            watch: None,
+            watches: 0,
             silent: Box::new(|_| None),
             otherwise: vec![],
             check: Check::None,

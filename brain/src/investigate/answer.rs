@@ -187,9 +187,7 @@ pub fn check(
     shown: &Shown,
     by: &ModelId,
 ) -> Result<Checked, Problem> {
-    let object = objects(text)
-        .into_iter()
-        .find(|object| object.get("diagnosis").is_some())
+    let object = said_in(text)
         .ok_or_else(|| Problem::unreadable("there is no JSON object in the answer"))?;
     let answer: Answer = serde_json::from_value(object)
         .map_err(|error| Problem::unreadable(format!("the answer is not as agreed: {error}")))?;
@@ -457,6 +455,12 @@ fn limit(args: &Value, process: &ProcessFacts) -> Result<Action, String> {
         key: key.to_owned(),
         value,
     })
+}
+
+/// The object of an answer that holds what it says.
+pub(super) fn said_in(text: &str) -> Option<Value> {
+    let mut all = objects(text).into_iter();
+    all.find(|object| object.get("diagnosis").is_some())
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ pub struct Ended {
 }
 
 /// What an answer is worth.
-enum Judged<T> {
+pub(super) enum Judged<T> {
     Good(T),
     /// Say this to the model and ask once more; what is left if that does not help.
     Again(String, Option<T>),
@@ -180,7 +180,7 @@ pub async fn ask_in_prose(talk: Talk<'_>) -> (Result<String, Stop>, Ended) {
     .await
 }
 
-async fn converse<T>(
+pub(super) async fn converse<T>(
     talk: Talk<'_>,
     schema: Option<crate::llm::AnswerSchema>,
     judge: impl Fn(&Reply, &Shown) -> Judged<T>,

@@ -214,6 +214,12 @@ impl Account {
         }
     }
 
+    /// A cap of which half is spent, by its key.
+    pub(super) fn half_spent(&self, caps: &Caps) -> Option<&'static str> {
+        let now = self.clock.now();
+        self.lock().ledger.half_spent(now, caps)
+    }
+
     /// Requests, tokens and US dollars since midnight, and when the day ends.
     pub(super) fn today(&self) -> (u64, Spent, Timestamp) {
         let now = self.clock.now();

@@ -159,6 +159,25 @@ impl Ledger {
         Ok(())
     }
 
+    /// A cap of which half is spent, by its key, if there is one: what may wait leaves the other
+    /// half to what may not.
+    pub(super) fn half_spent(&mut self, now: Timestamp, caps: &Caps) -> Option<&'static str> {
+        self.turn(now);
+        let calls = u32::try_from(self.hour.len()).unwrap_or(u32::MAX);
+        if calls.saturating_mul(2) >= caps.calls_per_hour {
+            return Some("max_calls_per_hour");
+        }
+        let mut today = self.day().spent;
+        today.add(self.held);
+        if let Some(cap) = caps.tokens_per_day
+            && today.tokens.saturating_mul(2) >= cap
+        {
+            return Some("max_tokens_per_day");
+        }
+        let cap = caps.cost_per_day?;
+        (today.cost_usd > 0.0 && today.cost_usd * 2.0 >= cap).then_some("max_cost_per_day")
+    }
+
     /// The request that was let in with `most` has cost this.
     pub(super) fn settle(&mut self, now: Timestamp, most: Spent, spent: Spent) {
         self.turn(now);
@@ -300,6 +319,30 @@ mod tests {
             Err(Full::Incident(3))
         );
         ledger.admit(later, &CAPS, None, cost(0.0)).unwrap();
+    }
+
+    #[test]
+    fn what_may_wait_has_half_of_each_cap() {
+        let (mut ledger, now) = ledger();
+        let caps = Caps {
+            tokens_per_day: Some(700),
+            ..CAPS
+        };
+        assert_eq!(ledger.half_spent(now, &caps), None);
+        ledger.admit(now, &caps, None, cost(0.5)).unwrap();
+        assert_eq!(
+            ledger.half_spent(now, &caps),
+            Some("max_cost_per_day"),
+            "what is under way counts"
+        );
+        ledger.settle(now, cost(0.5), cost(0.1));
+        for _ in 0..3 {
+            assert_eq!(ledger.half_spent(now, &caps), None);
+            ledger.admit(now, &caps, None, cost(0.0)).unwrap();
+        }
+        assert_eq!(ledger.half_spent(now, &caps), Some("max_tokens_per_day"));
+        ledger.admit(now, &CAPS, None, cost(0.0)).unwrap();
+        assert_eq!(ledger.half_spent(now, &CAPS), Some("max_calls_per_hour"));
     }
 
     #[test]

@@ -165,6 +165,23 @@ impl Models {
         self.hand_out(Some(incident))
     }
 
+    /// The same, for a question that may as well not be asked: only while less than half of each
+    /// cap is spent. The other half is for incidents and people.
+    ///
+    /// # Errors
+    /// As [`Models::current`], and [`ModelError::OverBudget`].
+    pub fn spare(&self) -> Result<Unguarded, ModelError> {
+        if let State::Ready { core, .. } =
+            &*self.0.state.read().unwrap_or_else(PoisonError::into_inner)
+            && let Some(key) = self.0.account.half_spent(&core.caps)
+        {
+            return Err(ModelError::OverBudget(format!(
+                "half of `{key}` in [ai], and the rest is kept for incidents and people"
+            )));
+        }
+        self.current()
+    }
+
     fn hand_out(&self, incident: Option<IncidentId>) -> Result<Unguarded, ModelError> {
         let model: Arc<dyn Model> =
             match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {

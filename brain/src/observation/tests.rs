@@ -165,3 +165,29 @@ fn several_together_stay_below_the_total() {
     );
     assert_eq!(fleet.shown.len(), 4);
 }
+
+/// Facts of several processes: a line for each, then the ill ones in full, under ids that say
+/// whose they are.
+#[test]
+fn the_worst_are_told_in_full_beside_all_others() {
+    let scenario = Scenario::parse(SCENE).expect("a scene");
+    let facts = world(&scenario.case[0]);
+    let all = Observation::fleet_and_worst(&facts, 1);
+    assert_eq!(
+        all.len(),
+        2,
+        "the machine is told once, and one of two ill ones"
+    );
+    let view = together(&all, 6_000);
+    for part in [
+        "[state:db] db online",
+        "[state:api] api errored",
+        "[state:api@api] api is errored",
+        "[config:command@api]",
+        "[metric:host]",
+    ] {
+        assert!(view.text.contains(part), "{part}\n{}", view.text);
+    }
+    let ids: BTreeSet<&String> = view.shown.iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), view.shown.len(), "an id names one fact");
+}

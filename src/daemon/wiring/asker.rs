@@ -11,17 +11,17 @@
 
 use std::sync::Arc;
 
-use agent::{Diagnosis, Inquiry};
+use agent::{Diagnosis, Inquiry, Watch};
 use async_trait::async_trait;
 use brain::guard::{Guarded, Unguarded};
 use brain::investigate::{
-    Bounds, Checked, Desk, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_for_a_plan, first_request,
-    opening,
+    Bounds, Checked, Desk, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_about_all, ask_for_a_plan,
+    first_request, fleet_opening, opening,
 };
 use brain::llm::{
     Abilities, Message, Model, ModelError, ModelId, Models, Reply, Request, Silent, Sink,
 };
-use brain::observation::{Known, Observation};
+use brain::observation::{Known, Observation, together};
 use brain::prompts::{Input, Prompts, Purpose};
 use brain::{
     Action, BrainStore, Case, Facts, HistoryFilter, Incident, Playbooks, Severity, Step, TrailEntry,
@@ -36,6 +36,8 @@ use super::model::Redactors;
 const OBSERVED: u32 = 6_000;
 /// Earlier incidents that are told.
 const PAST: u32 = 5;
+/// Processes that are told in full where all are asked about.
+const IN_FULL: usize = 3;
 
 /// What a question to a model needs of the daemon.
 #[derive(Clone)]
@@ -93,6 +95,66 @@ impl Asker {
             }),
             story,
             failed: None,
+        }
+    }
+
+    /// Asks about all processes, and makes a proposal of the answer if it wants something done.
+    pub(super) async fn watch(self) -> Watch {
+        let model = match self.models.spare() {
+            Ok(model) => self.guard(model).await,
+            Err(error) => return unwatched(&error.to_string()),
+        };
+        let abilities = model.abilities();
+        let budget = OBSERVED.min(abilities.context_tokens.saturating_sub(1_000).max(300));
+        let (facts, prompts) = (self.facts.clone(), self.prompts.clone());
+        let purpose = match abilities.context_tokens >= TOOLS_FROM {
+            true => Purpose::Agent,
+            false => Purpose::Small,
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let system = prompts.render(purpose, &Input::default()).system;
+            let all = Observation::fleet_and_worst(facts.as_ref(), IN_FULL);
+            let mut shown = Shown::default();
+            let text = fleet_opening(&together(&all, budget as usize), &mut shown);
+            (system, text, shown)
+        });
+        let Ok((system, text, shown)) = read.await else {
+            return unwatched("the processes could not be read");
+        };
+        let talk = Talk {
+            model: &model,
+            desk: None,
+            system,
+            messages: vec![Message::User { text }],
+            shown,
+            sink: &Silent,
+            looked: &|_| (),
+            bounds: Bounds {
+                rounds: 2,
+                context_tokens: abilities.context_tokens,
+                max_tokens: 512,
+                ..Bounds::default()
+            }
+            .patient(self.models.timeout()),
+        };
+        let (result, ended) = ask_about_all(talk, self.facts.clone()).await;
+        let mut story = told(&ended);
+        match result {
+            Ok(None) => Watch::default(),
+            Ok(Some((process, checked))) => {
+                story["said"] = said(&checked);
+                let diagnosis = Diagnosis {
+                    proposal: Some(checked.proposal),
+                    trail: json!([]),
+                    ..Diagnosis::default()
+                };
+                Watch {
+                    found: Some((process, diagnosis)),
+                    story,
+                    failed: None,
+                }
+            }
+            Err(error) => unwatched(&error.to_string()),
         }
     }
 
@@ -270,6 +332,13 @@ fn failed(why: &str, story: Value) -> Inquiry {
         diagnosis: None,
         story,
         failed: Some(brain::investigate::clean(why, 200)),
+    }
+}
+
+fn unwatched(why: &str) -> Watch {
+    Watch {
+        failed: Some(brain::investigate::clean(why, 200)),
+        ..Watch::default()
     }
 }
 

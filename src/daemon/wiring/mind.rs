@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use agent::policy::Autonomy;
-use agent::{Asking, Check, Diagnosis, Inquiring, Mind};
+use agent::{Asking, Check, Diagnosis, Inquiring, Mind, Watching};
 use brain::incident::fingerprint::{error_line, fingerprint};
 use brain::memory::Cure;
 use brain::{
@@ -270,6 +270,13 @@ impl Mind for PlaybookMind {
         };
         let asker = self.asker.clone();
         Some(Box::pin(asker.inquire(matter, trail)))
+    }
+
+    fn watch(&self) -> Option<Watching> {
+        if !self.chain().has(MODEL) || self.asker.models.current().is_err() {
+            return None;
+        }
+        Some(Box::pin(self.asker.clone().watch()))
     }
 
     fn suspect(&self, process: &ProcessName, facts: &Arc<dyn Facts>) -> Option<String> {

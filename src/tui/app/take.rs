@@ -60,7 +60,7 @@ impl App {
             }
             Fed::Agent(status) => {
                 self.brain.off = None;
-                self.brain.agent = Some(status);
+                self.brain.agent = Some(*status);
             }
             Fed::Incidents(entries) => self.brain.incidents = entries,
             Fed::Probes(probes) => self.brain.probes = probes,

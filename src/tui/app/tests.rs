@@ -283,7 +283,7 @@ fn approvals_are_answered() {
     assert!(matches!(&no[..], [Effect::Ask(Ask::Deny(id, _))] if id == "q-1"));
     key(&mut app, Key::Esc);
     assert_eq!(app.mode(), Mode::Normal);
-    app.update(Message::Fed(Fed::Scores(scores())));
+    app.update(Message::Fed(Fed::Scores(Box::new(scores()))));
     // Silence is a no: what has expired is not offered any more.
     later(&mut app, 3_600);
     assert!(app.questions().is_empty());

@@ -1,6 +1,6 @@
 //! What is asked of the daemon, and what its messages mean. No socket here.
 
-use agent::{Entry, Status as AgentStatus};
+use agent::Entry;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use supervisor::command::Done;
 use supervisor::command::view::{HealthView, MetricsView};
 use supervisor::logs::LogLine;
 
-use crate::tui::data::{Ask, Daemon, Fed, ListReply, LogWish, Past, ScoresReply};
+use crate::tui::data::{Ask, Daemon, Fed, ListReply, LogWish, Past};
 
 /// What was asked, so that the answer is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,8 +228,8 @@ fn answered(asked: Asked, message: &[u8]) -> Result<Heard, String> {
         Asked::Rows => Fed::Rows(get::<ListReply>(message)?.rows()),
         Asked::Samples => Fed::Samples(get::<Samples>(message)?.metrics),
         Asked::Past => Fed::Past(get::<Series>(message)?.series),
-        Asked::Agent => Fed::Agent(get::<AgentStatus>(message)?),
-        Asked::Scores => Fed::Scores(get::<ScoresReply>(message)?),
+        Asked::Agent => Fed::Agent(get(message)?),
+        Asked::Scores => Fed::Scores(get(message)?),
         Asked::Incidents => Fed::Incidents(get::<Incidents>(message)?.history),
         Asked::Probes => Fed::Probes(get::<Probes>(message)?.health),
         Asked::Events => Fed::Events(get::<Events>(message)?.events),

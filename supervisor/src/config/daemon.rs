@@ -30,7 +30,7 @@ use crate::secret::{Secret, passwords_of};
 use crate::spec::AutonomyLimit;
 use crate::units::ByteSize;
 
-pub use agent::{AgentConfig, BoundsConfig};
+pub use agent::{AgentConfig, BoundsConfig, ThinkWhen};
 pub use ai::{AiConfig, AiPrice, AiProvider, AiProviderConfig, is_here};
 pub use brain::{BrainConfig, ExternalBrainConfig, PlaybookConfig};
 

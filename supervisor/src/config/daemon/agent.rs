@@ -19,6 +19,8 @@ pub struct AgentConfig {
     #[serde(with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub poll_interval: Duration,
+    /// When a model is asked. `signal`: about an incident that nobody else has a plan for. `always`: also about all processes together, at each slow look while no incident is open; that costs a request each time, and uses at most half of each cap of `[ai]`. Default `signal`.
+    pub think_when: ThinkWhen,
     /// Actions without a person in a rolling hour, all processes together. Above that it asks. Default 10.
     pub max_actions_per_hour: u32,
     /// The same for one process. Default 3.
@@ -40,6 +42,17 @@ pub struct AgentConfig {
     pub bounds: BoundsConfig,
 }
 
+/// When the agent asks a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ThinkWhen {
+    /// About an incident that nobody else has a plan for.
+    #[default]
+    Signal,
+    /// Also about all processes together, while no incident is open.
+    Always,
+}
+
 /// How far the agent may go by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -58,6 +71,7 @@ impl Default for AgentConfig {
             enabled: false,
             autonomy: AutonomyLimit::Supervised,
             poll_interval: Duration::from_secs(30),
+            think_when: ThinkWhen::Signal,
             max_actions_per_hour: 10,
             max_actions_per_process_per_hour: 3,
             approval_timeout: Duration::from_secs(600),
