@@ -193,6 +193,10 @@ pub trait Facts: Send + Sync {
             ..HostFacts::default()
         }
     }
+    /// The release of the machine's kernel, such as `6.8.0-31-generic`.
+    fn kernel(&self) -> Option<String> {
+        None
+    }
     /// Line `line` (from 1) of a source file of the process, below its working folder, at
     /// most 200 characters. None when there is no such file or it lies elsewhere.
     fn source_line(&self, name: &ProcessName, file: &str, line: u32) -> Option<String> {

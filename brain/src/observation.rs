@@ -19,7 +19,9 @@ use std::collections::BTreeSet;
 use supervisor::ProcessName;
 
 use crate::causes::Case;
+use crate::diagnose::TrailEntry;
 use crate::facts::Facts;
+use crate::playbook::PlaybookInfo;
 use crate::score::score;
 use crate::store::HistoryRow;
 use crate::words::clean;
@@ -45,6 +47,12 @@ pub struct Known<'a> {
     pub finding: Option<&'a Case>,
     /// Incidents of the process, newest first.
     pub past: &'a [HistoryRow],
+    /// Which illness it is, in words, and incidents of all processes that may be alike.
+    pub illness: Option<(&'a str, &'a [HistoryRow])>,
+    /// What playbooks said when they were asked.
+    pub asked: &'a [TrailEntry],
+    /// All playbooks.
+    pub playbooks: &'a [PlaybookInfo],
 }
 
 /// A part of an observation.
@@ -59,13 +67,14 @@ enum Part {
     Logs,
     Events,
     Past,
+    Playbooks,
     Changes,
     Fleet,
     Host,
 }
 
 impl Part {
-    const ALL: [Part; 12] = [
+    const ALL: [Part; 13] = [
         Part::Process,
         Part::Finding,
         Part::Metrics,
@@ -75,6 +84,7 @@ impl Part {
         Part::Logs,
         Part::Events,
         Part::Past,
+        Part::Playbooks,
         Part::Changes,
         Part::Fleet,
         Part::Host,
@@ -91,6 +101,7 @@ impl Part {
             Part::Logs => "last lines",
             Part::Events => "events",
             Part::Past => "earlier incidents",
+            Part::Playbooks => "playbooks that were asked",
             Part::Changes => "changes of its definition",
             Part::Fleet => "other processes",
             Part::Host => "machine",
@@ -108,7 +119,9 @@ impl Part {
             Part::Patterns => 2 * 1_024,
             Part::Logs => 5 * 1_024,
             Part::Events => 3 * 1_024,
-            Part::Past => 3 * 1_024,
+            // Together what the brain knows has 3 KB.
+            Part::Past => 2 * 1_024,
+            Part::Playbooks => 1_024,
             Part::Changes => 2 * 1_024,
             Part::Fleet => 4 * 1_024,
             Part::Host => 512,
@@ -158,6 +171,10 @@ impl Observation {
         parts::logs(facts, name, &mut items);
         parts::events(facts, name, &mut items);
         parts::past(known.past, &mut items);
+        if let Some((illness, rows)) = known.illness {
+            parts::alike(illness, rows, &mut items);
+        }
+        parts::playbooks(known.asked, known.playbooks, &mut items);
         parts::changes(facts, name, &mut items);
         parts::fleet(facts, Some(name), &mut items);
         parts::host(facts, &mut items);

@@ -51,7 +51,7 @@ pub use limits::raise_nofile;
 pub use lock::{FileLock, Peer, peer};
 pub use memory::{give_back, share_heaps};
 pub use ports::port_holder;
-pub use process::boot_id;
+pub use process::{boot_id, kernel_release};
 pub(crate) use reap::collect_strays;
 pub use reap::set_subreaper;
 pub use script::{Script, ScriptOutcome, run_script};

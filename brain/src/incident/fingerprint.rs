@@ -12,6 +12,8 @@ use super::{Fingerprint, SymptomKind};
 
 /// Longest line that takes part: what follows is data.
 const LINE: usize = 300;
+/// Stands between the parts of what is hashed.
+const BETWEEN: &str = " · ";
 
 static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
@@ -98,13 +100,34 @@ pub fn fingerprint(kind: SymptomKind, exit: &str, line: Option<&str>) -> Fingerp
     let mut readable = kind.as_str().to_owned();
     for part in [exit.to_owned(), line.map(template).unwrap_or_default()] {
         if !part.is_empty() {
-            readable.push_str(" · ");
+            readable.push_str(BETWEEN);
             readable.push_str(&part);
         }
     }
     Fingerprint {
         hash: format!("{:016x}", fnv1a(readable.as_bytes())),
         readable,
+    }
+}
+
+/// How much two illnesses have in common, by what was hashed: 2 for the same telling line, 1 for
+/// the same kind of sign and the same end of the run, else 0.
+pub fn likeness(one: &str, other: &str) -> u8 {
+    fn parts(readable: &str) -> (&str, &str, &str) {
+        let (kind, rest) = readable.split_once(BETWEEN).unwrap_or((readable, ""));
+        let (end, line) = rest.split_once(BETWEEN).unwrap_or((rest, ""));
+        let is_end = end.starts_with("exit ") || end.starts_with("signal ");
+        if is_end {
+            (kind, end, line)
+        } else {
+            (kind, "", rest)
+        }
+    }
+    let (one, other) = (parts(one), parts(other));
+    if !one.2.is_empty() && one.2 == other.2 {
+        2
+    } else {
+        u8::from(!one.1.is_empty() && (one.0, one.1) == (other.0, other.1))
     }
 }
 
@@ -118,6 +141,21 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_line_is_more_alike_than_the_same_end() {
+        let line = "Error: no route to <str>";
+        let of = |kind, exit, line| fingerprint(kind, exit, line).readable;
+        let death = of(SymptomKind::Crash, "exit 1", Some(line));
+        assert_eq!(
+            likeness(&death, &of(SymptomKind::HealthFail, "", Some(line))),
+            2
+        );
+        assert_eq!(likeness(&death, &of(SymptomKind::Crash, "exit 1", None)), 1);
+        assert_eq!(likeness(&death, &of(SymptomKind::Crash, "exit 2", None)), 0);
+        let tick = of(SymptomKind::Tick, "", None);
+        assert_eq!(likeness(&tick, &tick), 0, "it says nothing");
+    }
 
     #[test]
     fn what_differs_between_runs_is_taken_out() {

@@ -1,6 +1,7 @@
 //! Reads the parts of an observation.
 
 mod lines;
+mod past;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,21 +14,20 @@ use super::{Item, Part};
 use crate::causes::Case;
 use crate::facts::{Facts, ProcessFacts, Sample};
 use crate::score::score;
-use crate::store::HistoryRow;
 
 pub(super) use lines::logs;
+pub(super) use past::{alike, past, playbooks};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Lines that are looked at for patterns.
 const LINES: usize = 2_000;
-/// Lines, complaints, patterns, events, tries, incidents, points of a series, processes.
+/// Lines, complaints, patterns, events, tries, points of a series, processes.
 const LAST: usize = 50;
 const COMPLAINTS: usize = 20;
 const PATTERNS: usize = 10;
 const EVENTS: usize = 30;
 const TRIES: usize = 20;
-const PAST: usize = 5;
 const POINTS: usize = 20;
 const FLEET: usize = 200;
 
@@ -368,37 +368,6 @@ pub(super) fn events(facts: &dyn Facts, name: &ProcessName, items: &mut Vec<Item
     }
 }
 
-/// Open and earlier incidents, and what was done about them.
-pub(super) fn past(rows: &[HistoryRow], items: &mut Vec<Item>) {
-    for row in rows.iter().take(PAST) {
-        let mut text = format!(
-            "{} {} by {}",
-            row.ts.strftime("%Y-%m-%d %H:%M"),
-            row.result,
-            row.trigger
-        );
-        if let Some(cause) = &row.cause {
-            text.push_str(&format!(": {cause}"));
-        }
-        if !row.actions.is_empty() {
-            text.push_str(&format!("; done: {}", row.actions.join(", ")));
-        }
-        if let Some(outcome) = &row.outcome {
-            text.push_str(&format!("; outcome: {outcome}"));
-        }
-        if let Some(playbook) = &row.playbook {
-            text.push_str(&format!("; playbook {playbook}"));
-        }
-        add(
-            items,
-            Part::Past,
-            if row.closed.is_none() { 2 } else { 4 },
-            format!("incident:{}", row.id),
-            text,
-        );
-    }
-}
-
 /// What was last changed in the definition.
 pub(super) fn changes(facts: &dyn Facts, name: &ProcessName, items: &mut Vec<Item>) {
     let Some(change) = facts.last_change(name) else {
@@ -460,7 +429,7 @@ pub(super) fn fleet(facts: &dyn Facts, but: Option<&ProcessName>, items: &mut Ve
 /// The machine.
 pub(super) fn host(facts: &dyn Facts, items: &mut Vec<Item>) {
     let host = facts.machine();
-    let text = format!(
+    let mut text = format!(
         "{} cores, load {:.1}, {} of {} memory free, {} disk free",
         host.cpus,
         host.load1,
@@ -468,5 +437,8 @@ pub(super) fn host(facts: &dyn Facts, items: &mut Vec<Item>) {
         bytes(host.mem_total as f64),
         bytes(host.disk_free as f64)
     );
+    if let Some(kernel) = facts.kernel() {
+        text.push_str(&format!(", kernel {kernel}"));
+    }
     add(items, Part::Host, 4, "metric:host", text);
 }

@@ -73,7 +73,7 @@ fn observed() -> (Observation, Observation) {
     let (case, _) = crate::causes::investigate(&facts, &name).expect("it is there");
     let known = Known {
         finding: Some(&case),
-        past: &[],
+        ..Known::default()
     };
     let read = || Observation::of(facts.as_ref(), &name, known).expect("it is there");
     (read(), read())
@@ -190,4 +190,70 @@ fn the_worst_are_told_in_full_beside_all_others() {
     }
     let ids: BTreeSet<&String> = view.shown.iter().map(|(id, _)| id).collect();
     assert_eq!(ids.len(), view.shown.len(), "an id names one fact");
+}
+
+/// What was alike on other processes and what playbooks said is told within 3 KB, the most
+/// telling first, and each incident once.
+#[test]
+fn alike_incidents_and_playbooks_are_told() {
+    let scenario = Scenario::parse(SCENE).expect("a scene");
+    let facts = world(&scenario.case[0]);
+    let row = |id: i64, process: &str, illness: &str| -> HistoryRow {
+        serde_json::from_value(serde_json::json!({
+            "id": format!("inc-{id}"), "incident": format!("inc-{id}"), "process": process,
+            "ts": "2026-11-01T10:00:00Z", "trigger": "crash", "playbook": null, "victims": [],
+            "merged_into": null, "actions": ["restart"], "result": "done",
+            "outcome": "verified", "by": "cli:ana", "escalated": false, "cause": null,
+            "illness": illness, "state": "resolved", "closed": "2026-11-01T10:05:00Z",
+            "decided_ms": null,
+        }))
+        .expect("a row")
+    };
+    let illness = "crash · exit 1 · Error: listen EADDRINUSE";
+    let rows = [
+        row(9, "db", "crash · exit 1 · something else"),
+        row(8, "cron", "crash · exit 7"),
+        row(7, "worker", "errored · Error: listen EADDRINUSE"),
+        row(6, "api", illness),
+    ];
+    let entry = |name: &str, asked: serde_json::Value| -> TrailEntry {
+        let mut entry = serde_json::json!({ "playbook": name, "source": "builtin" });
+        for (key, value) in asked.as_object().expect("an object") {
+            entry[key] = value.clone();
+        }
+        serde_json::from_value(entry).expect("an entry")
+    };
+    let asked = [
+        entry("cpu-spike", serde_json::json!({ "answer": "silent" })),
+        entry(
+            "port-wait",
+            serde_json::json!({ "answer": "spent", "runs": 3 }),
+        ),
+    ];
+    let known = Known {
+        past: &rows[3..],
+        illness: Some((illness, &rows)),
+        asked: &asked,
+        ..Known::default()
+    };
+    let name: ProcessName = "api".parse().unwrap();
+    let view = Observation::of(&facts, &name, known)
+        .expect("it is there")
+        .render(24_000);
+    let part = view
+        .text
+        .split("# earlier incidents\n")
+        .nth(1)
+        .expect("earlier ones");
+    let part = part.split("# changes").next().unwrap_or_default();
+    let part = part.split("# other processes").next().unwrap_or_default();
+    let expected = "[incident:inc-7] said the same: worker, 2026-11-01 10:00 done by crash; done: restart; outcome: verified
+[incident:inc-6] said the same: api, 2026-11-01 10:00 done by crash; done: restart; outcome: verified
+[incident:inc-9] ended the same way: db, 2026-11-01 10:00 done by crash; done: restart; outcome: verified
+# playbooks that were asked
+[playbook:cpu-spike] it does not apply
+[playbook:port-wait] it applies and ran 3 times in an hour already
+";
+    assert_eq!(part, expected);
+    assert!(view.text.contains(", kernel 6.8.0"), "{}", view.text);
 }

@@ -358,6 +358,10 @@ impl Facts for World {
         }
     }
 
+    fn kernel(&self) -> Option<String> {
+        Some("6.8.0".to_owned())
+    }
+
     fn max_instances(&self, name: &ProcessName) -> u16 {
         let mut all = self.processes.iter();
         all.find(|(facts, _)| facts.name == *name)

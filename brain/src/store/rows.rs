@@ -269,6 +269,9 @@ pub struct HistoryRow {
     pub incident: String,
     /// The root cause in words.
     pub cause: Option<String>,
+    /// Which illness it is, in words.
+    #[serde(default)]
+    pub illness: Option<String>,
     /// Where the incident stands.
     pub state: IncidentState,
     /// When it ended.

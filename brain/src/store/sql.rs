@@ -592,6 +592,7 @@ fn history_row(db: &Connection, row: StoredIncident) -> Result<HistoryRow> {
             .collect(),
         victims: victims(db, row.incident.id)?,
         merged_into: row.incident.cause.map(|cause| cause.to_string()),
+        illness: row.incident.fingerprint.map(|illness| illness.readable),
         id: id.clone(),
         ts: row.incident.opened,
         process: row.incident.process,

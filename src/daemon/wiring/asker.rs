@@ -36,6 +36,8 @@ use super::model::Redactors;
 const OBSERVED: u32 = 6_000;
 /// Earlier incidents that are told.
 const PAST: u32 = 5;
+/// Incidents of all processes among which alike ones are looked for.
+const ALIKE: u32 = 100;
 /// Processes that are told in full where all are asked about.
 const IN_FULL: usize = 3;
 
@@ -56,6 +58,8 @@ pub(super) struct Matter {
     pub(super) incident: Option<Incident>,
     pub(super) case: Option<Case>,
     pub(super) tried: Vec<String>,
+    /// What playbooks said about it.
+    pub(super) asked: Vec<TrailEntry>,
 }
 
 impl Asker {
@@ -240,6 +244,7 @@ impl Asker {
             self.memory.clone(),
             self.prompts.clone(),
         );
+        let (asked, playbooks) = (matter.asked.clone(), self.playbooks.clone());
         let purpose = match with_tools {
             true => Purpose::Agent,
             false => Purpose::Small,
@@ -249,15 +254,32 @@ impl Asker {
             for warning in &prompt.warnings {
                 warn!(warning, "A prompt of yours cannot be used.");
             }
-            let past = memory.history(HistoryFilter {
-                process: Some(name.clone()),
-                since: None,
-                limit: PAST,
-            });
-            let past = past.wait().unwrap_or_default();
+            let history = |process, limit| {
+                let filter = HistoryFilter {
+                    process,
+                    since: None,
+                    limit,
+                };
+                memory.history(filter).wait().unwrap_or_default()
+            };
+            let past = history(Some(name.clone()), PAST);
+            let illness = incident.as_ref().and_then(|one| one.fingerprint.as_ref());
+            let mut others = match illness {
+                Some(_) => history(None, ALIKE),
+                None => Vec::new(),
+            };
+            let own = incident.as_ref().map(|one| one.id.to_string());
+            others.retain(|row| Some(&row.id) != own.as_ref());
+            let infos = match asked.is_empty() {
+                true => Vec::new(),
+                false => playbooks.list(),
+            };
             let known = Known {
                 finding: case.as_ref(),
                 past: &past,
+                illness: illness.map(|illness| (illness.readable.as_str(), others.as_slice())),
+                asked: &asked,
+                playbooks: &infos,
             };
             let view = Observation::of(facts.as_ref(), &name, known)?.render(budget);
             let mut shown = Shown::default();

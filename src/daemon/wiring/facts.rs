@@ -260,6 +260,10 @@ impl Facts for LiveFacts {
         }
     }
 
+    fn kernel(&self) -> Option<String> {
+        supervisor::sys::kernel_release()
+    }
+
     fn close_look(&self, name: &ProcessName) -> Vec<CloseLook> {
         let Some(process) = self.process(name) else {
             return Vec::new();

@@ -257,6 +257,7 @@ impl Mind for PlaybookMind {
         }
         let mut trail: Vec<TrailEntry> =
             serde_json::from_value(found.trail.clone()).unwrap_or_default();
+        let asked = trail.clone();
         trail.push(TrailEntry {
             playbook: PlaybookId(MODEL.into()),
             source: PlaybookSource::External,
@@ -267,6 +268,7 @@ impl Mind for PlaybookMind {
             incident: Some(incident.clone()),
             case: found.case.clone(),
             tried: tried.to_vec(),
+            asked,
         };
         let asker = self.asker.clone();
         Some(Box::pin(asker.inquire(matter, trail)))

@@ -86,6 +86,7 @@ impl BrainPort {
             case: serde_json::from_value::<Case>(answer.clone()).ok(),
             process: name,
             tried: Vec::new(),
+            asked: Vec::new(),
         };
         if params.show_context {
             return self.context_of_diagnosis(&matter).await;

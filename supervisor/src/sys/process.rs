@@ -21,6 +21,12 @@ pub fn boot_id() -> &'static str {
     })
 }
 
+/// The release of the kernel, such as `6.8.0-31-generic`.
+pub fn kernel_release() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// Opens a pidfd for whatever has this pid now.
 pub(super) fn open(pid: i32) -> std::io::Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH)?;
