@@ -12,11 +12,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use supervisor::HealthStatus;
 use supervisor::units::{ByteSize, parse_duration};
 
 use super::desk::Shown;
 use crate::action::{Action, Severity};
-use crate::facts::ProcessFacts;
+use crate::facts::{InstanceFacts, ProcessFacts};
 use crate::incident::Evidence;
 use crate::llm::answer::objects;
 use crate::llm::{AnswerSchema, ModelId};
@@ -157,7 +158,7 @@ pub(super) fn schema() -> AnswerSchema {
     }
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "restart",
     "reload",
     "start",
@@ -168,6 +169,7 @@ const NAMES: [&str; 15] = [
     "scale_down",
     "set_limit",
     "clear_error",
+    "run_probe",
     "rollback",
     "wait",
     "notify",
@@ -347,6 +349,10 @@ fn action(one: &Value, process: &ProcessFacts, most: u16) -> Result<Action, Stri
             reason: words("wants to contain the damage of"),
         },
         "clear_error" => Action::ClearError,
+        "run_probe" if process.instances.iter().all(has_no_probe) => {
+            return Err("no copy that is up has a probe".into());
+        }
+        "run_probe" => Action::RunProbe,
         "rollback" if !process.has_previous => {
             return Err("there is no former definition to roll back to".into());
         }
@@ -384,6 +390,10 @@ fn action(one: &Value, process: &ProcessFacts, most: u16) -> Result<Action, Stri
             text: words("wants a person to take over"),
         },
     })
+}
+
+fn has_no_probe(copy: &InstanceFacts) -> bool {
+    !copy.alive || copy.health == HealthStatus::Off
 }
 
 fn instance(args: &Value, process: &ProcessFacts) -> Result<Option<u16>, String> {

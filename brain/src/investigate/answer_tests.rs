@@ -167,3 +167,22 @@ fn an_answer_is_found_among_words() {
     let braces = "{".repeat(1 << 20);
     assert!(check(&braces, &process(), 4, &shown(), &by()).is_err());
 }
+
+/// A probe can be tried where a copy that is up has one.
+#[test]
+fn a_probe_is_tried_only_where_there_is_one() {
+    let wish = json!({
+        "diagnosis": "it may be well again", "confidence": 0.9, "evidence": ["log:7"],
+        "actions": [{"action": "run_probe", "target": "api"}],
+    });
+    let of = |health: HealthStatus| {
+        let mut process = process();
+        for copy in &mut process.instances {
+            (copy.alive, copy.health) = (true, health);
+        }
+        check(&wish.to_string(), &process, 4, &shown(), &by())
+    };
+    let checked = of(HealthStatus::Fail).unwrap();
+    assert_eq!(checked.proposal.plan.steps[0].action, Action::RunProbe);
+    assert!(of(HealthStatus::Off).unwrap_err().why.contains("probe"));
+}

@@ -421,7 +421,7 @@ asks for a change of one process, the proposal is {\"diagnosis\": text, \"confid
 \"reason\": text}]}. It is put before a person, who decides.
 
 Actions: restart {instance?}, reload, start, kill_restart {instance?}, halt, stop, scale_up {n}, \
-scale_down {n}, set_limit {key, value}, clear_error, rollback, wait {seconds}.
+scale_down {n}, set_limit {key, value}, clear_error, run_probe, rollback, wait {seconds}.
 ";
 
 #[cfg(test)]
