@@ -8,6 +8,7 @@ pub(crate) mod context;
 pub(crate) mod error;
 mod help;
 mod session;
+mod settings;
 mod target;
 mod watch;
 mod when;

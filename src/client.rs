@@ -18,6 +18,7 @@ use supervisor::command::view::VersionView;
 use supervisor::{Paths, Role};
 
 pub(crate) use error::ClientError;
+pub(crate) use start::wait as pause;
 
 /// Longest answer, in bytes. Far more than the daemon sends; stops a peer that is no daemon.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;

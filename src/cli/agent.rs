@@ -1,5 +1,7 @@
 //! `mhost agent`: let the on-call engineer act, hold it back, answer its questions.
 
+mod setup;
+
 use std::time::Duration;
 
 use agent::{Question, Status, Thinking};
@@ -27,6 +29,7 @@ pub(crate) struct Agent {
 
 #[derive(Debug, Subcommand)]
 enum AgentCommand {
+    Setup(Box<setup::Setup>),
     /// Let it act at the level of `[agent]` in config.toml
     Start,
     /// Pull the brake: incidents are recorded, nothing is done about them
@@ -73,6 +76,7 @@ impl Agent {
     /// Runs the subcommand.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
         match self.command {
+            AgentCommand::Setup(command) => command.run(ctx),
             AgentCommand::Start => turn(ctx, "agent.start", json!({}), "the agent acts"),
             AgentCommand::Stop => turn(
                 ctx,

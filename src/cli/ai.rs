@@ -7,7 +7,7 @@ mod ask;
 mod compare;
 mod config;
 mod diagnose;
-mod draft;
+pub(super) mod draft;
 mod explain;
 mod fix;
 mod logs;
@@ -16,7 +16,7 @@ mod postmortem;
 mod predict;
 mod prompts;
 mod report;
-mod setup;
+pub(super) mod setup;
 mod suggest;
 mod telling;
 

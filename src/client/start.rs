@@ -119,7 +119,7 @@ fn last_lines(paths: &Paths, start: u64) -> io::Result<Vec<String>> {
 }
 
 /// Nothing tells a client that a socket has come into being, so it looks again after a while.
-pub(super) fn wait(time: Duration) {
+pub(crate) fn wait(time: Duration) {
     let time = rustix::event::Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(time.subsec_nanos()),

@@ -1,6 +1,7 @@
 //! `mhost ai` with real processes: figures without a model, and with the words of one that
 //! says what a test wants.
 
+mod agent_setup;
 mod always;
 mod double;
 mod setup;

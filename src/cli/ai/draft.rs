@@ -8,11 +8,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The new text, beside its target and on the disk.
-pub(super) struct Draft(PathBuf);
+pub(in crate::cli) struct Draft(PathBuf);
 
 impl Draft {
     /// Writes it.
-    pub(super) fn beside(target: &Path, text: &str) -> Result<Self> {
+    pub(in crate::cli) fn beside(target: &Path, text: &str) -> Result<Self> {
         let mut name = std::ffi::OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
         name.push(format!(".{}", std::process::id()));
@@ -35,17 +35,17 @@ impl Draft {
     }
 
     /// Where it is, to be read before it counts.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Puts it into the target's place; it stays its owner's alone.
-    pub(super) fn put(self, target: &Path) -> Result<()> {
+    pub(in crate::cli) fn put(self, target: &Path) -> Result<()> {
         std::fs::rename(&self.0, target)
     }
 
     /// Puts it into the target's place, with the permissions of what was there.
-    pub(super) fn put_as_before(self, target: &Path) -> Result<()> {
+    pub(in crate::cli) fn put_as_before(self, target: &Path) -> Result<()> {
         std::fs::set_permissions(&self.0, target.metadata()?.permissions())?;
         self.put(target)
     }

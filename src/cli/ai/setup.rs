@@ -4,7 +4,7 @@
 //! written, and only the keys of `[ai]` that they are about change: comments and all other
 //! tables stay as they are.
 
-mod file;
+mod wanted;
 
 use std::io::{IsTerminal, Read};
 use std::sync::Arc;
@@ -18,9 +18,10 @@ use supervisor::config::{AiConfig, AiProvider};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::settings::{self, Checked};
 use crate::client::{Autostart, Client};
 use crate::exit::Exit;
-use file::{Checked, Wanted};
+pub(in crate::cli) use wanted::Wanted;
 
 /// A model on a slow machine of your own may have to be loaded first.
 const TRIAL: Duration = Duration::from_secs(50);
@@ -33,6 +34,13 @@ const KEY: u64 = 4_096;
 /// what mhost does not know by itself.
 #[derive(Debug, Args)]
 pub(crate) struct Setup {
+    #[command(flatten)]
+    model: ModelFlags,
+}
+
+/// Which model, said with flags.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ModelFlags {
     /// openai, anthropic, groq, gemini, or ollama for a model of your own
     #[arg(long, value_name = "NAME", value_parser = provider)]
     provider: Option<AiProvider>,
@@ -59,24 +67,40 @@ fn provider(text: &str) -> Result<AiProvider, String> {
     found.ok_or_else(|| format!("known are {}", known.join(", ")))
 }
 
+impl ModelFlags {
+    /// Is it tried before it is written?
+    pub(in crate::cli) fn test(&self) -> bool {
+        !self.no_test
+    }
+
+    /// What they say; none without a provider.
+    pub(in crate::cli) fn wanted(self) -> Result<Option<Wanted>, CliError> {
+        let Some(provider) = self.provider else {
+            return Ok(None);
+        };
+        Ok(Some(Wanted {
+            provider,
+            key: self.key.map(given_key).transpose()?,
+            model: self.model,
+            base_url: self.base_url,
+        }))
+    }
+}
+
 impl Setup {
     /// Asks, tries, writes.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
-        let wanted = match self.provider {
-            Some(provider) => Wanted {
-                provider,
-                key: self.key.map(given_key).transpose()?,
-                model: self.model,
-                base_url: self.base_url,
-            },
+        let test = self.model.test();
+        let wanted = match self.model.wanted()? {
+            Some(wanted) => wanted,
             None => ask(ctx)?,
         };
         let path = ctx.paths()?.config();
-        let checked = file::check(&path, &wanted)?;
-        let tried = if self.no_test {
-            None
-        } else {
+        let checked = settings::check(&path, |document| wanted.put(document))?;
+        let tried = if test {
             Some(try_it(ctx, &wanted, &checked)?)
+        } else {
+            None
         };
         checked.write()?;
         let heard = tell_daemon(ctx);
@@ -112,14 +136,26 @@ impl Setup {
 }
 
 /// What a running daemon made of the settings.
-enum Heard {
+pub(in crate::cli) enum Heard {
     NoDaemon,
     InForce,
     Refused(String),
 }
 
 impl Heard {
-    fn why_not(&self) -> Option<&str> {
+    /// What its models say; none where no daemon runs.
+    pub(in crate::cli) fn of(report: Option<&Report>) -> Self {
+        let Some(report) = report else {
+            return Self::NoDaemon;
+        };
+        let why = report.why_nobody.as_ref();
+        match why.or(report.left_out.first()) {
+            None => Self::InForce,
+            Some(why) => Self::Refused(why.clone()),
+        }
+    }
+
+    pub(in crate::cli) fn why_not(&self) -> Option<&str> {
         match self {
             Self::Refused(why) => Some(why),
             Self::NoDaemon | Self::InForce => None,
@@ -153,7 +189,6 @@ fn ask(ctx: &Context) -> Result<Wanted, CliError> {
             ),
         );
     }
-    let gone = |error: dialoguer::Error| CliError::failure(format!("no answer: {error}"));
     let names = AiProvider::ALL.map(AiProvider::as_str);
     let place = dialoguer::Select::new()
         .with_prompt("Whose model")
@@ -161,7 +196,16 @@ fn ask(ctx: &Context) -> Result<Wanted, CliError> {
         .default(0)
         .interact()
         .map_err(gone)?;
-    let provider = AiProvider::ALL[place];
+    ask_for_model(AiProvider::ALL[place])
+}
+
+/// Somebody went away instead of answering.
+pub(in crate::cli) fn gone(error: dialoguer::Error) -> CliError {
+    CliError::failure(format!("no answer: {error}"))
+}
+
+/// Asks on the terminal for what else a provider needs.
+pub(in crate::cli) fn ask_for_model(provider: AiProvider) -> Result<Wanted, CliError> {
     let line = |prompt: &str| {
         let said = dialoguer::Input::<String>::new()
             .with_prompt(prompt)
@@ -195,7 +239,11 @@ fn ask(ctx: &Context) -> Result<Wanted, CliError> {
 
 /// One small question, put as the daemon would from the file that is about to be written.
 /// Answers the name of the model.
-fn try_it(ctx: &Context, wanted: &Wanted, checked: &Checked) -> Result<String, CliError> {
+pub(in crate::cli) fn try_it(
+    ctx: &Context,
+    wanted: &Wanted,
+    checked: &Checked,
+) -> Result<String, CliError> {
     if let Some(name) = wanted.key.as_deref().and_then(variable)
         && std::env::var(name).is_err()
     {
@@ -205,11 +253,14 @@ fn try_it(ctx: &Context, wanted: &Wanted, checked: &Checked) -> Result<String, C
         .with_help(format!("export {name}=…, or add --no-test")));
     }
     // Another one that answers in its place would prove nothing.
+    let ai = checked.config.ai.clone().ok_or_else(|| {
+        CliError::config("`ai` of config.toml is no table").with_help("mend it first")
+    })?;
     let alone = AiConfig {
         fallback: Vec::new(),
-        ..checked.ai.clone()
+        ..ai
     };
-    let redactor = Redactor::new(checked.secrets.iter().cloned(), RedactOptions::default());
+    let redactor = Redactor::new(checked.config.secrets(), RedactOptions::default());
     let model = Models::once(&alone)
         .map_err(|error| told(&error, wanted))?
         .guarded(Arc::new(redactor));
@@ -269,10 +320,7 @@ fn tell_daemon(ctx: &Context) -> Heard {
         .call::<Value>("daemon.reload_config", json!({}))
         .and_then(|_| client.call::<Report>("ai.models", json!({})));
     match report {
-        Ok(report) => match report.why_nobody.or(report.left_out.into_iter().next()) {
-            None => Heard::InForce,
-            Some(why) => Heard::Refused(why),
-        },
+        Ok(report) => Heard::of(Some(&report)),
         Err(error) => Heard::Refused(error.to_string()),
     }
 }
