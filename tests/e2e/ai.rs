@@ -3,6 +3,7 @@
 
 mod agent_setup;
 mod always;
+mod attack;
 mod double;
 mod setup;
 
