@@ -1,4 +1,5 @@
-//! What mhost itself adds to a round: everything but the model's own time.
+//! What mhost itself adds to a round: everything but the model's own time. `docs/benchmarks.md`
+//! says how to have it printed for a release build.
 
 use brain::BrainStore;
 use brain::llm::{Models, Silent};
