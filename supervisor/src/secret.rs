@@ -18,6 +18,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::os_text::OsText;
+use crate::templates;
 
 /// What is shown in the place of a secret.
 pub const MASK: &str = "***";
@@ -234,8 +235,21 @@ impl EnvVars<OsText> {
     }
 }
 
-/// A text with a mask in the place of each of these values.
+/// A text with a mask in the place of each of these values, and of what the pattern of a line
+/// shows of them.
 pub fn masked(text: String, secrets: &[Secret]) -> String {
+    if text.contains(templates::WILDCARD) {
+        let left: Vec<Secret> = secrets
+            .iter()
+            .filter_map(|secret| templates::remnant(secret.expose()))
+            .map(Secret::from)
+            .collect();
+        return plainly_masked(plainly_masked(text, secrets), &left);
+    }
+    plainly_masked(text, secrets)
+}
+
+fn plainly_masked(text: String, secrets: &[Secret]) -> String {
     let stands = |secret: &&Secret| text.contains(secret.expose());
     let mut found: Vec<&str> = secrets
         .iter()

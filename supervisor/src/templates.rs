@@ -119,6 +119,24 @@ pub struct Merge {
     pub into: TemplateId,
 }
 
+/// What stands for a value in a pattern.
+pub const WILDCARD: &str = token::VALUE;
+
+/// Letters that must be left of a text for [`remnant`].
+const LEFT: usize = 6;
+
+/// What a pattern shows of this text where it stands in a line: `hunter<*>-of-ana` of
+/// `hunter22-of-ana`. None where all of it stays, or next to nothing.
+pub fn remnant(text: &str) -> Option<String> {
+    let settings = Settings::default();
+    let mut masked = Masked::default();
+    masked.read(text, settings.max_bytes, settings.max_tokens);
+    let pattern = token::pattern(&masked.text, &masked.tokens);
+    let left = pattern.replace(token::VALUE, "");
+    let letters = left.chars().filter(|letter| letter.is_alphanumeric());
+    (left.len() < pattern.len() && letters.count() >= LEFT).then_some(pattern)
+}
+
 /// Finds the templates of one log.
 #[derive(Debug)]
 pub struct Miner {

@@ -1,6 +1,6 @@
 //! Known values, in the forms in which programs print them.
 //!
-//! A value is looked for as it is, as a URL, a JSON text or a shell would hold it, and in
+//! A value is looked for as it is, as the pattern of a line holds it, as a URL, a JSON text or a shell would hold it, and in
 //! base64 and hexadecimal, also where it is a part of what was encoded.
 
 use std::collections::BTreeSet;
@@ -81,6 +81,10 @@ pub(super) fn forms(value: &str) -> Vec<Form> {
     add(value.to_owned(), whole);
     if value.len() > LONG {
         add(value[..super::ceil(value, LONG)].to_owned(), Rule::Cut);
+    }
+    // The pattern of a line shows what no digits are of it.
+    if let Some(left) = supervisor::templates::remnant(value) {
+        add(left, Rule::Exact);
     }
     // A value of several lines is printed line by line, too.
     let lines: Vec<&str> = value.lines().map(str::trim).collect();

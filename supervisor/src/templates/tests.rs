@@ -167,3 +167,18 @@ proptest! {
         }
     }
 }
+
+/// What a pattern shows of a value is known beforehand: a secret must not get out in one.
+#[test]
+fn what_a_pattern_shows_of_a_value_is_known() {
+    let mut miner = Miner::new(Settings::default());
+    let (id, _) = miner.add("login with hunter22-of-ana failed");
+    let pattern = miner.template(id).unwrap().pattern;
+    assert_eq!(pattern, "login with hunter<*>-of-ana failed");
+    assert_eq!(
+        remnant("hunter22-of-ana"),
+        Some("hunter<*>-of-ana".to_owned())
+    );
+    assert_eq!(remnant("correct-horse"), None, "all of it stays");
+    assert_eq!(remnant("1234567890"), None, "nothing is left");
+}
