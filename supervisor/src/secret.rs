@@ -109,6 +109,21 @@ pub(crate) fn passwords_of(text: &str) -> impl Iterator<Item = Secret> {
         .map(Secret::from)
 }
 
+/// The values of headers that must not be printed, also without the word for their scheme
+/// (`Bearer`) in front.
+pub(crate) fn secrets_of_headers(headers: &BTreeMap<String, String>) -> Vec<Secret> {
+    let mut secrets = Vec::new();
+    for (name, value) in headers {
+        if is_secret_header(name) {
+            let bare = value.split_once(' ').map(|(_, bare)| bare.trim());
+            let all = std::iter::once(value.as_str()).chain(bare);
+            secrets.extend(all.filter(|one| one.len() >= SHORTEST).map(Secret::from));
+        }
+        secrets.extend(passwords_of(value));
+    }
+    secrets
+}
+
 /// Writes a text without the passwords of its addresses, unless [`exposed`].
 pub(crate) fn shown<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     if EXPOSED.get() {

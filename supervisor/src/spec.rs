@@ -25,7 +25,7 @@ pub use health::{
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;
 use crate::paths::Paths;
-use crate::secret::{EnvVars, Secret, passwords_of};
+use crate::secret::{EnvVars, Secret, passwords_of, secrets_of_headers};
 
 /// A process as the user wants it, complete and checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,11 +129,24 @@ impl ProcessSpec {
         merged
     }
 
-    /// The values of its variables that must not be printed.
+    /// What it holds that must not be printed: values of variables and of headers of probes,
+    /// passwords in addresses.
     pub fn secrets(&self) -> Vec<Secret> {
         let mut secrets = self.variables().secrets();
         let words = std::iter::once(&self.argv.program).chain(&self.argv.args);
         secrets.extend(words.flat_map(|word| passwords_of(word)));
+        let Health {
+            http,
+            tcp: _,
+            script,
+        } = &self.config.health;
+        if let Some(http) = http {
+            secrets.extend(secrets_of_headers(&http.headers));
+            secrets.extend(passwords_of(&http.url));
+        }
+        if let Some(script) = script {
+            secrets.extend(passwords_of(&script.command));
+        }
         secrets
     }
 
@@ -170,5 +183,34 @@ impl ProcessSpec {
         }
         merged.extend(text(&self.env.flags));
         merged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_probes_are_known() {
+        let table = r#"
+            [health.http]
+            url = "http://ana:hunter22-url@localhost/"
+            headers = { Authorization = "Bearer hunter22-head", Accept = "text/plain" }
+            [health.script]
+            command = "psql postgres://ana:hunter22-psql@db/x -c 'select 1'"
+        "#;
+        let spec = crate::testing::spec_in(std::path::Path::new("/"), table);
+        let mut secrets = spec.secrets();
+        secrets.sort_by(|a, b| a.expose().cmp(b.expose()));
+        let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+        assert_eq!(
+            secrets,
+            [
+                "Bearer hunter22-head",
+                "hunter22-head",
+                "hunter22-psql",
+                "hunter22-url"
+            ]
+        );
     }
 }
