@@ -22,6 +22,15 @@ pub fn clean(text: &str, most: usize) -> String {
     out.trim_end().to_owned()
 }
 
+/// At most so many characters of a text, and a mark where it was cut: what looks for the
+/// beginnings of secrets there looks for the mark.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A text for people of several lines, or a piece of one: lines and tabs stay, controls and
 /// letters that nobody sees go; at most so many characters.
 pub fn clean_lines(text: &str, most: usize) -> String {
@@ -74,7 +83,7 @@ fn stripped(text: &str) -> String {
 }
 
 /// Without anything that terminals or models act on. Lines stay.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let plain: String = stripped(text).chars().filter_map(legible).collect();
     // Tags that some models take for turns of the talk.
     plain.replace("<|", "< |").replace("[INST]", "[ INST]")
@@ -151,6 +160,7 @@ mod tests {
         );
         assert_eq!(clean("abcdef", 3), "abc…");
         assert_eq!(clean("  ", 3), "");
+        assert_eq!((cut("äbc", 2), cut("äb", 2)), ("äb…".into(), "äb".into()));
         assert_eq!(clean_lines("a\u{7}\tb\u{202e}\nc", 100), "a\tb\nc");
     }
 

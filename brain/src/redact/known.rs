@@ -1,7 +1,8 @@
 //! Known values, in the forms in which programs print them.
 //!
-//! A value is looked for as it is, as the pattern of a line holds it, as a URL, a JSON text or a shell would hold it, and in
-//! base64 and hexadecimal, also where it is a part of what was encoded.
+//! A value is looked for as it is, as the pattern of a line holds it, as a text that was made
+//! harmless holds it, as a URL, a JSON text or a shell would hold it, and in base64 and
+//! hexadecimal, also where it is a part of what was encoded.
 
 use std::collections::BTreeSet;
 
@@ -85,6 +86,15 @@ pub(super) fn forms(value: &str) -> Vec<Form> {
     // The pattern of a line shows what no digits are of it.
     if let Some(left) = supervisor::templates::remnant(value) {
         add(left, Rule::Exact);
+    }
+    // Texts for models and people are made harmless first.
+    for text in [
+        crate::words::harmless(value),
+        crate::words::clean(value, usize::MAX),
+    ] {
+        if text != value {
+            add(text, whole);
+        }
     }
     // A value of several lines is printed line by line, too.
     let lines: Vec<&str> = value.lines().map(str::trim).collect();
@@ -219,7 +229,7 @@ pub(super) fn range(
             let same = pairs.take_while(|(one, other)| one == other).count();
             let end = super::floor(text, hit.start + same);
             let after = &text[end..];
-            let is_cut = ["…", "\n(cut"].iter().any(|mark| after.starts_with(mark));
+            let is_cut = ["…", " …", "\n"].iter().any(|mark| after.starts_with(mark));
             (end >= hit.end && (is_cut || after.is_empty())).then_some(hit.start..end)
         }
         Rule::Exact => (&text[hit.clone()] == form).then_some(hit),

@@ -165,12 +165,32 @@ fn marks_without_an_end_hide_nothing() {
 
 /// Texts are cut before they get here: half a secret is one.
 #[test]
+fn a_known_value_is_found_in_a_text_that_was_made_harmless() {
+    let known = ["blue<|moon river bank", "one ⟦two⟧  three"].map(Secret::from);
+    let redactor = Redactor::new(known, RedactOptions::default());
+    for text in [
+        "key blue< |moon river bank",
+        "key one [two]  three",
+        "key one [two] three",
+    ] {
+        let hidden = redactor.redact(text);
+        assert_eq!(
+            hidden.split_once(OPEN).map(|all| all.0),
+            Some("key "),
+            "{hidden}"
+        );
+    }
+}
+
+#[test]
 fn the_beginning_of_a_known_value_goes_where_a_text_was_cut() {
     let known = [Secret::from("sunflower-and-tulip")];
     let redactor = Redactor::new(known, RedactOptions::default());
     for cut in [
         "key sunflower-and…",
         "key sunflower-an",
+        "key sunflower …",
+        "key sunflower-and\nmore",
         "key sunflower\n(cut)\nmore",
     ] {
         let hidden = redactor.redact(cut);

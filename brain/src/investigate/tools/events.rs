@@ -9,6 +9,7 @@ use supervisor::EventKind;
 use super::super::desk::Desk;
 use super::args::{Span, Which, number, object, process, read, span, told, window};
 use super::{Found, Tool};
+use crate::words::cut;
 
 pub(super) const TOOL: Tool = Tool {
     name: "events",
@@ -66,7 +67,7 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
         events.len()
     ));
     for event in events.into_iter().skip(left_out) {
-        let data: String = event.data.to_string().chars().take(DATA).collect();
+        let data = cut(&event.data.to_string(), DATA);
         answer.fact(
             format!("event:{}", event.id),
             format!(

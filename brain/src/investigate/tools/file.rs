@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::desk::Desk;
 use super::args::{Which, number, object, process, read};
 use super::{Found, Tool};
+use crate::words::cut;
 
 pub(super) const TOOL: Tool = Tool {
     name: "file_head",
@@ -145,10 +146,9 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
         json!(args.path)
     ));
     for (place, line) in text.lines().take(lines).enumerate() {
-        let line: String = line.chars().take(LINE).collect();
         answer.fact(
             format!("file:{}:{}:{}", found.name, args.path, place + 1),
-            line,
+            cut(line, LINE),
         );
     }
     Ok(answer)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::desk::Desk;
 use super::args::{Span, Which, number, object, process, read, span, told, window};
 use super::{Found, Tool};
+use crate::words::cut;
 
 pub(super) const TOOL: Tool = Tool {
     name: "search_logs",
@@ -81,7 +82,7 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
         lines.len()
     ));
     for line in lines {
-        let text: String = line.text.chars().take(LINE).collect();
+        let text = cut(&line.text, LINE);
         answer.fact(
             format!("log:{}", line.id),
             format!("{} {text}", line.at.strftime("%H:%M:%S%.3f")),

@@ -11,6 +11,7 @@ use super::args::{Span, Which, number, object, process, read, span, told, window
 use super::{Found, Tool};
 use crate::facts::LogHit;
 use crate::incident::fingerprint::{template, trouble};
+use crate::words::cut;
 
 pub(super) const TOOL: Tool = Tool {
     name: "log_patterns",
@@ -79,7 +80,7 @@ fn run(desk: &Desk, arguments: Value) -> Result<Found, String> {
     ))
     .note(format!("{} patterns in {all} lines", groups.len()));
     for group in groups.into_iter().take(limit) {
-        let text: String = group.newest.text.chars().take(EXAMPLE).collect();
+        let text = cut(&group.newest.text, EXAMPLE);
         answer.fact(
             format!("log:{}", group.newest.id),
             format!(
