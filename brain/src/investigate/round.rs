@@ -158,13 +158,17 @@ pub async fn ask_for_a_plan(
     .await
 }
 
+/// Shortest sentence that is taken for one of the rules, in characters.
+const EXAMPLE: usize = 20;
+
 /// Small models answer with the example of their rules, word for word.
 fn is_the_example(checked: &Checked, process: &ProcessName, rules: &str) -> bool {
     let cause = &checked.proposal.cause;
     let said = cause
         .strip_prefix(&format!("`{process}`: "))
         .unwrap_or(cause);
-    rules.contains(said)
+    // What is short may well be true: "it crashed" stands in the rules as a word of ours.
+    said.chars().count() >= EXAMPLE && rules.contains(said)
 }
 
 /// Asks a question in words, and takes an answer in words.

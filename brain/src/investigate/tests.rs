@@ -121,7 +121,7 @@ async fn talk_within(
     let talk = Talk {
         model,
         desk: tools.then(|| Desk::of(facts.clone(), Some(process.clone()))),
-        system: "rules".into(),
+        system: "rules, and the sentence of an example".into(),
         messages: vec![Message::User { text }],
         shown,
         sink: &Silent,
@@ -393,12 +393,16 @@ async fn an_unusable_answer_gets_one_more_try() {
 /// A small model may say what its rules gave as an example: that is no finding.
 #[tokio::test]
 async fn the_sentence_of_an_example_is_no_answer() {
-    let echo = || {
+    let says_so = |diagnosis: &str| {
         says(
-            &json!({"diagnosis": "rules", "confidence": 0.9, "evidence": [], "actions": []})
+            &json!({"diagnosis": diagnosis, "confidence": 0.9, "evidence": [], "actions": []})
                 .to_string(),
         )
     };
+    let echo = || says_so("the sentence of an example");
+    let (result, ended) = talk(&Scripted::of(vec![says_so("rules")]), false).await;
+    assert!(result.is_ok(), "a short answer may stand there by chance");
+    assert_eq!(ended.rounds, 1);
     let model = Scripted::of(vec![echo(), plan("event:1")]);
     let (result, ended) = talk(&model, false).await;
     assert!(
