@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a model may think before its next word. The daemon ends it earlier, by `timeout`
 /// under `[ai]`; a daemon that dies hangs up.
 const WRITING: Duration = Duration::from_secs(3600);
+/// How often an agent's request looks for a daemon that is started again, two seconds in all.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl Context {
     /// Asks the daemon, starting it first if need be.
@@ -198,14 +201,32 @@ impl Proxy {
         method: &str,
         params: Value,
     ) -> Result<T, CliError> {
-        let asked = || -> Result<T, ClientError> {
-            let mut client = Client::connect(&self.paths, Autostart::No)?;
+        let asked = |mut client: Client| -> Result<T, ClientError> {
             client.speak_for(Speaker::agent(self.role));
             client.set_timeout(Some(self.patience))?;
             client.call(method, params)
         };
-        asked().map_err(told)
+        // A daemon that was killed may be on its way back.
+        let mut looks = 0;
+        let client = loop {
+            match Client::connect(&self.paths, Autostart::No) {
+                Err(ClientError::NotRunning { .. }) if looks < LOOKS => {
+                    looks += 1;
+                    pause();
+                }
+                reached => break reached,
+            }
+        };
+        client.and_then(asked).map_err(told)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a blocking thread that asks the daemon has no runtime to wait on"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 fn understood<T: DeserializeOwned>(method: &str, answer: Value) -> Result<T, CliError> {
