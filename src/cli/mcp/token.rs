@@ -14,6 +14,8 @@ use crate::cli::error::CliError;
 const FILE: &str = "mcp.token";
 /// Shortest token that is taken from a file.
 const SHORTEST: usize = 32;
+/// Longest file that is read, in bytes.
+const LONGEST: u64 = 4096;
 
 /// A secret that is never shown.
 pub(super) struct Token {
@@ -64,6 +66,14 @@ fn read(path: &Path) -> io::Result<String> {
     if !found.is_file() {
         return Err(io::Error::other("it is no file"));
     }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to somebody else"));
+    }
+    if found.len() > LONGEST {
+        return Err(io::Error::other(format!(
+            "it is longer than {LONGEST} bytes"
+        )));
+    }
     if found.mode() & 0o077 != 0 {
         return Err(io::Error::other("others may read it (chmod 600)"));
     }
@@ -105,5 +115,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short\n").unwrap();
         assert!(told(Token::of(&paths)).contains("shorter than 32"));
+        fs::write(&path, "a".repeat(4097)).unwrap();
+        assert!(told(Token::of(&paths)).contains("longer than 4096"));
     }
 }
