@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use brain::investigate::{LookUp, Shown, fence, look_up, look_ups};
 use brain::llm::{ModelId, ToolCall, ToolSpec};
@@ -28,6 +29,8 @@ const SESSIONS: usize = 32;
 const FACTS: usize = 2_000;
 /// Look-ups of all guests at the same time: each may read logs.
 const AT_ONCE: usize = 4;
+/// How long one of them waits for its turn.
+const WAITING: Duration = Duration::from_secs(10);
 /// Longest answer of a diagnosis or of the list of questions, in bytes.
 const ANSWER: usize = 16 * 1024;
 /// Look-ups that reach out or read files of a project: for who may operate.
@@ -137,7 +140,12 @@ impl BrainPort {
                 has: caller.role,
             });
         }
-        let Ok(_turn) = self.guests.busy.acquire().await else {
+        let Ok(turn) = tokio::time::timeout(WAITING, self.guests.busy.acquire()).await else {
+            return Err(ControlError::Busy {
+                what: "look-ups of agents; try again later".to_owned(),
+            });
+        };
+        let Ok(_turn) = turn else {
             return Err(ControlError::ShuttingDown);
         };
         let found = match tool.as_str() {
