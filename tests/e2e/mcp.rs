@@ -245,7 +245,7 @@ fn wrong_calls_of_an_agent_are_answered_with_what_is_wrong() {
 
 /// `mhost mcp --http` on a free port.
 struct Http {
-    _running: Running,
+    running: Running,
     port: u16,
     token: String,
 }
@@ -265,7 +265,7 @@ impl Http {
         let port = port.and_then(|port| port.parse().ok());
         let token = std::fs::read_to_string(rig.home().file("mcp.token")).expect("a token");
         Self {
-            _running: running,
+            running,
             port: port.unwrap_or_else(|| panic!("no port in {line}")),
             token: token.trim().to_owned(),
         }
@@ -315,6 +315,42 @@ fn over_http_only_who_knows_the_token_and_comes_from_no_page_gets_in() {
     );
     let own = format!("http://127.0.0.1:{}", http.port);
     assert_eq!(http.greet(&[known, ("Origin", &own)]), "403");
+}
+
+#[test]
+fn a_client_that_holds_its_stream_does_not_keep_it_from_ending() {
+    let rig = Rig::new().config(CONFIG).start();
+    let mut http = Http::begin(&rig);
+    let head = |method: &str, more: &str| {
+        format!(
+            "{method} /mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\n\
+            Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+            {more}\r\n",
+            http.port, http.token
+        )
+    };
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello()});
+    let body = body.to_string();
+    let connect = || TcpStream::connect(("127.0.0.1", http.port)).expect("it listens");
+    let mut greeting = connect();
+    let length = format!("Content-Length: {}\r\n", body.len());
+    write!(greeting, "{}{body}", head("POST", &length)).expect("it reads");
+    let session = BufReader::new(greeting).lines().find_map(|line| {
+        let line = line.expect("it answers");
+        line.strip_prefix("mcp-session-id: ").map(str::to_owned)
+    });
+    let session = format!("Mcp-Session-Id: {}\r\n", session.expect("a session"));
+    let mut stream = connect();
+    write!(stream, "{}", head("GET", &session)).expect("it reads");
+    let mut status = String::new();
+    let mut held = BufReader::new(stream);
+    held.read_line(&mut status).expect("it answers");
+    assert!(status.contains("200"), "{status}");
+    let pid = rustix::process::Pid::from_child(&http.running.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    until("it has ended", || {
+        http.running.0.try_wait().expect("a child").is_some()
+    });
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //! A page in a browser on the same machine must not get in: each request needs the token, a
 //! `Host` that is ours, and no `Origin` of a page.
 
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -14,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::bridge::Bridge;
 use super::token::Token;
@@ -24,6 +27,8 @@ use crate::cli::error::CliError;
 const PATH: &str = "/mcp";
 /// Longest body of a request, in bytes.
 const BODY: usize = 1024 * 1024;
+/// How long open connections may take to end.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Serves until somebody ends the program.
 pub(super) async fn serve(
@@ -44,20 +49,38 @@ pub(super) async fn serve(
         "Send the header `Authorization: Bearer <token>`; the token is in {}",
         token.path().display()
     ));
-    let ends = end_signal();
-    let served = axum::serve(listener, routes(bridge, token, bound)).with_graceful_shutdown(ends);
-    served
-        .await
-        .map_err(|error| CliError::failure(format!("serving ended: {error}")))
+    let ending = CancellationToken::new();
+    let ends = {
+        let ending = ending.clone();
+        async move {
+            end_signal().await;
+            ending.cancel();
+        }
+    };
+    let routes = routes(bridge, token, bound, ending.clone());
+    let served = axum::serve(listener, routes).with_graceful_shutdown(ends);
+    let late = async {
+        ending.cancelled().await;
+        tokio::time::sleep(LEAVING).await;
+    };
+    tokio::select! {
+        served = served.into_future() => {
+            served.map_err(|error| CliError::failure(format!("serving ended: {error}")))
+        }
+        // A client that holds its stream keeps nobody from leaving.
+        () = late => Ok(()),
+    }
 }
 
-fn routes(bridge: Bridge, token: Token, bound: SocketAddr) -> Router {
+fn routes(bridge: Bridge, token: Token, bound: SocketAddr, ending: CancellationToken) -> Router {
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts(bound))
         .enforce_origin_validation()
-        .with_max_request_body_bytes(BODY);
+        .with_max_request_body_bytes(BODY)
+        .with_cancellation_token(ending);
+    // A session that nobody uses ends after five minutes.
     let sessions = Arc::new(LocalSessionManager::default());
-    let service = StreamableHttpService::new(move || Ok(bridge.clone()), sessions, config);
+    let service = StreamableHttpService::new(move || Ok(bridge.fresh()), sessions, config);
     Router::new()
         .route_service(PATH, service)
         .layer(from_fn_with_state(Arc::new(token), known))
