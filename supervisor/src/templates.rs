@@ -27,6 +27,7 @@
 mod forms;
 mod likeness;
 mod mask;
+mod remnant;
 mod token;
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use likeness::Place;
 use mask::Masked;
+pub use remnant::remnant;
 use token::{Token, WILD};
 
 /// What stands in a pattern for a value.
@@ -121,21 +123,6 @@ pub struct Merge {
 
 /// What stands for a value in a pattern.
 pub const WILDCARD: &str = token::VALUE;
-
-/// Letters that must be left of a text for [`remnant`].
-const LEFT: usize = 6;
-
-/// What a pattern shows of this text where it stands in a line: `hunter<*>-of-ana` of
-/// `hunter22-of-ana`. None where all of it stays, or next to nothing.
-pub fn remnant(text: &str) -> Option<String> {
-    let settings = Settings::default();
-    let mut masked = Masked::default();
-    masked.read(text, settings.max_bytes, settings.max_tokens);
-    let pattern = token::pattern(&masked.text, &masked.tokens);
-    let left = pattern.replace(token::VALUE, "");
-    let letters = left.chars().filter(|letter| letter.is_alphanumeric());
-    (left.len() < pattern.len() && letters.count() >= LEFT).then_some(pattern)
-}
 
 /// Finds the templates of one log.
 #[derive(Debug)]
