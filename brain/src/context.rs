@@ -356,6 +356,7 @@ fn plain(facts: &dyn Facts, name: &ProcessName) -> Value {
         "state": process.state.as_str(),
         "detail": process.detail,
         "held": process.held,
+        "retries": process.retries,
         "wanted": process.wanted,
         "instances": process.instances.len(),
         "online": count(|instance| instance.state == Status::Online),

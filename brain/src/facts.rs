@@ -29,6 +29,9 @@ pub struct ProcessFacts {
     pub detail: String,
     /// Is it held?
     pub held: bool,
+    /// Will the supervisor try a copy again by itself?
+    #[serde(default)]
+    pub retries: bool,
     /// What the user last asked for: should it run?
     pub wanted: bool,
     /// Copies wanted.

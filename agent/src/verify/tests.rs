@@ -42,6 +42,7 @@ fn process(copies: &[(Status, HealthStatus)]) -> ProcessFacts {
         state: worst.unwrap_or(Status::Stopped),
         detail: String::new(),
         held: false,
+        retries: false,
         wanted: true,
         desired: u16::try_from(copies.len()).unwrap(),
         instances: instances.collect(),

@@ -95,6 +95,7 @@ impl World {
             state: Status::Online,
             detail: "online".into(),
             held: false,
+            retries: false,
             wanted: true,
             desired: 1,
             instances: vec![InstanceFacts {

@@ -432,6 +432,11 @@ pub(crate) const FIELDS: &[Field] = &[
     ),
     field("held", "bool", "Is it held?"),
     field(
+        "retries",
+        "bool",
+        "Will the supervisor try a copy again by itself?",
+    ),
+    field(
         "wanted",
         "bool",
         "Should it run, by what a person last asked for?",

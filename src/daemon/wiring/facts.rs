@@ -457,6 +457,10 @@ fn process(glance: Glance, now: Timestamp) -> ProcessFacts {
             .instances
             .iter()
             .any(|instance| instance.held_by.is_some()),
+        retries: view
+            .instances
+            .iter()
+            .any(|instance| instance.next_retry_at.is_some()),
         wanted,
         desired,
         instances,
