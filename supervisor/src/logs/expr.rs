@@ -21,6 +21,7 @@ mod parse;
 mod sql;
 
 use regex::Regex;
+use unicode_width::UnicodeWidthStr;
 
 use super::record::Level;
 
@@ -156,7 +157,8 @@ impl ExprError {
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
         let before = self.text.get(..self.at).unwrap_or(&self.text);
-        vec![visible, format!("{}^", " ".repeat(before.chars().count()))]
+        let before: String = visible.chars().take(before.chars().count()).collect();
+        vec![visible, format!("{}^", " ".repeat(before.width()))]
     }
 }
 

@@ -97,6 +97,11 @@ fn errors_have_a_caret_under_their_place() {
         caret("é = 1 AND (b = 2"),
         "expected `)`, found the end\né = 1 AND (b = 2\n                ^"
     );
+    assert_eq!(
+        caret("漢 = 1 AND (b = 2").lines().last(),
+        Some("                 ^"),
+        "a wide character takes two columns"
+    );
     for text in [
         "",
         " ",
