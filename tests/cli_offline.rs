@@ -155,6 +155,9 @@ fn wrong_usage_is_exit_2() {
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert!(err.starts_with("error:"), "{args:?}: {err}");
     }
+    let (code, out, err) = run(dir.path(), &["logs", "--format", "csv", "--json"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("--json and another --format"), "{err}");
     let (code, _, err) = run(dir.path(), &["--json", "stat"]);
     let error: serde_json::Value = serde_json::from_str(&err).expect("one JSON value");
     assert_eq!((code, &error["error"]["code"]), (2, &serde_json::json!(2)));

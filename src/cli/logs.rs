@@ -128,6 +128,12 @@ impl Logs {
             return reindex.run(ctx);
         }
         let format = self.format(ctx);
+        if ctx.output.is_json() && matches!(self.format, Format::Jsonl | Format::Csv) {
+            return Err(
+                CliError::config("--json and another --format cannot go together")
+                    .with_help("leave out one of them"),
+            );
+        }
         if format != Format::Text && (self.raw || self.local) {
             let flag = if self.raw { "--raw" } else { "--local" };
             return Err(CliError::config(format!(
