@@ -52,6 +52,16 @@ impl Reindex {
                     .with_help("make room in the folder of the logs; searches work without it"),
             );
         }
+        let apart = now.index.apart_bytes;
+        if apart > 0 && !self.no_wait {
+            return Err(CliError::failure(format!(
+                "{apart} bytes of the logs could not be indexed: the file with their times \
+                 (.idx) is lost"
+            ))
+            .with_help(
+                "searches read those lines in the files, so nothing is missing in answers",
+            ));
+        }
         if ctx.output.is_json() {
             ctx.output.json(&json!({ "index": now.index }))?;
         }

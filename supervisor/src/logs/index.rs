@@ -57,6 +57,9 @@ pub struct IndexView {
     pub lines: u64,
     /// Bytes of output that are not in it yet; queries scan them.
     pub behind_bytes: u64,
+    /// Bytes that it cannot have, because the file with their times is lost; queries scan them.
+    #[serde(default)]
+    pub apart_bytes: u64,
     /// How old the oldest line is that is not in it yet, in milliseconds.
     pub lag_ms: u64,
     /// Its size on disk, in bytes.

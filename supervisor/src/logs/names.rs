@@ -124,6 +124,21 @@ pub(super) fn streams_in(folder: &Path) -> io::Result<Vec<Names>> {
     Ok(all)
 }
 
+/// Bytes of the streams whose current side index is lost: they are read, but not indexed.
+pub(super) fn bytes_apart(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(".log"));
+        let names = stem.and_then(|stem| Names::of_index(folder, &format!("{stem}.idx")));
+        if names.is_some_and(|names| !names.index().exists()) {
+            bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+        }
+    }
+    Ok(bytes)
+}
+
 /// It is fine if the file was not there.
 pub(super) fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {

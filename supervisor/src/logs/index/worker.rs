@@ -21,7 +21,7 @@ use super::keeper::Keeper;
 use super::patterns::Patterns;
 use super::{Shared, path_in, schema};
 use crate::clock::Clock;
-use crate::logs::names::Names;
+use crate::logs::names::{Names, bytes_apart};
 use crate::logs::packed;
 use crate::logs::reader::StreamReader;
 use crate::logs::retention::{self, Change};
@@ -263,8 +263,10 @@ impl Worker {
         let lag = gather.oldest().map_or(0, |ts| now_ms.saturating_sub(ts));
         let busy = full || packed || !open.cleaning.is_idle();
         let size = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let apart = if busy { None } else { bytes_apart(folder).ok() };
         shared.update(|view| {
             view.lines = lines;
+            view.apart_bytes = apart.unwrap_or(view.apart_bytes);
             view.behind_bytes = left;
             view.lag_ms = lag.max(0) as u64;
             view.size_bytes = size;
