@@ -75,6 +75,15 @@ fn nothing(app: &App, buf: &mut Buffer, area: Rect, theme: Theme) {
     let log = &app.log;
     match &log.state {
         LogState::Failed(why) => middle(buf, area, "This log cannot be shown.", why, theme),
+        LogState::Loading if app.loaded && app.table.rows.is_empty() && !log.all => {
+            middle(
+                buf,
+                area,
+                "No processes yet.",
+                "start one in another terminal: mhost start <app>",
+                theme,
+            );
+        }
         LogState::Loading => middle(buf, area, "reading …", "", theme),
         LogState::Live if !log.wish.search.is_empty() => {
             middle(
@@ -85,7 +94,7 @@ fn nothing(app: &App, buf: &mut Buffer, area: Rect, theme: Theme) {
                 theme,
             );
         }
-        LogState::Live if log.level.is_some() => {
+        LogState::Live if log.wish.level.is_some() => {
             middle(
                 buf,
                 area,

@@ -110,6 +110,9 @@ fn an_empty_home_looks_so() {
     let mut app = fleet(SMALL);
     app.update(Message::Fed(Fed::Rows(Vec::new())));
     insta::assert_snapshot!("empty", shown(&app));
+    app.log = Default::default();
+    press(&mut app, "2");
+    assert!(shown(&app).contains("No processes yet."));
 }
 
 #[test]
