@@ -40,8 +40,10 @@ impl Sinks {
             return Ok(Exit::Success);
         }
         if sinks.is_empty() {
-            ctx.output
-                .note("No sinks. Add `[sinks.<name>]` to config.toml of the home folder.");
+            ctx.output.note(
+                "No sinks. Add `[sinks.<name>]` to config.toml of the home folder; \
+                 the daemon reads it again on SIGHUP.",
+            );
             return Ok(Exit::Success);
         }
         ctx.output.table(&table(ctx, &sinks))?;
