@@ -35,8 +35,9 @@ const RESERVE: u64 = 256 * 1024;
 const FULL: u64 = 8 << 20;
 /// Full files that are kept.
 const KEPT: u32 = 4;
-/// A subject longer than this is cut, so that a row stays a row.
-const MAX_SUBJECT: usize = 1_000;
+/// A text longer than this is cut, so that a row stays a row: whoever is refused would otherwise
+/// push the rows before out of the log with the words that were refused.
+const MAX_TEXT: usize = 1_000;
 
 /// Which of an attempt's rows it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,7 +220,7 @@ impl Audit {
             ts: self.clock.now(),
             phase: Phase::Result,
             ok: Some(error.is_none()),
-            error,
+            error: error.map(cut),
             ..attempt.row
         };
         self.append(&row)
@@ -232,7 +233,7 @@ impl Audit {
     pub fn denied(&self, caller: &Caller, attempt: Attempt, error: String) -> io::Result<()> {
         let row = AuditRow {
             ok: Some(false),
-            error: Some(error),
+            error: Some(cut(error)),
             ..self.row(caller, attempt, Phase::Denied)
         };
         self.append(&row)
@@ -313,14 +314,10 @@ impl Audit {
     fn row(&self, caller: &Caller, attempt: Attempt, phase: Phase) -> AuditRow {
         let Attempt {
             command,
-            mut subject,
+            subject,
             dry_run,
             incident,
         } = attempt;
-        if subject.len() > MAX_SUBJECT {
-            subject.truncate(subject.floor_char_boundary(MAX_SUBJECT));
-            subject.push('…');
-        }
         let ts = self.clock.now();
         AuditRow {
             id: self.next_id(ts),
@@ -328,10 +325,10 @@ impl Audit {
             who: caller.to_string(),
             via: caller.via.clone(),
             role: caller.role,
-            command,
-            subject,
+            command: cut(command),
+            subject: cut(subject),
             dry_run,
-            incident,
+            incident: incident.map(cut),
             phase,
             ok: None,
             error: None,
@@ -421,6 +418,15 @@ impl LinesBackwards {
             self.rest = chunk;
         }
     }
+}
+
+/// At most [`MAX_TEXT`] bytes, and a mark where more were.
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]

@@ -54,6 +54,25 @@ fn a_cut_line_hides_no_other() {
 }
 
 #[test]
+fn no_text_of_a_row_is_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::new(folder.path()).unwrap();
+    let audit = Audit::new(&paths, Clock::system());
+    let long = || "A".repeat(9_000_000);
+    let big = || Attempt {
+        incident: Some(long()),
+        ..attempt(&long())
+    };
+    let open = audit.begin(&Caller::system(), big()).unwrap();
+    audit.end(open, Some(long())).unwrap();
+    audit.denied(&Caller::system(), big(), long()).unwrap();
+    assert!(std::fs::metadata(paths.audit()).unwrap().len() < 20_000);
+    let rows = audit.query(10, None).unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(rows[1].error.as_ref().unwrap().ends_with('…'));
+}
+
+#[test]
 fn room_is_held_for_rows_to_come() {
     let folder = tempfile::tempdir().unwrap();
     let paths = Paths::new(folder.path()).unwrap();
