@@ -1,6 +1,7 @@
 //! What a model may read, and what it has been shown.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use supervisor::ProcessName;
@@ -41,14 +42,28 @@ impl Desk {
 
 /// Facts that a model was shown, by the id that evidence must cite.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Shown(BTreeMap<String, String>);
+pub struct Shown {
+    texts: BTreeMap<String, String>,
+    /// Their ids, the first that was shown first.
+    order: VecDeque<String>,
+}
 
 impl Shown {
     /// Keeps that a fact was shown.
     pub fn add(&mut self, id: impl Into<String>, text: &str) {
-        self.0
-            .entry(id.into())
-            .or_insert_with(|| clean(text, SHOWN));
+        if let Entry::Vacant(place) = self.texts.entry(id.into()) {
+            self.order.push_back(place.key().clone());
+            place.insert(clean(text, SHOWN));
+        }
+    }
+
+    /// Forgets the oldest beyond so many.
+    pub fn keep_newest(&mut self, most: usize) {
+        while self.order.len() > most {
+            if let Some(oldest) = self.order.pop_front() {
+                self.texts.remove(&oldest);
+            }
+        }
     }
 
     /// Keeps all of these.
@@ -62,7 +77,7 @@ impl Shown {
     /// ways: brackets and blanks around them do not count.
     pub fn evidence(&self, id: &str) -> Option<Evidence> {
         let bare = id.trim_matches(|letter: char| "[]()`\"' ".contains(letter));
-        let (id, text) = self.0.get_key_value(bare)?;
+        let (id, text) = self.texts.get_key_value(bare)?;
         Some(Evidence {
             id: id.clone(),
             text: text.clone(),
@@ -71,11 +86,11 @@ impl Shown {
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.texts.len()
     }
 
     /// None at all?
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.texts.is_empty()
     }
 }

@@ -86,8 +86,8 @@ impl Guests {
         let mut shown = at
             .and_then(|at| all.remove(at))
             .map_or_else(Shown::default, |one| one.1);
-        let room = FACTS.saturating_sub(shown.len());
-        shown.extend(facts.into_iter().take(room));
+        shown.extend(facts);
+        shown.keep_newest(FACTS);
         all.push_back((session.to_owned(), shown));
         while all.len() > SESSIONS {
             all.pop_front();
@@ -362,6 +362,20 @@ mod tests {
         let all = guests.sessions.lock().unwrap();
         assert_eq!(all.len(), SESSIONS);
         assert!(all.iter().all(|(_, shown)| shown.len() == FACTS));
+    }
+
+    #[test]
+    fn of_many_facts_the_newest_are_remembered_and_the_same_again_takes_no_room() {
+        let guests = Guests::default();
+        let fact = |n: usize| (format!("f{n}"), "x".to_owned());
+        guests.show("a", (0..FACTS).map(fact));
+        guests.show("a", (0..FACTS).map(fact));
+        assert!(guests.shown("a").evidence("f0").is_some());
+        guests.show("a", (FACTS..FACTS + 2).map(fact));
+        let shown = guests.shown("a");
+        assert!(shown.evidence(&format!("f{}", FACTS + 1)).is_some());
+        assert!(shown.evidence("f1").is_none() && shown.evidence("f2").is_some());
+        assert_eq!(shown.len(), FACTS);
     }
 
     #[test]
