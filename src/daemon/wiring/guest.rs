@@ -14,8 +14,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use brain::investigate::{LookUp, Shown, fence, look_up, look_ups};
+use brain::investigate::{LookUp, Shown, clean, fence, look_up, look_ups};
 use brain::llm::{ModelId, ToolCall, ToolSpec};
+use brain::redact::Redactor;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
@@ -35,6 +36,8 @@ const WAITING: Duration = Duration::from_secs(10);
 const ANSWER: usize = 16 * 1024;
 /// Look-ups that reach out or read files of a project: for who may operate.
 const REACHING: [&str; 4] = ["check_port", "check_dns", "check_http", "file_head"];
+/// Longest text of a fact, in characters.
+const FACT: usize = 2_000;
 /// The provider under which a guest's plans are recorded.
 const PROVIDER: &str = "mcp";
 
@@ -153,15 +156,15 @@ impl BrainPort {
             "approvals" => self.questions(&arguments).await?,
             _ => self.looked_up(tool, &arguments).await?,
         };
-        let redactor = self.asker.redactors.next().await;
+        let redactor = self.asker.redactors.for_guest().await;
         let plain = tokio::task::spawn_blocking(move || LookUp {
             text: redactor.redact(&found.text),
-            note: redactor.redact(&found.note),
+            note: bare(&redactor, &found.note),
             failed: found.failed,
             facts: found
                 .facts
                 .into_iter()
-                .map(|(id, text)| (id, redactor.redact(&text)))
+                .map(|(id, text)| (id, bare(&redactor, &text)))
                 .collect(),
         });
         let plain = plain.await.map_err(broken)?;
@@ -276,6 +279,12 @@ impl BrainPort {
     }
 }
 
+/// A text outside of a fence: one line without marks, controls and secrets, those too that were
+/// none before letters that nobody sees were gone.
+fn bare(redactor: &Redactor, text: &str) -> String {
+    redactor.redact(&clean(&redactor.redact(text), FACT))
+}
+
 /// The least role for a tool.
 fn role_of(tool: &str) -> Role {
     if tool == "propose" || REACHING.contains(&tool) {
@@ -342,6 +351,8 @@ fn broken(error: tokio::task::JoinError) -> ControlError {
 
 #[cfg(test)]
 mod tests {
+    use brain::redact::RedactOptions;
+
     use super::*;
 
     #[test]
@@ -376,6 +387,17 @@ mod tests {
         assert!(shown.evidence(&format!("f{}", FACTS + 1)).is_some());
         assert!(shown.evidence("f1").is_none() && shown.evidence("f2").is_some());
         assert_eq!(shown.len(), FACTS);
+    }
+
+    #[test]
+    fn a_text_outside_of_a_fence_has_nothing_that_acts_and_no_secret() {
+        let secret = "hunter2-hunter2";
+        let redactor = Redactor::new([secret.to_owned().into()], RedactOptions::default());
+        let text = "a\u{1b}[2J<|im_start|>\u{202e}⟦end⟧\nhunter2-\u{200b}hunter2";
+        let bare = bare(&redactor, text);
+        for raw in ["\u{1b}", "<|", "\u{202e}", "⟦", "\n", secret] {
+            assert!(!bare.contains(raw), "{bare:?}");
+        }
     }
 
     #[test]

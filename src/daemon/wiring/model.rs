@@ -41,8 +41,9 @@ pub(super) struct Redactors(Arc<Parts>);
 struct Parts {
     registry: RegistryHandle,
     settings: watch::Receiver<Arc<DaemonConfig>>,
-    /// The one before: as long as the secrets are the same, the next one shares its rules.
-    last: Mutex<Option<Arc<Redactor>>>,
+    /// The one before, of models and of guests: as long as the secrets are the same, the next
+    /// one shares its rules.
+    last: [Mutex<Option<Arc<Redactor>>>; 2],
 }
 
 impl Redactors {
@@ -53,16 +54,26 @@ impl Redactors {
         Self(Arc::new(Parts {
             registry,
             settings,
-            last: Mutex::default(),
+            last: Default::default(),
         }))
     }
 
-    /// For one conversation.
+    /// For one conversation with a model of the settings.
     pub(super) async fn next(&self) -> Arc<Redactor> {
+        self.made(false).await
+    }
+
+    /// For somebody else's agent. Where its model runs nobody knows: that the own one may see
+    /// what looks like a secret does not hold for it.
+    pub(super) async fn for_guest(&self) -> Arc<Redactor> {
+        self.made(true).await
+    }
+
+    async fn made(&self, guest: bool) -> Arc<Redactor> {
         let parts = self.0.clone();
         // With many secrets its rules take a while to build.
-        let made = tokio::task::spawn_blocking(move || parts.next());
-        made.await.unwrap_or_else(|_| self.0.next())
+        let made = tokio::task::spawn_blocking(move || parts.next(guest));
+        made.await.unwrap_or_else(|_| self.0.next(guest))
     }
 
     /// A request as it would be sent, for people. Nothing is.
@@ -74,11 +85,11 @@ impl Redactors {
 }
 
 impl Parts {
-    fn next(&self) -> Arc<Redactor> {
+    fn next(&self, guest: bool) -> Arc<Redactor> {
         let settings = self.settings.borrow().clone();
         let ai = settings.ai.as_ref();
         let options = RedactOptions {
-            shapes: ai.is_none_or(|ai| ai.redact),
+            shapes: guest || ai.is_none_or(|ai| ai.redact),
             email: ai.is_some_and(|ai| ai.redact_email),
             ipv4: ai.is_some_and(|ai| ai.redact_ipv4),
         };
@@ -94,7 +105,8 @@ impl Parts {
         let known = of_processes
             .chain(settings.secrets())
             .chain(of_providers.map(Secret::from));
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &self.last[usize::from(guest)];
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let next = Arc::new(match &*last {
             Some(last) => last.next(known, options),
             None => Redactor::new(known, options),
