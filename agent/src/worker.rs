@@ -300,6 +300,12 @@ pub(crate) async fn decide(
             )));
         }
         IncidentState::AwaitingApproval => {
+            // A guest asks for nothing in the place of what mhost asks.
+            if brain::investigate::is_guest(&proposal.playbook.0) {
+                return Ok(Put::dropped(
+                    "a question about this process is open; see: mhost agent actions",
+                ));
+            }
             if !question::withdraw(shared, process, Some(&digest), "the plan changed").await? {
                 return Ok(Put::dropped(
                     "the same is asked about already; see: mhost agent actions",

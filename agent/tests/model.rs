@@ -208,6 +208,27 @@ async fn an_inquiry_that_panics_is_told() {
     .await;
 }
 
+/// Somebody else's agent does not take a question of mhost off the screen.
+#[tokio::test(start_paused = true)]
+async fn a_guest_does_not_take_the_place_of_an_open_question() {
+    let rig = Rig::with(enabled(Autonomy::Autonomous), vec![]).await;
+    let ana = person(Role::Operator);
+    let api = "api".parse().unwrap();
+    let own = proposal("model:double/x", vec![restart()]);
+    let Ok(Put::Asked(id)) = rig.agent.propose(&ana, &api, own).await else {
+        panic!("nobody was asked")
+    };
+    let guest = proposal("model:mcp/x", vec![Action::Reload]);
+    let put = rig.agent.propose(&ana, &api, guest).await;
+    let Ok(Put::Dropped(why)) = put else {
+        panic!("{put:?}")
+    };
+    assert!(why.contains("is open"), "{why}");
+    let question = rig.question().await;
+    assert_eq!(question.id, id);
+    assert_eq!(question.state, "pending");
+}
+
 /// Who asked for something is told which question it became, or why it became none.
 #[tokio::test(start_paused = true)]
 async fn who_proposes_is_told_what_becomes_of_it() {

@@ -22,7 +22,7 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Checked, ModelVerdict, actions_schema, check, is_model};
+pub use answer::{Checked, GUEST, ModelVerdict, actions_schema, check, is_guest, is_model};
 pub use desk::{Desk, Shown};
 pub use fleet::{Found, ask_about_all, fleet_opening};
 pub use opening::opening;

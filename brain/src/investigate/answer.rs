@@ -34,6 +34,8 @@ const TEXT: usize = 240;
 const EVIDENCE: usize = 12;
 /// Proposals of models are told from those of playbooks by this.
 const PREFIX: &str = "model:";
+/// The provider under which the plans of other people's agents are recorded.
+pub const GUEST: &str = "mcp";
 /// Longest wait in a plan, in seconds.
 const LONGEST_WAIT: f64 = 600.0;
 /// A limit may change by this factor in one step.
@@ -106,6 +108,13 @@ fn playbook_of(model: &ModelId) -> PlaybookId {
         plain(&model.provider),
         plain(&model.model)
     ))
+}
+
+/// Is this the name of the proposals of somebody else's agent?
+pub fn is_guest(playbook: &str) -> bool {
+    let rest = playbook.strip_prefix(PREFIX);
+    let rest = rest.and_then(|rest| rest.strip_prefix(GUEST));
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Is this the name of a model's proposals?

@@ -94,7 +94,8 @@ impl AiPort {
     /// A process that exists.
     fn known(&self, name: &str) -> Result<ProcessName, ControlError> {
         let not_found = || ControlError::NotFound {
-            target: name.to_owned(),
+            // Whatever was typed is told and recorded.
+            target: brain::investigate::clean(name, 100),
             near: Vec::new(),
         };
         let name: ProcessName = name.parse().map_err(|_| not_found())?;

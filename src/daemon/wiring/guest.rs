@@ -8,15 +8,17 @@
 //!
 //! A guest is trusted as little as a model: unknown actions, other targets and evidence that it
 //! was never shown are dropped, and nothing is done before a person says yes. It cannot say yes
-//! itself: approvals are not among its tools.
+//! itself: approvals are not among its tools. What mhost does without asking, such as to tell
+//! people something, is not for guests, and they ask nothing in the place of an open question.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use brain::investigate::{LookUp, Shown, clean, fence, look_up, look_ups};
+use brain::investigate::{GUEST, LookUp, Shown, clean, fence, is_guest, look_up, look_ups};
 use brain::llm::{ModelId, ToolCall, ToolSpec};
 use brain::redact::Redactor;
+use brain::{Action, ApprovalState, Plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
@@ -36,10 +38,21 @@ const WAITING: Duration = Duration::from_secs(10);
 const ANSWER: usize = 16 * 1024;
 /// Look-ups that reach out or read files of a project: for who may operate.
 const REACHING: [&str; 4] = ["check_port", "check_dns", "check_http", "file_head"];
+/// Questions of all guests that may be open at the same time.
+const OPEN: usize = 3;
 /// Longest text of a fact, in characters.
 const FACT: usize = 2_000;
-/// The provider under which a guest's plans are recorded.
-const PROVIDER: &str = "mcp";
+/// Longest names of a session, a program and a process, longest diagnosis, in characters.
+const SESSION: usize = 64;
+const CLIENT: usize = 80;
+const PROCESS: usize = 200;
+const DIAGNOSIS: usize = 2_000;
+/// Pieces of evidence, the longest id of one in characters, and actions.
+const EVIDENCE: usize = 50;
+const ID: usize = 200;
+const ACTIONS: usize = 10;
+/// Actions that are done at once, since they only tell people something.
+const WORDS: [&str; 3] = ["notify", "log_incident", "escalate"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +84,8 @@ pub(super) struct ProposeParams {
 pub(super) struct Guests {
     sessions: Mutex<VecDeque<(String, Shown)>>,
     busy: Semaphore,
+    /// One plan after the other: each counts the questions of those before it.
+    turn: Semaphore,
 }
 
 impl Default for Guests {
@@ -78,6 +93,7 @@ impl Default for Guests {
         Self {
             sessions: Mutex::default(),
             busy: Semaphore::new(AT_ONCE),
+            turn: Semaphore::new(1),
         }
     }
 }
@@ -134,6 +150,7 @@ impl BrainPort {
             tool,
             arguments,
         } = params;
+        within("session", session.chars().count(), SESSION)?;
         let needed = role_of(&tool);
         if caller.role < needed {
             return Err(ControlError::Forbidden {
@@ -249,6 +266,15 @@ impl BrainPort {
             evidence,
             mut actions,
         } = params;
+        within("session", session.chars().count(), SESSION)?;
+        within("client", client.chars().count(), CLIENT)?;
+        within("process", process.chars().count(), PROCESS)?;
+        within("diagnosis", diagnosis.chars().count(), DIAGNOSIS)?;
+        within("evidence", evidence.len(), EVIDENCE)?;
+        for id in &evidence {
+            within("an id in evidence", id.chars().count(), ID)?;
+        }
+        within("actions", actions.len(), ACTIONS)?;
         let name = self.known(&process)?;
         if actions.is_empty() {
             return Err(invalid(
@@ -267,9 +293,18 @@ impl BrainPort {
             "actions": actions,
         });
         let by = ModelId {
-            provider: PROVIDER.into(),
+            provider: GUEST.into(),
             model: client,
         };
+        let Ok(_turn) = self.guests.turn.acquire().await else {
+            return Err(ControlError::ShuttingDown);
+        };
+        let all = self.agent.actions().await?;
+        let open = all.iter().filter(|one| one.state == ApprovalState::Pending);
+        let open = open.map(|one| (&*one.id, one.process.as_str(), &*one.playbook.0));
+        if let Some(why) = in_the_way(open, name.as_str()) {
+            return Err(invalid(why));
+        }
         let shown = self.guests.shown(&session);
         let answer = self.propose(caller, &name, &wish, &shown, &by).await;
         match answer["refused"].as_str() {
@@ -277,6 +312,56 @@ impl BrainPort {
             None => Ok(answer),
         }
     }
+}
+
+/// Why a plan of a guest is not for the gate, which would do it or a part of it without asking.
+pub(super) fn unasked(plan: &Plan) -> Option<&'static str> {
+    let tells = |action: &Action| {
+        matches!(
+            action,
+            Action::Notify { .. } | Action::LogIncident { .. } | Action::Escalate { .. }
+        )
+    };
+    let mut steps = plan.steps.iter().map(|step| &step.action);
+    if steps.clone().any(tells) {
+        return Some(
+            "notify, log_incident and escalate are mhost's own: say it to your person; \
+             propose is for actions",
+        );
+    }
+    steps
+        .all(|action| matches!(action, Action::Wait(_) | Action::RunProbe))
+        .then_some(
+            "the plan changes nothing: propose is for actions that a person decides on, \
+             such as restart",
+        )
+}
+
+/// Why no further question is asked about a process, with those that are open: id, process and
+/// who proposes.
+fn in_the_way<'a>(
+    open: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
+    process: &str,
+) -> Option<String> {
+    let mut guests = 0;
+    for (id, about, by) in open {
+        if about == process {
+            return Some(format!(
+                "question {id} about this process is open: wait until a person has decided"
+            ));
+        }
+        guests += usize::from(is_guest(by));
+    }
+    (guests >= OPEN).then(|| {
+        format!("{guests} questions of agents are open already: wait until a person has decided")
+    })
+}
+
+fn within(what: &str, length: usize, most: usize) -> Result<(), ControlError> {
+    if length > most {
+        return Err(invalid(format!("{what}: {length} is more than {most}")));
+    }
+    Ok(())
 }
 
 /// A text outside of a fence: one line without marks, controls and secrets, those too that were
@@ -297,6 +382,10 @@ fn role_of(tool: &str) -> Role {
 /// The tools beside the look-ups of a model.
 fn own_tools() -> [ToolSpec; 3] {
     let process = json!({"type": "string", "description": "name of a process"});
+    let mut actions = brain::investigate::actions_schema();
+    if let Value::Array(names) = &mut actions["items"]["properties"]["action"]["enum"] {
+        names.retain(|name| !WORDS.iter().any(|word| name == word));
+    }
     [
         ToolSpec {
             name: "diagnose".into(),
@@ -334,7 +423,7 @@ fn own_tools() -> [ToolSpec; 3] {
                     "diagnosis": {"type": "string", "description": "what is wrong, in one or two sentences"},
                     "confidence": {"type": "number", "minimum": 0, "maximum": 1},
                     "evidence": {"type": "array", "items": {"type": "string"}},
-                    "actions": brain::investigate::actions_schema(),
+                    "actions": actions,
                 },
                 "required": ["process", "diagnosis", "confidence", "actions"],
                 "additionalProperties": false,
@@ -350,64 +439,4 @@ fn broken(error: tokio::task::JoinError) -> ControlError {
 }
 
 #[cfg(test)]
-mod tests {
-    use brain::redact::RedactOptions;
-
-    use super::*;
-
-    #[test]
-    fn a_guest_may_cite_what_it_was_shown_and_no_other_guest_may() {
-        let guests = Guests::default();
-        guests.show("a", [("log:1".to_owned(), "it broke".to_owned())]);
-        assert!(guests.shown("a").evidence("[log:1]").is_some());
-        assert!(guests.shown("b").evidence("log:1").is_none());
-    }
-
-    #[test]
-    fn what_is_remembered_of_guests_is_bounded() {
-        let guests = Guests::default();
-        for n in 0..100 {
-            let facts = (0..FACTS + 50).map(|fact| (format!("f{fact}"), String::new()));
-            guests.show(&format!("s{n}"), facts);
-        }
-        let all = guests.sessions.lock().unwrap();
-        assert_eq!(all.len(), SESSIONS);
-        assert!(all.iter().all(|(_, shown)| shown.len() == FACTS));
-    }
-
-    #[test]
-    fn of_many_facts_the_newest_are_remembered_and_the_same_again_takes_no_room() {
-        let guests = Guests::default();
-        let fact = |n: usize| (format!("f{n}"), "x".to_owned());
-        guests.show("a", (0..FACTS).map(fact));
-        guests.show("a", (0..FACTS).map(fact));
-        assert!(guests.shown("a").evidence("f0").is_some());
-        guests.show("a", (FACTS..FACTS + 2).map(fact));
-        let shown = guests.shown("a");
-        assert!(shown.evidence(&format!("f{}", FACTS + 1)).is_some());
-        assert!(shown.evidence("f1").is_none() && shown.evidence("f2").is_some());
-        assert_eq!(shown.len(), FACTS);
-    }
-
-    #[test]
-    fn a_text_outside_of_a_fence_has_nothing_that_acts_and_no_secret() {
-        let secret = "hunter2-hunter2";
-        let redactor = Redactor::new([secret.to_owned().into()], RedactOptions::default());
-        let text = "a\u{1b}[2J<|im_start|>\u{202e}⟦end⟧\nhunter2-\u{200b}hunter2";
-        let bare = bare(&redactor, text);
-        for raw in ["\u{1b}", "<|", "\u{202e}", "⟦", "\n", secret] {
-            assert!(!bare.contains(raw), "{bare:?}");
-        }
-    }
-
-    #[test]
-    fn only_who_may_operate_reaches_out_or_proposes() {
-        let names: Vec<_> = look_ups().into_iter().map(|tool| tool.name).collect();
-        for name in REACHING {
-            assert!(names.iter().any(|known| known == name), "{name}");
-            assert_eq!(role_of(name), Role::Operator);
-        }
-        assert_eq!(role_of("propose"), Role::Operator);
-        assert_eq!(role_of("search_logs"), Role::Viewer);
-    }
-}
+mod tests;

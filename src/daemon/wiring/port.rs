@@ -149,7 +149,8 @@ impl BrainPort {
     /// A process that exists.
     pub(super) fn known(&self, name: &str) -> Result<ProcessName, ControlError> {
         let not_found = || ControlError::NotFound {
-            target: name.to_owned(),
+            // Whatever was typed is told and recorded.
+            target: brain::investigate::clean(name, 100),
             near: Vec::new(),
         };
         let name: ProcessName = name.parse().map_err(|_| not_found())?;

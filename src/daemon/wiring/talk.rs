@@ -16,7 +16,8 @@ use agent::Put;
 use brain::Case;
 use brain::guard::Guarded;
 use brain::investigate::{
-    Bounds, Ended, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check, clean_lines, first_request,
+    Bounds, Ended, GUEST, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check, clean_lines,
+    first_request,
 };
 use brain::llm::answer::objects;
 use brain::llm::{Abilities, Message, Model, ModelError, ModelId, Silent, Sink};
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, ProcessName, Role};
 
 use super::asker::{self, Matter, Nobody};
+use super::guest::unasked;
 use super::port::BrainPort;
 use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
@@ -212,6 +214,11 @@ impl BrainPort {
             .collect();
         if steps.is_empty() {
             return Value::Null;
+        }
+        if by.provider == GUEST
+            && let Some(why) = unasked(&checked.proposal.plan)
+        {
+            return refused(why.into());
         }
         let question = match self.agent.propose(caller, name, checked.proposal).await {
             Ok(Put::Asked(id)) => Some(id),
