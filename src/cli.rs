@@ -7,6 +7,7 @@
 pub(crate) mod context;
 pub(crate) mod error;
 mod help;
+mod hint;
 mod session;
 mod settings;
 mod target;
@@ -16,6 +17,7 @@ mod when;
 mod agent;
 mod ai;
 mod audit;
+mod bot;
 mod brain;
 mod check;
 mod completion;
@@ -37,7 +39,9 @@ mod logs;
 mod mcp;
 mod metrics;
 mod monit;
+mod notify;
 mod ping;
+mod questions;
 mod reload;
 mod replay;
 mod restart;
@@ -129,6 +133,8 @@ enum Command {
     Agent(agent::Agent),
     Ai(ai::Ai),
     Mcp(mcp::Mcp),
+    Bot(bot::Bot),
+    Notify(notify::Notify),
     Daemon(daemon::Daemon),
     Ping(ping::Ping),
     Kill(daemon::Kill),
@@ -173,6 +179,8 @@ impl Command {
             Command::Agent(command) => command.run(ctx),
             Command::Ai(command) => command.run(ctx),
             Command::Mcp(command) => command.run(ctx),
+            Command::Bot(command) => command.run(ctx),
+            Command::Notify(command) => command.run(ctx),
             Command::Daemon(command) => command.run(ctx),
             Command::Ping(command) => command.run(ctx),
             Command::Kill(command) => command.run(ctx),
@@ -202,6 +210,13 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
     }
 }
 
+/// The whole tree, with what follows from its parts.
+fn built() -> clap::Command {
+    let mut tree = tree();
+    tree.build();
+    tree
+}
+
 fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut tree = tree();
     if has_flag(args, "--no-color") {
@@ -229,7 +244,17 @@ fn usage(args: &[OsString], error: &clap::Error) -> Exit {
         });
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default();
-        output.error(&CliError::config(message.trim_start_matches("error: ")));
+        let plain = || CliError::config(message.trim_start_matches("error: "));
+        output.error(&hint::of(&built(), args, error).unwrap_or_else(plain));
+        return Exit::Config;
+    }
+    if let Some(better) = hint::of(&built(), args, error) {
+        let no_color = has_flag(args, "--no-color");
+        let wishes = Wishes {
+            no_color,
+            ..Wishes::default()
+        };
+        Output::new(wishes).error(&better);
         return Exit::Config;
     }
     // A closed pipe is no failure here either.

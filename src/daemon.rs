@@ -6,21 +6,25 @@
 
 mod alone;
 pub(crate) mod audit_port;
+mod chat;
 pub(crate) mod dispatch;
 pub(crate) mod gate;
 mod guarded;
 mod hearer;
 mod logs;
 mod metrics;
+mod notify;
 mod pace;
 mod patch;
 mod pid_file;
 pub(crate) mod port;
+mod proof;
 pub(crate) mod rpc;
 mod run;
 mod settings;
 mod sinks_port;
 mod systemd;
+mod trouble;
 mod upgrade;
 mod wiring;
 

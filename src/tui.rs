@@ -201,7 +201,12 @@ impl Loop {
                 None => return Ok(false),
             },
             Event::Paste(text) => Message::Paste(text),
-            Event::Resize(columns, rows) => Message::Resize(columns, rows),
+            Event::Resize(columns, rows) => {
+                // It may have been another size in between, and then the screen is not what
+                // was drawn last, although the size is.
+                self.tenure.forget()?;
+                Message::Resize(columns, rows)
+            }
             Event::FocusGained | Event::FocusLost | Event::Mouse(_) => return Ok(false),
         };
         // Times in the footer count from now.

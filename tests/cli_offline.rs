@@ -86,6 +86,10 @@ fn help_is_grouped_and_fits() {
       ai          Say what is wrong, what will be, and what to change
       mcp         Let another agent look and propose, over MCP
 
+    Reach:
+      bot         Run the fleet from a chat, and say who may
+      notify      Be told what happens: in chats, by mail, by pagers and webhooks
+
     Set up:
       demo        Watch mhost heal three failing programs
       init        Write a commented mhost.toml to start from

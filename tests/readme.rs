@@ -10,7 +10,7 @@ use assert_cmd::Command;
 
 /// The two set-up commands, which whoever runs this test has run already.
 const SET_UP: [&str; 2] = [
-    "cargo run --release -- demo",
+    "cargo run --locked -- demo",
     "cargo test --workspace --locked",
 ];
 

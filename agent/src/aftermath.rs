@@ -13,6 +13,7 @@ use supervisor::{EventKind, after};
 
 use crate::budget::{FAILURE_PAUSE, FAILURES_IN_A_ROW, WINDOW};
 use crate::carry::{Authority, Errand, do_steps, escalate};
+use crate::course;
 use crate::report;
 use crate::shared::{Shared, Unhelped, before, stored};
 use crate::undo::{self, After, Before};
@@ -42,8 +43,19 @@ pub(crate) async fn put_back(
     let Some(why) = undo::worse(&before, &after).filter(|_| !wants_down(&errand.plan)) else {
         return Ok(false);
     };
+    let (crashes, mut kept) = (after.crashes, Vec::new());
     let steps: Vec<Step> = undo::undo(&errand.plan, &before, &after)
         .into_iter()
+        .filter(|action| {
+            let looked = Some((facts.clone(), crashes));
+            let refused = course::refusal(shared, &errand.playbook.0, action, looked);
+            kept.extend(
+                refused
+                    .as_ref()
+                    .map(|no| json!({"action": action, "why": no})),
+            );
+            refused.is_none()
+        })
         .map(|action| Step {
             action,
             why: format!("it is worse than before: {why}"),
@@ -67,7 +79,7 @@ pub(crate) async fn put_back(
         ..errand.clone()
     };
     do_steps(shared, &back, authority).await?;
-    let story = json!({"why": why, "actions": names});
+    let story = json!({"why": why, "actions": names, "refused": kept});
     shared.tell(errand.incident, "undone", story).await?;
     Ok(true)
 }

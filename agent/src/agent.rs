@@ -10,6 +10,7 @@
 //! lag the missed ones are read from the store.
 
 mod handle;
+mod resume;
 mod round;
 mod seen;
 
@@ -92,7 +93,7 @@ impl Agent {
     ) -> Result<AgentHandle, StartError> {
         let events = parts.control.watch(&Caller::system())?;
         let shared = Arc::new(Shared::new(parts));
-        let resumed = round::take_up(&shared).await?;
+        let resumed = resume::take_up(&shared).await?;
         let (sender, messages) = mpsc::channel(QUEUE);
         let mut agent = Loop {
             shared: shared.clone(),
@@ -110,7 +111,7 @@ impl Agent {
         };
         for job in resumed {
             let process = job.process.clone();
-            agent.launch(process, round::measure_again(shared.clone(), job));
+            agent.launch(process, resume::go_on(shared.clone(), job));
         }
         let running = tasks.clone();
         tasks.spawn("agent", async move {
@@ -159,6 +160,7 @@ impl Loop {
         let mut tick = ticker(interval);
         let mut quick = ticker(QUICK);
         self.expire().await;
+        self.take_up_answers().await;
         loop {
             // The interval may have been configured anew.
             if self.shared.settings().poll_interval != interval {
@@ -325,6 +327,7 @@ impl Loop {
 
     /// The slow look: what recovered, what is wrong without an event, what was forgotten.
     async fn look(&mut self) {
+        self.free().await;
         match round::look(&self.shared, &self.busy).await {
             Ok(todo) => {
                 for one in todo {
@@ -347,6 +350,26 @@ impl Loop {
         }
         self.watch();
         self.shared.round_ended();
+    }
+
+    /// Goes on with plans whose worker ended before they did: a full disk, or a panic.
+    async fn free(&mut self) {
+        let idle = |process: &ProcessName| !self.busy.contains(process);
+        let open = self.shared.all_open().into_iter();
+        let stuck: Vec<_> = open
+            .filter(|incident| incident.state.is_busy())
+            .map(|incident| incident.process)
+            .filter(idle)
+            .collect();
+        match resume::stuck(&self.shared, &stuck).await {
+            Ok(resumed) => {
+                for job in resumed {
+                    let process = job.process.clone();
+                    self.launch(process, resume::go_on(self.shared.clone(), job));
+                }
+            }
+            Err(error) => tracing::error!(%error, "What is left of plans could not be read."),
+        }
     }
 
     /// Asks a model about all processes, if that is wanted and nothing is open.
@@ -395,6 +418,21 @@ impl Loop {
                 }
             }
             Err(error) => tracing::error!(%error, "A suspicion could not be recorded."),
+        }
+    }
+
+    /// Goes on with answers that a former daemon took and did not get to.
+    async fn take_up_answers(&mut self) {
+        match question::take_up(&self.shared).await {
+            Ok(left) => {
+                for (approval, caller) in left {
+                    let process = approval.process.clone();
+                    let queue = self.approved.entry(process.clone()).or_default();
+                    queue.push_back((approval, caller));
+                    self.next(&process);
+                }
+            }
+            Err(error) => tracing::error!(%error, "Answers of before could not be read."),
         }
     }
 

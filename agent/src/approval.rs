@@ -9,13 +9,16 @@
 //! decision wins; this file says which moves there are, who may answer, and whether the
 //! world is still the one the question was asked about.
 
+mod lapse;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use brain::{Action, Approval, ApprovalState, Plan, ProcessFacts};
 use serde::{Deserialize, Serialize};
-use supervisor::{Caller, HealthStatus, Role, Status};
+use supervisor::{Caller, ControlError, HealthStatus, ProcessName, Role, Status, Via};
 
 use crate::policy::required_role;
+pub use lapse::{gone, lapse};
 
 /// Questions that may be open at once. More would only be noise.
 pub const MOST_OPEN: usize = 10;
@@ -72,6 +75,15 @@ pub struct Preconditions {
     /// Did its probe fail?
     #[serde(default)]
     pub failing: bool,
+    /// Was it meant to run?
+    #[serde(default)]
+    pub wanted: bool,
+    /// Did somebody hold it?
+    #[serde(default)]
+    pub held: bool,
+    /// What identifies its definition and how many copies of it were wanted.
+    #[serde(default)]
+    pub definition: Option<String>,
 }
 
 impl Preconditions {
@@ -88,6 +100,9 @@ impl Preconditions {
                 .instances
                 .iter()
                 .any(|instance| instance.health == HealthStatus::Fail),
+            wanted: process.wanted,
+            held: process.held,
+            definition: Some(definition(process)),
         }
     }
 
@@ -97,6 +112,12 @@ impl Preconditions {
             return Some("the process is gone".into());
         };
         let now = Self::of(process);
+        if self.wanted && !now.wanted {
+            return Some("it is not meant to run any more".into());
+        }
+        if !self.held && now.held {
+            return Some("somebody holds it".into());
+        }
         let up = |state| state == Status::Online;
         if up(now.state) != up(self.state) {
             return Some(format!(
@@ -114,9 +135,22 @@ impl Preconditions {
         }
         // A process that does not come up gets a new life with every retry, and the question
         // stays the same; one that ran and was started again may be well.
-        (up(self.state) && now.generations != self.generations)
-            .then(|| "it was started again meanwhile".into())
+        if up(self.state) && now.generations != self.generations {
+            return Some("it was started again meanwhile".into());
+        }
+        // The same words mean something else then: a limit, a rollback, a copy more.
+        (self.definition.is_some() && now.definition != self.definition)
+            .then(|| "its definition is another one now".into())
     }
+}
+
+/// What identifies the definition of a process, and how many copies of it are wanted.
+fn definition(process: &ProcessFacts) -> String {
+    let limits = (process.max_memory, process.max_restarts);
+    fnv(&format!(
+        "{} {limits:?} {}",
+        process.desired, process.config
+    ))
 }
 
 /// The alphabet of ids: RFC 4648 base32 in lower case, without characters that look alike.
@@ -149,7 +183,11 @@ pub fn digest(playbook: &str, plan: &Plan) -> String {
         };
         text.push_str(&bare.to_string());
     }
-    // FNV-1a: short, and the same in every version of the program.
+    fnv(&text)
+}
+
+/// FNV-1a: short, and the same in every version of the program.
+fn fnv(text: &str) -> String {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -165,17 +203,90 @@ pub fn approver_role(plan: &Plan) -> Role {
         .unwrap_or(Role::Viewer)
 }
 
-/// May this caller decide on this plan? Says why not.
-pub fn may_decide(caller: &Caller, plan: &Plan, approvers: &[String]) -> Result<(), Role> {
+/// May this caller decide on this plan?
+///
+/// # Errors
+/// Why not: the role, or that they are none of `approvers`.
+pub fn may_decide(
+    caller: &Caller,
+    plan: &Plan,
+    process: &ProcessName,
+    approvers: &[String],
+) -> Result<(), ControlError> {
     let needed = approver_role(plan).max(Role::Operator);
-    let listed = approvers.is_empty()
-        || approvers
-            .iter()
-            .any(|name| *name == caller.principal || *name == caller.to_string());
-    if caller.role < needed || !listed {
-        return Err(needed);
+    let names: Vec<_> = plan.steps.iter().map(|step| step.action.name()).collect();
+    let what = format!("to decide on {} of {process}", names.join(", "));
+    if caller.role < needed {
+        return Err(ControlError::Forbidden {
+            what,
+            who: caller.to_string(),
+            needed,
+            has: caller.role,
+        });
     }
-    Ok(())
+    must_be_listed(caller, what, approvers)
+}
+
+/// Is this caller one of `approvers`, or are there none?
+///
+/// # Errors
+/// Who may do it instead.
+pub fn must_be_listed(
+    caller: &Caller,
+    what: String,
+    approvers: &[String],
+) -> Result<(), ControlError> {
+    if is_listed(caller, approvers) {
+        return Ok(());
+    }
+    Err(ControlError::NotListed {
+        what,
+        who: caller.to_string(),
+        listed: approvers.to_vec(),
+    })
+}
+
+/// Is this caller one of `approvers`, or are there none?
+pub fn is_listed(caller: &Caller, approvers: &[String]) -> bool {
+    approvers.is_empty() || approvers.iter().any(|name| names(name, caller))
+}
+
+/// Whoever is named so in the history, with this role.
+pub fn caller_of(by: &str, role: Role) -> Caller {
+    let (via, principal) = match by.split_once(':') {
+        Some(("cli", name)) => (Via::Cli, name),
+        Some(("chat", name)) => (Via::Chat, name),
+        Some(("mcp", name)) => (Via::Mcp, name),
+        Some(("rpc", name)) => (Via::Rpc, name),
+        _ => (Via::Rpc, by),
+    };
+    Caller {
+        principal: principal.to_owned(),
+        role,
+        via,
+    }
+}
+
+/// Does this id mean the caller? `telegram:7` is somebody in a chat, `cli:ana` somebody on this
+/// machine at a terminal, whichever program they use there. Another agent is nobody's terminal.
+fn names(id: &str, caller: &Caller) -> bool {
+    let local = match caller.via {
+        Via::Cli | Via::Rpc => id.strip_prefix("cli:"),
+        _ => None,
+    };
+    local == Some(&*caller.principal) || id == caller.principal || id == caller.to_string()
+}
+
+/// Who a caller is as a person, whichever way they came. Users of this machine and people in
+/// chats cannot have the same name, since theirs has a platform before it.
+pub fn person(caller: &Caller) -> String {
+    caller.principal.clone()
+}
+
+/// Everybody who said yes, in words: `cli:ana and chat:telegram:7`.
+pub fn voters(approval: &Approval) -> Option<String> {
+    let all: Vec<&str> = approval.votes.iter().map(|vote| vote.by.as_str()).collect();
+    (!all.is_empty()).then(|| all.join(" and "))
 }
 
 /// Does the question wait for an answer?
@@ -187,8 +298,7 @@ pub fn is_open(approval: &Approval) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use brain::{Severity, Step};
-    use supervisor::Via;
+    use brain::Severity;
 
     use super::*;
 
@@ -241,14 +351,7 @@ mod tests {
     }
 
     fn plan(actions: Vec<Action>) -> Plan {
-        let steps = actions.into_iter().map(|action| Step {
-            action,
-            why: String::new(),
-        });
-        Plan {
-            steps: steps.collect(),
-            ask: None,
-        }
+        Plan::from_iter(actions)
     }
 
     #[test]
@@ -292,19 +395,57 @@ mod tests {
         };
         let restart = plan(vec![Action::Restart { instance: None }]);
         let stop = plan(vec![Action::Restart { instance: None }, Action::Stop]);
-        assert_eq!(may_decide(&who(Role::Operator), &restart, &[]), Ok(()));
-        assert_eq!(
-            may_decide(&who(Role::Viewer), &restart, &[]),
-            Err(Role::Operator)
-        );
-        assert_eq!(
-            may_decide(&who(Role::Operator), &stop, &[]),
-            Err(Role::Admin)
-        );
-        assert_eq!(may_decide(&who(Role::Admin), &stop, &[]), Ok(()));
-        let only = ["cli:ana".to_owned()];
-        assert_eq!(may_decide(&who(Role::Admin), &stop, &only), Ok(()));
-        let other = ["bob".to_owned()];
-        assert!(may_decide(&who(Role::Admin), &stop, &other).is_err());
+        let api: ProcessName = "api".parse().unwrap();
+        let needs = |role, plan| match may_decide(&who(role), plan, &api, &[]) {
+            Ok(()) => None,
+            Err(ControlError::Forbidden { needed, .. }) => Some(needed),
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(needs(Role::Operator, &restart), None);
+        assert_eq!(needs(Role::Viewer, &restart), Some(Role::Operator));
+        assert_eq!(needs(Role::Operator, &stop), Some(Role::Admin));
+        assert_eq!(needs(Role::Admin, &stop), None);
+    }
+
+    /// The list narrows the roles and never widens them.
+    #[test]
+    fn only_those_on_the_list_decide() {
+        let api: ProcessName = "api".parse().unwrap();
+        let restart = plan(vec![Action::Restart { instance: None }]);
+        let may = |principal: &str, via: Via, role, list: &[&str]| {
+            let caller = Caller {
+                principal: principal.into(),
+                role,
+                via,
+            };
+            let list: Vec<String> = list.iter().map(|&one| one.to_owned()).collect();
+            may_decide(&caller, &restart, &api, &list)
+        };
+        let admin = Role::Admin;
+        for (principal, via, list) in [
+            ("ana", Via::Cli, ["cli:ana"]),
+            ("ana", Via::Rpc, ["cli:ana"]),
+            ("ana", Via::Mcp, ["ana"]),
+            ("pager:7", Via::Chat, ["pager:7"]),
+            ("pager:7", Via::Chat, ["chat:pager:7"]),
+        ] {
+            assert_eq!(may(principal, via, admin, &list), Ok(()), "{list:?}");
+        }
+        for (principal, via, list) in [
+            ("ana", Via::Mcp, ["cli:ana"]),
+            ("pager:70", Via::Chat, ["pager:7"]),
+            ("other:7", Via::Chat, ["pager:7"]),
+            ("ana", Via::Chat, ["cli:ana"]),
+            ("bob", Via::Cli, ["cli:ana"]),
+        ] {
+            let refused = may(principal, via, admin, &list).unwrap_err();
+            assert!(
+                matches!(refused, ControlError::NotListed { .. }),
+                "{list:?}"
+            );
+            assert!(refused.to_string().contains(list[0]), "{refused}");
+        }
+        let viewer = may("ana", Via::Cli, Role::Viewer, &["cli:ana"]).unwrap_err();
+        assert!(matches!(viewer, ControlError::Forbidden { .. }));
     }
 }

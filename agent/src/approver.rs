@@ -29,6 +29,10 @@ pub trait Approver: Send + Sync {
     async fn ask(&self, approval: &Approval);
     /// Tells news.
     async fn announce(&self, notice: &Notice);
+    /// Reminds of a question that is still open.
+    async fn remind(&self, _approval: &Approval) {}
+    /// Hears that more is known of an incident: its story has another line.
+    fn changed(&self, _incident: IncidentId) {}
 }
 
 /// Leaves questions where `mhost agent actions` shows them, and writes news to the log.

@@ -18,6 +18,7 @@ use supervisor::{Caller, ProcessName, until};
 
 use crate::aftermath::{another_may_help, hand_over, put_back};
 use crate::approval::{Input, step};
+use crate::course::Course;
 use crate::mind::Check;
 use crate::policy::Risk;
 use crate::run::perform;
@@ -48,7 +49,7 @@ pub(crate) struct Errand {
     pub(crate) playbook: PlaybookId,
     pub(crate) plan: Plan,
     pub(crate) risk: Risk,
-    /// What the gate said: `run`, `ask: …`, `refuse: …`.
+    /// What the gate said: `run`, `run: by grant …`, `ask: …`, `refuse: …`.
     pub(crate) gate: String,
 }
 
@@ -167,9 +168,33 @@ pub(crate) async fn carry_out(
             .tell(errand.incident, undo::BEFORE, json!(before))
             .await?;
     }
+    carry_on(shared, errand, authority, 0, Course::default()).await
+}
+
+/// Goes on with a plan of which so many steps were done, and measures it.
+pub(crate) async fn carry_on(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    done: usize,
+    mut course: Course,
+) -> Result<()> {
+    let process = &errand.process;
+    let changes = errand.changes();
     let mut escalated = false;
     let mut failure = None;
-    for step in &errand.plan.steps {
+    let mut broken_off = None;
+    for step in errand.plan.steps.iter().skip(done) {
+        let (playbook, action) = (&errand.playbook.0, &step.action);
+        if let Some(why) = course.barred(shared, process, playbook, action).await {
+            let story = json!({
+                "action": action, "why": step.why, "by": authority.who,
+                "result": format!("skipped: {why}"),
+            });
+            shared.tell(errand.incident, "acted", story).await?;
+            broken_off = Some(format!("{} was not done, because {why}", action.name()));
+            break;
+        }
         let row = begin(shared, errand, authority, &step.action).await?;
         let done = perform(
             shared.control.as_ref(),
@@ -200,7 +225,10 @@ pub(crate) async fn carry_out(
         stored(shared.store.end_action(row, result)).await?;
         shared.tell(errand.incident, "acted", story).await?;
         match done {
-            Ok(()) => escalated |= say(shared, errand, &step.action).await?,
+            Ok(()) => {
+                escalated |= say(shared, errand, &step.action).await?;
+                course.passed(shared, process, &step.action).await;
+            }
             Err(error) => {
                 failure = Some(format!("{} failed: {error}", step.action.name()));
                 break;
@@ -210,6 +238,10 @@ pub(crate) async fn carry_out(
     let acting = shared
         .open_of(process)
         .is_some_and(|incident| incident.state == brain::IncidentState::Acting);
+    // Nobody knows whether all of it would have helped.
+    if let Some(why) = broken_off {
+        return break_off(shared, errand, authority, why, escalated).await;
+    }
     if let Some(why) = failure {
         let undone = put_back(shared, errand, authority, shared.clock.now()).await?;
         let next = acting && !undone && another_may_help(shared, errand, escalated).await?;
@@ -242,8 +274,28 @@ pub(crate) async fn carry_out(
         shared.advance(process, IncidentInput::Acted).await?;
     }
     let acted = shared.clock.now();
-    let outcome = measure(shared, errand, acted).await;
+    let outcome = measure(shared, errand, acted, acted).await;
     conclude(shared, errand, authority, &outcome, escalated, acted).await
+}
+
+/// Ends a plan of which a part was done, and hands it to a person.
+pub(crate) async fn break_off(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    authority: &Authority,
+    why: String,
+    escalated: bool,
+) -> Result<()> {
+    let acting = shared
+        .open_of(&errand.process)
+        .is_some_and(|incident| incident.state == brain::IncidentState::Acting);
+    if acting {
+        shared
+            .advance(&errand.process, IncidentInput::ActionFailed)
+            .await?;
+    }
+    let outcome = Outcome::Unknown(why);
+    close(shared, errand, authority, &outcome, escalated, false).await
 }
 
 /// Moves a measured incident on and closes its books.
@@ -316,8 +368,12 @@ async fn close(
         return Ok(());
     }
     let names: Vec<_> = errand.plan.steps.iter().map(|s| s.action.name()).collect();
+    let became = match outcome {
+        Outcome::Unknown(_) => "came to no end",
+        _ => "did not help",
+    };
     let text = format!(
-        "{} did not help: {}",
+        "{} {became}: {}",
         names.join(", "),
         outcome.why().unwrap_or("the trouble goes on")
     );
@@ -431,8 +487,14 @@ async fn settle_approval(shared: &Shared, authority: &Authority, well: bool) -> 
     Ok(())
 }
 
-/// Looks until there is an outcome.
-pub(crate) async fn measure(shared: &Arc<Shared>, errand: &Errand, acted: Timestamp) -> Outcome {
+/// Looks until there is an outcome. What happened counts from `acted` on, and quiet only from
+/// `watched` on: nothing is known of a time in which nobody looked.
+pub(crate) async fn measure(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    acted: Timestamp,
+    watched: Timestamp,
+) -> Outcome {
     loop {
         tokio::time::sleep(LOOK).await;
         let (process, events) = shared.look_since(&errand.process, acted).await;
@@ -442,14 +504,14 @@ pub(crate) async fn measure(shared: &Arc<Shared>, errand: &Errand, acted: Timest
                 shared
                     .blocking(move |shared| {
                         let facts = &shared.facts;
-                        shared.mind.verify(&playbook, &incident, acted, facts)
+                        shared.mind.verify(&playbook, &incident, watched, facts)
                     })
                     .await
                     .unwrap_or(Check::None)
             }
             None => Check::None,
         };
-        let age = until(acted, shared.clock.now());
+        let age = until(watched, shared.clock.now());
         let seen = Seen {
             process: process.as_ref(),
             events: &events,

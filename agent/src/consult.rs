@@ -8,22 +8,30 @@
 //! ```
 //!
 //! The question holds no lock: signs, playbooks and people go on meanwhile, and what comes of
-//! it is put to the incident as it is by then. A model is asked at most twice about an
-//! incident, the second time only after a plan that did not help.
+//! it is put to the incident as it is by then. How often a model is asked about an incident is
+//! in `again`. That a person was called is no reason not to ask; that one said no is.
+
+mod again;
 
 use std::sync::Arc;
 
-use brain::{Incident, IncidentId, IncidentState, ProcessFacts, Severity, is_well};
-use supervisor::ProcessName;
+use brain::{
+    Incident, IncidentId, IncidentInput, IncidentState, Plan, PlaybookId, ProcessFacts, Severity,
+    is_well,
+};
+use serde_json::json;
+use supervisor::{Caller, ProcessName, Via};
 
+use crate::carry::{Authority, Errand, escalate};
 use crate::mind::{Diagnosis, Inquiry};
+use crate::policy::Risk;
 use crate::shared::{Pending, Shared, stored};
-use crate::worker::{Result, decide, give_up};
+use crate::worker::{Put, Result, decide_late, give_up};
+pub(crate) use again::Ailing;
+use again::{held_by_a_person, may_ask, stands};
 
 /// The line of an incident's story that holds what became of asking a model.
 pub(crate) const MODEL: &str = "model";
-/// How often a model is asked about one incident.
-const MOST: usize = 2;
 /// From this confidence on the knowledge base has said what is wrong: nobody else is asked.
 const KNOWN: f64 = 0.72;
 
@@ -31,7 +39,7 @@ const KNOWN: f64 = 0.72;
 pub(crate) struct Answered {
     pub(crate) process: ProcessName,
     incident: IncidentId,
-    before: Option<ProcessFacts>,
+    before: ProcessFacts,
     inquiry: Inquiry,
 }
 
@@ -55,14 +63,13 @@ pub(crate) async fn consult(
     shared: &Arc<Shared>,
     incident: &Incident,
     diagnosis: &Diagnosis,
-    before: Option<ProcessFacts>,
 ) -> Result<bool> {
     let process = &incident.process;
-    let open = shared
-        .open_of(process)
-        .is_some_and(|now| now.id == incident.id && now.state == IncidentState::Open);
     let (settings, switch) = (shared.settings(), shared.switch());
-    if !open || !switch.enabled(settings.enabled) || switch.stopped() {
+    if !switch.enabled(settings.enabled)
+        || switch.stopped()
+        || !takes_a_plan(shared, incident).await?
+    {
         return Ok(false);
     }
     let seeking = shared.seeks_another(incident.id);
@@ -73,26 +80,25 @@ pub(crate) async fn consult(
     if known && !seeking {
         return Ok(false);
     }
-    // What is well again needs no cure.
-    let well = shared
-        .look(process)
-        .await
-        .is_none_or(|(facts, _)| is_well(&facts));
-    if well {
+    let rows = stored(shared.store.actions(incident.id)).await?;
+    // What is well again needs no cure, and what is meant to be down none either.
+    let ill = |facts: &ProcessFacts| {
+        !is_well(facts) && (facts.wanted || facts.held) && !held_by_a_person(facts, &rows)
+    };
+    let Some((before, _)) = shared.look(process).await.filter(|(facts, _)| ill(facts)) else {
         return Ok(false);
-    }
+    };
     let story = stored(shared.store.steps(incident.id)).await?;
-    let asked = story.iter().filter(|line| line.kind == MODEL).count();
-    if asked >= MOST || (asked > 0 && !seeking) {
+    let asked: Vec<_> = story.iter().filter(|line| line.kind == MODEL).collect();
+    if !may_ask(&asked, &rows, Ailing::of(&before), seeking) {
         return Ok(false);
     }
-    let asking = format!("{MODEL} {asked}");
+    let asking = format!("{MODEL} {}", asked.len());
     if shared.was_tried(incident.id, &asking) {
         // It is under way.
         return Ok(true);
     }
-    let mut tried: Vec<String> = stored(shared.store.actions(incident.id))
-        .await?
+    let mut tried: Vec<String> = rows
         .iter()
         .filter(|row| row.action.action.changes_state() && row.result.as_deref() == Some("done"))
         .map(|row| row.action.action.name().to_owned())
@@ -113,6 +119,28 @@ pub(crate) async fn consult(
         answer,
     });
     Ok(true)
+}
+
+/// Was nothing done of what a model wanted in this incident, and did nobody say no to it? Then
+/// it may want the same again.
+pub(crate) async fn came_to_nothing(shared: &Shared, incident: &Incident) -> Result<bool> {
+    let rows = stored(shared.store.actions(incident.id)).await?;
+    Ok(!rows.iter().any(stands))
+}
+
+/// May another plan still be made for an incident? Not while one is under way or asked about,
+/// and not after a no.
+async fn takes_a_plan(shared: &Arc<Shared>, incident: &Incident) -> Result<bool> {
+    let now = shared.open_of(&incident.process);
+    match now.filter(|now| now.id == incident.id).map(|now| now.state) {
+        Some(IncidentState::Open) => Ok(true),
+        Some(IncidentState::Escalated) => {
+            let row = stored(shared.store.incident(incident.id)).await?;
+            let outcome = row.and_then(|row| row.outcome);
+            Ok(!matches!(outcome.as_deref(), Some("denied" | "refused")))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Waits for an answer; few at a time.
@@ -145,28 +173,85 @@ async fn take(shared: &Arc<Shared>, answer: Answered) -> Result<()> {
         process,
         incident: id,
         before,
-        inquiry,
+        mut inquiry,
     } = answer;
+    let then = Ailing::of(&before);
+    if !inquiry.story.is_object() {
+        inquiry.story = json!({});
+    }
+    inquiry.story["ailing"] = json!(then);
+    if let Some(why) = &inquiry.failed {
+        inquiry.story["why"] = why.as_str().into();
+    }
     shared.tell(id, MODEL, inquiry.story).await?;
     let Some(incident) = shared.open_of(&process).filter(|open| open.id == id) else {
         return Ok(());
     };
-    if incident.state != IncidentState::Open {
-        // Somebody knew better meanwhile, or a person has it.
+    if !takes_a_plan(shared, &incident).await? {
+        // Somebody knew better meanwhile, or said no.
         return Ok(());
     }
+    let now = shared.look(&process).await;
+    let now = now.map_or(then, |(facts, _)| Ailing::of(&facts));
     if let Some(diagnosis) = inquiry.diagnosis {
-        decide(shared, &incident, diagnosis, before).await?;
+        let put = decide_late(shared, &incident, diagnosis, before).await?;
+        if now != then && matches!(put, Put::Dropped(_)) {
+            shared.again(&process);
+        }
         return Ok(());
     }
     let why = inquiry.failed.unwrap_or_else(|| "it had no answer".into());
-    tracing::warn!(process = %process, incident = %id, reason = %why, "No model could help.");
+    tracing::warn!(process = %process, incident = %incident.id, reason = %why, "No model could help.");
     if shared.seeks_another(id) {
         return give_up(shared, &incident).await;
     }
+    if now != then {
+        // It may be asked anew.
+        shared.again(&process);
+    }
+    alone(shared, &incident, now, &why).await
+}
+
+/// No model could help, and no playbook has a plan: people are told.
+async fn alone(shared: &Arc<Shared>, incident: &Incident, now: Ailing, why: &str) -> Result<()> {
+    let process = &incident.process;
     let text = format!("No playbook knows what ails {process}, and no model could be asked: {why}");
-    shared
-        .announce(&incident, Severity::Warning, false, text)
-        .await;
-    Ok(())
+    if incident.state == IncidentState::Escalated {
+        // They were; the story has the rest.
+        return Ok(());
+    }
+    let retried = shared
+        .look(process)
+        .await
+        .is_some_and(|(facts, _)| facts.retries || facts.state == supervisor::Status::Starting);
+    if retried {
+        shared
+            .announce(incident, Severity::Warning, false, text)
+            .await;
+        return Ok(());
+    }
+    // What still runs is left to the playbooks, beside the person.
+    if now == Ailing::Down {
+        shared.advance(process, IncidentInput::Escalated).await?;
+        stored(shared.store.set_outcome(incident.id, "escalated")).await?;
+    }
+    let errand = Errand {
+        incident: incident.id,
+        process: process.clone(),
+        playbook: PlaybookId(MODEL.into()),
+        plan: Plan::default(),
+        risk: Risk::None,
+        gate: "run".into(),
+    };
+    let caller = Caller {
+        principal: "agent".into(),
+        role: shared.settings().role,
+        via: Via::Playbook(MODEL.into()),
+    };
+    let authority = Authority {
+        who: caller.to_string(),
+        caller,
+        approval: None,
+    };
+    escalate(shared, &errand, &authority, text).await
 }

@@ -13,7 +13,10 @@ mod approver;
 pub mod budget;
 mod carry;
 mod consult;
+mod course;
+pub mod grant;
 mod group;
+mod intention;
 mod mind;
 pub mod policy;
 mod question;
@@ -30,10 +33,10 @@ pub use agent::{Agent, AgentHandle, StartError};
 pub use approver::{Approver, Notice, Visible};
 pub use mind::{Asking, Check, Diagnosis, Inquiring, Inquiry, Mind, Watch, Watching};
 pub use report::{
-    Act, Budget, Entry, Explanation, Question, Remembered, Status, Thinking, Told, describe,
-    question,
+    Act, Budget, ByGrant, Entry, Explanation, Question, Remembered, Status, Thinking, Told, Voter,
+    describe, question,
 };
 pub use run::{CLEAR_LOCK, Revisions};
-pub use settings::{PlaybookSettings, Settings};
+pub use settings::{Approvals, PlaybookSettings, Settings};
 pub use shared::Parts;
 pub use worker::Put;

@@ -160,6 +160,12 @@ pub trait Mind: Send + Sync {
         let _ = (playbook, helped);
     }
 
+    /// Which text of the playbook is asked now; none for what is no playbook.
+    fn version(&self, playbook: &str) -> Option<String> {
+        let _ = playbook;
+        None
+    }
+
     /// How long the playbook rests between two runs on a process, if it says so.
     fn cooldown(&self, playbook: &str) -> Option<Duration>;
 }

@@ -87,6 +87,18 @@ pub struct Case<'a> {
     pub role: Role,
     /// How sure the proposal is, 0 to 1.
     pub confidence: f64,
+    /// Leave that a person gave in advance for this playbook on this process.
+    pub leave: Option<Leave>,
+}
+
+/// Leave that a person gave in advance. It answers the question that the level asks, and is
+/// held to every limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    /// Up to which risk.
+    pub risk: Risk,
+    /// The role of whoever gave it, with which the plan runs.
+    pub role: Role,
 }
 
 /// Decides one action by itself.
@@ -111,6 +123,7 @@ pub fn decide_plan(case: &Case<'_>, plan: &Plan) -> (Risk, Decision) {
     if let Some(why) = &plan.ask
         && decision.runs()
         && highest > Risk::None
+        && case.leave.is_none_or(|leave| leave.risk < highest)
     {
         decision = Decision::Ask(why.clone());
     }
@@ -132,11 +145,15 @@ fn decide_at(case: &Case<'_>, action: &Action, risk: Risk) -> Decision {
         return Decision::Refuse(format!("`{name}` is in blocked_actions"));
     }
     let level = capped(case.level, case.target.autonomy);
-    let allowed = table(level, risk, name);
+    let own = table(level, risk, name);
+    let leave = case
+        .leave
+        .filter(|leave| !matches!(own, Decision::Refuse(_)) && risk <= leave.risk);
+    let allowed = leave.map_or(own, |_| Decision::RunAndReport);
     if !allowed.runs() || risk == Risk::None {
         return allowed;
     }
-    // From here on the table allows it; each limit can only turn it into a question.
+    // From here on the table or a person allows it; each limit can only turn it into a question.
     if let Some(why) = case.standing.over() {
         return Decision::Ask(why);
     }
@@ -153,10 +170,10 @@ fn decide_at(case: &Case<'_>, action: &Action, risk: Risk) -> Decision {
         return Decision::Ask(why);
     }
     let needed = risk::command_role(action);
-    if case.role < needed {
+    let role = leave.map_or(case.role, |leave| leave.role);
+    if role < needed {
         return Decision::Ask(format!(
-            "`{name}` needs the role {needed:?} and the agent has {:?}",
-            case.role
+            "`{name}` needs the role {needed:?} and the agent has {role:?}"
         ));
     }
     allowed

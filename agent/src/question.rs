@@ -3,22 +3,34 @@
 //! The row of an approval is moved by compare-and-set in the store; the moves themselves are
 //! [`approval::step`]. A question belongs to one plan of one incident: when either changes,
 //! it is withdrawn and its answer no longer counts.
+//! It is one piece although it is long: a question, from its asking to its last answer.
+
+mod left;
+mod stands;
+mod time;
+mod wish;
 
 use std::sync::Arc;
 
 use brain::{
-    Action, Approval, ApprovalState, Decision, IncidentInput, IncidentState, Plan, PlaybookId,
-    ProcessFacts, Proposal,
+    Action, Approval, ApprovalState, Decision, IncidentId, IncidentInput, IncidentState, Plan,
+    PlaybookId, ProcessFacts, Proposal, Vote, Voted,
 };
-use jiff::Timestamp;
 use serde_json::json;
 use supervisor::{Caller, ControlError, ProcessName, Via, after};
 
 use crate::approval::{self, Input, MOST_OPEN, Preconditions, may_decide, new_id};
 use crate::carry::{Authority, Errand, carry_out, escalate, note_rows};
+use crate::grant::risk_of;
+use crate::intention;
 use crate::policy::Risk;
 use crate::shared::{Shared, stored};
 use crate::worker::{Result, is_foreign};
+pub(crate) use left::{approver, take_up};
+use stands::changed;
+pub(crate) use stands::{fall, fallen, too_few};
+pub(crate) use time::{expire, snooze};
+pub(crate) use wish::over;
 
 /// The name under which the machine itself decides.
 const MACHINE: &str = "mhost";
@@ -30,6 +42,7 @@ pub(crate) async fn ask(
     facts: &ProcessFacts,
     proposal: &Proposal,
     digest: &str,
+    version: Option<String>,
 ) -> Result<Option<String>> {
     withdraw(shared, &errand.process, None, "another plan took its place").await?;
     let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
@@ -61,9 +74,14 @@ pub(crate) async fn ask(
         preconditions: json!(Preconditions::of(facts)),
         created: now,
         expires: after(now, settings.approval_timeout),
+        remind: Some(after(now, settings.approval_timeout / 2)),
         state: ApprovalState::Pending,
         decided_by: None,
         decided_at: None,
+        wanted: settings.approvals.of(errand.risk),
+        votes: Vec::new(),
+        lapsed: Vec::new(),
+        version,
     };
     let authority = of_playbook(
         &approval.playbook,
@@ -173,42 +191,16 @@ pub(crate) async fn withdraw(
     Ok(true)
 }
 
-/// Silence is a no: ends what has run out of time. Answers with the next deadline.
-pub(crate) async fn expire(shared: &Arc<Shared>) -> Result<Option<Timestamp>> {
-    let now = shared.clock.now();
-    let open = stored(shared.store.approvals(Some(ApprovalState::Pending), 50)).await?;
-    let mut next = None;
-    for approval in open {
-        if approval.expires > now {
-            next = Some(next.map_or(approval.expires, |soonest: Timestamp| {
-                soonest.min(approval.expires)
-            }));
-            continue;
-        }
-        if decide(
-            shared,
-            &approval,
-            ApprovalState::Pending,
-            Input::TimePassed,
-            MACHINE,
+/// Has the question of an incident just been answered, and nothing followed from that yet? What
+/// was said then counts, and nothing else is asked in its place.
+pub(crate) async fn just_answered(shared: &Shared, incident: IncidentId) -> Result<bool> {
+    let newest = stored(shared.store.approvals_of(incident)).await?;
+    Ok(newest.first().is_some_and(|one| {
+        matches!(
+            one.state,
+            ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Expired
         )
-        .await?
-        {
-            let text = format!(
-                "Nobody answered whether to {} within the time; it was not done.",
-                names(&approval.plan)
-            );
-            turned_down(
-                shared,
-                &approval,
-                "denied: nobody answered in time",
-                MACHINE,
-                text,
-            )
-            .await?;
-        }
-    }
-    Ok(next)
+    }))
 }
 
 fn names(plan: &Plan) -> String {
@@ -231,10 +223,12 @@ async fn turned_down(
     let story = json!({"approval": approval.id, "result": result, "by": by});
     shared.tell(approval.incident, "answered", story).await?;
     stored(shared.store.set_outcome(approval.incident, "denied")).await?;
-    let waiting = shared.open_of(&approval.process).is_some_and(|incident| {
+    let waiting = shared.open_of(&approval.process).filter(|incident| {
         incident.id == approval.incident && incident.state == IncidentState::AwaitingApproval
     });
-    if waiting {
+    if let Some(incident) = waiting
+        && !over(shared, &incident, &approval.playbook.0, "denied", &text).await?
+    {
         shared
             .advance(&approval.process, IncidentInput::Denied)
             .await?;
@@ -250,17 +244,13 @@ fn errand_of(approval: &Approval) -> Errand {
         process: approval.process.clone(),
         playbook: approval.playbook.clone(),
         plan: approval.plan.clone(),
-        risk: match approval.risk.as_str() {
-            "none" => Risk::None,
-            "low" => Risk::Low,
-            _ => Risk::High,
-        },
+        risk: risk_of(&approval.risk),
         gate: "run".into(),
     }
 }
 
 /// An open question that this caller may decide.
-async fn decidable(
+pub(crate) async fn decidable(
     shared: &Arc<Shared>,
     caller: &Caller,
     id: &str,
@@ -281,31 +271,28 @@ async fn decidable(
         });
     };
     let settings = shared.settings();
-    if let Err(needed) = may_decide(caller, &approval.plan, &settings.approvers) {
-        return Err(ControlError::Forbidden {
-            what: format!(
-                "to decide on {} of {}",
-                names(&approval.plan),
-                approval.process
-            ),
-            who: caller.to_string(),
-            needed,
-            has: caller.role,
-        });
-    }
+    may_decide(
+        caller,
+        &approval.plan,
+        &approval.process,
+        &settings.approvers,
+    )?;
     if !approval::is_open(&approval) {
         return Err(decided(&approval));
     }
     if approval.expires <= shared.clock.now() {
         expire(shared).await.map_err(unrecorded)?;
-        return Err(ControlError::Conflict {
-            message: format!("question `{}` has expired, which is a no", approval.id),
-        });
+        return Err(decided(&approval));
     }
     Ok(approval)
 }
 
 fn decided(approval: &Approval) -> ControlError {
+    if approval::is_open(approval) {
+        return ControlError::Conflict {
+            message: format!("question `{}` has expired, which is a no", approval.id),
+        };
+    }
     let by = approval.decided_by.as_deref().unwrap_or(MACHINE);
     ControlError::Conflict {
         message: format!(
@@ -322,46 +309,74 @@ pub(crate) fn unrecorded(error: brain::BrainStoreError) -> ControlError {
     }
 }
 
-/// A yes. Answers whether the plan may run now; the loop runs it.
+/// A yes. The question is approved when it was the last one that is needed; the loop runs the
+/// plan then.
 pub(crate) async fn approve(
     shared: &Arc<Shared>,
     caller: &Caller,
     id: &str,
 ) -> std::result::Result<Approval, ControlError> {
     let approval = decidable(shared, caller, id).await?;
-    if let Some(why) = changed(shared, &approval).await {
-        withdraw(shared, &approval.process, None, &why)
-            .await
-            .map_err(unrecorded)?;
-        if shared
-            .open_of(&approval.process)
-            .is_some_and(|incident| incident.state == IncidentState::AwaitingApproval)
-        {
-            shared
-                .advance(&approval.process, IncidentInput::Superseded)
-                .await
-                .map_err(unrecorded)?;
-        }
-        shared.try_again(approval.incident);
-        shared.postpone(&approval.process);
+    if shared.switch().stopped() {
         return Err(ControlError::Conflict {
             message: format!(
-                "question `{}` no longer fits: {why}; see `mhost agent actions` for a new one",
+                "the agent is stopped, so `{}` waits; to let it act: mhost agent start",
                 approval.id
             ),
         });
     }
-    let by = caller.to_string();
-    let won = decide(
-        shared,
-        &approval,
-        ApprovalState::Pending,
-        Input::Approved,
-        &by,
-    )
-    .await
-    .map_err(unrecorded)?;
-    current(shared, &approval.id, won).await
+    if let Some(why) = fallen(shared, &approval).await.map_err(unrecorded)? {
+        fall(shared, &approval, &why).await.map_err(unrecorded)?;
+        return Err(ControlError::Conflict {
+            message: format!(
+                "question `{}` no longer fits: {}; see `mhost agent actions` for a new one",
+                approval.id,
+                why.why()
+            ),
+        });
+    }
+    let settings = shared.settings();
+    let gone = |vote: &&Vote| approval::gone(&vote.by, &approval.plan, &settings);
+    let gone = approval
+        .votes
+        .iter()
+        .filter(gone)
+        .map(|vote| vote.by.clone());
+    let gone: Vec<String> = gone.collect();
+    let vote = Vote {
+        person: approval::person(caller),
+        by: caller.to_string(),
+        at: shared.clock.now(),
+    };
+    let voted = shared.store.vote(approval.id.clone(), vote, gone.clone());
+    match stored(voted).await.map_err(unrecorded)? {
+        Voted::Decided(approval) => Ok(*approval),
+        Voted::Counted(approval) => {
+            let story = json!({
+                "approval": approval.id, "by": caller.to_string(),
+                "votes": approval.votes.len(), "wanted": approval.wanted, "lapsed": gone,
+            });
+            shared
+                .tell(approval.incident, "voted", story)
+                .await
+                .map_err(unrecorded)?;
+            Ok(*approval)
+        }
+        Voted::Repeated(approval) => Err(ControlError::Conflict {
+            message: format!(
+                "you said yes to `{}` already; it needs {} different people",
+                approval.id, approval.wanted
+            ),
+        }),
+        Voted::Lost(approval) => Err(decided(&approval)),
+        Voted::Unknown => Err(vanished(&approval.id)),
+    }
+}
+
+fn vanished(id: &str) -> ControlError {
+    ControlError::Internal {
+        message: format!("approval {id} vanished"),
+    }
 }
 
 /// A no.
@@ -400,22 +415,7 @@ async fn current(
     match row {
         Some(approval) if won => Ok(approval),
         Some(approval) => Err(decided(&approval)),
-        None => Err(ControlError::Internal {
-            message: format!("approval {id} vanished"),
-        }),
-    }
-}
-
-/// What is no longer as it was when the question was asked.
-async fn changed(shared: &Arc<Shared>, approval: &Approval) -> Option<String> {
-    match shared.open_of(&approval.process) {
-        Some(incident) if incident.id == approval.incident => {}
-        _ => return Some("its incident is over".into()),
-    }
-    let facts = shared.look(&approval.process).await.map(|(facts, _)| facts);
-    match serde_json::from_value::<Preconditions>(approval.preconditions.clone()) {
-        Ok(preconditions) => preconditions.changed(facts.as_ref()),
-        Err(_) => Some("it was asked by another version of mhost".into()),
+        None => Err(vanished(id)),
     }
 }
 
@@ -440,6 +440,7 @@ pub(crate) async fn recheck(shared: &Arc<Shared>, process: &ProcessName) -> Resu
         let story = json!({"approval": approval.id, "result": "superseded", "why": why});
         shared.tell(incident.id, "answered", story).await?;
         shared.try_again(incident.id);
+        over(shared, &incident, &approval.playbook.0, "closed", &why).await?;
         return Ok(());
     }
     Ok(())
@@ -466,21 +467,36 @@ async fn approved(shared: &Arc<Shared>, approval: &Approval, approver: &Caller) 
         decide(shared, approval, from, Input::Changed, MACHINE).await?;
         return mark(shared, approval, "skipped: its incident moved on").await;
     }
-    let who = approver.to_string();
+    // Between the yes and this something else may have been at work on the process.
+    if let Some(why) = fallen(shared, approval).await? {
+        return fall(shared, approval, &why).await;
+    }
+    let role = shared.settings().role_now(approver);
+    let approver = Caller {
+        role,
+        ..approver.clone()
+    };
+    let (errand, authority) = leave_of(approval, &approver);
     mark(shared, approval, "approved").await?;
-    let story = json!({"approval": approval.id, "result": "approved", "by": who});
+    let story = json!({"approval": approval.id, "result": "approved", "by": authority.who});
     shared.tell(approval.incident, "answered", story).await?;
+    intention::write(shared, &errand, &authority).await?;
     shared
         .advance(&approval.process, IncidentInput::Allowed)
         .await?;
+    carry_out(shared, &errand, &authority).await
+}
+
+/// The plan of a question that was answered with yes, and by whose leave it runs.
+pub(crate) fn leave_of(approval: &Approval, approver: &Caller) -> (Errand, Authority) {
     let authority = Authority {
         caller: Caller {
             principal: approver.principal.clone(),
             role: approver.role,
             via: Via::Playbook(approval.playbook.0.clone()),
         },
-        who,
+        who: approval::voters(approval).unwrap_or_else(|| approver.to_string()),
         approval: Some(approval.id.clone()),
     };
-    carry_out(shared, &errand_of(approval), &authority).await
+    (errand_of(approval), authority)
 }

@@ -1,10 +1,11 @@
 //! What is told about incidents: the shapes of `--json`.
 
+mod question;
 mod remembered;
 
 use brain::{
-    Approval, BrainStoreError, Evidence, HistoryFilter, HistoryRow, IncidentId, IncidentState,
-    PlaybookId, StoredAction, StoredIncident, SymptomKind, Victim,
+    BrainStoreError, Evidence, HistoryFilter, HistoryRow, IncidentId, IncidentState, PlaybookId,
+    StoredAction, StoredIncident, SymptomKind, Victim,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,12 @@ use serde_json::Value;
 use supervisor::ProcessName;
 use supervisor::config::ThinkWhen;
 
+pub use question::{Question, Voter, question};
 pub use remembered::Remembered;
 pub(crate) use remembered::remembered;
 
 use crate::policy::Autonomy;
+use crate::settings::Approvals;
 use crate::shared::{Shared, stored};
 
 type Result<T> = std::result::Result<T, BrainStoreError>;
@@ -91,7 +94,7 @@ pub struct Entry {
 pub struct Told {
     /// When.
     pub ts: Timestamp,
-    /// `opened`, `diagnosed`, `gate`, `asked`, `answered`, `acted`, `verified`, `undone`, `next`,
+    /// `opened`, `diagnosed`, `gate`, `asked`, `voted`, `answered`, `acted`, `verified`, `undone`, `next`,
     /// `merged`, `victim`, `released`, `reopened`, `returned`.
     pub kind: String,
     /// Details.
@@ -139,35 +142,30 @@ pub struct Explanation {
     pub outcome: Option<String>,
     /// A person was told to take over.
     pub escalated: bool,
+    /// The leave in advance by which the last plan ran, if it was one.
+    #[serde(default)]
+    pub grant: Option<ByGrant>,
 }
 
-/// An open question, in short.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Question {
-    /// Its id, for `mhost agent approve`.
+/// Leave in advance by which a plan ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByGrant {
+    /// The grant.
     pub id: String,
-    /// The incident.
-    pub incident: String,
-    /// The process.
-    pub process: ProcessName,
-    /// The playbook.
-    pub playbook: PlaybookId,
-    /// What would be done.
-    pub plan: Vec<String>,
-    /// How risky.
-    pub risk: String,
-    /// Why.
-    pub reason: String,
-    /// When it was asked.
-    pub created: Timestamp,
-    /// When silence becomes a no.
-    pub expires: Timestamp,
-    /// Where it stands.
-    pub state: String,
-    /// Who decided.
-    pub decided_by: Option<String>,
-    /// When.
-    pub decided_at: Option<Timestamp>,
+    /// Who gave it.
+    pub by: String,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}
+
+impl ByGrant {
+    /// `ran by grant k3v9qa of cli:ana, until 2026-12-06 14:32 UTC`.
+    pub fn words(&self) -> String {
+        format!(
+            "ran by {}",
+            crate::grant::words(&self.id, &self.by, self.until)
+        )
+    }
 }
 
 /// What may still be done.
@@ -229,29 +227,12 @@ pub struct Status {
     pub paused_until: Option<Timestamp>,
     /// Why.
     pub paused_why: Option<String>,
-}
-
-/// An approval as people see it.
-pub fn question(approval: Approval) -> Question {
-    Question {
-        plan: approval
-            .plan
-            .steps
-            .iter()
-            .map(|step| describe(&step.action))
-            .collect(),
-        id: approval.id,
-        incident: approval.incident.to_string(),
-        process: approval.process,
-        playbook: approval.playbook,
-        risk: approval.risk,
-        reason: approval.reason,
-        created: approval.created,
-        expires: approval.expires,
-        state: approval.state.as_str().to_owned(),
-        decided_by: approval.decided_by,
-        decided_at: approval.decided_at,
-    }
+    /// Only these people may answer; everybody with the role when empty.
+    #[serde(default)]
+    pub approvers: Vec<String>,
+    /// How many of them must say yes.
+    #[serde(default)]
+    pub approvals: Approvals,
 }
 
 /// An action in a few words: `scale_up 1`, `wait 5s`, `set_limit max_memory 150MB`.
@@ -409,7 +390,10 @@ pub(crate) async fn explain_crash(shared: &Shared) -> Result<Option<Explanation>
 async fn explain(shared: &Shared, row: StoredIncident) -> Result<Explanation> {
     let id = row.incident.id;
     let story = stored(shared.store.steps(id)).await?;
+    let gate = story.iter().rev().find(|step| step.kind == "gate");
+    let grant = gate.and_then(|step| serde_json::from_value(step.data["grant"].clone()).ok());
     Ok(Explanation {
+        grant,
         actions: acts(shared, id).await?,
         victims: stored(shared.store.victims(id)).await?,
         merged_into: row.incident.cause.map(|cause| cause.to_string()),

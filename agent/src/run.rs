@@ -139,6 +139,7 @@ pub(crate) async fn perform(
                 prune: false,
                 force: true,
                 reset_scale: false,
+                others: Vec::new(),
                 wait: None,
             }),
             None => return Err("there is no definition to go back to".into()),

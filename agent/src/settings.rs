@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use supervisor::Role;
+use serde::{Deserialize, Serialize};
 use supervisor::config::ThinkWhen;
+use supervisor::{Caller, Role, Via};
 
 use crate::budget::Limits;
-use crate::policy::{Autonomy, Bounds, QuietHours, Source, effective};
+use crate::policy::{Autonomy, Bounds, QuietHours, Risk, Source, effective};
 
 /// What the owner says about one playbook.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,6 +18,32 @@ pub struct PlaybookSettings {
     pub autonomy: Option<Autonomy>,
     /// Its own cooldown.
     pub cooldown: Option<Duration>,
+}
+
+/// How many different people must say yes, by risk class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvals {
+    /// Of low risk.
+    pub low: u8,
+    /// Of high risk.
+    pub high: u8,
+}
+
+impl Approvals {
+    /// How many for a plan of this risk; one at least.
+    pub fn of(self, risk: Risk) -> u8 {
+        match risk {
+            Risk::None | Risk::Low => self.low,
+            Risk::High | Risk::Forbidden => self.high,
+        }
+        .max(1)
+    }
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self { low: 1, high: 1 }
+    }
 }
 
 /// Everything that can be set.
@@ -38,6 +65,11 @@ pub struct Settings {
     pub approval_timeout: Duration,
     /// Only these people may approve; everybody with the role when empty.
     pub approvers: Vec<String>,
+    /// How many of them must say yes.
+    pub approvals: Approvals,
+    /// What people in chats may do now, by their id; whoever is not listed may do nothing. Without
+    /// it the role counts that somebody had when they spoke.
+    pub chats: Option<BTreeMap<String, Role>>,
     /// Actions that are refused at every level.
     pub blocked: Vec<String>,
     /// Hours without unasked high risk.
@@ -69,6 +101,8 @@ impl Default for Settings {
             },
             approval_timeout: Duration::from_secs(600),
             approvers: Vec::new(),
+            approvals: Approvals::default(),
+            chats: None,
             blocked: ["delete", "daemon.kill", "cloud.destroy"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -92,6 +126,18 @@ fn cpus() -> u16 {
 }
 
 impl Settings {
+    /// The role that is left to somebody who had `caller.role` when they spoke.
+    pub fn role_now(&self, caller: &Caller) -> Role {
+        match (&caller.via, &self.chats) {
+            (Via::Chat, Some(chats)) => {
+                let now = chats.get(&caller.principal).copied();
+                caller.role.min(now.unwrap_or(Role::None))
+            }
+            // Whoever is on this machine is its owner.
+            _ => caller.role,
+        }
+    }
+
     /// The level that holds for a playbook, before a process lowers it.
     pub fn level(&self, playbook: &str, enabled: bool) -> Autonomy {
         effective(Source {

@@ -68,7 +68,7 @@ pub(crate) struct Pending {
     pub(crate) process: ProcessName,
     pub(crate) incident: IncidentId,
     /// The process as it was when the question was asked.
-    pub(crate) before: Option<ProcessFacts>,
+    pub(crate) before: ProcessFacts,
     pub(crate) answer: Inquiring,
 }
 
@@ -279,7 +279,9 @@ impl Shared {
         kind: &str,
         data: Value,
     ) -> Result<(), BrainStoreError> {
-        stored(self.store.add_step(incident, self.clock.now(), kind, data)).await
+        stored(self.store.add_step(incident, self.clock.now(), kind, data)).await?;
+        self.approver.changed(incident);
+        Ok(())
     }
 
     /// Takes over what a former daemon left open.
@@ -425,10 +427,12 @@ impl Shared {
             }
             open.insert(incident.process.clone(), incident.clone());
             let answer = self.store.reopen(incident.clone(), Some(new.id));
-            (answer, incident)
+            (answer, incident, new.id)
         };
-        let (saved, incident) = saved;
+        let (saved, incident, absorbed) = saved;
         stored(saved).await?;
+        // Whoever was told of it has to hear that it is no more.
+        self.approver.changed(absorbed);
         Ok(incident)
     }
 
@@ -479,9 +483,12 @@ impl Shared {
                 memory.plans.remove(&now.id);
                 memory.unhelped.remove(&now.id);
             }
-            self.store.save_incident(now)
+            (now.id, self.store.save_incident(now))
         };
-        stored(saved).await
+        let (id, saved) = saved;
+        stored(saved).await?;
+        self.approver.changed(id);
+        Ok(())
     }
 
     /// Is this diagnosis surer than the best one of the incident? It then is the best one.

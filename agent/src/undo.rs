@@ -34,6 +34,12 @@ pub(crate) struct Before {
     max_memory: Option<u64>,
     max_restarts: u32,
     grace_period_ms: u64,
+    /// Which life each copy was in, by its place.
+    #[serde(default)]
+    pub(crate) lives: Vec<(u16, u64)>,
+    /// Was it meant to run, and held?
+    #[serde(default)]
+    pub(crate) wish: Option<(bool, bool)>,
 }
 
 /// How a process stands after a plan.
@@ -65,6 +71,12 @@ impl Before {
             max_memory: target.max_memory,
             max_restarts: target.max_restarts,
             grace_period_ms: u64::try_from(target.grace_period.as_millis()).unwrap_or(u64::MAX),
+            lives: facts
+                .instances
+                .iter()
+                .map(|copy| (copy.index, copy.generation))
+                .collect(),
+            wish: Some((facts.wanted, facts.held)),
         }
     }
 }
@@ -149,7 +161,6 @@ fn limit(before: &Before, key: &str) -> Option<Action> {
 mod tests {
     use super::*;
     use crate::policy::limit_of;
-    use brain::Step;
 
     fn before() -> Before {
         Before {
@@ -160,6 +171,8 @@ mod tests {
             max_memory: Some(157_286_400),
             max_restarts: 5,
             grace_period_ms: 2500,
+            lives: vec![(0, 1), (1, 1)],
+            wish: None,
         }
     }
 
@@ -173,16 +186,7 @@ mod tests {
     }
 
     fn plan(actions: &[Action]) -> Plan {
-        let steps = actions.iter().cloned();
-        Plan {
-            steps: steps
-                .map(|action| Step {
-                    action,
-                    why: String::new(),
-                })
-                .collect(),
-            ask: None,
-        }
+        actions.iter().cloned().collect()
     }
 
     #[test]

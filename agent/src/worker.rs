@@ -12,8 +12,8 @@
 use std::sync::Arc;
 
 use brain::{
-    Action, BrainStoreError, Incident, IncidentInput, IncidentState, Plan, ProcessFacts, Proposal,
-    Severity, SymptomKind,
+    Action, BrainStoreError, Grant, Incident, IncidentInput, IncidentState, Plan, ProcessFacts,
+    Proposal, Severity, SymptomKind,
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -24,9 +24,11 @@ use crate::approval::digest;
 use crate::budget::Standing;
 use crate::carry::{Authority, Errand, carry_out, do_steps, escalate, note_rows};
 use crate::consult;
+use crate::grant;
 use crate::group;
+use crate::intention;
 use crate::mind::{Asking, Diagnosis};
-use crate::policy::{Autonomy, Case, Decision, Risk, Target, capped, decide_plan};
+use crate::policy::{Autonomy, Case, Decision, Leave, Risk, Target, capped, decide_plan};
 use crate::question;
 use crate::shared::{Shared, stored};
 
@@ -164,7 +166,9 @@ async fn explain(shared: &Shared, incident: &Incident, diagnosis: &Diagnosis) ->
 /// An incident that is open takes it up, else one is opened.
 pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: Diagnosis) -> Put {
     let done = async {
-        let incident = match shared.open_of(&process) {
+        let former = shared.open_of(&process);
+        let is_new = former.is_none();
+        let incident = match former {
             Some(incident) if incident.state == IncidentState::Merged => {
                 return Ok(Put::dropped(format!(
                     "{} belongs to the incident of another process",
@@ -184,7 +188,15 @@ pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: 
             .await?;
         let incident = shared.open_of(&process).unwrap_or(incident);
         explain(&shared, &incident, &diagnosis).await?;
-        decide(&shared, &incident, diagnosis, None).await
+        let proposal = diagnosis.proposal.as_ref();
+        let playbook = proposal.map_or_else(String::new, |one| one.playbook.0.clone());
+        let put = decide(&shared, &incident, diagnosis, None).await?;
+        if let Put::Dropped(why) = &put
+            && is_new
+        {
+            question::over(&shared, &incident, &playbook, "closed", why).await?;
+        }
+        Result::Ok(put)
     };
     match done.await {
         Ok(put) => put,
@@ -227,6 +239,15 @@ impl Put {
     }
 }
 
+/// Who made a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// Whoever was asked first: the loop waited for it.
+    Brain,
+    /// A model that thought beside the loop: a person may have been called meanwhile.
+    Model,
+}
+
 /// Puts a proposal through the policy and does what it says.
 pub(crate) async fn decide(
     shared: &Arc<Shared>,
@@ -234,25 +255,48 @@ pub(crate) async fn decide(
     diagnosis: Diagnosis,
     before: Option<ProcessFacts>,
 ) -> Result<Put> {
+    put(shared, incident, diagnosis, before, From::Brain).await
+}
+
+/// The same with what a model answered. It counts also when a person has the incident by then,
+/// who is asked unless the owner said `autonomous`.
+pub(crate) async fn decide_late(
+    shared: &Arc<Shared>,
+    incident: &Incident,
+    diagnosis: Diagnosis,
+    before: ProcessFacts,
+) -> Result<Put> {
+    put(shared, incident, diagnosis, Some(before), From::Model).await
+}
+
+async fn put(
+    shared: &Arc<Shared>,
+    incident: &Incident,
+    diagnosis: Diagnosis,
+    before: Option<ProcessFacts>,
+    from: From,
+) -> Result<Put> {
     let process = &incident.process;
     let seeking = shared.seeks_another(incident.id);
     let Some(proposal) = diagnosis.proposal.clone() else {
-        lost(shared, incident, &diagnosis, before).await?;
+        lost(shared, incident, &diagnosis).await?;
         return Ok(Put::dropped("there is no plan"));
     };
     // What failed is not done again under another name, and a note is no other plan.
     let deeds = deeds(&proposal.plan);
     if seeking && (deeds.steps.is_empty() || shared.was_tried(incident.id, &digest("", &deeds))) {
-        lost(shared, incident, &diagnosis, before).await?;
+        lost(shared, incident, &diagnosis).await?;
         return Ok(Put::dropped("it was tried before and did not help"));
     }
     let digest = digest(&proposal.playbook.0, &proposal.plan);
     // A loop that begins again after a person started the process is stopped again; rest and
     // budget say how often.
     let containing = incident.state == IncidentState::Escalated && contains(&proposal.plan);
-    let tried = !containing && shared.was_tried(incident.id, &digest);
+    let anew =
+        containing || from == From::Model && consult::came_to_nothing(shared, incident).await?;
+    let tried = !anew && shared.was_tried(incident.id, &digest);
     if proposal.plan.steps.is_empty() || tried {
-        lost(shared, incident, &diagnosis, before).await?;
+        lost(shared, incident, &diagnosis).await?;
         let id = incident.id;
         return Ok(Put::dropped(format!(
             "this plan was decided on before; see: mhost brain explain {id}"
@@ -265,8 +309,9 @@ pub(crate) async fn decide(
             "the agent is stopped; to let it act: mhost agent start",
         ));
     }
-    let ceiling = diagnosis.ceiling;
-    let Some(judged) = judge(shared, process, &proposal, Rest::Counts, ceiling).await? else {
+    let (ceiling, caution) = (diagnosis.ceiling, diagnosis.caution.as_ref());
+    let judged = judge(shared, process, &proposal, Rest::Counts, ceiling, caution).await?;
+    let Some(mut judged) = judged else {
         return Ok(Put::dropped("the process is gone"));
     };
     if !deeds.steps.is_empty()
@@ -276,7 +321,11 @@ pub(crate) async fn decide(
         shared.tell(incident.id, "overtaken", story).await?;
         return Ok(Put::dropped(why));
     }
-    let (risk, decision) = (judged.risk, cautious(diagnosis.caution.as_ref(), &judged));
+    // There is nothing to contain: a daemon that ended has stopped what it held.
+    if !judged.facts.wanted && !judged.facts.held && contains(&proposal.plan) {
+        return Ok(Put::dropped("it is not meant to run"));
+    }
+    let risk = judged.risk;
     let now = shared.clock.now();
     let errand = |gate: String| Errand {
         incident: incident.id,
@@ -287,17 +336,28 @@ pub(crate) async fn decide(
         gate,
     };
     match incident.state {
-        // A person has it. What only keeps the damage from growing is still done.
+        // A person has it. What only keeps the damage from growing is still done, and what a
+        // model has to say is said.
         IncidentState::Escalated => {
-            if decision.runs() && containing {
-                let authority = own(shared, &proposal);
-                carry_out(shared, &errand("run".into()), &authority).await?;
+            let says = from == From::Model && deeds.steps.is_empty();
+            if says || containing && judged.may_begin(shared).await? {
+                let authority = judged.authority(shared, &proposal);
+                carry_out(shared, &errand(judged.gate()), &authority).await?;
+                consult::consult(shared, incident, &diagnosis).await?;
                 return Ok(Put::Done);
             }
-            let id = incident.id;
-            return Ok(Put::dropped(format!(
-                "{id} is with a person already; see: mhost brain explain {id}"
-            )));
+            if from == From::Brain {
+                if !cures(&deeds) {
+                    consult::consult(shared, incident, &diagnosis).await?;
+                }
+                let id = incident.id;
+                return Ok(Put::dropped(format!(
+                    "{id} is with a person already; see: mhost brain explain {id}"
+                )));
+            }
+            if judged.level != Autonomy::Autonomous && judged.decision.runs() {
+                judged.decision = Decision::Ask("a person has it already".into());
+            }
         }
         IncidentState::AwaitingApproval => {
             // A guest asks for nothing in the place of what mhost asks.
@@ -309,6 +369,11 @@ pub(crate) async fn decide(
             if !question::withdraw(shared, process, Some(&digest), "the plan changed").await? {
                 return Ok(Put::dropped(
                     "the same is asked about already; see: mhost agent actions",
+                ));
+            }
+            if question::just_answered(shared, incident.id).await? {
+                return Ok(Put::dropped(
+                    "its question has just been answered; see: mhost agent actions",
                 ));
             }
             shared.advance(process, IncidentInput::Superseded).await?;
@@ -329,7 +394,7 @@ pub(crate) async fn decide(
             )));
         }
     }
-    if !shared.try_once(incident.id, &digest) {
+    if !shared.try_once(incident.id, &digest) && !anew {
         return Ok(Put::dropped("it was decided on before"));
     }
     // Whatever becomes of this plan, the former one is its past.
@@ -355,22 +420,31 @@ pub(crate) async fn decide(
         stored(shared.store.keep_recording(incident.id, now, recording)).await?;
     }
     shared.advance(process, IncidentInput::Proposed).await?;
-    let story = json!({"risk": risk, "level": judged.level, "decision": decision});
+    // Who took back a grant meanwhile is asked.
+    judged.may_begin(shared).await?;
+    let decision = judged.decision.clone();
+    let mut story = json!({"risk": risk, "level": judged.level, "decision": decision});
+    if let Some(grant) = judged.grant() {
+        story["grant"] = json!({"id": grant.id, "by": grant.by, "until": grant.ends});
+    }
     shared.tell(incident.id, "gate", story).await?;
     Ok(match decision {
         Decision::Run | Decision::RunAndReport => {
+            let (errand, authority) = (errand(judged.gate()), judged.authority(shared, &proposal));
+            intention::write(shared, &errand, &authority).await?;
             shared.advance(process, IncidentInput::Allowed).await?;
-            let authority = own(shared, &proposal);
-            carry_out(shared, &errand("run".into()), &authority).await?;
-            // Words cure nothing: somebody else may know what does.
-            if deeds.steps.is_empty() {
-                consult::consult(shared, incident, &diagnosis, before).await?;
+            carry_out(shared, &errand, &authority).await?;
+            // Words and a hold cure nothing: somebody else may know what does.
+            if !cures(&deeds) {
+                consult::consult(shared, incident, &diagnosis).await?;
             }
             Put::Done
         }
         Decision::Ask(why) => {
             let errand = errand(format!("ask: {why}"));
-            let asked = question::ask(shared, &errand, &judged.facts, &proposal, &digest).await?;
+            let version = judged.version.clone();
+            let asked =
+                question::ask(shared, &errand, &judged.facts, &proposal, &digest, version).await?;
             if let Some(id) = asked {
                 if judged.standing.exhausted() && shared.may_tell_budget() {
                     shared
@@ -394,27 +468,19 @@ pub(crate) async fn decide(
 
 /// The steps of a plan that change something.
 fn deeds(plan: &Plan) -> Plan {
-    let steps = plan.steps.iter();
-    Plan {
-        steps: steps
-            .filter(|step| step.action.changes_state())
-            .map(|step| brain::Step {
-                action: step.action.clone(),
-                why: String::new(),
-            })
-            .collect(),
-        ask: None,
-    }
+    let actions = plan.steps.iter().map(|step| &step.action);
+    let deeds = actions.filter(|action| action.changes_state());
+    deeds.cloned().collect()
+}
+
+/// Is there a step that may heal, beside those that contain the damage?
+fn cures(deeds: &Plan) -> bool {
+    !deeds.steps.is_empty() && !contains(deeds)
 }
 
 /// Nobody has another plan: a model is asked, if there is one, or a person has it now.
-async fn lost(
-    shared: &Arc<Shared>,
-    incident: &Incident,
-    diagnosis: &Diagnosis,
-    before: Option<ProcessFacts>,
-) -> Result<()> {
-    if consult::consult(shared, incident, diagnosis, before).await? {
+async fn lost(shared: &Arc<Shared>, incident: &Incident, diagnosis: &Diagnosis) -> Result<()> {
+    if consult::consult(shared, incident, diagnosis).await? {
         return Ok(());
     }
     give_up(shared, incident).await
@@ -445,6 +511,54 @@ struct Judged {
     standing: Standing,
     risk: Risk,
     decision: Decision,
+    /// Which text of the playbook is asked; none where it is none.
+    version: Option<String>,
+    /// Leave in advance, where it is what lets the plan run.
+    leave: Option<(Grant, Leave)>,
+}
+
+impl Judged {
+    fn grant(&self) -> Option<&Grant> {
+        self.leave.as_ref().map(|(grant, _)| grant)
+    }
+
+    /// What stands in the history as the word of the gate.
+    fn gate(&self) -> String {
+        match self.grant() {
+            Some(one) => format!("run: by {}", grant::words(&one.id, &one.by, one.ends)),
+            None => "run".to_owned(),
+        }
+    }
+
+    /// By whose leave the plan runs: the agent's own role, or that of who gave leave in advance.
+    fn authority(&self, shared: &Shared, proposal: &Proposal) -> Authority {
+        let mut authority = own(shared, proposal);
+        if let Some((_, leave)) = &self.leave {
+            authority.caller.role = leave.role;
+        }
+        authority
+    }
+
+    /// May the plan begin without asking? Counts the use of a grant, once; of one that was
+    /// taken back meanwhile, or whose playbook was edited, a question is what is left.
+    async fn may_begin(&mut self, shared: &Arc<Shared>) -> Result<bool> {
+        let Some((one, _)) = &self.leave else {
+            return Ok(self.decision.runs());
+        };
+        let why = if grant::version(shared, &one.playbook.0).await.as_ref() != Some(&one.version) {
+            format!(
+                "playbook {} was edited since it made this plan",
+                one.playbook
+            )
+        } else if !grant::spend(shared, one).await? {
+            format!("grant {} has just ended", one.id)
+        } else {
+            return Ok(self.decision.runs());
+        };
+        self.decision = Decision::Ask(why);
+        self.leave = None;
+        Ok(false)
+    }
 }
 
 /// What the policy would say to a proposal now.
@@ -453,19 +567,17 @@ pub(crate) async fn weigh(
     process: &ProcessName,
     proposal: &Proposal,
 ) -> Result<Option<(Risk, Decision)>> {
-    let judged = judge(shared, process, proposal, Rest::Counts, None).await?;
+    let judged = judge(shared, process, proposal, Rest::Counts, None, None).await?;
     Ok(judged.map(|judged| (judged.risk, judged.decision)))
 }
 
 /// The decision, unless there is a reason to ask first. Where the owner said `autonomous`, what
 /// is low risk is done all the same.
-fn cautious(caution: Option<&String>, judged: &Judged) -> Decision {
-    let trusted = judged.level == Autonomy::Autonomous && judged.risk == Risk::Low;
+fn cautious(caution: Option<&String>, level: Autonomy, risk: Risk, said: Decision) -> Decision {
+    let trusted = level == Autonomy::Autonomous && risk == Risk::Low;
     match caution {
-        Some(why) if judged.decision.runs() && judged.risk > Risk::None && !trusted => {
-            Decision::Ask(why.clone())
-        }
-        _ => judged.decision.clone(),
+        Some(why) if said.runs() && risk > Risk::None && !trusted => Decision::Ask(why.clone()),
+        _ => said,
     }
 }
 
@@ -484,6 +596,7 @@ async fn judge(
     proposal: &Proposal,
     rest: Rest,
     ceiling: Option<Autonomy>,
+    caution: Option<&String>,
 ) -> Result<Option<Judged>> {
     let Some((facts, crashes)) = shared.look(process).await else {
         return Ok(None);
@@ -509,14 +622,37 @@ async fn judge(
         blocked: &settings.blocked,
         role: settings.role,
         confidence: proposal.confidence,
+        leave: None,
     };
-    let (risk, decision) = decide_plan(&case, &proposal.plan);
+    let (risk, said) = decide_plan(&case, &proposal.plan);
+    let held = capped(level, target.autonomy);
+    let mut decision = cautious(caution, held, risk, said);
+    // Of the text that made the plan: the file may hold another one by now.
+    let version = proposal.version.clone();
+    let mut leave = None;
+    // Leave in advance stands for the answer to a question, of this playbook's own plan.
+    if matches!(decision, Decision::Ask(_))
+        && rest == Rest::Counts
+        && let Some(version) = &version
+        && let Some((one, given)) =
+            grant::find(shared, &proposal.playbook, version, process).await?
+        && risk <= given.risk
+    {
+        let case = Case {
+            leave: Some(given),
+            ..case
+        };
+        decision = decide_plan(&case, &proposal.plan).1;
+        leave = decision.runs().then_some((one, given));
+    }
     Ok(Some(Judged {
         facts,
-        level: capped(level, target.autonomy),
+        level: held,
         standing,
         risk,
         decision,
+        version,
+        leave,
     }))
 }
 
@@ -529,12 +665,14 @@ pub(crate) async fn otherwise(shared: &Arc<Shared>, errand: &Errand, plan: Plan)
         evidence: Vec::new(),
         plan,
         playbook: errand.playbook.clone(),
+        version: None,
     };
-    let judged = judge(shared, &errand.process, &proposal, Rest::Over, None).await?;
+    let judged = judge(shared, &errand.process, &proposal, Rest::Over, None, None).await?;
     let Some(judged) = judged else {
         return Ok(());
     };
-    let all = judged.decision.runs() && contains(&proposal.plan);
+    let acts = judged.decision.runs() && !shared.switch().stopped();
+    let all = acts && contains(&proposal.plan);
     let steps = proposal.plan.steps.iter().cloned();
     let errand = Errand {
         plan: Plan {

@@ -5,12 +5,12 @@ mod rig;
 
 use std::time::Duration;
 
-use agent::Settings;
 use agent::budget::Limits;
 use agent::policy::Autonomy;
-use brain::{Action, IncidentState, Severity};
+use agent::{Approvals, Settings};
+use brain::{Action, ApprovalState, BrainStore, Decision, IncidentState, Severity};
 use rig::{Rig, person, proposal, restart};
-use supervisor::{ControlError, EventKind, HealthStatus, Role, Status};
+use supervisor::{Caller, ControlError, EventKind, HealthStatus, Role, Status, Via};
 
 fn level(brain_autonomy: Autonomy) -> Settings {
     Settings {
@@ -157,6 +157,208 @@ async fn an_expired_question_is_a_no() {
     );
     let late = rig.agent.approve(&person(Role::Admin), &question.id).await;
     assert!(matches!(late, Err(ControlError::Conflict { .. })));
+}
+
+fn two_for_low() -> Settings {
+    Settings {
+        approvals: Approvals { low: 2, high: 1 },
+        ..level(Autonomy::Supervised)
+    }
+}
+
+fn somebody(principal: &str, via: Via) -> Caller {
+    Caller {
+        principal: principal.into(),
+        role: Role::Operator,
+        via,
+    }
+}
+
+/// Two people, not one person twice, whichever way they come; and a kill in between.
+#[tokio::test(start_paused = true)]
+async fn a_second_person_has_to_say_yes() {
+    let rig = Rig::with(two_for_low(), vec![restart()]).await;
+    rig.crash();
+    let asked = rig.question().await;
+    assert_eq!((asked.wanted, asked.votes.len()), (2, 0));
+    let ana = somebody("ana", Via::Cli);
+    let first = rig.agent.approve(&ana, &asked.id).await.unwrap();
+    assert_eq!(first.state, ApprovalState::Pending);
+    let shown = agent::question(first).so_far().unwrap();
+    assert!(shown.starts_with("1 of 2: cli:ana, "), "{shown}");
+    assert!(shown.ends_with("; one more needed"), "{shown}");
+    for again in [Via::Cli, Via::Rpc, Via::Mcp] {
+        let refused = rig.agent.approve(&somebody("ana", again), &asked.id).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("2 different people"), "{refused}");
+    }
+    rig.pass(30).await;
+    assert_eq!(rig.calls(), Vec::<String>::new());
+
+    let rig = rig.reborn().await;
+    let open = rig.question().await;
+    assert_eq!((open.id.as_str(), open.votes.len()), (asked.id.as_str(), 1));
+    let refused = rig.agent.approve(&ana, &asked.id).await;
+    assert!(refused.is_err(), "also after a restart");
+    let ben = somebody("telegram:7", Via::Chat);
+    let second = rig.agent.approve(&ben, &asked.id).await.unwrap();
+    assert_eq!(second.state, ApprovalState::Approved);
+    let row = rig.outcome("verified", 90).await;
+    assert_eq!(rig.calls(), ["process.restart api as Operator"]);
+    assert_eq!(row.actions[0].by, "cli:ana and chat:telegram:7");
+    let all = rig.agent.actions().await.unwrap();
+    let done = agent::question(all[0].clone());
+    assert_eq!(done.state, "done");
+    assert_eq!(
+        done.decided_by.as_deref(),
+        Some("cli:ana and chat:telegram:7")
+    );
+}
+
+/// One no ends it, also of somebody who said yes; so does time.
+#[tokio::test(start_paused = true)]
+async fn a_no_or_silence_ends_a_half_approved_plan() {
+    let rig = Rig::with(two_for_low(), vec![restart()]).await;
+    rig.crash();
+    let asked = rig.question().await;
+    let ana = somebody("ana", Via::Cli);
+    rig.agent.approve(&ana, &asked.id).await.unwrap();
+    let no = rig.agent.deny(&somebody("ben", Via::Cli), &asked.id).await;
+    assert_eq!(no.unwrap().decided_by.as_deref(), Some("cli:ben"));
+    let row = rig.outcome("denied", 10).await;
+    assert!(row.escalated && rig.calls().is_empty());
+
+    let rig = Rig::with(two_for_low(), vec![restart()]).await;
+    rig.crash();
+    let asked = rig.question().await;
+    rig.agent.approve(&ana, &asked.id).await.unwrap();
+    rig.pass(604).await;
+    let row = rig.outcome("denied", 5).await;
+    assert!(row.actions[0].result.contains("too few"), "{row:?}");
+    let ben = somebody("ben", Via::Cli);
+    let late = rig.agent.approve(&ben, &asked.id).await;
+    assert!(matches!(late, Err(ControlError::Conflict { .. })));
+    assert!(rig.calls().is_empty());
+}
+
+/// A yes counts for one plan: another plan begins at none.
+#[tokio::test(start_paused = true)]
+async fn a_yes_does_not_carry_over_to_another_plan() {
+    let rig = Rig::with(two_for_low(), vec![restart()]).await;
+    rig.crash();
+    let asked = rig.question().await;
+    let ana = somebody("ana", Via::Cli);
+    rig.agent.approve(&ana, &asked.id).await.unwrap();
+    rig.change(|world| {
+        world.thought = Box::new(|_| Some(proposal("other", vec![Action::Reload])));
+        world.event("api", EventKind::HealthFail);
+    });
+    rig.until("another question", 60, async |rig: &Rig| {
+        let pending = rig.agent.status().await.unwrap().pending;
+        pending.iter().any(|one| one.id != asked.id)
+    })
+    .await;
+    let other = rig.question().await;
+    assert_eq!(
+        (other.plan.as_slice(), other.votes.len()),
+        (&["reload".to_owned()][..], 0)
+    );
+}
+
+/// Who may decide is narrowed in the one place where it is decided.
+#[tokio::test(start_paused = true)]
+async fn only_approvers_decide() {
+    let settings = Settings {
+        approvers: vec!["telegram:7".into()],
+        ..level(Autonomy::Supervised)
+    };
+    let rig = Rig::with(settings, vec![restart()]).await;
+    rig.crash();
+    let asked = rig.question().await;
+    let root = Caller::local("root", Via::Cli);
+    let minute = Duration::from_secs(60);
+    for refused in [
+        rig.agent.approve(&root, &asked.id).await,
+        rig.agent.deny(&root, &asked.id).await,
+        rig.agent.snooze(&root, &asked.id, minute).await,
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, ControlError::NotListed { .. }));
+        assert!(refused.to_string().contains("telegram:7"), "{refused}");
+    }
+    let listed = somebody("telegram:7", Via::Chat);
+    rig.agent.approve(&listed, &asked.id).await.unwrap();
+    rig.outcome("verified", 90).await;
+}
+
+/// Sixty newer ones do not hide a question that waits.
+#[tokio::test(start_paused = true)]
+async fn an_open_question_is_never_hidden() {
+    let rig = Rig::with(level(Autonomy::Supervised), vec![restart()]).await;
+    rig.crash();
+    let asked = rig.question().await;
+    let path = rig.folder.path().join("history.db");
+    let old = rig.agent.question(&asked.id).await.unwrap().unwrap();
+    let more = tokio::task::spawn_blocking(move || {
+        let (store, _thread) = BrainStore::open(&path).expect("a history");
+        for number in 0..60_u32 {
+            let newer = brain::Approval {
+                id: format!("old{number}"),
+                state: ApprovalState::Denied,
+                created: old.created + Duration::from_secs(1),
+                ..old.clone()
+            };
+            store.add_approval(newer).wait().expect("a row");
+        }
+    });
+    more.await.unwrap();
+    let all = rig.agent.actions().await.unwrap();
+    assert_eq!(all[0].id, asked.id);
+    assert_eq!(rig.agent.open_questions().await.unwrap().len(), 1);
+    let of = rig.agent.questions_of(all[0].incident).await.unwrap();
+    assert_eq!(of.len(), 61);
+}
+
+/// The daemon dies right after it has written down an answer, and comes back.
+async fn reborn_after(rig: Rig, id: &str, answer: ApprovalState, by: &str) -> Rig {
+    let path = rig.folder.path().join("history.db");
+    let (id, by, at) = (id.to_owned(), by.to_owned(), rig.clock.now());
+    assert!(rig.tasks.shutdown(Duration::from_secs(5)).await.is_empty());
+    let written = tokio::task::spawn_blocking(move || {
+        let (store, _thread) = BrainStore::open(&path).expect("a history");
+        let pending = ApprovalState::Pending;
+        store
+            .decide(id, pending, answer, by, at)
+            .wait()
+            .expect("an answer")
+    });
+    assert!(matches!(written.await.expect("no panic"), Decision::Won(_)));
+    rig.reborn().await
+}
+
+/// A kill between the answer and what follows from it: a yes is carried out once, a no hands
+/// the incident over.
+#[tokio::test(start_paused = true)]
+async fn an_answer_outlives_the_daemon_that_took_it() {
+    let rig = Rig::with(level(Autonomy::Supervised), vec![restart()]).await;
+    rig.crash();
+    let question = rig.question().await;
+    let yes = ApprovalState::Approved;
+    let rig = reborn_after(rig, &question.id, yes, "chat:telegram:42").await;
+    rig.outcome("verified", 120).await;
+    assert_eq!(rig.calls(), ["process.restart api as Operator"]);
+    let rig = rig.reborn().await;
+    rig.pass(60).await;
+    assert_eq!(rig.calls().len(), 1);
+
+    let rig = Rig::with(level(Autonomy::Supervised), vec![restart()]).await;
+    rig.crash();
+    let question = rig.question().await;
+    let no = ApprovalState::Denied;
+    let rig = reborn_after(rig, &question.id, no, "cli:ana").await;
+    let row = rig.outcome("denied", 10).await;
+    assert_eq!(row.state, IncidentState::Escalated);
+    assert!(rig.calls().is_empty());
 }
 
 /// A no is a no, and the incident is a person's.
@@ -518,6 +720,24 @@ async fn the_otherwise_step_contains_damage() {
     assert_eq!(rig.calls()[1], "process.hold api as Operator");
 }
 
+/// A daemon that ended has stopped what it held: nobody holds it once more.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_meant_to_run_is_not_held() {
+    let rig = Rig::new(vec![halt()]).await;
+    rig.crash();
+    rig.outcome("contained", 90).await;
+    let rig = rig
+        .reborn_while(|world| {
+            world.set("api", Status::Stopped, HealthStatus::Off);
+            let api = world.processes.get_mut("api").unwrap();
+            (api.wanted, api.held) = (false, false);
+            world.event("api", EventKind::Crash);
+        })
+        .await;
+    rig.pass(60).await;
+    assert_eq!(rig.calls(), ["process.hold api as Operator"]);
+}
+
 /// `brain explain` tells the whole story.
 #[tokio::test(start_paused = true)]
 async fn the_story_can_be_told() {
@@ -530,7 +750,15 @@ async fn the_story_can_be_told() {
         let kinds: Vec<_> = told.story.iter().map(|one| one.kind.as_str()).collect();
         assert_eq!(
             kinds,
-            ["opened", "diagnosed", "gate", "before", "acted", "verified"]
+            [
+                "opened",
+                "diagnosed",
+                "gate",
+                "began",
+                "before",
+                "acted",
+                "verified"
+            ]
         );
     }
     assert!(rig.agent.explain("nobody").await.is_err());

@@ -352,6 +352,7 @@ async fn an_obedient_model_does_nothing_beyond_the_policy() {
                     blocked: &[],
                     role: Role::Operator,
                     confidence: proposal.confidence,
+                    leave: None,
                 };
                 let (risk, decision) = decide_plan(&case, &proposal.plan);
                 if !decision.runs() {

@@ -45,6 +45,14 @@ async fn a_cure_that_does_not_last_is_none() {
     let told = rig.agent.explain("inc-1").await.unwrap();
     let kinds: Vec<_> = told.story.iter().map(|one| one.kind.as_str()).collect();
     assert!(kinds.contains(&"reopened"), "{kinds:?}");
+    // The one that became part of it is no more, and who was told of it hears that.
+    let gone = rig.agent.explain("inc-2").await.unwrap_err();
+    assert!(matches!(gone, ControlError::NotFound { .. }), "{gone}");
+    let last = rig.change(|world| world.changed.iter().rposition(|one| one.0 == 2));
+    let reopened = rig.change(|world| world.changed.iter().rposition(|one| one.0 == 1));
+    assert!(last.is_some() && reopened > last, "{last:?} {reopened:?}");
+    let before = rig.change(|world| world.changed[..last.unwrap()].to_vec());
+    assert!(before.iter().filter(|one| one.0 == 2).count() >= 1);
     // Another illness is another incident, also within the window.
     rig.change(|world| world.set("api", Status::Online, HealthStatus::Pass));
     rig.outcome("recovered", 120).await;

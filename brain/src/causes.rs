@@ -156,6 +156,7 @@ impl Case {
                 evidence: self.evidence.clone(),
                 plan: self.plan.clone(),
                 playbook: playbook_of(self.cause.as_deref().unwrap_or_default()),
+                version: None,
             },
         )
     }

@@ -240,14 +240,15 @@ pub fn worth_a_look(
     let calm = facts.calm(&processes);
     let scripts = playbooks.ready();
     let asks = |process: &ProcessName| {
-        scripts.iter().any(|script| {
-            let skip = script.source == PlaybookSource::Builtin && calm.contains(process);
-            let slow = [SymptomKind::Tick, SymptomKind::Score];
-            !skip
-                && slow
-                    .iter()
-                    .any(|kind| script.meta.wants(process.as_str(), *kind))
-        })
+        // Once for all playbooks: there are many processes, and most of them are calm.
+        let calm = calm.contains(process);
+        scripts
+            .iter()
+            .filter(|script| !calm || script.source != PlaybookSource::Builtin)
+            .any(|script| {
+                let mut slow = [SymptomKind::Tick, SymptomKind::Score].into_iter();
+                slow.any(|kind| script.meta.wants(process.as_str(), kind))
+            })
     };
     processes.into_iter().filter(asks).collect()
 }
@@ -409,6 +410,7 @@ fn ask(
         evidence,
         plan,
         playbook: PlaybookId(script.meta.name.clone()),
+        version: Some(script.version()),
     }))
 }
 

@@ -16,7 +16,7 @@ pub use looks::{
 };
 use serde::{Deserialize, Serialize};
 use supervisor::sys::inspect::{CloseLook, DiskRoom, HostLook, PortOwner};
-use supervisor::{AutonomyLimit, Event, EventKind, HealthStatus, ProcessName, Status};
+use supervisor::{AutonomyLimit, Event, EventKind, HealthStatus, ProcessName, Status, Vitals};
 
 /// What is known of a process now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,24 @@ pub struct ProcessFacts {
     pub has_previous: bool,
     /// The whole definition, as JSON, with environment values masked.
     pub config: serde_json::Value,
+}
+
+impl ProcessFacts {
+    /// How it does, by these facts; what they do not tell has to be looked up.
+    pub fn vitals(&self) -> Vitals {
+        Vitals {
+            state: self.state,
+            wanted: self.wanted,
+            held: self.held,
+            failing: self
+                .instances
+                .iter()
+                .any(|one| one.health == HealthStatus::Fail && one.state == Status::Online),
+            probed: true,
+            max_memory: self.max_memory,
+            unbroken: Duration::ZERO,
+        }
+    }
 }
 
 /// What is known of one copy now.
@@ -155,6 +173,11 @@ pub trait Facts: Send + Sync {
     fn now(&self) -> Timestamp;
     /// One process, if it exists.
     fn process(&self, name: &ProcessName) -> Option<ProcessFacts>;
+    /// How it does: what a score needs, of which there are many a minute. Cheaper than all that
+    /// is known of it, where somebody has it at hand.
+    fn vitals(&self, name: &ProcessName) -> Option<Vitals> {
+        self.process(name).map(|process| process.vitals())
+    }
     /// Every process's name.
     fn processes(&self) -> Vec<ProcessName>;
     /// Events of a process in the last `window`, oldest first, at most 100; all kinds when

@@ -68,7 +68,8 @@ pub use replay::{Answered, Moment, Snapshot, Tried, backtest};
 pub use score::{LOW, LowWatch, Score, VERY_LOW, score};
 pub use store::{
     ActionCount, ActionId, Answer, Approval, ApprovalState, BrainStore, BrainStoreError,
-    BrainStoreThread, BudgetUse, Decision, HistoryFilter, HistoryRow, IncidentStep, ModelCall,
-    NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident, Victim,
+    BrainStoreThread, BudgetUse, Decision, Grant, HistoryFilter, HistoryRow, IncidentStep,
+    ModelCall, NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
+    Victim, Vote, Voted,
 };
 pub use suspect::suspect;

@@ -40,6 +40,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use supervisor::units::format_duration;
 
 pub use account::Figures;
 pub use models::Models;
@@ -240,6 +241,17 @@ pub enum Stopped {
     Filtered,
 }
 
+impl Stopped {
+    /// Why a text is not whole: `length` or `filtered`; none where it is.
+    pub fn cut(self) -> Option<&'static str> {
+        match self {
+            Self::Length => Some("length"),
+            Self::Filtered => Some("filtered"),
+            Self::Done | Self::Calls => None,
+        }
+    }
+}
+
 /// What an answer cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
@@ -267,7 +279,7 @@ pub enum ModelError {
         status: u16,
     },
     /// Too many requests, for the provider.
-    #[error("the provider wants fewer requests")]
+    #[error("the provider wants fewer requests{}", again(*retry_after))]
     RateLimited {
         /// What it asked us to wait.
         retry_after: Option<Duration>,
@@ -278,17 +290,17 @@ pub enum ModelError {
     /// The database of what is spent cannot be written: nothing was sent.
     #[error("the request was not sent, as what it costs could not be written down: {0}")]
     NotRecorded(String),
-    /// It failed too often in a row and is left alone for a while.
-    #[error("the provider failed too often and is left alone for {0:?}")]
+    /// It failed too often in a row, or asked for a pause, and is left alone for a while.
+    #[error("the provider failed or wanted a pause{}", again(Some(*.0)))]
     Resting(Duration),
     /// Its secrets could not be taken out, as mhost is ending or has a fault: nothing was sent.
     #[error("the question was not sent: its secrets could not be taken out")]
     NotRedacted,
     /// No answer in time.
-    #[error("no answer within {0:?}")]
+    #[error("the model gave no whole answer within {0:?}")]
     Late(Duration),
     /// The provider answered with an error; the text is its own, cut and cleaned.
-    #[error("the provider answered with status {status}: {text}")]
+    #[error("the provider answered with status {status}: {}", .text.trim_end_matches('.'))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -296,11 +308,19 @@ pub enum ModelError {
         text: String,
     },
     /// It could not be reached, or the connection broke.
-    #[error("the provider could not be reached: {0}")]
+    #[error("the connection to the provider failed: {0}")]
     Unreachable(String),
     /// The answer is not what the protocol says, too long, or empty.
     #[error("the provider's answer makes no sense: {0}")]
     Nonsense(String),
+}
+
+/// When it is asked again, if that is known: in whole seconds, which are not less.
+fn again(after: Option<Duration>) -> String {
+    let whole = |wait: Duration| Duration::from_secs(wait.as_millis().div_ceil(1_000) as u64);
+    after.map_or_else(String::new, |wait| {
+        format!("; it is asked again in {}", format_duration(whole(wait)))
+    })
 }
 
 impl ModelError {
@@ -321,6 +341,36 @@ impl ModelError {
         }
     }
 
+    /// What a person may do about it; none where the error says so itself.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorised { .. } => Some("give it another key: mhost ai setup"),
+            Self::Late(_) => Some("raise `timeout` under [ai], or ask a quicker model"),
+            Self::Unreachable(_) => Some("is it up, and is `base_url` under [ai] right?"),
+            Self::Refused { status, .. } if !self.retryable() => Some(match status {
+                404 => "check `model` and `base_url` under [ai]",
+                _ => "check [ai] with: mhost ai setup",
+            }),
+            Self::Refused { .. } => Some("try again later"),
+            Self::Nonsense(_) => Some("ask again, or another model: mhost ai setup"),
+            Self::OverBudget(_) => Some("see what was spent: mhost agent status"),
+            Self::NotSetUp(_)
+            | Self::Declined(_)
+            | Self::RateLimited { .. }
+            | Self::Resting(_)
+            | Self::NotRecorded(_)
+            | Self::NotRedacted => None,
+        }
+    }
+
+    /// What went wrong, and what to do about it.
+    pub fn told(&self) -> String {
+        match self.advice() {
+            Some(advice) => format!("{self}; {advice}"),
+            None => self.to_string(),
+        }
+    }
+
     /// A stable word for RPC and counters.
     pub fn code(&self) -> &'static str {
         match self {
@@ -336,6 +386,50 @@ impl ModelError {
             Self::Refused { .. } => "refused",
             Self::Unreachable(_) => "unreachable",
             Self::Nonsense(_) => "nonsense",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_is_told_with_what_to_do() {
+        let seconds = Duration::from_secs;
+        for (error, words) in [
+            (
+                ModelError::Resting(Duration::from_micros(599_799_123)),
+                "the provider failed or wanted a pause; it is asked again in 10m",
+            ),
+            (
+                ModelError::RateLimited {
+                    retry_after: Some(seconds(2)),
+                },
+                "the provider wants fewer requests; it is asked again in 2s",
+            ),
+            (
+                ModelError::RateLimited { retry_after: None },
+                "the provider wants fewer requests",
+            ),
+            (
+                ModelError::Unauthorised { status: 401 },
+                "the provider refused the key (status 401); give it another key: mhost ai setup",
+            ),
+            (
+                ModelError::Refused {
+                    status: 500,
+                    text: "Internal server error.".into(),
+                },
+                "the provider answered with status 500: Internal server error; try again later",
+            ),
+            (
+                ModelError::Unreachable("the answer broke off".into()),
+                "the connection to the provider failed: the answer broke off; \
+                 is it up, and is `base_url` under [ai] right?",
+            ),
+        ] {
+            assert_eq!(error.told(), words);
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::incident::{Fingerprint, Incident, Symptom, SymptomKind};
 use crate::knowledge;
 use crate::playbook::quote;
 use crate::proposal::{Plan, Step};
+use crate::redact::hide_shapes;
 
 /// Lines that are looked at for a telling one.
 const LINES: usize = 60;
@@ -239,8 +240,8 @@ pub fn draft(cure: &Cure) -> Result<Draft, NeverLearned> {
     let short: String = illness.hash.chars().take(6).collect();
     let name = format!("{process}-{}-{short}", kind.as_str().replace('_', "-"));
     let id = cure.incident.id;
-    let sign = plain(&knowledge::quotable(&illness.readable));
-    let by = plain(&cure.by);
+    let sign = plain(&knowledge::quotable(&hide_shapes(&illness.readable)));
+    let by = plain(&hide_shapes(&cure.by));
     let done = steps.join(", ");
     let when = cure.at.strftime("%Y-%m-%d %H:%M UTC");
     let on = match kind {
@@ -330,16 +331,7 @@ mod tests {
             },
             illness: (!line.is_empty())
                 .then(|| fingerprint(SymptomKind::Crash, "exit 1", Some(line))),
-            plan: Plan {
-                steps: actions
-                    .into_iter()
-                    .map(|action| Step {
-                        action,
-                        why: String::new(),
-                    })
-                    .collect(),
-                ask: None,
-            },
+            plan: Plan::from_iter(actions),
             confidence: 0.8,
             by: "cli:ana".into(),
             at: Timestamp::UNIX_EPOCH,

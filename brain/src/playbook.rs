@@ -286,6 +286,12 @@ impl Playbooks {
         all.any(|script| script.meta.wants(process.as_str(), kind))
     }
 
+    /// Which text of the playbook with this name is asked: another text has another version. None
+    /// when there is none that can be asked. Looks for changed files first.
+    pub fn version(&self, name: &str) -> Option<String> {
+        Some(self.script(name)?.version())
+    }
+
     /// The one with this name that would be asked.
     pub(crate) fn script(&self, name: &str) -> Option<Arc<Script>> {
         self.ready()

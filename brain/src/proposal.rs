@@ -25,6 +25,20 @@ pub struct Plan {
     pub ask: Option<String>,
 }
 
+/// Without a reason for each: that of the whole is enough.
+impl FromIterator<Action> for Plan {
+    fn from_iter<T: IntoIterator<Item = Action>>(actions: T) -> Self {
+        let steps = actions.into_iter().map(|action| Step {
+            action,
+            why: String::new(),
+        });
+        Self {
+            steps: steps.collect(),
+            ask: None,
+        }
+    }
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -47,4 +61,7 @@ pub struct Proposal {
     pub plan: Plan,
     /// The playbook that made it.
     pub playbook: PlaybookId,
+    /// Which text of it did; none where it is of no playbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }

@@ -4,7 +4,7 @@
 //!   text ──one pass for all of these──► known values, in every form
 //!                                       gates of ~90 formats ──► the pattern of each, near its gate
 //!        ──words of 20 bytes and more──► formats without a gate, base64 and URL inside, chance
-//!        ──► «redacted:aws-key#1»: the same secret has the same number as long as a Redactor lives
+//!        ──► «redacted:aws-key#1»: the same secret has the same number in all of a conversation
 //! ```
 //!
 //! Values that are known (environments, settings) go wherever they stand. What is not known is
@@ -15,10 +15,12 @@
 mod entropy;
 mod formats;
 mod known;
+mod marks;
+mod names;
 mod spans;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
@@ -26,6 +28,7 @@ use supervisor::secret::Secret;
 
 use formats::{FORMATS, decoded};
 use known::Rule;
+pub use marks::Marks;
 use spans::Span;
 
 /// What is taken out beside known values.
@@ -49,11 +52,10 @@ impl Default for RedactOptions {
     }
 }
 
-/// Takes secrets out of texts, and gives each the same mark as long as it lives: one serves
-/// one conversation.
+/// Takes secrets out of texts, and gives each the same mark in one conversation.
 pub struct Redactor {
     rules: Arc<Rules>,
-    numbers: Mutex<Numbers>,
+    marks: Marks,
 }
 
 /// What is looked for. It takes a while to build, so that conversations share it.
@@ -76,18 +78,11 @@ enum Needle {
     },
 }
 
-#[derive(Default)]
-struct Numbers {
-    marks: HashMap<String, String>,
-}
-
 /// How a mark begins and ends.
 const OPEN: &str = "«redacted:";
 const CLOSE: &str = "»";
 /// Most bytes of a mark between them.
 const MARK: usize = 64;
-/// Secrets that get a number; those after them share one mark without.
-const NUMBERED: usize = 4_096;
 /// Rounds over one text: a mark may bring a name and a value together.
 const ROUNDS: usize = 4;
 /// Most patterns for which the fast and large automaton is built.
@@ -107,11 +102,22 @@ static ADDRESSES: LazyLock<Regex> = LazyLock::new(|| {
     let byte = "(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])";
     Regex::new(&format!(r"\b(?:{byte}\.){{3}}{byte}\b")).expect("a constant")
 });
-/// Where a text goes on behind its quotes: `"abc" + "def"`, `'abc''def'`, a line that is
-/// continued.
+/// Where a text goes on behind its quotes or behind a colour of a terminal: `"abc" + "def"`,
+/// `'abc''def'`, a line that is continued.
 static JOINTS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"\\?["'`]\s*(?:[+.&]\s*)?\\?["'`]|\\\r?\n\s*"#).expect("a constant")
+    Regex::new(r#"\\?["'`]\s*(?:[+.&]\s*)?\\?["'`]|\\\r?\n\s*|\x1b\[[0-9;:?]*[A-Za-z]"#)
+        .expect("a constant")
 });
+
+/// Knows no value, and gives no numbers.
+static SHAPES: LazyLock<Redactor> =
+    LazyLock::new(|| Redactor::new([], RedactOptions::default()).with(Marks::unnumbered()));
+
+/// A text without what looks like a secret, wherever it goes and whatever the settings say. The
+/// marks have no numbers, so that equal texts stay equal: for what is compared, counted or kept.
+pub fn hide_shapes(text: &str) -> String {
+    SHAPES.redact(text)
+}
 
 impl Redactor {
     /// One that knows these values.
@@ -128,10 +134,18 @@ impl Redactor {
         Self::of(Arc::new(Rules::new(known, options)))
     }
 
+    /// The same for a conversation that has given marks already.
+    pub fn with(&self, marks: Marks) -> Self {
+        Self {
+            rules: self.rules.clone(),
+            marks,
+        }
+    }
+
     fn of(rules: Arc<Rules>) -> Self {
         Self {
             rules,
-            numbers: Mutex::default(),
+            marks: Marks::default(),
         }
     }
 
@@ -204,7 +218,7 @@ impl Redactor {
         let mut at = 0;
         for span in &spans {
             better.push_str(&text[at..span.from]);
-            better.push_str(&self.mark(span));
+            better.push_str(&self.marks.of(span));
             at = span.to;
         }
         better.push_str(&text[at..]);
@@ -332,20 +346,6 @@ impl Redactor {
             }
         }
         (!inner.is_empty()).then(|| inner.swap_remove(0))
-    }
-
-    fn mark(&self, span: &Span) -> String {
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = numbers.marks.len() + 1;
-        if let Some(mark) = numbers.marks.get(&span.secret) {
-            return mark.clone();
-        }
-        if next > NUMBERED {
-            return format!("{OPEN}{}{CLOSE}", span.kind);
-        }
-        let mark = format!("{OPEN}{}#{next}{CLOSE}", span.kind);
-        numbers.marks.insert(span.secret.clone(), mark.clone());
-        mark
     }
 }
 

@@ -5,14 +5,17 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use supervisor::{EventKind, HealthStatus, ProcessName, Status, until};
+use supervisor::{EventKind, ProcessName, Status, until};
 
 use crate::facts::{Facts, Sample};
 use crate::numbers::Line;
 
 /// Probe tries that count.
 const TRIES: usize = 20;
+/// Crashes that count are not older.
+const CRASHES: Duration = Duration::from_secs(3600);
 /// Below this people are told.
 pub const LOW: u8 = 40;
 /// Below this playbooks that are `on: ["score"]` are asked.
@@ -37,31 +40,36 @@ pub struct Score {
 
 /// The score of a process now; none if it is stopped on purpose or not there.
 pub fn score(facts: &dyn Facts, name: &ProcessName) -> Option<Score> {
-    let process = facts.process(name)?;
+    let process = facts.vitals(name)?;
     if process.state == Status::Stopped || (!process.wanted && !process.held) {
         return None;
     }
     let now = facts.now();
-    let crashes: f64 = facts
-        .events(name, Some(EventKind::Crash), Duration::from_secs(3600))
+    // A crash ends a run, so who runs on has had none, and nobody has to look for it.
+    let crashes = if process.unbroken >= CRASHES {
+        Vec::new()
+    } else {
+        facts.events(name, Some(EventKind::Crash), CRASHES)
+    };
+    let crashes: f64 = crashes
         .iter()
         .map(|event| (-until(event.at, now).as_secs_f64() / 60.0 / 20.0).exp())
         .sum();
     let samples = facts.samples(name, Duration::from_secs(1800));
-    let failing = process
-        .instances
-        .iter()
-        .any(|instance| instance.health == HealthStatus::Fail && instance.state == Status::Online);
     let mut score = Score {
         value: 0.0,
         crash: (13.0 * crashes).min(40.0),
-        probe: probe(facts, name),
+        probe: if process.probed {
+            probe(facts, name)
+        } else {
+            0.0
+        },
         memory: memory(&samples, process.max_memory),
         cpu: cpu(&samples),
     };
     let cap = if process.held || process.state == Status::Errored {
         15.0
-    } else if failing {
+    } else if process.failing {
         35.0
     } else if process.state == Status::Starting {
         90.0
@@ -103,6 +111,37 @@ pub struct LowWatch {
 }
 
 impl LowWatch {
+    /// What a daemon before this one told, and the scores that came after it.
+    pub fn recalled(
+        told: impl IntoIterator<Item = (Timestamp, u8)>,
+        scores: impl IntoIterator<Item = (Timestamp, f64)>,
+    ) -> Self {
+        let told = told.into_iter().map(|(at, below)| (at, Ok(below)));
+        let scores = scores.into_iter().map(|(at, value)| (at, Err(value)));
+        let mut all: Vec<(Timestamp, std::result::Result<u8, f64>)> = told.chain(scores).collect();
+        all.sort_by_key(|(at, _)| *at);
+        let mut watch = Self::default();
+        for (_, one) in all {
+            match one {
+                Ok(below) => {
+                    watch.low |= below <= LOW;
+                    watch.very_low |= below <= VERY_LOW;
+                }
+                // Only what was told counts as told.
+                Err(value) => {
+                    watch.low &= value < f64::from(LOW) + REARM;
+                    watch.very_low &= value < f64::from(VERY_LOW) + REARM;
+                }
+            }
+        }
+        watch
+    }
+
+    /// Were people told, and has it not recovered?
+    pub fn is_low(&self) -> bool {
+        self.low
+    }
+
     /// Takes a score. Answers with the threshold that it fell below, each once until the
     /// process has recovered by ten points.
     pub fn fell_below(&mut self, value: f64) -> Option<u8> {
@@ -212,6 +251,94 @@ mod tests {
         assert_eq!(memory(&saw, Some(1 << 30)), 0.0);
     }
 
+    /// A process without a probe that has run for so long, and five crashes before that.
+    struct RunsFor(Duration);
+
+    impl Facts for RunsFor {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn process(&self, _: &ProcessName) -> Option<crate::ProcessFacts> {
+            panic!("all that is known of it is not needed")
+        }
+
+        fn vitals(&self, _: &ProcessName) -> Option<supervisor::Vitals> {
+            Some(supervisor::Vitals {
+                state: Status::Online,
+                wanted: true,
+                held: false,
+                failing: false,
+                probed: false,
+                max_memory: None,
+                unbroken: self.0,
+            })
+        }
+
+        fn processes(&self) -> Vec<ProcessName> {
+            Vec::new()
+        }
+
+        fn events(
+            &self,
+            name: &ProcessName,
+            kind: Option<EventKind>,
+            window: Duration,
+        ) -> Vec<supervisor::Event> {
+            assert!(self.0 < window, "nothing can have happened");
+            let crash = supervisor::Event {
+                id: 1,
+                at: self.now(),
+                process: name.clone(),
+                instance: Some(0),
+                kind: kind.expect("crashes are asked for"),
+                data: serde_json::Value::Null,
+                actor: "system".into(),
+            };
+            vec![crash; 5]
+        }
+
+        fn samples(&self, _: &ProcessName, _: Duration) -> Vec<Sample> {
+            Vec::new()
+        }
+
+        fn log_lines(
+            &self,
+            _: &ProcessName,
+            _: &str,
+            _: Duration,
+            _: usize,
+        ) -> Vec<crate::facts::LogHit> {
+            Vec::new()
+        }
+
+        fn log_count(&self, _: &ProcessName, _: &str, _: Duration) -> u64 {
+            0
+        }
+
+        fn log_bytes(&self, _: &ProcessName, _: Duration) -> u64 {
+            0
+        }
+
+        fn port_holder(&self, _: u16) -> Option<(i32, String)> {
+            None
+        }
+
+        fn probe_results(&self, _: &ProcessName, _: usize) -> Vec<crate::facts::ProbeResult> {
+            panic!("it has no probe")
+        }
+    }
+
+    /// Many quiet processes are scored each minute: what is not needed is not asked for.
+    #[test]
+    fn who_runs_on_without_a_probe_is_asked_for_nothing_more() {
+        let name: ProcessName = "api".parse().unwrap();
+        let value = |unbroken| score(&RunsFor(unbroken), &name).map(|score| score.value);
+        assert_eq!(value(Duration::MAX), Some(100.0));
+        assert_eq!(value(CRASHES), Some(100.0));
+        assert_eq!(value(CRASHES - Duration::from_secs(1)), Some(60.0));
+    }
+
     #[test]
     fn the_newest_probe_counts_twice() {
         assert_eq!(share(&[true; 20]), 1.0);
@@ -239,6 +366,22 @@ mod tests {
                 None, low, None, None, None, None, low, very, None, None, None, very, None, very
             ]
         );
+    }
+
+    /// What one daemon told, the next one does not tell again, unless it recovered between.
+    #[test]
+    fn what_was_told_is_recalled() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let told = [(at(10), LOW)];
+        let mut watch = LowWatch::recalled(told, [(at(5), 90.0), (at(20), 45.0)]);
+        assert!(watch.is_low());
+        assert_eq!(watch.fell_below(35.0), None);
+        assert_eq!(watch.fell_below(15.0), Some(VERY_LOW));
+        let mut watch = LowWatch::recalled(told, [(at(20), 15.0), (at(30), 50.0)]);
+        assert_eq!(watch.fell_below(35.0), Some(LOW));
+        // It fell, and nobody was told before the daemon ended.
+        let mut watch = LowWatch::recalled([], [(at(20), 15.0)]);
+        assert_eq!(watch.fell_below(15.0), Some(VERY_LOW));
     }
 
     #[test]

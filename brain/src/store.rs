@@ -8,6 +8,7 @@
 
 mod approvals;
 mod calls;
+mod grants;
 mod recorded;
 mod rows;
 mod schema;
@@ -18,7 +19,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::Value;
 use supervisor::ProcessName;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Recording;
 use crate::incident::{Incident, IncidentId};
@@ -38,9 +38,9 @@ use crate::score::Score;
 
 pub use calls::ModelCall;
 pub use rows::{
-    ActionCount, ActionId, Approval, ApprovalState, BudgetUse, Decision, HistoryFilter, HistoryRow,
-    IncidentStep, NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction, StoredIncident,
-    Victim,
+    ActionCount, ActionId, Approval, ApprovalState, BudgetUse, Decision, Grant, HistoryFilter,
+    HistoryRow, IncidentStep, NewAction, NewIncident, PlaybookRun, PlaybookStats, StoredAction,
+    StoredIncident, Victim, Vote, Voted,
 };
 
 /// Jobs that may wait. More means that the disk is far too slow; the caller is told.
@@ -95,7 +95,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// A handle to the memory. Cheap to clone; the thread ends when the last one is gone.
 #[derive(Clone, Debug)]
 pub struct BrainStore {
-    jobs: SyncSender<Job>,
+    jobs: mpsc::Sender<Job>,
 }
 
 /// The thread behind it. Join it after the last handle was dropped.
@@ -163,16 +163,47 @@ impl BrainStore {
             path: path.to_owned(),
             source,
         })?;
-        let (jobs, queue) = sync_channel::<Job>(QUEUE);
+        // Takes room only for what waits, unlike the bounded one of the standard library.
+        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let thread = std::thread::Builder::new()
             .name("brain-store".to_owned())
             .spawn(move || {
-                for job in queue {
+                while let Some(job) = queue.blocking_recv() {
                     job(&mut connection);
                 }
             })
             .map_err(|_| BrainStoreError::Closed)?;
         Ok((BrainStore { jobs }, BrainStoreThread(thread)))
+    }
+
+    /// The same, but a damaged file is moved aside, and the answer says where to: that it is
+    /// lost is no reason to do without a brain. Blocking.
+    ///
+    /// # Errors
+    /// As [`BrainStore::open`], or when the file cannot be moved.
+    pub fn open_or_begin_anew(
+        path: &Path,
+    ) -> Result<(BrainStore, BrainStoreThread, Option<PathBuf>), BrainStoreError> {
+        let (store, thread, aside) = match Self::open(path) {
+            Err(BrainStoreError::Open { path, source }) if schema::is_damaged(&source) => {
+                let aside = schema::set_aside(&path).map_err(|_| BrainStoreError::Open {
+                    path: path.clone(),
+                    source,
+                })?;
+                let (store, thread) = Self::open(&path)?;
+                (store, thread, Some(aside))
+            }
+            opened => {
+                let (store, thread) = opened?;
+                (store, thread, None)
+            }
+        };
+        Ok((store, thread, aside))
+    }
+
+    /// Moves all that was written into the file itself, once what waits is done: the last job.
+    pub fn checkpoint(&self) -> Answer<()> {
+        self.ask(|db| Ok(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))
     }
 
     fn ask<T: Send + 'static>(
@@ -186,8 +217,8 @@ impl BrainStore {
         });
         Answer(match self.jobs.try_send(job) {
             Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => Err(Some(BrainStoreError::Busy)),
-            Err(TrySendError::Disconnected(_)) => Err(Some(BrainStoreError::Closed)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Some(BrainStoreError::Busy)),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Some(BrainStoreError::Closed)),
         })
     }
 
@@ -322,6 +353,17 @@ impl BrainStore {
         self.ask(move |db| sql::begin_run(db, &playbook, &process, incident, at))
     }
 
+    /// Forgets a playbook's last run for an incident, if it began after `since`: it came to
+    /// nothing.
+    pub fn withdraw_run(
+        &self,
+        playbook: PlaybookId,
+        incident: IncidentId,
+        since: Timestamp,
+    ) -> Answer<()> {
+        self.ask(move |db| sql::withdraw_run(db, &playbook, incident, since))
+    }
+
     /// Records whether a playbook's last run for an incident helped.
     pub fn end_run(
         &self,
@@ -340,33 +382,6 @@ impl BrainStore {
     /// What became of the runs of all playbooks.
     pub fn playbook_stats(&self) -> Answer<Vec<PlaybookStats>> {
         self.ask(move |db| sql::playbook_stats(db))
-    }
-
-    /// Records a question to people.
-    pub fn add_approval(&self, approval: Approval) -> Answer<()> {
-        self.ask(move |db| approvals::add(db, &approval))
-    }
-
-    /// Moves an approval from one state to another if it still is in the first one.
-    pub fn decide(
-        &self,
-        id: String,
-        from: ApprovalState,
-        to: ApprovalState,
-        by: String,
-        at: Timestamp,
-    ) -> Answer<Decision> {
-        self.ask(move |db| approvals::decide(db, &id, from, to, &by, at))
-    }
-
-    /// One approval.
-    pub fn approval(&self, id: String) -> Answer<Option<Approval>> {
-        self.ask(move |db| approvals::one(db, &id))
-    }
-
-    /// Approvals in a state, or all; newest first, at most `limit`.
-    pub fn approvals(&self, state: Option<ApprovalState>, limit: u32) -> Answer<Vec<Approval>> {
-        self.ask(move |db| approvals::all(db, state, limit))
     }
 
     /// Rows of `mhost brain history`, newest first.

@@ -47,7 +47,7 @@ pub fn clean_lines(text: &str, most: usize) -> String {
 
 /// Without escape sequences of terminals, as a whole and not only their first byte. One that
 /// does not end takes no more than the rest of its line.
-fn stripped(text: &str) -> String {
+pub(crate) fn stripped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     let in_line = |letter: &char| *letter != '\n';

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use brain::{
-    Action, Approval, ApprovalState, BrainStore, BudgetUse, Decision, Evidence, HistoryFilter,
-    Incident, IncidentId, IncidentState, NewAction, NewIncident, Plan, PlaybookId, Proposal,
-    Recording, Step, Symptom, SymptomKind,
+    Action, Approval, ApprovalState, BrainStore, BudgetUse, Decision, Evidence, Grant,
+    HistoryFilter, Incident, IncidentId, IncidentState, NewAction, NewIncident, Plan, PlaybookId,
+    Proposal, Recording, Step, Symptom, SymptomKind, Vote, Voted,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -112,6 +112,7 @@ fn an_incident_survives_the_daemon() {
         }],
         plan: plan(),
         playbook: PlaybookId("same-death".into()),
+        version: None,
     };
     store
         .set_proposal(incident.id, proposal.clone())
@@ -201,10 +202,166 @@ fn approval(incident: IncidentId) -> Approval {
         preconditions: json!({"generation": 3}),
         created: at(0),
         expires: at(600),
+        remind: None,
         state: ApprovalState::Pending,
         decided_by: None,
         decided_at: None,
+        wanted: 1,
+        votes: vec![],
+        lapsed: vec![],
+        version: None,
     }
+}
+
+fn yes(person: &str, second: i64) -> Vote {
+    Vote {
+        person: person.into(),
+        by: format!("cli:{person}"),
+        at: at(second),
+    }
+}
+
+/// Two different people, whatever comes in between; time is looked at with the row.
+#[test]
+fn a_yes_of_two_people_is_two_rows_of_one_answer() {
+    let rig = rig();
+    let incident = rig.incident(0);
+    let mut asked = approval(incident.id);
+    asked.wanted = 2;
+    rig.store.add_approval(asked.clone()).wait().unwrap();
+    let vote = |person, second| {
+        let answer = rig.store.vote("ABC234".into(), yes(person, second), vec![]);
+        answer.wait().unwrap()
+    };
+    let Voted::Counted(first) = vote("ana", 5) else {
+        panic!("one is not enough");
+    };
+    assert_eq!(
+        (first.state, first.votes.len()),
+        (ApprovalState::Pending, 1)
+    );
+    assert!(matches!(vote("ana", 6), Voted::Repeated(_)));
+    assert!(matches!(vote("ben", 600), Voted::Lost(_)), "its time is up");
+    let Voted::Decided(done) = vote("ben", 7) else {
+        panic!("two are enough");
+    };
+    assert_eq!(done.decided_by.as_deref(), Some("cli:ben"));
+    let kept = rig.store.approval("ABC234".into()).wait().unwrap().unwrap();
+    assert_eq!(kept, *done);
+    assert!(matches!(vote("eve", 8), Voted::Lost(_)));
+    let none = rig
+        .store
+        .vote("NONE22".into(), yes("ana", 5), vec![])
+        .wait();
+    assert_eq!(none.unwrap(), Voted::Unknown);
+    assert_eq!(rig.store.approvals_of(incident.id).wait().unwrap(), [*done]);
+}
+
+/// Whoever is gone said nothing, and says it anew when they are back.
+#[test]
+fn a_yes_that_lapsed_is_kept_apart() {
+    let rig = rig();
+    let mut asked = approval(rig.incident(0).id);
+    asked.wanted = 2;
+    rig.store.add_approval(asked).wait().unwrap();
+    let vote = |person, second, gone: &[&str]| {
+        let gone = gone.iter().map(|&one| one.to_owned()).collect();
+        let answer = rig.store.vote("ABC234".into(), yes(person, second), gone);
+        answer.wait().unwrap()
+    };
+    assert!(matches!(vote("ana", 5, &[]), Voted::Counted(_)));
+    let Voted::Counted(second) = vote("ben", 6, &["cli:ana"]) else {
+        panic!("it is the first now");
+    };
+    let of = |votes: &[Vote]| votes.iter().map(|one| one.by.clone()).collect::<Vec<_>>();
+    assert_eq!(of(&second.votes), ["cli:ben"]);
+    assert_eq!(of(&second.lapsed), ["cli:ana"]);
+    let Voted::Decided(done) = vote("ana", 7, &[]) else {
+        panic!("two are enough");
+    };
+    assert_eq!(of(&done.votes), ["cli:ben", "cli:ana"]);
+}
+
+/// A no that comes too late is none; what was put off has not expired; a reminder that lost a
+/// race with a snooze changes nothing.
+#[test]
+fn time_is_compared_with_the_row() {
+    let rig = rig();
+    let incident = rig.incident(0);
+    let asked = Approval {
+        remind: Some(at(300)),
+        ..approval(incident.id)
+    };
+    rig.store.add_approval(asked).wait().unwrap();
+    let decide = |to, second| {
+        let id = "ABC234".into();
+        let from = ApprovalState::Pending;
+        let answer = rig.store.decide(id, from, to, "cli:ana".into(), at(second));
+        matches!(answer.wait().unwrap(), Decision::Won(_))
+    };
+    let put_off = |expires, now| {
+        let id = "ABC234".into();
+        let answer = rig
+            .store
+            .put_off(id, at(expires), at(expires - 10), at(now));
+        answer.wait().unwrap()
+    };
+    assert!(!decide(ApprovalState::Denied, 600), "too late");
+    assert_eq!(put_off(900, 600), None, "too late");
+    assert!(put_off(900, 599).is_some());
+    assert!(!decide(ApprovalState::Expired, 600), "put off meanwhile");
+    let reminded = |now| rig.store.reminded("ABC234".into(), at(now)).wait().unwrap();
+    assert_eq!(reminded(400), None, "put off meanwhile");
+    assert_eq!(reminded(890).unwrap().expires, at(900));
+    assert_eq!(reminded(891), None, "once");
+    assert!(decide(ApprovalState::Expired, 900));
+}
+
+/// A grant ends by time or by a person, and nothing is done by one that has ended.
+#[test]
+fn a_grant_is_used_while_it_lasts() {
+    let rig = rig();
+    let grant = |id: &str, ends| Grant {
+        id: id.into(),
+        playbook: PlaybookId("drained".into()),
+        version: "00ff".into(),
+        process: api(),
+        risk: "low".into(),
+        by: "cli:ana".into(),
+        role: supervisor::Role::Admin,
+        created: at(0),
+        ends: at(ends),
+        revoked: None,
+        revoked_by: None,
+        uses: 0,
+        last_used: None,
+    };
+    let store = &rig.store;
+    let add = |id, ends| store.add_grant(grant(id, ends), 2).wait().unwrap();
+    assert!(add("one", 100) && add("two", 200));
+    assert!(!add("three", 100), "so many are enough");
+    let found = |now| {
+        let answer = store.grants_for(PlaybookId("drained".into()), api(), at(now));
+        let found = answer.wait().unwrap().into_iter();
+        found.map(|one| one.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(50), ["two", "one"]);
+    assert_eq!(found(100), ["two"]);
+    let used = |id: &str, now| store.use_grant(id.into(), at(now)).wait().unwrap();
+    assert!(used("one", 99) && !used("one", 100), "it has ended");
+    let revoke = |now| {
+        let answer = store.revoke("two".into(), "chat:telegram:7".into(), at(now));
+        answer.wait().unwrap().unwrap()
+    };
+    let (ended, now) = revoke(150);
+    assert!(now && ended.revoked_by.as_deref() == Some("chat:telegram:7"));
+    assert!(!revoke(151).1 && !used("two", 151));
+    assert_eq!(found(151), Vec::<String>::new());
+    let all = store.grants(at(99), 10).wait().unwrap();
+    let shown: Vec<_> = all.iter().map(|one| (&*one.id, one.uses)).collect();
+    assert_eq!(shown, [("one", 1), ("two", 0)], "those in force first");
+    let none = store.revoke("none".into(), "x".into(), at(1)).wait();
+    assert_eq!(none.unwrap(), None);
 }
 
 /// Two people answer at once: one decides, the other hears who was faster.

@@ -1,5 +1,6 @@
 //! `mhost agent`: let the on-call engineer act, hold it back, answer its questions.
 
+mod grants;
 mod setup;
 
 use std::time::Duration;
@@ -57,6 +58,14 @@ enum AgentCommand {
         /// The id in `mhost agent actions`
         id: String,
     },
+    Allow(grants::Allow),
+    /// Show what was allowed in advance
+    Grants,
+    /// Take back what was allowed in advance
+    Revoke {
+        /// The id in `mhost agent grants`
+        id: String,
+    },
     /// Make it ask before every action for a while
     Pause {
         /// How long: 30m, 2h
@@ -99,6 +108,9 @@ impl Agent {
             AgentCommand::Ask { question, manner } => ask(ctx, &question, manner),
             AgentCommand::Actions => actions(ctx),
             AgentCommand::Approve { id } => decide(ctx, "agent.approve", &id, "approved"),
+            AgentCommand::Allow(command) => command.run(ctx),
+            AgentCommand::Grants => grants::list(ctx),
+            AgentCommand::Revoke { id } => grants::revoke(ctx, &id),
             AgentCommand::Deny { id } => decide(ctx, "agent.deny", &id, "denied"),
         }
     }
@@ -160,6 +172,7 @@ fn turn(ctx: &Context, method: &str, params: Value, done: &str) -> Result<Exit, 
 
 fn status(ctx: &Context) -> Result<Exit, CliError> {
     let status: Status = ctx.call("agent.status", json!({}))?;
+    ctx.warn_of_settings();
     let models: Report = ctx.call("ai.models", json!({}))?;
     if ctx.output.is_json() {
         let mut all = json!(status);
@@ -264,6 +277,16 @@ pub(super) fn tell_status(ctx: &Context, status: &Status) -> Result<(), CliError
         .map_or_else(|| NONE.to_owned(), |at| ago(now, at));
     output.line(&format!("last look  {looked}"))?;
     output.line(&format!("incidents  {} open", status.open_incidents))?;
+    if !status.approvers.is_empty() {
+        let who = status.approvers.join(", ");
+        output.line(&format!("approvers  {}", clean_line(&who)))?;
+    }
+    let (low, high) = (status.approvals.low, status.approvals.high);
+    if (low, high) != (1, 1) {
+        output.line(&format!(
+            "approvals  {low} for low risk, {high} for high risk"
+        ))?;
+    }
     if status.pending.is_empty() {
         output.line("questions  none")?;
     } else {
@@ -299,7 +322,13 @@ fn actions(ctx: &Context) -> Result<Exit, CliError> {
         let state = match (row.state.as_str(), &row.decided_by) {
             ("pending", _) => {
                 let left = ahead(now, row.expires);
-                Cell::toned(format!("? pending, expires {left}"), Tone::Busy)
+                let votes = row
+                    .so_far()
+                    .map_or_else(String::new, |votes| format!(" ({votes})"));
+                Cell::toned(
+                    clean_line(&format!("? pending, expires {left}{votes}")),
+                    Tone::Busy,
+                )
             }
             (state, Some(by)) => Cell::from(format!("{state} by {by}")),
             (state, None) => Cell::from(state),
@@ -323,11 +352,15 @@ fn decide(ctx: &Context, method: &str, id: &str, word: &str) -> Result<Exit, Cli
     if ctx.output.is_json() {
         ctx.output.json(&row)?;
     }
-    ctx.output.done(&format!(
-        "{word}: {} of {} ({})",
+    let what = format!(
+        "{} of {} ({})",
         row.plan.join(", "),
         row.process,
         row.incident
-    ))?;
+    );
+    ctx.output.done(&match row.so_far() {
+        Some(votes) => format!("your yes to {what} counts: {}", clean_line(&votes)),
+        None => format!("{word}: {what}"),
+    })?;
     Ok(Exit::Success)
 }

@@ -61,7 +61,7 @@ enum AiCommand {
 impl Ai {
     /// Runs the subcommand.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
-        match self.command {
+        let done = match self.command {
             AiCommand::Diagnose(command) => command.run(ctx),
             AiCommand::Ask(command) => command.run(ctx),
             AiCommand::Predict(command) => command.run(ctx),
@@ -77,7 +77,10 @@ impl Ai {
             AiCommand::Config(command) => command.run(ctx),
             AiCommand::Setup(command) => command.run(ctx),
             AiCommand::Prompts(command) => command.run(ctx),
-        }
+        };
+        // Why there is no model although one is set up.
+        ctx.warn_of_settings();
+        done
     }
 }
 

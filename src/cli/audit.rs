@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::when;
 use crate::exit::Exit;
-use crate::output::figures::{NONE, time};
+use crate::output::figures::{NONE, count, time};
 use crate::output::style::Tone;
 use crate::output::table::{Cell, Column, Table};
 
@@ -25,6 +25,11 @@ pub(crate) struct Audit {
     /// Only after this time: 1h, "2026-03-28 14:00", RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Check that no byte of what is kept was changed, added or taken away
+    ///
+    /// Each row holds a hash of itself and of all before it. Exit code 1 if something is wrong.
+    #[arg(long, conflicts_with_all = ["lines", "since"])]
+    verify: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +40,9 @@ struct AuditReply {
 impl Audit {
     /// Prints `TIME WHO COMMAND SUBJECT RESULT`, one row per attempt, newest first.
     pub(crate) fn run(self, ctx: &Context) -> Result<Exit, CliError> {
+        if self.verify {
+            return verify(ctx);
+        }
         // An attempt has up to two rows.
         let mut params = json!({ "limit": self.lines.saturating_mul(2) });
         if let Some(since) = &self.since {
@@ -52,6 +60,43 @@ impl Audit {
         }
         Ok(Exit::Success)
     }
+}
+
+/// Looks at the files themselves: whoever stands between would have to be trusted.
+fn verify(ctx: &Context) -> Result<Exit, CliError> {
+    let log = supervisor::audit::Audit::new(&ctx.paths()?, ctx.clock.clone());
+    let found = log
+        .verify()
+        .map_err(|error| CliError::failure(format!("the audit log cannot be read: {error}")))?;
+    let intact = found.problems.is_empty();
+    if ctx.output.is_json() {
+        ctx.output
+            .json(&json!({ "intact": intact, "found": found }))?;
+    } else if intact {
+        ctx.output.done(&format!(
+            "{}, and no byte of them was changed",
+            count(
+                usize::try_from(found.rows).unwrap_or(usize::MAX),
+                "row",
+                "rows"
+            )
+        ))?;
+        if found.before > 0 {
+            ctx.output.note(&format!(
+                "  {} before them, of a version without hashes, as they were when it ended",
+                count(
+                    usize::try_from(found.before).unwrap_or(usize::MAX),
+                    "line",
+                    "lines"
+                )
+            ));
+        }
+    } else {
+        return Err(
+            CliError::failure("the audit log was changed".to_owned()).with_details(found.problems)
+        );
+    }
+    Ok(if intact { Exit::Success } else { Exit::Failure })
 }
 
 /// The row that says most of each attempt, newest first.

@@ -127,6 +127,7 @@ impl Context {
             )
             .with_help("add --yes"));
         }
+        super::questions::begin();
         match dialoguer::Confirm::new()
             .with_prompt(question)
             .default(false)
@@ -134,7 +135,7 @@ impl Context {
         {
             Ok(true) => Ok(()),
             Ok(false) => Err(CliError::failure("nothing was done")),
-            Err(error) => Err(CliError::failure(format!("no answer: {error}"))),
+            Err(error) => Err(super::questions::gone(error)),
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         &["save", "resurrect", "startup", "unstartup", "flush"],
     ),
     ("Heal", &["brain", "agent", "ai", "mcp"]),
+    ("Reach", &["bot", "notify"]),
     ("Set up", &["demo", "init", "check", "completion"]),
     ("Daemon", &["daemon", "ping", "kill"]),
 ];

@@ -35,9 +35,12 @@ pub(crate) struct Logs {
     #[command(subcommand)]
     action: Option<Action>,
     /// Name, name:instance, index, group, or glob; all when left out
+    ///
+    /// Also copies that were scaled away, and a process that was deleted with --keep-logs, as
+    /// long as lines of them are kept.
     target: Option<String>,
     /// The last so many lines
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = lines, allow_negative_numbers = true)]
     lines: usize,
     /// Go on with new lines, through restarts of processes and of the daemon
     #[arg(short, long)]
@@ -92,6 +95,20 @@ pub(crate) struct Logs {
     pretty: bool,
 }
 
+/// The answer, with what is missing for it on the disk.
+fn with_lost(mut answer: Value, page: &LogPage) -> Value {
+    if !page.lost.is_empty() {
+        answer["lost"] = json!(page.lost);
+    }
+    answer
+}
+
+/// There is no least number of lines but 0, and no greatest.
+fn lines(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| "write a number of lines, 0 or more; --since says from when on".to_owned())
+}
+
 /// More lines around a hit than the daemon gives are refused, not left out.
 fn context(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -141,8 +158,14 @@ impl Logs {
             ))
             .with_help(format!("leave out {flag}, or --json and --format")));
         }
+        if self.local && self.count_by.is_some() {
+            return Err(CliError::config(
+                "--local is about the times of lines, and --count-by shows none",
+            )
+            .with_help("leave out --local; minutes, hours and days are those of UTC"));
+        }
         let query = self.query(ctx)?;
-        let layout = self.layout(ctx)?;
+        let mut layout = self.layout(ctx)?;
         let ask = |query: &LogQuery| ctx.call("logs.query", json!(query));
         let page: LogPage = pages::ask_all(&query, ask)?;
         if page.cut {
@@ -151,21 +174,26 @@ impl Logs {
                 "Only the newest {count} lines fit into one answer; for older ones, say --until."
             ));
         }
+        for lost in &page.lost {
+            ctx.output.caution(&lost.to_string());
+        }
         if let Some(by) = &self.count_by {
-            return counts::show(ctx, by, self.format(ctx), &page.counts.unwrap_or_default());
+            return counts::show(ctx, by, self.format(ctx), &page);
         }
         if self.templates {
-            return templates::show(ctx, self.format(ctx), &page.templates.unwrap_or_default());
+            let zone = self.local.then(TimeZone::system);
+            return templates::show(ctx, self.format(ctx), &page, zone.as_ref());
         }
         if self.format(ctx) == Format::Json && !self.follow {
             let lines: Vec<Value> = page.lines.iter().map(line::object).collect();
-            ctx.output
-                .json(&json!({ "lines": lines, "next": page.next }))?;
+            let answer = json!({ "lines": lines, "next": page.next });
+            ctx.output.json(&with_lost(answer, &page))?;
             return Ok(Exit::Success);
         }
         if page.lines.is_empty() && !self.follow {
             ctx.output.note(self.nothing());
         }
+        layout.see(&page.lines);
         if self.format == Format::Csv {
             ctx.output.write(line::CSV_HEADER)?;
         }

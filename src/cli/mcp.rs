@@ -10,6 +10,7 @@
 
 mod bridge;
 mod http;
+mod sessions;
 mod token;
 
 use std::net::SocketAddr;

@@ -226,6 +226,10 @@ fn history(
         ctx.output.json(&json!({ "series": series }))?;
         return Ok(Exit::Success);
     }
+    if series.is_empty() {
+        ctx.output
+            .note("No processes. Start one: mhost start <app>");
+    }
     for (at, one) in series.iter().enumerate() {
         if at > 0 {
             ctx.output.line("")?;

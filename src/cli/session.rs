@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use supervisor::Role;
+use supervisor::command::view::VersionView;
 
 use super::context::Context;
 use super::error::CliError;
@@ -123,8 +124,9 @@ impl Context {
             let mut message = message.map_err(told)?;
             if let Some(item) = message.params.get_mut(key) {
                 each(understood(method, item.take())?)?;
-            } else if let Some(error) = message.params["error"]["message"].as_str() {
-                return Err(CliError::failure(error));
+            } else if message.params["error"].is_object() {
+                let error = ClientError::from_rpc(method, &message.params["error"]);
+                return Err(told(error));
             }
         }
         Ok(())
@@ -158,6 +160,17 @@ impl Context {
             *kept = Some(client);
         }
         answer.map_err(told)
+    }
+
+    /// Says so where the daemon's own settings are not in force: what they forbid, or whom to
+    /// ask, counts for nothing then.
+    pub(crate) fn warn_of_settings(&self) {
+        // Whoever cannot be asked is told of by what was really wanted.
+        let daemon = self.ask::<VersionView>("daemon.version", Value::Object(Default::default()));
+        let degraded = daemon.map(|one| one.degraded).unwrap_or_default();
+        for problem in degraded.iter().filter(|one| one.starts_with("config.toml")) {
+            self.output.warn(problem);
+        }
     }
 
     fn connect(&self, autostart: Autostart) -> Result<Client, CliError> {

@@ -20,6 +20,8 @@ pub(super) struct Checked {
     text: String,
     /// What it says.
     pub(super) config: DaemonConfig,
+    /// What in it will not work as it was meant.
+    pub(super) doubts: Vec<String>,
 }
 
 /// The file with what `change` makes of it.
@@ -46,7 +48,7 @@ pub(super) fn check(
     let draft = draft(&target, &text).map_err(not_written)?;
     let context = LoadContext::within(folder(&target).to_owned());
     let read = DaemonConfig::load_with(draft.path(), &context.env);
-    let (config, _) = read.map_err(|error| {
+    let (config, warnings) = read.map_err(|error| {
         let problems = error.problems().iter();
         let details = problems.map(|one| format!("line {}: {}", one.line, one.message));
         CliError::config(format!(
@@ -59,6 +61,7 @@ pub(super) fn check(
         target,
         text,
         config,
+        doubts: warnings.into_iter().map(|one| one.message).collect(),
     })
 }
 

@@ -156,7 +156,9 @@ impl Start {
         if self.dry_run {
             return plan::show(ctx, &loaded, &registered);
         }
-        self.start(ctx, loaded, registered)
+        let started = self.start(ctx, loaded, registered);
+        ctx.warn_of_settings();
+        started
     }
 
     /// `--watch app.js` would take the script for a glob: with no other target, a last value

@@ -107,7 +107,7 @@ impl ClientError {
         }
     }
 
-    pub(super) fn from_rpc(method: &str, error: &Value) -> Self {
+    pub(crate) fn from_rpc(method: &str, error: &Value) -> Self {
         let code = error["code"].as_i64().and_then(|code| code.try_into().ok());
         ClientError::Rpc {
             code: code.unwrap_or(-32603),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::rpc::Home;
 use super::settings::Settings;
+use super::trouble::Troubles;
 
 /// Does commands. Only the gate holds one.
 #[async_trait]
@@ -38,6 +39,7 @@ pub(crate) struct Dispatcher {
     pub(crate) registry: RegistryHandle,
     pub(crate) settings: Settings,
     pub(crate) home: Home,
+    pub(crate) troubles: Troubles,
     pub(crate) end: mpsc::Sender<End>,
 }
 
@@ -65,6 +67,7 @@ impl Dispatch for Dispatcher {
                 if let Reply::Version(version) = &mut reply {
                     version.degraded.extend(self.settings.problem());
                     version.degraded.extend(self.home.problem());
+                    version.degraded.extend(self.troubles.all());
                 }
                 Ok(reply)
             }

@@ -223,7 +223,7 @@ async fn off_the_runtime<T: Send + 'static>(
 #[async_trait]
 impl Control for Gate {
     async fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ControlError> {
-        self.pace.admit(caller)?;
+        self.pace.admit(caller, &request.command)?;
         self.call_on(caller, request).await
     }
 

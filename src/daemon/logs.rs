@@ -81,8 +81,9 @@ fn event(registry: &RegistryHandle, pattern: NewPattern, skipped: u64) -> NewEve
         level,
         age_ms: _,
     } = pattern;
-    // A pattern has what all its lines share, which may be a secret of the process.
-    let text = registry.masked(&process, pattern);
+    // A pattern has what all its lines share, which may be a secret of the process, or of
+    // somebody else.
+    let text = brain::redact::hide_shapes(&registry.masked(&process, pattern));
     let text: String = text.chars().take(PATTERN_CHARS).collect();
     let mut data = json!({ "pattern": text, "template": id });
     if let Some(level) = level {

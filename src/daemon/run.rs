@@ -8,13 +8,13 @@
 //! This file only puts parts together and takes them apart again in the right order.
 
 mod parts;
+mod signals;
 mod timers;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use brain::BrainStore;
 use rustix::fs::Mode;
 use supervisor::audit::Audit;
 use supervisor::logs::Ingest;
@@ -26,25 +26,28 @@ use supervisor::sys::{self, EXIT_FOR_UPGRADE, OsLauncher};
 use supervisor::{
     Bus, Caller, Clock, Command, Control, Foundation, Paths, RegistryHandle, Reply, Sampler, Tasks,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::audit_port::AuditPort;
+use super::chat::{self, ChatWires, Memory, Teller};
 use super::dispatch::{Dispatcher, End};
 use super::gate::Gate;
 use super::guarded::Guarded;
 use super::logs;
 use super::metrics::{Collector, Endpoint, LogFigures, MetricsPort, SinkFigures};
+use super::notify::{self, NotifyWires, Reporter};
 use super::pid_file::PidFile;
 use super::rpc::{Home, Server, Socket};
 use super::settings::{Settings, log_to_stderr};
 use super::sinks_port::SinksPort;
 use super::systemd::Systemd;
+use super::trouble::Troubles;
 use super::upgrade::UpgradePort;
 use super::wiring::{self, Wires};
-use parts::{follow_metrics, limits, open_store};
+use parts::{close_databases, follow_metrics, limits, open_store, reopen_log};
+use signals::Signals;
 use timers::{again, every, over, tick};
 
 /// How long tasks may take to end once their work is done.
@@ -55,6 +58,12 @@ const SINK_PATIENCE: Duration = Duration::from_secs(3);
 const GUARD_PAUSE: Duration = Duration::from_secs(1);
 /// How long after the start, or the last event, what only that needed is given back.
 const SETTLED: Duration = Duration::from_secs(10);
+/// How the names of the methods begin that are opened when the socket is served already: of the
+/// brain and the agent, of the chats and the notifications.
+const OPENED_LAST: &[&str] = &["brain.", "agent.", "ai.", "bot.", "notify."];
+/// How often it is given back after that: what looks at all processes every few seconds touches
+/// code all over the program.
+const SPARE: Duration = Duration::from_secs(15);
 /// How often the clock is set anew.
 const REANCHOR: Duration = Duration::from_secs(60);
 /// Worker threads. The work is small; two keep a long answer from delaying a restart.
@@ -121,6 +130,7 @@ fn start(
     // Fails only when one is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     sys::share_heaps();
+    sys::small_databases();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(16)
@@ -157,29 +167,13 @@ struct Daemon {
     registry: RegistryHandle,
     bus: Bus,
     gate: Arc<Gate>,
+    brain: Option<BrainStore>,
+    chats: Memory,
     /// Of the socket: ends last, so that a client sees the daemon until it is gone.
     rpc_tasks: Tasks,
     ends: mpsc::Receiver<End>,
     signals: Signals,
     systemd: Systemd,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    reopen: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            reopen: signal(SignalKind::user_defined1())?,
-        })
-    }
 }
 
 impl Daemon {
@@ -222,7 +216,7 @@ impl Daemon {
             loaded,
         );
         let (end, ends) = mpsc::channel(1);
-        let home = Home::default();
+        let (home, troubles) = (Home::default(), Troubles::default());
         let audit = Audit::new(paths, clock.clone());
         if let Err(error) = audit.prepare() {
             warn!(%error, "The audit log cannot be opened.");
@@ -231,6 +225,7 @@ impl Daemon {
             registry: registry.clone(),
             settings: settings.clone(),
             home: home.clone(),
+            troubles: troubles.clone(),
             end: end.clone(),
         };
         let collector = Collector::start(registry.clone(), &bus, &store, &clock, &tasks);
@@ -254,7 +249,7 @@ impl Daemon {
         };
         let gate = Arc::new(Gate::new(Arc::new(dispatch), audit.clone(), bus.clone()));
         gate.register(Arc::new(metrics));
-        gate.register(Arc::new(AuditPort::new(audit)));
+        gate.register(Arc::new(AuditPort::new(audit.clone())));
         gate.register(Arc::new(UpgradePort {
             guard: guard.clone(),
             end,
@@ -277,17 +272,18 @@ impl Daemon {
         gate.register(Arc::new(SinksPort {
             sinks: sinks.clone(),
         }));
-        gate.announce(wiring::METHODS);
+        gate.announce(OPENED_LAST);
         let socket = Socket::open(paths.clone(), home)
             .await
             .map_err(cannot(format!("open {}", paths.socket().display())))?;
         let server = Server::new(gate.clone(), rpc_tasks.clone(), ingest.grew());
         rpc_tasks.spawn("rpc server", server.serve(socket));
+        let (teller, reporter) = (Teller::new(), Reporter::new());
         // Last, since nobody who asks about processes should wait for playbooks.
-        wiring::start(Wires {
+        let brain = wiring::start(Wires {
             gate: gate.clone(),
             registry: registry.clone(),
-            store,
+            store: store.clone(),
             metrics: past,
             heard,
             sampler,
@@ -297,8 +293,37 @@ impl Daemon {
             tasks: tasks.clone(),
             settings: settings.watch(),
             collector,
+            troubles,
+            hears: teller.hears(),
+            ears: reporter.ears(),
         })
         .await;
+        let memory = Memory::new(paths, &clock);
+        let bots = chat::start(ChatWires {
+            gate: gate.clone(),
+            registry: registry.clone(),
+            audit,
+            teller,
+            memory: memory.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            settings: settings.watch(),
+        });
+        notify::start(NotifyWires {
+            gate: gate.clone(),
+            registry: registry.clone(),
+            bus: bus.clone(),
+            events: store,
+            heard,
+            reporter,
+            sinks: sinks.clone(),
+            memory: memory.clone(),
+            bots,
+            paths: paths.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            settings: settings.watch(),
+        });
         gate.announce(&[]);
         Ok(Self {
             paths: paths.clone(),
@@ -313,6 +338,8 @@ impl Daemon {
             registry,
             bus,
             gate,
+            brain,
+            chats: memory,
             rpc_tasks,
             ends,
             signals,
@@ -336,6 +363,7 @@ impl Daemon {
             self.resurrect();
         }
         let mut reanchor = every(REANCHOR);
+        let mut spare = every(SPARE);
         let mut settled = Some(Box::pin(tokio::time::sleep(SETTLED)));
         let mut events = self.bus.subscribe();
         let mut watchdog = self.systemd.watchdog_interval().map(every);
@@ -345,8 +373,9 @@ impl Daemon {
                 _ = self.signals.terminate.recv() => return End::Stop,
                 _ = self.signals.interrupt.recv() => return End::Stop,
                 _ = self.signals.hangup.recv() => self.reload_settings().await,
-                _ = self.signals.reopen.recv() => self.reopen_log(),
+                _ = self.signals.reopen.recv() => reopen_log(&self.paths),
                 _ = reanchor.tick() => self.each_minute(),
+                _ = spare.tick() => give_back(),
                 () = over(&mut settled) => give_back(),
                 // Also of events that were missed.
                 _ = events.recv() => again(&mut settled, SETTLED),
@@ -377,6 +406,7 @@ impl Daemon {
         for task in self.tasks.shutdown(TASK_PATIENCE).await {
             warn!(task, "A task did not end in time.");
         }
+        close_databases(self.brain, &self.chats).await;
         let (ingest, store) = (self.ingest, self.store_thread);
         let flushed = tokio::task::spawn_blocking(move || {
             ingest.stop();
@@ -431,24 +461,8 @@ impl Daemon {
         }
     }
 
-    /// Goes on in a new file after `daemon.log` was moved away.
-    fn reopen_log(&self) {
-        let path = self.paths.daemon_log();
-        let reopened = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|file| rustix::stdio::dup2_stderr(&file).map_err(Into::into));
-        match reopened {
-            Ok(()) => info!("The log was opened anew."),
-            Err(error) => error!(%error, "The log could not be opened anew."),
-        }
-    }
-
     fn each_minute(&self) {
         self.clock.reanchor();
-        give_back();
         self.systemd
             .status(&format!("{} processes.", self.registry.names().len()));
     }

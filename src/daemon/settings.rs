@@ -1,11 +1,14 @@
 //! The daemon's settings: `config.toml`, read at the start and again when asked.
 //!
 //! A wrong file changes nothing: at the start the defaults count, since supervision must not
-//! wait for a file; later the former settings stay. Either way every problem is told.
+//! wait for a file; later the former settings stay. Either way every problem is told. What the
+//! file forbids the agent nobody knows then, so that only observes until it can be read.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use supervisor::config::{DaemonConfig, LoadError, LogLevel, Problem};
+use supervisor::spec::AutonomyLimit;
 use supervisor::{ControlError, Paths, Tasks};
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
@@ -39,19 +42,22 @@ pub(crate) struct Settings {
     level: Level,
     current: watch::Sender<Arc<DaemonConfig>>,
     problem: Arc<Mutex<Option<String>>>,
+    /// The file could be read once.
+    read: Arc<AtomicBool>,
 }
 
 impl Settings {
-    /// Reads the file. A wrong one is told loudly, and the defaults count.
+    /// Reads the file. A wrong one is told loudly, and careful defaults count.
     pub(crate) fn load(paths: &Paths, level: Level) -> Self {
         let settings = Self {
             paths: paths.clone(),
             level,
-            current: watch::Sender::new(Arc::default()),
+            current: watch::Sender::new(Arc::new(careful())),
             problem: Arc::default(),
+            read: Arc::default(),
         };
         if let Err(error) = settings.reload() {
-            error!(%error, "config.toml is wrong; the defaults count until it is mended.");
+            error!(%error, "config.toml is wrong; careful defaults count until it is mended.");
         }
         settings
     }
@@ -59,13 +65,10 @@ impl Settings {
     /// Reads the file again. Blocks.
     pub(crate) fn reload(&self) -> Result<(), ControlError> {
         let result = DaemonConfig::load(&self.paths);
-        *self.lock_problem() = result.as_ref().err().map(|error| {
-            format!(
-                "config.toml is wrong and not in force: {}",
-                first_line(error)
-            )
-        });
+        let problem = result.as_ref().err().map(|error| self.said(error));
+        *self.lock_problem() = problem;
         let (config, warnings) = result.map_err(invalid)?;
+        self.read.store(true, Ordering::Relaxed);
         for warning in &warnings {
             warn!(problem = text(warning), "config.toml has a problem.");
         }
@@ -113,9 +116,32 @@ impl Settings {
         self.lock_problem().clone()
     }
 
+    /// What is wrong, what counts instead, and what to type.
+    fn said(&self, error: &LoadError) -> String {
+        let counts = match self.read.load(Ordering::Relaxed) {
+            true => "the former settings count",
+            false => "the defaults count, and the agent only observes,",
+        };
+        let (file, pid) = (self.paths.config(), std::process::id());
+        format!(
+            "config.toml is wrong and not in force: {}; {counts} until it is mended: \
+             mhost check {} && kill -HUP {pid}",
+            first_line(error),
+            file.display()
+        )
+    }
+
     fn lock_problem(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What counts while nobody knows what the file allows.
+fn careful() -> DaemonConfig {
+    let mut config = DaemonConfig::default();
+    config.brain.autonomy = AutonomyLimit::Manual;
+    config.agent.autonomy = AutonomyLimit::Manual;
+    config
 }
 
 fn first_line(error: &LoadError) -> String {

@@ -8,6 +8,7 @@
 //! Only adapters stand here: nothing in this folder decides anything.
 
 mod ai;
+mod approvals;
 mod ask;
 mod asker;
 mod certificate;
@@ -43,8 +44,11 @@ use supervisor::{Clock, EventId, Paths, ProcessName, ProcessSpec, RegistryHandle
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use super::chat::{Hears, approvers, roles};
 use super::gate::Gate;
 use super::metrics::Collector;
+use super::notify::Ears;
+use super::trouble::Troubles;
 use ai::AiPort;
 use asker::Asker;
 use facts::LiveFacts;
@@ -52,7 +56,8 @@ use figures::BrainFigures;
 use health::HealthWatch;
 use learning::Learning;
 use mind::PlaybookMind;
-use model::{ModelFigures, Redactors};
+use model::ModelFigures;
+pub(crate) use model::Redactors;
 use port::{BrainPort, Off};
 use told::Told;
 
@@ -80,31 +85,51 @@ pub(crate) struct Wires {
     pub(crate) tasks: Tasks,
     /// Who puts the figures for Prometheus together.
     pub(crate) collector: Arc<Collector>,
+    /// Where it is said that there is no brain.
+    pub(crate) troubles: Troubles,
+    /// Hears of incidents, for the chats.
+    pub(crate) hears: Hears,
+    /// Hears of the agent, for the notifications.
+    pub(crate) ears: Ears,
     /// The settings in force, and those that follow.
     pub(crate) settings: watch::Receiver<Arc<DaemonConfig>>,
 }
 
-/// How the names of the methods begin that [`start`] opens.
-pub(crate) const METHODS: &[&str] = &["brain.", "agent.", "ai."];
-
 /// Starts the brain and the agent, and opens their methods. What fails here is told and
 /// leaves a supervisor without a brain: processes do not depend on it.
-pub(crate) async fn start(wires: Wires) {
+///
+/// Answers with the memory of the brain, to be closed when nobody writes any more.
+pub(crate) async fn start(wires: Wires) -> Option<BrainStore> {
     let config = wires.settings.borrow().clone();
-    let gate = wires.gate.clone();
+    let (gate, troubles) = (wires.gate.clone(), wires.troubles.clone());
     if !config.brain.enabled {
         gate.register(Arc::new(Off::by_config()));
-        return;
+        return None;
     }
-    if let Err(error) = join(wires, &config).await {
-        error!(%error, "The brain could not be started; processes are supervised without it.");
-        gate.register(Arc::new(Off::by_failure(&error.to_string())));
+    match join(wires, &config).await {
+        Ok(memory) => Some(memory),
+        Err(error) => {
+            let error = with_sources(error.as_ref());
+            error!(%error, "The brain could not be started; processes are supervised without it.");
+            troubles.add(format!(
+                "the brain and the agent are off: {error}; mend that, then: mhost daemon upgrade"
+            ));
+            gate.register(Arc::new(Off::by_failure(&error)));
+            None
+        }
     }
+}
+
+/// An error and what lies behind it, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |one| one.source());
+    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.join(": ")
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
+async fn join(wires: Wires, config: &DaemonConfig) -> Result<BrainStore, Failure> {
     let Wires {
         gate,
         registry,
@@ -117,6 +142,9 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         clock,
         tasks,
         collector,
+        troubles,
+        hears,
+        ears,
         mut settings,
     } = wires;
     let told = settings_of(config, &paths);
@@ -124,11 +152,19 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     let overrides = overrides_of(config);
     let opened = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
-        let (store, thread) = BrainStore::open(&history)?;
+        let (store, thread, aside) = BrainStore::open_or_begin_anew(&history)?;
+        if let Some(aside) = aside {
+            let aside = aside.display();
+            warn!(%aside, "The history of the brain was damaged; it begins anew.");
+            troubles.add(format!(
+                "the history of the brain was damaged and was moved to {aside}; incidents, what \
+                 was learned and leave given in advance are lost. When it is of no use: rm {aside}"
+            ));
+        }
         Ok::<_, Failure>((store, thread, Playbooks::load(Some(folder), overrides)))
     });
-    // The thread ends with the last handle; there is nothing to wait for after that, since
-    // every answer was awaited by whoever asked.
+    // The thread ends with the last handle, which is never dropped; there is nothing to wait
+    // for, since every answer was awaited by whoever asked, and the last one is that of the end.
     let (memory, _thread, playbooks) = opened.await??;
     playbooks.switch(memory.switches().await?);
     let models = model::open(memory.clone(), clock.clone(), config).await;
@@ -149,6 +185,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
         memory: memory.clone(),
         folder: paths.playbooks(),
         clock: clock.clone(),
+        redactors: redactors.clone(),
     });
     let asker = Asker {
         models: models.clone(),
@@ -174,6 +211,8 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             facts: facts.clone(),
             approver: Arc::new(Told {
                 registry: registry.clone(),
+                hears,
+                ears,
             }),
             clock: clock.clone(),
             settings: told,
@@ -208,7 +247,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
     let watch = HealthWatch {
         registry,
         facts,
-        memory,
+        memory: memory.clone(),
         agent: handle.clone(),
         learning,
         clock,
@@ -232,7 +271,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<(), Failure> {
             }
         }
     });
-    Ok(())
+    Ok(memory)
 }
 
 /// The agent's settings as `config.toml` says.
@@ -261,6 +300,12 @@ fn settings_of(config: &DaemonConfig, paths: &Paths) -> Settings {
             cooldown: brain.cooldown,
         },
         approval_timeout: agent.approval_timeout,
+        approvers: approvers(config),
+        approvals: agent::Approvals {
+            low: agent.approvals.low,
+            high: agent.approvals.high,
+        },
+        chats: Some(roles(config)),
         blocked: agent.blocked_actions.clone(),
         quiet_hours,
         bounds: agent::policy::Bounds {

@@ -3,6 +3,8 @@
 //! Each column says how much it matters and how narrow it may become. What does not fit is
 //! shrunk and then dropped, least important first; the columns of rank 0 always stay.
 
+use std::borrow::Cow;
+
 use super::style::{Painter, Tone};
 use super::text;
 
@@ -16,7 +18,7 @@ const LONGEST_NAME: usize = 24;
 /// One column.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    title: &'static str,
+    title: Cow<'static, str>,
     rank: u8,
     least: usize,
     most: usize,
@@ -24,9 +26,9 @@ pub(crate) struct Column {
 
 impl Column {
     /// A column that is shown whole or not at all. The higher the rank, the sooner it goes.
-    pub(crate) fn new(title: &'static str, rank: u8) -> Self {
+    pub(crate) fn new(title: impl Into<Cow<'static, str>>, rank: u8) -> Self {
         Self {
-            title,
+            title: title.into(),
             rank,
             least: usize::MAX,
             most: usize::MAX,
@@ -107,7 +109,7 @@ impl Table {
         let titles: Vec<Cell> = self
             .columns
             .iter()
-            .map(|column| Cell::toned(column.title, Tone::Strong))
+            .map(|column| Cell::toned(&column.title, Tone::Strong))
             .collect();
         for row in std::iter::once(&titles).chain(&self.rows) {
             let last = widths.last().map(|(index, _)| *index);
@@ -137,7 +139,7 @@ impl Table {
             let column = &self.columns[index];
             let widest = self.rows.iter().map(|row| text::width(&row[index].text));
             widest
-                .chain([text::width(column.title)])
+                .chain([text::width(&column.title)])
                 .max()
                 .unwrap_or(0)
                 .min(column.most)

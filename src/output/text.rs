@@ -4,6 +4,8 @@
 //! Nothing of it reaches the terminal as a control: colours, titles and characters that nobody
 //! sees are taken out, other control characters are shown as their pictures.
 
+mod invisible;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -46,22 +48,20 @@ fn breaks(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Characters that nobody sees, so that two texts look the same or one hides in another. Those
-/// that join and vary the signs around them stay.
-fn hides(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// JSON without anything a terminal would act on, and still the same value: what JSON itself
 /// lets through, such as the eight-bit forms of escape sequences, is written as `\u009b`.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| (c.is_control() && c != '\n') || reorders(c) || breaks(c) || hides(c);
-    if !text.chars().any(acts) {
+    let acts = |c: char| (c.is_control() && c != '\n') || reorders(c) || breaks(c);
+    if !text.chars().any(|c| acts(c) || invisible::may_hide(c)) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if acts(c) {
+    let mut before = None;
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let hides = invisible::hides(c, before, rest.clone().next());
+        before = Some(c);
+        if acts(c) || hides {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(clean, "\\u{unit:04x}");
             }
@@ -75,7 +75,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
 fn neutralise(text: &str, keep_tabs: bool) -> Cow<'_, str> {
     let drawn =
         |c: char| (!c.is_control() || (keep_tabs && c == '\t')) && !reorders(c) && !breaks(c);
-    let harmless = |c: char| drawn(c) && !hides(c);
+    let harmless = |c: char| drawn(c) && !invisible::may_hide(c);
     if text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }
@@ -88,10 +88,10 @@ fn neutralise(text: &str, keep_tabs: bool) -> Cow<'_, str> {
             rest = &rest[length..];
             continue;
         }
-        if !hides(c) {
+        rest = &rest[c.len_utf8()..];
+        if !invisible::hides(c, clean.chars().next_back(), rest.chars().next()) {
             clean.push(if drawn(c) { c } else { picture(c) });
         }
-        rest = &rest[c.len_utf8()..];
     }
     Cow::Owned(clean)
 }
@@ -191,6 +191,7 @@ mod tests {
             ("adm\u{200b}in\u{feff}\u{2060}", "admin"),
             ("\u{e0001}\u{e0041}tags", "tags"),
             ("👨\u{200d}👩 ❤\u{fe0f}", "👨\u{200d}👩 ❤\u{fe0f}"),
+            ("ad\u{ad}m\u{200d}i\u{fe0f}n\u{3164}", "admin"),
         ];
         for (dirty, wanted) in cases {
             assert_eq!(clean(dirty), wanted, "{dirty:?}");

@@ -63,6 +63,8 @@ pub(crate) fn printed(process: &str, instance: u16, text: &str) -> LogLine {
         stream: Stream::Out,
         message: text.into(),
         truncated: false,
+        partial: false,
+        guessed: false,
         context: false,
     }
 }

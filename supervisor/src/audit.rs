@@ -13,8 +13,11 @@
 //! whoever copies them away keeps the whole story. Where no room can be had for a new file,
 //! rows go on in the old one.
 
+mod backwards;
+mod chain;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,9 +29,11 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Caller, Role, Via};
 use crate::clock::Clock;
 use crate::paths::Paths;
+use backwards::LinesBackwards;
+use chain::Chain;
 
-/// Bytes read at a time while looking backwards.
-const CHUNK: u64 = 64 * 1024;
+pub use chain::Verified;
+
 /// Room that is held for rows to come: some hundreds of attempts.
 const RESERVE: u64 = 256 * 1024;
 /// A file of this length is full.
@@ -64,6 +69,20 @@ pub struct Attempt {
     pub incident: Option<String>,
 }
 
+/// What else is on record of an attempt that came by a message: whom the gate let through is
+/// recorded by the gate, and this is the row of the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circumstances {
+    /// Where it was written: `<platform>:<chat>`.
+    pub place: String,
+    /// What the sender calls themselves. It proves nothing.
+    pub name: String,
+    /// What was decided about it: `done`, `denied`, `asked to confirm`, `too fast`, …
+    pub verdict: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
@@ -93,6 +112,9 @@ pub struct AuditRow {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Of an attempt that came by a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Circumstances>,
 }
 
 /// A clonable handle of the log. Its calls do short blocking writes.
@@ -111,6 +133,10 @@ struct Last {
     count: u32,
     /// Kept open between rows.
     open: Option<Open>,
+    /// What the next row goes on from. None before the first one, and after one that was cut.
+    chain: Option<Chain>,
+    /// Holds the newest hash.
+    head: Option<File>,
 }
 
 /// The file while rows are appended.
@@ -120,8 +146,6 @@ struct Open {
     length: u64,
     /// Up to here the file system has given room.
     reserved: u64,
-    /// The last row was cut and its line has not been ended.
-    cut: bool,
 }
 
 impl Open {
@@ -136,10 +160,16 @@ impl Open {
             file,
             length,
             reserved: length,
-            cut: false,
         };
         open.reserve();
         Ok(open)
+    }
+
+    /// Does the path still lead to it?
+    fn is_at(&self, path: &Path) -> bool {
+        let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let own = self.file.metadata().map(identity);
+        matches!((own, std::fs::metadata(path).map(identity)), (Ok(own), Ok(there)) if own == there)
     }
 
     /// Takes room ahead of the end, which stays where it is. False when there is none.
@@ -160,16 +190,10 @@ impl Open {
         }
     }
 
-    /// One `write` of a whole line at the end of the file.
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.cut {
-            self.write(b"\n")?;
-            self.cut = false;
-        }
-        let written = self.write(line)?;
-        if written < line.len() {
-            // Ended now or before the next row, so that that is a line of its own.
-            self.cut = self.write(b"\n").is_err();
+    /// One `write` of whole lines at the end of the file.
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let written = self.write(lines)?;
+        if written < lines.len() {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         self.reserve();
@@ -235,6 +259,33 @@ impl Audit {
             ok: Some(false),
             error: Some(cut(error)),
             ..self.row(caller, attempt, Phase::Denied)
+        };
+        self.append(&row)
+    }
+
+    /// Records a message that asked for something, whatever became of it. What it changed has
+    /// rows of its own, written by the gate.
+    ///
+    /// # Errors
+    /// When the row could not be written.
+    pub fn message(
+        &self,
+        caller: &Caller,
+        attempt: Attempt,
+        circumstances: Circumstances,
+        error: Option<String>,
+        denied: bool,
+    ) -> io::Result<()> {
+        let phase = if denied { Phase::Denied } else { Phase::Result };
+        let row = AuditRow {
+            ok: Some(error.is_none()),
+            error: error.map(cut),
+            message: Some(Circumstances {
+                place: cut(circumstances.place),
+                name: cut(circumstances.name),
+                ..circumstances
+            }),
+            ..self.row(caller, attempt, phase)
         };
         self.append(&row)
     }
@@ -332,6 +383,7 @@ impl Audit {
             phase,
             ok: None,
             error: None,
+            message: None,
         }
     }
 
@@ -358,64 +410,76 @@ impl Audit {
         Ok(())
     }
 
+    /// Does all that is kept vouch for itself? Reads everything; needs no daemon. Blocks.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub fn verify(&self) -> io::Result<Verified> {
+        let files: Vec<PathBuf> = (0..=KEPT).rev().map(|ago| self.place(ago)).collect();
+        chain::verify(&files, &self.head())
+    }
+
+    /// Where the newest hash is.
+    fn head(&self) -> PathBuf {
+        self.path.with_file_name("audit.head")
+    }
+
     fn append(&self, row: &AuditRow) -> io::Result<()> {
-        let mut line = serde_json::to_vec(row)?;
-        line.push(b'\n');
+        let row = serde_json::to_vec(row)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = match &mut last.open {
-            // Somebody may have moved or removed it meanwhile.
-            Some(open) if self.path.exists() => open,
-            slot => slot.insert(Open::at(&self.path)?),
+        let Last {
+            open, chain, head, ..
+        } = &mut *last;
+        let open = match open {
+            Some(open) if open.is_at(&self.path) => open,
+            // Somebody has moved, removed or replaced it.
+            slot => {
+                let open = slot.insert(Open::at(&self.path)?);
+                if let Some(chain) = chain {
+                    chain.replaced(&self.path)?;
+                }
+                open
+            }
         };
         if open.length >= self.full
             && let Ok(next) = self.next_file()
         {
             *open = next;
+            if let Some(chain) = chain {
+                chain.next_file();
+            }
         }
-        open.append(&line)
-    }
-}
-
-/// Lines of a file, last one first.
-struct LinesBackwards {
-    file: File,
-    /// Everything before this offset is unread.
-    position: u64,
-    /// Read and not handed out yet.
-    rest: Vec<u8>,
-}
-
-impl LinesBackwards {
-    fn new(mut file: File) -> io::Result<Self> {
-        let position = file.seek(SeekFrom::End(0))?;
-        Ok(Self {
-            file,
-            position,
-            rest: Vec::new(),
-        })
+        let now = match chain.take() {
+            Some(chain) => chain,
+            None => Chain::resume(&self.path, &self.place(1), &self.head())?,
+        };
+        let (lines, then) = now.seal(&row)?;
+        // What was cut is read from the file before the next row.
+        open.append(&lines)?;
+        self.keep_head(head, then.last());
+        *chain = Some(then);
+        Ok(())
     }
 
-    fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
-        loop {
-            if self.rest.last() == Some(&b'\n') {
-                self.rest.pop();
-                continue;
-            }
-            if let Some(end) = memchr::memrchr(b'\n', &self.rest) {
-                let line = self.rest.split_off(end + 1);
-                return Ok(Some(line));
-            }
-            if self.position == 0 {
-                let line = std::mem::take(&mut self.rest);
-                return Ok((!line.is_empty()).then_some(line));
-            }
-            let size = CHUNK.min(self.position);
-            self.position -= size;
-            self.file.seek(SeekFrom::Start(self.position))?;
-            let mut chunk = vec![0; size as usize];
-            self.file.read_exact(&mut chunk)?;
-            chunk.append(&mut self.rest);
-            self.rest = chunk;
+    /// Notes the newest hash. Without it the row counts all the same; a look at the log says
+    /// that the note is old only if rows are missing.
+    fn keep_head(&self, head: &mut Option<File>, hash: &str) {
+        use std::os::unix::fs::FileExt;
+        if head.is_none() {
+            let opened = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(self.head());
+            *head = opened.ok();
+        }
+        if let Some(file) = head
+            && file
+                .write_all_at(format!("{hash}\n").as_bytes(), 0)
+                .is_err()
+        {
+            *head = None;
         }
     }
 }

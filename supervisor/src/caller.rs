@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Nothing: somebody who is not listed. No command needs so little.
+    None,
     /// Read.
     Viewer,
     /// Start, stop, restart, reload, scale, delete, save, resurrect.
@@ -28,6 +30,8 @@ pub enum Via {
     Rpc,
     /// Somebody else's agent, over the Model Context Protocol.
     Mcp,
+    /// A message or a button of a chat.
+    Chat,
     /// A rule the daemon itself follows: restart policy, cron, watch.
     System,
     /// The agent, for a plan that no playbook made.
@@ -81,6 +85,7 @@ impl fmt::Display for Caller {
             Via::Cli => write!(f, "cli:{}", self.principal),
             Via::Rpc => write!(f, "rpc:{}", self.principal),
             Via::Mcp => write!(f, "mcp:{}", self.principal),
+            Via::Chat => write!(f, "chat:{}", self.principal),
             Via::System => f.write_str("system"),
             Via::Agent => f.write_str("agent"),
             Via::Playbook(name) => write!(f, "brain:{name}"),

@@ -57,6 +57,16 @@ impl Clock {
         *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
     }
 
+    /// Shows this time from now on, as after somebody set the system's clock.
+    #[cfg(test)]
+    pub(crate) fn set(&self, wall: Timestamp) {
+        let anchor = Anchor {
+            wall,
+            instant: Instant::now(),
+        };
+        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
+    }
+
     /// The runtime instant at which this clock will show `deadline`; now, if that has passed.
     pub fn instant_of(&self, deadline: Timestamp) -> Instant {
         Instant::now() + until(self.now(), deadline)

@@ -222,6 +222,9 @@ pub struct Apply {
     pub processes: Vec<ProcessSpec>,
     /// Groups of the same file.
     pub groups: Vec<GroupSpec>,
+    /// Processes of the same file that are not part of this: they are left as they are.
+    #[serde(default)]
+    pub others: Vec<ProcessName>,
     /// Remove processes of the same project that are no longer in the file.
     pub prune: bool,
     /// Restart what runs unchanged, too.

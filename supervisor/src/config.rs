@@ -44,9 +44,12 @@ pub use command_line::{
     parse_memory,
 };
 pub use daemon::{
-    AgentConfig, AiConfig, AiPrice, AiProvider, AiProviderConfig, BoundsConfig, BrainConfig,
-    DaemonConfig, DaemonTable, ExternalBrainConfig, LogLevel, LogsConfig, MetricsConfig,
-    PlaybookConfig, ThinkWhen, is_here,
+    AgentConfig, AiConfig, AiPrice, AiProvider, AiProviderConfig, ApprovalsConfig, BotConfig,
+    BotRole, BoundsConfig, BrainConfig, ChatId, DaemonConfig, DaemonTable, DiscordConfig,
+    EscalationConfig, ExternalBrainConfig, LogLevel, LogsConfig, MetricsConfig,
+    NOTIFICATION_ALIASES, NOTIFICATION_EVENTS, NotificationConfig, NotificationRegion,
+    NotificationSeverity, NotificationTls, NotificationType, NotificationsConfig, PlaybookConfig,
+    SeverityMap, SlackConfig, TelegramConfig, ThinkWhen, WebhookConfig, is_here,
 };
 pub use discover::{Discovery, PROJECT_FILES, discover, is_project_file};
 pub use envfile::read_env_files;

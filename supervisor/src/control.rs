@@ -69,6 +69,16 @@ pub enum ControlError {
         /// The caller's.
         has: Role,
     },
+    /// The caller is none of those who may do it.
+    #[error("{who} may not {}: only {} may, by `[agent] approvers`", .what.trim_start_matches("to "), .listed.join(", "))]
+    NotListed {
+        /// What.
+        what: String,
+        /// Who asked.
+        who: String,
+        /// Who may.
+        listed: Vec<String>,
+    },
     /// A reload failed and the old instances were kept.
     #[error("reload of `{process}` failed and the old instances were kept: {error}")]
     ReloadFailed {
@@ -143,7 +153,7 @@ impl ControlError {
             ControlError::Conflict { .. } | ControlError::ShuttingDown => -32001,
             ControlError::Invalid { .. } => -32002,
             ControlError::Spawn { .. } => -32003,
-            ControlError::Forbidden { .. } => -32004,
+            ControlError::Forbidden { .. } | ControlError::NotListed { .. } => -32004,
             ControlError::ReloadFailed { .. } => -32005,
             ControlError::Timeout { .. } => -32006,
             ControlError::Busy { .. } | ControlError::RateLimited { .. } => -32007,

@@ -16,6 +16,7 @@ mod leftovers;
 mod run;
 mod task;
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,9 +41,26 @@ use crate::tasks::Tasks;
 /// Orders that may wait for an instance. More than a person or a playbook ever queues.
 const QUEUE: usize = 16;
 
-/// What all instances share.
+/// What all instances share. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Context {
+pub(crate) struct Context(Arc<Shared>);
+
+impl Context {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for Context {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The parts of a [`Context`].
+pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) journal: Arc<dyn Journal>,
@@ -137,14 +155,16 @@ pub(crate) enum OrderError {
 
 impl InstanceHandle {
     /// Starts the task. `saved` is what a former daemon recorded, if there was one; the task
-    /// then takes over what it left behind before it listens to anybody.
+    /// then takes over what it left behind before it listens to anybody. Absent, the instance is
+    /// new, and nothing of it can be there.
     pub(crate) fn start(
         id: InstanceId,
         spec: Arc<ProcessSpec>,
-        saved: Saved,
+        saved: Option<Saved>,
         context: Context,
     ) -> Self {
-        let newest = Arc::new(Mutex::new(saved.counters.generation));
+        let generation = saved.as_ref().map_or(0, |saved| saved.counters.generation);
+        let newest = Arc::new(Mutex::new(generation));
         let board = context.board.clone();
         let handle = Self::start_as(Standing::Owner, id, spec, saved, newest, context);
         handle.show_on(&board);
@@ -163,20 +183,20 @@ impl InstanceHandle {
             ..Saved::default()
         };
         let (id, newest) = (self.id.clone(), Arc::clone(&self.newest));
-        Self::start_as(Standing::Shadow, id, spec, saved, newest, context)
+        Self::start_as(Standing::Shadow, id, spec, Some(saved), newest, context)
     }
 
     fn start_as(
         standing: Standing,
         id: InstanceId,
         spec: Arc<ProcessSpec>,
-        saved: Saved,
+        saved: Option<Saved>,
         newest: Arc<Mutex<Generation>>,
         context: Context,
     ) -> Self {
         let (sender, inbox) = mpsc::channel(QUEUE);
         let snapshot = Snapshot {
-            saved: saved.clone(),
+            saved: saved.clone().unwrap_or_default(),
             cleaning: false,
             spawn_error: None,
             health: HealthStatus::Off,
@@ -193,7 +213,7 @@ impl InstanceHandle {
         };
         let task =
             task::InstanceTask::new(standing, id.clone(), spec, saved, newest, context, publish);
-        tasks.spawn(format!("instance {id}"), task.run(inbox));
+        tasks.spawn(format!("instance {id}"), Box::new(task).run(inbox));
         handle
     }
 

@@ -28,6 +28,8 @@ mod schedule;
 mod seams;
 pub mod secret;
 mod shared;
+#[cfg(test)]
+mod simulation;
 pub mod sinks;
 pub mod spec;
 pub mod state;
@@ -51,7 +53,7 @@ pub use ids::{EventId, Generation, InstanceId, MAX_NAME, NameError, ProcessName,
 pub use os_text::OsText;
 pub use paths::{HomeError, MAX_SOCKET_PATH, Paths, Stream};
 pub use probe::{ProbeEvent, Probes};
-pub use registry::{Foundation, Glance, RegistryHandle};
+pub use registry::{Foundation, Glance, RegistryHandle, Standing, Vitals};
 pub use sampler::{MemoryBreach, Sampler, TreeSample};
 pub use schedule::{Schedule, ScheduleError};
 pub use spec::{AutonomyLimit, GroupSpec, ProcessSpec};

@@ -8,6 +8,7 @@
 //! is not UTF-8) is decided when they are read. Nothing here keeps lines in memory.
 
 mod backlog;
+mod copies;
 mod count;
 mod counter;
 mod cursor;
@@ -20,6 +21,8 @@ mod ingest;
 mod levels;
 mod line;
 mod lost;
+mod mend;
+mod missing;
 mod names;
 mod packed;
 mod query;
@@ -43,10 +46,13 @@ use crate::command::Target;
 use crate::ids::{InstanceId, ProcessName};
 use crate::paths::Stream;
 
+pub use copies::Copies;
+pub(crate) use copies::KnownCopies;
 pub use count::Count;
 pub use follow::Follower;
 pub use index::{IndexView, LogIndex, NewPattern, TemplateView, Trend};
 pub use ingest::Ingest;
+pub use missing::Lost;
 pub use query::{MOST_CONTEXT, query};
 pub use record::{Level, Record};
 pub use retention::Retention;
@@ -211,6 +217,12 @@ pub struct LogLine {
     /// It was longer than 64 KiB and is cut here; the segment has it whole.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
+    /// It had no end yet: what comes of it later is another line.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
+    /// `ts` is a guess: the file that knew when the line came was lost.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub guessed: bool,
     /// It is here for context and did not match by itself.
     #[serde(default, skip_serializing_if = "is_false")]
     pub context: bool,
@@ -235,6 +247,9 @@ pub struct LogPage {
     /// with `after` newer ones; lines around hits may be left out, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// What the answer would be over, too, and is no longer on the disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
     /// Lines by value, the most frequent first: the answer to `count_by`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Vec<Count>>,

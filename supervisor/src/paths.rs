@@ -274,6 +274,11 @@ impl Paths {
         self.home.join("prompts")
     }
 
+    /// What the chats remember: what came in, and which message shows what.
+    pub fn chats(&self) -> PathBuf {
+        self.home.join("chat.sqlite")
+    }
+
     /// The brain's database.
     pub fn brain_history(&self) -> PathBuf {
         self.brain().join("history.db")

@@ -20,6 +20,8 @@ mod keeper;
 mod orders;
 mod plan;
 mod probing;
+#[cfg(test)]
+mod races;
 mod reads;
 mod reload;
 mod removal;
@@ -37,14 +39,14 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
 pub use boot::Foundation;
-pub use view::Glance;
+pub use view::{Glance, Standing, Vitals};
 
 use crate::caller::Caller;
 use crate::command::{Command, Reply};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
 use crate::instance::{Context, InstanceHandle};
-use crate::logs::Ingest;
+use crate::logs::{Ingest, KnownCopies};
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::store::{Batch, ProcessRow, StoreHandle};
 
@@ -59,6 +61,8 @@ struct Shared {
     context: Context,
     store: StoreHandle,
     ingest: Ingest,
+    /// Whose lines are kept.
+    kept: KnownCopies,
     /// Counts changes of the set of processes.
     changed: watch::Sender<u64>,
     /// What those hear who wait for a process to come up.

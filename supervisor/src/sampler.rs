@@ -9,7 +9,8 @@
 //! Every 5 s, or as often as it is set, all of `/proc` is read once and every process given to the tree it belongs to:
 //! by its line of parents, by its session, or because it was seen in that tree before. In
 //! between, each second, only the trees that have a memory limit are read, by their known
-//! members and what those have started. What a pass sees is remembered for the launcher, so
+//! members and what those have started. Where no leader has run since the pass before, nobody
+//! else is read. What a pass sees is remembered for the launcher, so
 //! that a process can be ended with its tree after it has cut all its ties.
 //!
 //! The same pass collects zombies that nobody waits for. It decides nothing: a tree above
@@ -106,8 +107,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct Watched {
-    /// `None` between two runs.
-    run: Option<Run>,
+    /// `None` between two runs. Boxed, since the map has room for more than it holds.
+    run: Option<Box<Run>>,
     ring: Ring,
     /// So many of the newest samples were not taken by [`Sampler::take_new`].
     new: u16,
@@ -176,7 +177,7 @@ impl Sampler {
         watched.insert(
             instance.clone(),
             Watched {
-                run: Some(run),
+                run: Some(Box::new(run)),
                 ring,
                 new,
             },
@@ -203,7 +204,7 @@ impl Sampler {
     pub fn select(&self, such: impl Fn(&TreeSample) -> bool) -> Vec<InstanceId> {
         let watched = self.shared.watched();
         let newest = watched.iter().filter_map(|(instance, watched)| {
-            let sample = watched.run.as_ref()?.latest?;
+            let sample = watched.run.as_deref()?.latest?;
             such(&sample).then(|| instance.clone())
         });
         newest.collect()
@@ -253,8 +254,12 @@ impl Shared {
     }
 
     fn has_limits(&self) -> bool {
-        let has_limit =
-            |watched: &Watched| watched.run.as_ref().is_some_and(|run| run.limit.is_some());
+        let has_limit = |watched: &Watched| {
+            watched
+                .run
+                .as_deref()
+                .is_some_and(|run| run.limit.is_some())
+        };
         self.watched().values().any(has_limit)
     }
 
@@ -305,28 +310,31 @@ impl Shared {
 
     fn look_at_everything(&self, now: Instant) {
         let looks = self.looks(|_| true);
-        let leaders: HashMap<Key, Leader> = looks
-            .iter()
-            .filter_map(|look| Some((look.leader, look.read(now)?)))
-            .collect();
-        let all = if looks.is_empty() {
-            HashMap::new()
-        } else {
-            self.census(leaders.values().map(|leader| leader.stat))
-        };
-        let mut trees = group::group(&looks, &all);
+        let leaders: Vec<Option<Leader>> = looks.iter().map(|look| look.read(now)).collect();
         let share_out = self.due_for_pss(now);
-        for Look {
-            instance, leader, ..
-        } in looks
-        {
-            let members = trees.remove(&leader).unwrap_or_default();
-            tree::retain(leader, |key| {
-                all.get(&key.0).is_some_and(|stat| stat.key() == key)
-            });
-            let pss = share_out.contains(&leader).then(|| pss_of(&members));
-            if let Some(read) = leaders.get(&leader) {
-                self.record(&instance, *read, &members, pss.flatten(), now);
+        let record = |look: &Look, read: Leader, members: &[Stat]| {
+            let pss = share_out.contains(&look.leader).then(|| pss_of(members));
+            self.record(&look.instance, read, members, pss.flatten(), now);
+        };
+        if leaders.iter().flatten().all(|leader| leader.rests) {
+            // Who has not run has started nobody: all trees are what they were, and nobody
+            // else has to be read.
+            for (look, read) in looks.iter().zip(leaders) {
+                if let Some(read) = read {
+                    record(look, read, &[read.stat]);
+                }
+            }
+        } else {
+            let all = self.census(leaders.iter().flatten().map(|leader| leader.stat));
+            let mut trees = group::group(&looks, &all);
+            for (look, read) in looks.iter().zip(leaders) {
+                let members = trees.remove(&look.leader).unwrap_or_default();
+                tree::retain(look.leader, |key| {
+                    all.get(&key.0).is_some_and(|stat| stat.key() == key)
+                });
+                if let Some(read) = read {
+                    record(look, read, &members);
+                }
             }
         }
         let oldest = self.clock.now().checked_sub(KEPT);
@@ -345,7 +353,9 @@ impl Shared {
         let mut read: HashMap<i32, Stat> = leaders.map(|stat| (stat.pid, stat)).collect();
         let others: Vec<i32> = {
             let watched = self.watched();
-            let runs = watched.values().filter_map(|watched| watched.run.as_ref());
+            let runs = watched
+                .values()
+                .filter_map(|watched| watched.run.as_deref());
             let members = runs.flat_map(Run::members).map(|(pid, _)| pid);
             members.filter(|pid| !read.contains_key(pid)).collect()
         };
@@ -387,7 +397,9 @@ impl Shared {
 
     fn due_for_pss(&self, now: Instant) -> HashSet<Key> {
         let watched = self.watched();
-        let runs = watched.values().filter_map(|watched| watched.run.as_ref());
+        let runs = watched
+            .values()
+            .filter_map(|watched| watched.run.as_deref());
         let trees = runs.filter_map(|run| Some((run.leader, run.latest?, run.pss)));
         pss::due(trees, now)
     }
@@ -396,7 +408,7 @@ impl Shared {
         self.watched()
             .iter()
             .filter_map(|(instance, watched)| {
-                let run = watched.run.as_ref().filter(|run| wanted(run))?;
+                let run = watched.run.as_deref().filter(|run| wanted(run))?;
                 Some(Look {
                     instance: instance.clone(),
                     leader: run.leader,
@@ -411,7 +423,7 @@ impl Shared {
         let watched = self.watched();
         let run = watched
             .get(instance)
-            .and_then(|watched| watched.run.as_ref());
+            .and_then(|watched| watched.run.as_deref());
         run.into_iter().flat_map(Run::members).collect()
     }
 
@@ -438,7 +450,11 @@ impl Shared {
         let Some(watched) = watched.get_mut(instance) else {
             return;
         };
-        let Some(run) = watched.run.as_mut().filter(|run| run.leader == leader) else {
+        let Some(run) = watched
+            .run
+            .as_deref_mut()
+            .filter(|run| run.leader == leader)
+        else {
             return;
         };
         if let Some(bytes) = pss {

@@ -6,6 +6,9 @@
 //! environment, the state database, `dump.toml`, a request of the command line) say so with
 //! [`exposed`] or [`Secret::expose`], which can be searched for.
 
+mod colours;
+mod settings;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -250,6 +253,13 @@ impl EnvVars<OsText> {
     }
 }
 
+/// The value of a variable with a plain name, if it is somebody's own and not what everybody
+/// has.
+pub(crate) fn own_value(name: &str, value: &str) -> Option<Secret> {
+    let own = !is_secret_name(name) && settings::is_own(name, value);
+    own.then(|| Secret::from(value))
+}
+
 /// A text with a mask in the place of each of these values, and of what the pattern of a line
 /// shows of them.
 pub fn masked(text: String, secrets: &[Secret]) -> String {
@@ -265,6 +275,7 @@ pub fn masked(text: String, secrets: &[Secret]) -> String {
 }
 
 fn plainly_masked(text: String, secrets: &[Secret]) -> String {
+    let text = colours::masked(text, secrets);
     let stands = |secret: &&Secret| text.contains(secret.expose());
     let mut found: Vec<&str> = secrets
         .iter()

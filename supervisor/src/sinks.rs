@@ -84,6 +84,13 @@ pub(crate) enum SinkError {
     TooLarge(String),
 }
 
+impl SinkError {
+    /// What the system said about this place.
+    fn at(place: &str, error: &std::io::Error) -> Self {
+        Self::Retry(format!("{place}: {}", crate::probe::io_text(error)))
+    }
+}
+
 impl From<std::io::Error> for SinkError {
     fn from(error: std::io::Error) -> Self {
         Self::Retry(crate::probe::io_text(&error))

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use config::{
-    AutonomyLimit, Autorestart, EnvFile, EnvPriority, EnvValue, Instances, Limits, Output,
+    AutonomyLimit, Autorestart, EnvFile, EnvPriority, EnvValue, Instances, Limits, Notify, Output,
     ProcessConfig, Signal, Watch, defaults,
 };
 pub use forms::{MAX_INSTANCES, SignalError};
@@ -25,7 +25,7 @@ pub use health::{
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;
 use crate::paths::Paths;
-use crate::secret::{EnvVars, Secret, passwords_of, secrets_of_headers};
+use crate::secret::{EnvVars, Secret, own_value, passwords_of, secrets_of_headers};
 
 /// A process as the user wants it, complete and checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,6 +148,18 @@ impl ProcessSpec {
             secrets.extend(passwords_of(&script.command));
         }
         secrets
+    }
+
+    /// Values that its definition gives to variables with plain names and that are somebody's
+    /// own. Who asks a model or writes to a chat hides them, too; here they are shown.
+    pub fn own_values(&self) -> Vec<Secret> {
+        let table = self.config.env.iter();
+        let table = table.map(|(name, value)| (name, &value.0));
+        let all = table
+            .chain(self.env.files.iter())
+            .chain(self.env.flags.iter());
+        all.filter_map(|(name, value)| own_value(name, value))
+            .collect()
     }
 
     /// What its layers come to, the same for all instances.

@@ -16,6 +16,7 @@
 mod error;
 mod handle;
 mod kept;
+mod queue;
 mod reader;
 mod rows;
 mod schema;

@@ -49,7 +49,7 @@ pub use home_name::{Held, HomeName, Part};
 pub use launcher::OsLauncher;
 pub use limits::raise_nofile;
 pub use lock::{FileLock, Peer, peer};
-pub use memory::{give_back, share_heaps};
+pub use memory::{give_back, share_heaps, small_databases};
 pub use ports::port_holder;
 pub use process::{boot_id, kernel_release};
 pub(crate) use reap::collect_strays;

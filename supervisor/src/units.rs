@@ -4,6 +4,8 @@
 //! the documents of the seed project read them. A duration needs a unit in a file; the
 //! command line takes a bare number as seconds.
 
+pub mod short;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;

@@ -165,3 +165,46 @@ async fn zombies_that_nobody_waits_for_are_collected() {
     launcher.forget(&process);
     tasks.shutdown(Duration::from_secs(5)).await;
 }
+
+/// Where all are at rest nobody else is read, and still nobody is missed who is started then.
+#[tokio::test]
+async fn a_tree_that_wakes_up_is_seen_with_what_it_starts() {
+    let folder = tempfile::tempdir().expect("temp folder");
+    let paths = Paths::new(folder.path()).expect("short enough");
+    paths.create().expect("creates");
+    let tasks = Tasks::new();
+    let launcher = OsLauncher::new(paths.clone());
+    let sampler = Sampler::start(&tasks, &Clock::system());
+    sampler.set_interval(Duration::from_millis(50));
+    let id = InstanceId::new("sleepy".parse().expect("valid"), 0);
+    let gate = folder.path().join("gate");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &gate, 0o600.into()).expect("makes a pipe");
+    let script = format!("read line < {}; sleep 100 & wait", gate.display());
+    let process = start(&launcher, &paths, &id, &script).await;
+    sampler.watch(&id, &process, None, None);
+    let until = async |what: &str, condition: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(
+                Instant::now() < deadline,
+                "never {what}: {:?}",
+                sampler.latest(&id)
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let minute = Duration::from_secs(60);
+    until("rests", &|| sampler.window(&id, minute).len() > 10).await;
+    assert_eq!(sampler.latest(&id).map(|one| one.processes), Some(1));
+    std::fs::write(&gate, "go\n").expect("wakes it");
+    until("two", &|| {
+        sampler.latest(&id).is_some_and(|one| one.processes == 2)
+    })
+    .await;
+    launcher
+        .signal(&id, &process, Signal(9), Scope::Tree(1))
+        .await;
+    launcher.exited(&process).await;
+    launcher.forget(&process);
+    assert!(tasks.shutdown(Duration::from_secs(5)).await.is_empty());
+}

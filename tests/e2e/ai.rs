@@ -6,6 +6,7 @@ mod always;
 mod attack;
 mod double;
 mod setup;
+mod wizards;
 
 use serde_json::Value;
 
@@ -366,4 +367,84 @@ fn a_fix_that_keeps_the_process_down_fails() {
         "20s",
     ]);
     assert!(!said.status.success(), "{}", stderr(&said));
+}
+
+/// Whoever wrote a prompt that cannot be rendered hears of it where it would have been used.
+#[test]
+fn a_prompt_that_does_not_render_is_named_and_the_built_in_one_is_used() {
+    let double = Double::start(|_| "All is well.".to_owned());
+    let rig = Rig::new()
+        .settings(&double.settings())
+        .running("web", "sleep 600");
+    let folder = rig.home().file("prompts");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["ask.txt", "report.txt"] {
+        std::fs::write(folder.join(name), "You are {{ nobody").expect("a prompt");
+    }
+    for args in [&["ai", "ask", "how is it?"][..], &["ai", "report"]] {
+        let answer = rig.run(args);
+        let (told, said) = (String::from_utf8_lossy(&answer.stdout), stderr(&answer));
+        assert!(
+            answer.status.success() && told.contains("All is well."),
+            "{told}"
+        );
+        let name = format!("{}.txt is not used", args[1]);
+        assert!(said.contains(&name), "{said}");
+        assert!(
+            said.contains("the built-in prompt is used instead"),
+            "{said}"
+        );
+    }
+    let said = stderr(&rig.run(&["ai", "predict"]));
+    assert!(!said.contains("is not used"), "{said}");
+    let listed = rig.ok(&["ai", "prompts", "list"]);
+    assert_eq!(listed.matches("your file, not used").count(), 2, "{listed}");
+}
+
+/// What a model may not want is left out and told.
+#[test]
+fn what_does_not_count_of_an_answer_is_told() {
+    let plan = serde_json::json!({
+        "diagnosis": "it is tired", "confidence": 0.4, "severity": "warning", "evidence": [],
+        "healthy": false, "actions": [
+            {"action": "format_disk", "target": "crasher"}, {"action": "restart", "target": "web"},
+        ],
+    });
+    let double = Double::start(move |_| plan.to_string());
+    let rig = fleet(&double.settings());
+    let told = rig.ok(&["ai", "diagnose", "crasher"]);
+    assert!(told.contains("left out"), "{told}");
+    for why in ["no such action", "target"] {
+        assert!(told.contains(why), "{why}: {told}");
+    }
+}
+
+/// A provider that is down during an incident is in its story, and nothing waits for it.
+#[test]
+fn an_incident_says_why_no_model_could_help() {
+    let config = r#"
+[process.api]
+command = "bash -c 'echo up; exec sleep 600'"
+[process.api.health.script]
+command = "test ! -e stuck"
+interval = "200ms"
+timeout = "150ms"
+retries = 2
+on_fail = "notify"
+"#;
+    let settings = "[ai]\nprovider = \"ollama\"\nmodel = \"tulip\"\n\
+        base_url = \"http://127.0.0.1:1/v1\"\n[agent]\nenabled = true\n";
+    let rig = Rig::new().settings(settings).config(config).start();
+    rig.write("stuck", "");
+    let mut told = String::new();
+    until("the incident tells of the model", || {
+        let story = rig.run(&["brain", "explain", "api"]);
+        told = String::from_utf8_lossy(&story.stdout).into_owned();
+        told.contains("model      of no help")
+    });
+    assert!(
+        told.contains("the connection to the provider failed"),
+        "{told}"
+    );
+    assert_eq!(rig.status("api"), "online");
 }

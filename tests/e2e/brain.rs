@@ -63,8 +63,11 @@ fn a_broken_playbook_harms_nobody() {
 /// The same death again and again is held, with the name of the playbook and the reason.
 #[test]
 fn the_same_death_is_held_by_a_playbook() {
-    let rig = Rig::new();
-    rig.run(&["start", "puppet exit 7", "--name", "api", "--no-wait"]);
+    // With a breaker of its own, so that the playbook for those without has nothing to say.
+    let rig = Rig::new().config(
+        "[process.api]\ncommand = \"puppet exit 7\"\nmax_restarts = 100\nrestart_delay = \"500ms\"\n",
+    );
+    rig.run(&["start", "--no-wait"]);
     rig.until("api", "errored (held: same-death)");
     rig.assert_only(&[]);
     let history = rig.ok(&["brain", "history"]);

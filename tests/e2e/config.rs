@@ -104,6 +104,14 @@ fn only_some_of_a_file() {
     rig.ok(&["start", "--only", "b"]);
     let names: Vec<String> = rig.list().iter().map(|one| text(&one["name"])).collect();
     assert_eq!(names, ["b"]);
+    rig.ok(&["start"]);
+    // The others are in the file still, and neither said to be gone nor removed.
+    let said = rig.ok(&["start", "--only", "b", "--prune"]);
+    assert!(
+        !said.contains("a removed") && !said.contains("not in the file"),
+        "{said}"
+    );
+    assert_eq!(rig.list().len(), 2);
 }
 
 /// What was saved comes back with its order, number and state; what runs is left alone.

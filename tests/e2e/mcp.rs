@@ -1,14 +1,16 @@
 //! Other people's agents, over the Model Context Protocol: they look, they propose, a person
 //! decides. Spoken by hand here, and by the official client where it is installed.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+mod http;
+
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, Running, home, until};
+use crate::rig::{Rig, home, until};
+use http::Http;
 
 /// A secret of the process, which it prints.
 const SECRET: &str = "hunter22-of-ana-in-production";
@@ -168,6 +170,31 @@ fn an_agent_is_told_no_secret() {
     assert!(!config.to_string().contains(SECRET), "{config}");
 }
 
+/// By its mark a secret is known again in the next answer, whatever else is in that.
+#[test]
+fn in_one_session_the_same_secret_has_the_same_mark() {
+    // In pieces, so that nobody takes them for real ones.
+    let rig = Rig::new().config(
+        r#"
+[process.web]
+command = """bash -c 'echo "one AKI""AIOSFODNN7EXAMPLE"; echo "two AKI""AQ5XW3DKL2MNOPRS7"; exec sleep 600'"""
+"#,
+    );
+    let rig = rig.start();
+    rig.until_printed("web", "two AKI");
+    let looks = |agent: &mut Agent, pattern: &str| {
+        text(&agent.call("search_logs", json!({"process": "web", "pattern": pattern})))
+    };
+    let mut agent = Agent::begin(&rig, &[]);
+    let found = looks(&mut agent, "two");
+    assert!(found.contains("two «redacted:aws-key#1»"), "{found}");
+    let found = looks(&mut agent, "o");
+    assert!(found.contains("one «redacted:aws-key#2»"), "{found}");
+    assert!(found.contains("two «redacted:aws-key#1»"), "{found}");
+    let found = looks(&mut Agent::begin(&rig, &[]), "one");
+    assert!(found.contains("one «redacted:aws-key#1»"), "{found}");
+}
+
 #[test]
 fn an_agent_that_may_only_look_neither_proposes_nor_reaches_out() {
     let rig = Rig::new().config(CONFIG).start();
@@ -182,6 +209,14 @@ fn an_agent_that_may_only_look_neither_proposes_nor_reaches_out() {
         "file_head",
     ] {
         assert!(!tools.contains(&forbidden.to_owned()), "{tools:?}");
+    }
+    let why = agent.refused("made_up", json!({}));
+    assert!(
+        why.contains("no such tool") && why.contains("search_logs"),
+        "{why}"
+    );
+    for forbidden in ["propose", "check_", "file_head"] {
+        assert!(!why.contains(forbidden), "{why}");
     }
     let why = agent.refused("check_port", json!({"port": 22}));
     assert!(why.contains("role Operator"), "{why}");
@@ -243,126 +278,6 @@ fn wrong_calls_of_an_agent_are_answered_with_what_is_wrong() {
     );
 }
 
-/// `mhost mcp --http` on a free port.
-struct Http {
-    running: Running,
-    port: u16,
-    token: String,
-}
-
-impl Http {
-    fn begin(rig: &Rig) -> Self {
-        let mut child = rig
-            .home()
-            .mhost(&["mcp", "--http", "127.0.0.1:0"])
-            .spawn()
-            .expect("mhost runs");
-        let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
-        let running = Running(child);
-        let mut line = String::new();
-        said.read_line(&mut line).expect("it says where it is");
-        let port = line.trim().trim_end_matches("/mcp").rsplit(':').next();
-        let port = port.and_then(|port| port.parse().ok());
-        let token = std::fs::read_to_string(rig.home().file("mcp.token")).expect("a token");
-        Self {
-            running,
-            port: port.unwrap_or_else(|| panic!("no port in {line}")),
-            token: token.trim().to_owned(),
-        }
-    }
-
-    /// The status with which a greeting is answered.
-    fn greet(&self, headers: &[(&str, &str)]) -> String {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello()});
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        let own = format!("127.0.0.1:{}", self.port);
-        let mut head = "POST /mcp HTTP/1.1\r\nConnection: close\r\n\
-            Content-Type: application/json\r\n\
-            Accept: application/json, text/event-stream\r\n"
-            .to_owned();
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            head += &format!("Host: {own}\r\n");
-        }
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).expect("it reads");
-        let mut status = String::new();
-        let mut answer = BufReader::new(stream);
-        answer.read_line(&mut status).expect("it answers");
-        let mut rest = [0; 1];
-        let _ = answer.read(&mut rest);
-        status.split(' ').nth(1).unwrap_or_default().to_owned()
-    }
-}
-
-#[test]
-fn over_http_only_who_knows_the_token_and_comes_from_no_page_gets_in() {
-    let rig = Rig::new().config(CONFIG).start();
-    let http = Http::begin(&rig);
-    let token = format!("Bearer {}", http.token);
-    let known = ("Authorization", token.as_str());
-    assert_eq!(http.greet(&[known]), "200");
-    assert_eq!(http.greet(&[]), "401");
-    assert_eq!(http.greet(&[("Authorization", "Bearer wrong")]), "401");
-    assert_eq!(http.greet(&[("Authorization", &http.token)]), "401");
-    // A page that has its own name resolve to this machine.
-    assert_eq!(http.greet(&[known, ("Host", "evil.example")]), "403");
-    assert_eq!(
-        http.greet(&[known, ("Origin", "http://evil.example")]),
-        "403"
-    );
-    let own = format!("http://127.0.0.1:{}", http.port);
-    assert_eq!(http.greet(&[known, ("Origin", &own)]), "403");
-}
-
-#[test]
-fn a_client_that_holds_its_stream_does_not_keep_it_from_ending() {
-    let rig = Rig::new().config(CONFIG).start();
-    let mut http = Http::begin(&rig);
-    let head = |method: &str, more: &str| {
-        format!(
-            "{method} /mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\n\
-            Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-            {more}\r\n",
-            http.port, http.token
-        )
-    };
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello()});
-    let body = body.to_string();
-    let connect = || TcpStream::connect(("127.0.0.1", http.port)).expect("it listens");
-    let mut greeting = connect();
-    let length = format!("Content-Length: {}\r\n", body.len());
-    write!(greeting, "{}{body}", head("POST", &length)).expect("it reads");
-    let session = BufReader::new(greeting).lines().find_map(|line| {
-        let line = line.expect("it answers");
-        line.strip_prefix("mcp-session-id: ").map(str::to_owned)
-    });
-    let session = format!("Mcp-Session-Id: {}\r\n", session.expect("a session"));
-    let mut stream = connect();
-    write!(stream, "{}", head("GET", &session)).expect("it reads");
-    let mut status = String::new();
-    let mut held = BufReader::new(stream);
-    held.read_line(&mut status).expect("it answers");
-    assert!(status.contains("200"), "{status}");
-    let pid = rustix::process::Pid::from_child(&http.running.0);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-    until("it has ended", || {
-        http.running.0.try_wait().expect("a child").is_some()
-    });
-}
-
-#[test]
-fn an_address_that_others_can_reach_is_refused() {
-    let rig = Rig::new();
-    let said = rig.fails(2, &["mcp", "--http", "0.0.0.0:7474"]);
-    assert!(
-        said.contains("from outside") && said.contains("127.0.0.1:7474"),
-        "{said}"
-    );
-}
-
 /// The script that speaks by the official client, if it is installed.
 fn official() -> Option<(PathBuf, PathBuf)> {
     let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
@@ -404,6 +319,12 @@ fn assert_seen(seen: &Value) {
     );
     assert!(!seen.to_string().contains(SECRET), "{seen}");
     assert_eq!(seen["asked"]["plan"], json!(["restart"]), "{seen}");
+    // Of the two facts that it cites it was shown one.
+    assert_eq!(
+        seen["asked"]["dropped"],
+        json!(["one piece of evidence that was never shown"]),
+        "{seen}"
+    );
     assert!(
         seen["approvals"]
             .as_str()

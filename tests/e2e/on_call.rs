@@ -18,7 +18,7 @@ const STUCK: &str = r#"
 [process.api]
 command = """bash -c 'rm -f stuck again; echo "token $API_TOKEN"; \
     while sleep 0.1; do [ -e again ] || continue; [ -e stuck ] || \
-    echo "ERROR FluxError: phase inverter lost its anchor" >&2; touch stuck; done'"""
+    echo "ERROR FluxError: phase inverter lost its anchor, password=SwordFishMelon" >&2; touch stuck; done'"""
 grace_period = "1s"
 [process.api.env]
 API_TOKEN = "hunter22-of-ana-in-production"
@@ -53,11 +53,17 @@ impl Double {
     }
 
     fn settings(&self) -> String {
+        let rest = "autonomy = \"supervised\"\n\
+             [brain]\nchain = [\"memory\", \"model\"]\ncooldown = \"1s\"\n";
+        format!("{}{rest}", self.with_the_usual_chain())
+    }
+
+    /// The table `[agent]` is left open.
+    fn with_the_usual_chain(&self) -> String {
         format!(
             "[ai]\nprovider = \"ollama\"\nmodel = \"scripted\"\ntools = true\n\
              base_url = \"http://127.0.0.1:{}/v1\"\ncontext_tokens = 24000\n\
-             [agent]\nenabled = true\npoll_interval = \"500ms\"\nverify_window = \"2s\"\n\
-             [brain]\nchain = [\"memory\", \"model\"]\ncooldown = \"1s\"\n",
+             [agent]\nenabled = true\npoll_interval = \"500ms\"\nverify_window = \"2s\"\n",
             self.port
         )
     }
@@ -107,7 +113,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<String>>) {
         });
         json!({ "role": "assistant", "content": answer.to_string() })
     } else {
-        let arguments = json!({ "pattern": "FluxError" }).to_string();
+        let arguments = json!({ "pattern": "anchor" }).to_string();
         json!({ "role": "assistant", "content": null, "tool_calls": [{
             "index": 0, "id": "c1", "type": "function",
             "function": { "name": "search_logs", "arguments": arguments },
@@ -214,6 +220,11 @@ fn a_novel_incident_is_solved_once_with_a_model() {
         text.contains("restart()") && text.contains("model:ollama/scripted"),
         "{text}"
     );
+    let explained = rig.ok(&["brain", "explain", &incident, "--json"]);
+    for kept in [&text, &explained] {
+        assert!(!kept.contains("SwordFish"), "{kept}");
+        assert!(kept.contains("«redacted:password"), "{kept}");
+    }
     let draft = rig.json(&["brain", "playbook", "draft", &incident]);
     assert_eq!(draft["name"], name.as_str());
     assert_eq!(draft["refused"], Value::Null, "{draft:#}");
@@ -236,6 +247,7 @@ fn a_novel_incident_is_solved_once_with_a_model() {
     let bodies = double.bodies.lock().unwrap();
     for body in bodies.iter() {
         assert!(!body.contains("of-ana-in-prod"), "{body}");
+        assert!(!body.contains("SwordFish"), "{body}");
     }
     // The line itself was told, with a mark in the secret's place.
     assert!(bodies.iter().any(|body| body.contains("«redacted:")));
@@ -262,4 +274,28 @@ fn the_plan_of_a_model_survives_the_daemon() {
     assert_eq!(restarts(&rig), 2);
     let again = rig.run(&["agent", "approve", asked["id"].as_str().unwrap()]);
     assert!(!again.status.success(), "a yes counts once");
+}
+
+/// Dies once of something that nobody knows, and is not tried again; the next run is well.
+const DIES_ONCE: &str = r#"
+[process.api]
+autorestart = false
+command = """bash -c '[ -e died ] && exec sleep 600; touch died; sleep 3; \
+    echo "the phase inverter lost its anchor" >&2; exit 9'"""
+"#;
+
+/// With all playbooks in the chain: that one of them calls a person does not keep the model
+/// from being asked, and where the owner said so its plan is carried out.
+#[test]
+fn what_is_down_for_good_is_cured_by_a_model_behind_the_playbooks() {
+    let double = Double::start();
+    let agent = "autonomy = \"autonomous\"\n";
+    let rig = Rig::new()
+        .settings(&format!("{}{agent}", double.with_the_usual_chain()))
+        .config(DIES_ONCE)
+        .start();
+    let row = outcome(&rig, "verified");
+    assert_eq!(double.requests(), 2, "a look-up and an answer");
+    assert!(row["escalated"] == true, "a person was called, too: {row}");
+    assert_eq!(row["playbook"], "model:ollama/scripted");
 }

@@ -102,11 +102,20 @@ impl Terminal {
         output.stdout.starts_with(b"1")
     }
 
+    /// Is there a cursor?
+    fn shows_its_cursor(&self) -> bool {
+        let output = self.tmux(&["display-message", "-p", "-t", "m", "#{cursor_flag}"]);
+        output.stdout.starts_with(b"1")
+    }
+
     /// Runs `mhost` with these arguments between two notes of the terminal's settings. `before`
     /// stands before it: variables, or a program that runs it.
     pub(crate) fn mhost(&self, before: &str, args: &str) {
         let mhost = env!("CARGO_BIN_EXE_mhost");
         self.line("clear; stty -g > before");
+        self.until("what was before is gone", |screen| {
+            !screen.contains("ended-")
+        });
         self.line(&format!(
             "{before} '{mhost}' {args}; echo ended-$?; stty -g > after"
         ));
@@ -121,6 +130,7 @@ impl Terminal {
         let read = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap();
         assert_eq!(read("before"), read("after"), "stty before and after");
         assert!(!self.is_alternate(), "the alternate screen was not left");
+        assert!(self.shows_its_cursor(), "the cursor is gone:\n{screen}");
         std::fs::remove_file(rig.path("after")).unwrap();
         screen
     }

@@ -42,6 +42,16 @@ impl Rig {
         self
     }
 
+    /// Writes another `config.toml`, and has the daemon read it.
+    pub(crate) fn settings_now(&self, toml: &str) {
+        std::fs::write(self.home.file("config.toml"), toml).expect("the settings are written");
+        let answer = self.rpc("daemon.reload_config", json!({}));
+        let good = answer
+            .as_ref()
+            .is_some_and(|one| one.get("error").is_none());
+        assert!(good, "{answer:?}");
+    }
+
     /// `mhost start` of the config: all comes up.
     pub(crate) fn start(self) -> Self {
         self.ok(&["start"]);

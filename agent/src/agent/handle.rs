@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Approval, ApprovalState, HistoryFilter, Incident, IncidentId};
+use brain::{Approval, ApprovalState, Grant, HistoryFilter, Incident, IncidentId};
 use supervisor::{Caller, ControlError, ProcessName, after};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Message;
+use crate::approval::lapse;
 use crate::budget::WINDOW;
+use crate::grant::{self, Granted, Wish};
 use crate::mind::Diagnosis;
 use crate::question::{self, unrecorded};
 use crate::report::{self, Budget, Entry, Explanation, Remembered, Status};
@@ -18,6 +20,9 @@ use crate::worker::Put;
 
 /// How long whoever proposes something waits for what becomes of it.
 const BUSY: Duration = Duration::from_secs(3);
+
+/// Questions that a list holds, beside those that are open.
+const LISTED: u32 = 50;
 
 /// A clonable handle to the loop. Reading goes past the loop; what makes it act goes through.
 #[derive(Clone)]
@@ -84,9 +89,14 @@ impl AgentHandle {
                 failed_in_a_row: used.failed_in_a_row,
             },
             open_incidents: shared.all_open().len(),
-            pending: pending.into_iter().map(report::question).collect(),
+            pending: pending
+                .into_iter()
+                .map(|one| report::question(lapse(one, &settings)))
+                .collect(),
             paused_until: pause.as_ref().map(|(end, _)| *end),
             paused_why: pause.map(|(_, why)| why),
+            approvers: settings.approvers.clone(),
+            approvals: settings.approvals,
         })
     }
 
@@ -232,17 +242,65 @@ impl AgentHandle {
         self.shared.all_open()
     }
 
-    /// Questions to people, newest first: the open ones, and what became of others.
+    /// Questions to people: every open one, then what became of the newest others. Each newest
+    /// first.
     ///
     /// # Errors
     /// When the history cannot be read.
     pub async fn actions(&self) -> Result<Vec<Approval>> {
-        stored(self.shared.store.approvals(None, 50))
-            .await
-            .map_err(unrecorded)
+        // Read by themselves, so that none is hidden behind newer ones.
+        let mut all = self.open_questions().await?;
+        let newest = stored(self.shared.store.approvals(None, LISTED));
+        for one in newest.await.map_err(unrecorded)? {
+            if !all.iter().any(|known| known.id == one.id) {
+                all.push(one);
+            }
+        }
+        Ok(all)
     }
 
-    /// Says yes. The plan runs with the caller's role.
+    /// Questions that wait for an answer, newest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn open_questions(&self) -> Result<Vec<Approval>> {
+        let open = Some(ApprovalState::Pending);
+        let all = stored(self.shared.store.approvals(open, LISTED));
+        let all = all.await.map_err(unrecorded)?.into_iter();
+        Ok(all.map(|one| self.as_of_now(one)).collect())
+    }
+
+    /// What somebody said who could not say it any more does not count, and is shown so.
+    fn as_of_now(&self, approval: Approval) -> Approval {
+        match approval.state {
+            ApprovalState::Pending => lapse(approval, &self.shared.settings()),
+            _ => approval,
+        }
+    }
+
+    /// One question, whatever became of it.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn question(&self, id: &str) -> Result<Option<Approval>> {
+        let id = id.trim().to_ascii_lowercase();
+        let found = stored(self.shared.store.approval(id));
+        let found = found.await.map_err(unrecorded)?;
+        Ok(found.map(|one| self.as_of_now(one)))
+    }
+
+    /// The questions of an incident, newest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn questions_of(&self, incident: IncidentId) -> Result<Vec<Approval>> {
+        let all = stored(self.shared.store.approvals_of(incident));
+        let all = all.await.map_err(unrecorded)?.into_iter();
+        Ok(all.map(|one| self.as_of_now(one)).collect())
+    }
+
+    /// Says yes. The plan runs with the caller's role, once so many different people said it as
+    /// the settings want.
     ///
     /// # Errors
     /// When there is no such question, the caller may not decide it, or it is too late.
@@ -254,6 +312,9 @@ impl AgentHandle {
                 return Err(error);
             }
         };
+        if approval.state != ApprovalState::Approved {
+            return Ok(approval);
+        }
         let message = Message::Approved(Box::new(approval.clone()), caller.clone());
         self.messages
             .send(message)
@@ -268,6 +329,51 @@ impl AgentHandle {
     /// As [`AgentHandle::approve`].
     pub async fn deny(&self, caller: &Caller, id: &str) -> Result<Approval> {
         question::deny(&self.shared, caller, id).await
+    }
+
+    /// Keeps a question open for so much longer, and puts it again then.
+    ///
+    /// # Errors
+    /// When there is no such question, the caller may not decide it, or it was put off for a
+    /// day already.
+    pub async fn snooze(&self, caller: &Caller, id: &str, time: Duration) -> Result<Approval> {
+        let put_off = question::snooze(&self.shared, caller, id, time).await?;
+        self.nudge();
+        Ok(put_off)
+    }
+
+    /// Gives leave in advance: the playbook, as it is now, may act on the process without asking.
+    ///
+    /// # Errors
+    /// When the caller may not give it, or there is no such playbook.
+    pub async fn allow(&self, caller: &Caller, wish: Wish) -> Result<Grant> {
+        grant::give(&self.shared, caller, wish, None).await
+    }
+
+    /// Says yes to a question, and gives leave in advance for the playbook that asks.
+    ///
+    /// # Errors
+    /// As [`AgentHandle::approve`] and [`AgentHandle::allow`]; without the yes there is no leave.
+    pub async fn allow_for(&self, caller: &Caller, id: &str, time: Duration) -> Result<Grant> {
+        let (approval, wish) = grant::wish_for(&self.shared, caller, id, time).await?;
+        self.approve(caller, &approval.id).await?;
+        grant::give(&self.shared, caller, wish, approval.version).await
+    }
+
+    /// Leave that was given in advance: what is in force, then what has ended.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn grants(&self) -> Result<Vec<Granted>> {
+        grant::all(&self.shared).await
+    }
+
+    /// Takes leave back.
+    ///
+    /// # Errors
+    /// When there is no such grant, or it has ended.
+    pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<Grant> {
+        grant::revoke(&self.shared, caller, id).await
     }
 
     /// Incidents and what was done about them, newest first.
@@ -299,9 +405,9 @@ impl AgentHandle {
         };
         found
             .map_err(unrecorded)?
-            .ok_or_else(|| ControlError::Unavailable {
-                what: format!("an incident for `{what}`"),
-                remedy: "see `mhost brain history` for what there is".into(),
+            .ok_or_else(|| ControlError::NotFound {
+                target: brain::investigate::clean(what, 100),
+                near: Vec::new(),
             })
     }
 }

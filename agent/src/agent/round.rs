@@ -1,102 +1,22 @@
-//! The slow look, and taking up what a former daemon left.
+//! The slow look, and events that were missed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use brain::memory::Cure;
-use brain::{BrainStoreError, Incident, IncidentInput, IncidentState, Plan, PlaybookId, Step};
-use jiff::Timestamp;
-use supervisor::{Caller, Event, EventId, ProcessName, Status, Via, after};
+use brain::{BrainStoreError, Incident, IncidentInput, IncidentState};
+use supervisor::{Event, EventId, ProcessName, Status};
 
 use crate::always;
-use crate::carry::{Authority, Errand, conclude, measure};
 use crate::group;
 use crate::mind::Diagnosis;
-use crate::policy::Risk;
 use crate::question;
 use crate::shared::{Shared, stored};
 use crate::worker;
 
 /// How far back missed events are looked for.
 const MISSED: Duration = Duration::from_secs(600);
-
-/// A plan that a former daemon ran and did not measure.
-pub(super) struct Unmeasured {
-    pub(super) process: ProcessName,
-    errand: Errand,
-    authority: Authority,
-    acted: Timestamp,
-}
-
-/// Reads the open incidents. What was being acted on is not repeated: it is measured.
-pub(super) async fn take_up(shared: &Arc<Shared>) -> Result<Vec<Unmeasured>, BrainStoreError> {
-    let open = stored(shared.store.open_incidents()).await?;
-    shared.adopt(open.iter().map(|row| row.incident.clone()));
-    let mut unmeasured = Vec::new();
-    for row in open {
-        let process = row.incident.process.clone();
-        shared.advance(&process, IncidentInput::TakenUp).await?;
-        if !row.incident.state.is_busy() {
-            continue;
-        }
-        let mut steps = Vec::new();
-        let mut acted = row.incident.opened;
-        let mut approval = None;
-        for action in stored(shared.store.actions(row.incident.id)).await? {
-            if action.result.is_none() {
-                let result = "unknown: the daemon ended meanwhile";
-                stored(shared.store.end_action(action.id, result)).await?;
-            }
-            if action.action.gate == "run" && action.outcome.is_none() {
-                // Rows keep milliseconds: the sign that led to the action may lie in the same.
-                acted = after(action.action.at, Duration::from_millis(1));
-                approval = action.action.approval.clone();
-                steps.push(Step {
-                    action: action.action.action,
-                    why: String::new(),
-                });
-            }
-        }
-        let playbook = row.playbook.unwrap_or_else(|| PlaybookId("unknown".into()));
-        let caller = Caller {
-            principal: "agent".into(),
-            role: shared.settings().role,
-            via: Via::Playbook(playbook.0.clone()),
-        };
-        unmeasured.push(Unmeasured {
-            process: process.clone(),
-            errand: Errand {
-                incident: row.incident.id,
-                process,
-                playbook,
-                plan: Plan { steps, ask: None },
-                risk: Risk::Low,
-                gate: "run".into(),
-            },
-            authority: Authority {
-                who: caller.to_string(),
-                caller,
-                approval,
-            },
-            acted,
-        });
-    }
-    Ok(unmeasured)
-}
-
-/// Measures what a former daemon did.
-pub(super) async fn measure_again(shared: Arc<Shared>, job: Unmeasured) {
-    let outcome = measure(&shared, &job.errand, job.acted).await;
-    let (errand, authority) = (&job.errand, &job.authority);
-    if let Err(error) = conclude(&shared, errand, authority, &outcome, false, job.acted).await {
-        tracing::error!(
-            process = %job.process,
-            %error,
-            "The outcome of an action could not be recorded.",
-        );
-    }
-}
 
 /// Events after the last one seen, oldest first.
 pub(super) async fn missed(shared: &Arc<Shared>, last: EventId) -> Vec<Event> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brain::{Action, Plan, Severity, Step};
+use brain::{Action, Plan, Severity};
 use supervisor::{Role, Status};
 
 use super::*;
@@ -61,16 +61,7 @@ fn notify() -> Action {
 }
 
 fn plan(actions: Vec<Action>) -> Plan {
-    Plan {
-        steps: actions
-            .into_iter()
-            .map(|action| Step {
-                action,
-                why: String::new(),
-            })
-            .collect(),
-        ask: None,
-    }
+    Plan::from_iter(actions)
 }
 
 /// Every level × risk × budget × blocked × quiet hours × process bound × confidence has the
@@ -111,6 +102,7 @@ fn the_whole_matrix() {
                                     blocked: if blocked { &names } else { &[] },
                                     role: Role::Operator,
                                     confidence: if sure { 0.9 } else { 0.4 },
+                                    leave: None,
                                 };
                                 assert_eq!(risk(action, &target), *expected_risk);
                                 let level = bound.map_or(level, |b| b.min(level));
@@ -133,6 +125,28 @@ fn the_whole_matrix() {
                                     "{level:?} {bound:?} {action:?} over={over} blocked={blocked} quiet={quiet} sure={sure}"
                                 );
                                 cases += 1;
+                                // Leave in advance answers the level's question and no other one.
+                                for granted in [Risk::Low, Risk::High] {
+                                    let case = Case {
+                                        leave: Some(Leave {
+                                            risk: granted,
+                                            role: Role::Admin,
+                                        }),
+                                        ..case
+                                    };
+                                    let asks =
+                                        over || !sure || *expected_risk == Risk::High && quiet;
+                                    let expected = match expected {
+                                        "ask" if *expected_risk <= granted && !asks => "run",
+                                        other => other,
+                                    };
+                                    assert_eq!(
+                                        decide(&case, action).as_str(),
+                                        expected,
+                                        "{level:?} {bound:?} {action:?} granted={granted:?} over={over} blocked={blocked} quiet={quiet} sure={sure}"
+                                    );
+                                    cases += 1;
+                                }
                             }
                         }
                     }
@@ -140,8 +154,10 @@ fn the_whole_matrix() {
             }
         }
     }
-    assert_eq!(cases, 4 * 5 * 4 * 16);
-    eprintln!("the policy matrix has {cases} cases: 4 levels, 5 bounds, 4 risks, 16 circumstances");
+    assert_eq!(cases, 4 * 5 * 4 * 16 * 3);
+    eprintln!(
+        "the policy matrix has {cases} cases: 4 levels, 5 bounds, 4 risks, 16 circumstances, 3 kinds of leave"
+    );
 }
 
 /// Raising any of the limiting inputs never makes an answer more permissive.
@@ -217,6 +233,7 @@ fn a_plan_is_as_risky_as_its_worst_part() {
         blocked: &[],
         role: Role::Operator,
         confidence: 1.0,
+        leave: None,
     };
     let answer = |actions| {
         let (risk, decision) = decide_plan(&case, &plan(actions));
@@ -238,6 +255,49 @@ fn a_plan_is_as_risky_as_its_worst_part() {
     );
 }
 
+/// Leave in advance also answers what the playbook itself asks, up to its risk; bounds hold, and
+/// it runs with the role of who gave it.
+#[test]
+fn leave_in_advance_is_held_to_every_limit() {
+    let target = target();
+    let standing = Standing::fresh();
+    let of = |level, leave: Option<(Risk, Role)>, ask: Option<&str>, action: Action| {
+        let case = Case {
+            level,
+            target: &target,
+            bounds: &BOUNDS,
+            standing: &standing,
+            quiet: false,
+            blocked: &[],
+            role: Role::Operator,
+            confidence: 1.0,
+            leave: leave.map(|(risk, role)| Leave { risk, role }),
+        };
+        let plan = Plan {
+            ask: ask.map(str::to_owned),
+            ..plan(vec![notify(), action])
+        };
+        decide_plan(&case, &plan).1.as_str()
+    };
+    let low = Some((Risk::Low, Role::Admin));
+    let high = Some((Risk::High, Role::Admin));
+    let semi = Autonomy::Semi;
+    assert_eq!(of(semi, None, Some("sure?"), restart()), "ask");
+    assert_eq!(of(semi, low, Some("sure?"), restart()), "run");
+    assert_eq!(of(semi, low, None, Action::Stop), "ask");
+    assert_eq!(of(semi, high, Some("sure?"), Action::Stop), "run");
+    assert_eq!(of(semi, high, None, Action::ScaleUp { by: 3 }), "run");
+    assert_eq!(of(semi, high, None, Action::ScaleUp { by: 4 }), "ask");
+    assert_eq!(of(Autonomy::Manual, high, None, restart()), "refuse");
+    let limit = || limit("max_memory", "150MB");
+    for level in [Autonomy::Supervised, semi, Autonomy::Autonomous] {
+        assert_eq!(of(level, None, None, limit()), "ask");
+        assert_eq!(of(level, high, None, limit()), "run", "an admin's leave");
+        let operator = Some((Risk::High, Role::Operator));
+        assert_eq!(of(level, operator, None, limit()), "ask");
+    }
+}
+
 /// An autonomous agent stays within its bounds and its role, and asks beyond them.
 #[test]
 fn bounds_turn_into_questions() {
@@ -253,6 +313,7 @@ fn bounds_turn_into_questions() {
             blocked: &[],
             role,
             confidence: 1.0,
+            leave: None,
         };
         decide(&case, &action).as_str()
     };

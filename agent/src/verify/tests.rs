@@ -1,6 +1,6 @@
 //! What counts as cured.
 
-use brain::{InstanceFacts, Step};
+use brain::InstanceFacts;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -9,13 +9,7 @@ use super::*;
 const WINDOW: Duration = Duration::from_secs(60);
 
 fn plan(action: Action) -> Plan {
-    Plan {
-        steps: vec![Step {
-            action,
-            why: String::new(),
-        }],
-        ask: None,
-    }
+    Plan::from_iter([action])
 }
 
 fn process(copies: &[(Status, HealthStatus)]) -> ProcessFacts {

@@ -1,4 +1,5 @@
 //! A world without processes: fakes that the agent cannot tell from the real thing.
+//! It is one piece although it is long: one fake for each part that the agent is joined to.
 
 #![expect(
     clippy::unwrap_used,
@@ -42,8 +43,14 @@ pub struct World {
     pub processes: BTreeMap<String, ProcessFacts>,
     pub events: Vec<Event>,
     pub calls: Vec<String>,
+    /// Commands never answer, as when the daemon is killed meanwhile: are they carried out?
+    pub hang: Option<bool>,
+    /// The next command is the end of the worker that gives it.
+    pub panics: bool,
     pub asked: Vec<Approval>,
     pub told: Vec<Notice>,
+    /// More is known of these.
+    pub changed: Vec<brain::IncidentId>,
     pub effect: Effect,
     pub thought: Thought,
     /// What happens while the brain thinks.
@@ -57,6 +64,8 @@ pub struct World {
     pub otherwise: Vec<Action>,
     pub check: Check,
     pub fingerprint: bool,
+    /// Which text every playbook has.
+    pub version: Option<String>,
     clock: Clock,
     bus: Bus,
 }
@@ -178,11 +187,24 @@ impl Control for Shared {
             request.command.subject(),
             caller.role
         );
-        let mut world = self.0.lock().unwrap();
-        world.calls.push(text.clone());
-        let effect = std::mem::replace(&mut world.effect, Box::new(|_, _| Ok(())));
-        let result = effect(&mut world, request.command.name());
-        world.effect = effect;
+        let (hang, result) = {
+            let mut world = self.0.lock().unwrap();
+            world.calls.push(text.clone());
+            let hang = world.hang;
+            if hang == Some(false) {
+                (hang, Ok(()))
+            } else {
+                let effect = std::mem::replace(&mut world.effect, Box::new(|_, _| Ok(())));
+                let result = effect(&mut world, request.command.name());
+                world.effect = effect;
+                (hang, result)
+            }
+        };
+        let panics = std::mem::take(&mut self.0.lock().unwrap().panics);
+        assert!(!panics, "the end of a worker");
+        if hang.is_some() {
+            std::future::pending::<()>().await;
+        }
         result.map(|()| Reply::Ok)
     }
     fn watch(&self, _: &Caller) -> Result<broadcast::Receiver<Arc<Event>>, ControlError> {
@@ -210,7 +232,7 @@ impl Mind for Shared {
                 hash: "00000000000000aa".into(),
                 readable: "crash".into(),
             }),
-            proposal: (world.thought)(incident),
+            proposal: made((world.thought)(incident), &world),
             ..Diagnosis::default()
         }
     }
@@ -235,7 +257,7 @@ impl Mind for Shared {
     fn look(&self, process: &ProcessName, _: &Arc<dyn Facts>, _: &Asking) -> Diagnosis {
         let world = self.0.lock().unwrap();
         Diagnosis {
-            proposal: (world.silent)(process),
+            proposal: made((world.silent)(process), &world),
             ..Diagnosis::default()
         }
     }
@@ -257,6 +279,9 @@ impl Mind for Shared {
         let steps: Vec<_> = steps.collect();
         (!steps.is_empty()).then_some(Plan { steps, ask: None })
     }
+    fn version(&self, _: &str) -> Option<String> {
+        self.0.lock().unwrap().version.clone()
+    }
     fn cooldown(&self, _: &str) -> Option<Duration> {
         None
     }
@@ -269,6 +294,9 @@ impl Approver for Shared {
     }
     async fn announce(&self, notice: &Notice) {
         self.0.lock().unwrap().told.push(notice.clone());
+    }
+    fn changed(&self, incident: brain::IncidentId) {
+        self.0.lock().unwrap().changed.push(incident);
     }
 }
 
@@ -297,7 +325,17 @@ pub fn proposal(playbook: &str, actions: Vec<Action>) -> Proposal {
             ask: None,
         },
         playbook: PlaybookId(playbook.into()),
+        version: None,
     }
+}
+
+/// What a plan says of the text that made it, where a test does not: the one there is.
+fn made(proposal: Option<Proposal>, world: &World) -> Option<Proposal> {
+    let proposal = proposal?;
+    Some(Proposal {
+        version: proposal.version.or_else(|| world.version.clone()),
+        ..proposal
+    })
 }
 
 pub fn restart() -> Action {
@@ -318,8 +356,9 @@ pub struct Rig {
     pub agent: AgentHandle,
     pub tasks: Tasks,
     pub clock: Clock,
-    settings: Settings,
-    folder: tempfile::TempDir,
+    /// What a daemon that comes back finds in its file.
+    pub settings: Settings,
+    pub folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -335,8 +374,11 @@ impl Rig {
             processes: BTreeMap::new(),
             events: vec![],
             calls: vec![],
+            hang: None,
+            panics: false,
             asked: vec![],
             told: vec![],
+            changed: vec![],
             effect: Box::new(|world, command| {
                 match command {
                     "process.restart" | "process.start" => {
@@ -357,6 +399,7 @@ impl Rig {
             otherwise: vec![],
             check: Check::None,
             fingerprint: false,
+            version: None,
             clock: clock.clone(),
             bus: Bus::new(),
         };

@@ -170,6 +170,9 @@ fn past(scene: &mut Scene, facts: &dyn Facts, name: &ProcessName) {
     };
     for event in facts.events(name, None, WINDOW) {
         match event.kind {
+            EventKind::Crash | EventKind::SpawnFailed => {
+                scene.crashes.push(one(&event, "reason", "uptime_ms"));
+            }
             EventKind::Exited => scene.exits.push(one(&event, "reason", "uptime_ms")),
             EventKind::Restart => scene.restarts.push(one(&event, "reason", "delay_ms")),
             EventKind::MemoryExceeded => scene.over_memory.push(one(&event, "reason", "rss")),

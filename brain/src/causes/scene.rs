@@ -180,6 +180,8 @@ pub(crate) struct Scene {
     pub(crate) env_keys: Vec<String>,
     pub(crate) command: String,
     pub(crate) deaths: Vec<Dead>,
+    /// Crashes, also those before somebody last stepped in.
+    pub(crate) crashes: Vec<Past>,
     /// Ends with exit code 0 that nobody asked for.
     pub(crate) exits: Vec<Past>,
     pub(crate) restarts: Vec<Past>,
@@ -231,6 +233,7 @@ impl Default for Scene {
             env_keys: Vec::new(),
             command: String::new(),
             deaths: Vec::new(),
+            crashes: Vec::new(),
             exits: Vec::new(),
             restarts: Vec::new(),
             over_memory: Vec::new(),
@@ -560,6 +563,7 @@ impl Scene {
             &mut then.restarts,
             &mut then.over_memory,
             &mut then.health_fails,
+            &mut then.crashes,
             &mut then.exits,
         ] {
             list.retain_mut(|one| past(&mut one.age_s));

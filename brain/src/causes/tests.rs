@@ -1,4 +1,5 @@
 //! Every example of every cause, and what holds for all of them.
+//! It is one piece although it is long: one short story after the other.
 
 use std::collections::BTreeSet;
 
@@ -64,6 +65,37 @@ fn every_cause_has_an_example_that_it_wins() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What crashed before a change as it does after it did not run well, and going back is no cure.
+#[test]
+fn who_crashed_before_the_change_too_did_not_run_well() {
+    let of = |crashes: &str| {
+        judged(&format!(
+            r#"
+            state = "errored"
+            online = 0
+            has_previous = true
+            deaths = [{{ age_s = 4.0, code = 9, error = "phase inverter lost its anchor", same = 2 }}]
+            crashes = [{crashes}]
+            [change]
+            age_s = 13.0
+            keys = [["max_restarts", "2", "3"]]
+            "#,
+        ))
+    };
+    let well = of("{ age_s = 4.0 }");
+    assert_eq!(well.cause.as_deref(), Some("bad-revision"));
+    assert!(well.root_cause.contains("Before that it ran well"));
+    let ill = of("{ age_s = 20.0 }, { age_s = 4.0 }");
+    assert!(
+        !ill.root_cause.contains("it ran well"),
+        "{} {}",
+        ill.confidence,
+        ill.root_cause
+    );
+    let offers = |case: &Case| format!("{:?}", case.actions).contains("ollback");
+    assert!(offers(&well) && !offers(&ill), "{ill:?}");
 }
 
 #[test]

@@ -14,7 +14,8 @@
 //! `open`: the trouble may go on, and a later sign may deserve a real plan; so does a plan that
 //! did not help while another one may. What was recovered from by itself is resolved from every
 //! state in which nothing of ours is under way. A victim's incident is merged into that of its
-//! cause, and is released when that one ends and it is still ill. The same illness that comes
+//! cause, and is released when that one ends and it is still ill. What is escalated is thought
+//! about once more when a model, asked beside all this, has a plan after a person was called. The same illness that comes
 //! back soon is the same incident.
 
 use super::IncidentState;
@@ -337,12 +338,13 @@ pub fn step(state: IncidentState, input: IncidentInput) -> Result<IncidentState,
             | I::NextPlan => illegal,
         },
         S::Escalated => match input {
-            // A person has it: signs are kept, nothing is planned.
+            // A person has it: signs are kept, and nothing is planned but by a model that was
+            // asked meanwhile.
             I::Symptom | I::Escalated | I::TakenUp | I::Proved => Ok(S::Escalated),
             I::Verified | I::Recovered => Ok(S::Resolved),
             I::Closed => Ok(S::Closed),
-            I::Thinking
-            | I::Proposed
+            I::Thinking => Ok(S::Diagnosing),
+            I::Proposed
             | I::NothingToDo
             | I::Asked
             | I::Allowed
@@ -425,7 +427,7 @@ mod tests {
             (IncidentState::Acting, "A.......VOE..AEXVA...O"),
             (IncidentState::Verifying, "V..........REVEXVV...O"),
             (IncidentState::Resolved, "............ER.XR...S."),
-            (IncidentState::Escalated, "E..........R.REXEE...."),
+            (IncidentState::Escalated, "ED.........R.REXEE...."),
             (IncidentState::Merged, "M............R.XMM.O.."),
             (IncidentState::Closed, "...............XX....."),
         ];

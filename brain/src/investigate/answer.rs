@@ -249,9 +249,10 @@ pub fn check(
         }
     }
     if unknown > 0 {
-        dropped.push(format!(
-            "{unknown} pieces of evidence that were never shown"
-        ));
+        dropped.push(match unknown {
+            1 => "one piece of evidence that was never shown".to_owned(),
+            many => format!("{many} pieces of evidence that were never shown"),
+        });
     }
     let nothing_left = steps.is_empty() && !wanted.is_empty();
     let confidence = confidence(&answer.confidence);
@@ -267,6 +268,7 @@ pub fn check(
             evidence,
             plan: Plan { steps, ask: None },
             playbook: playbook_of(by),
+            version: None,
         },
         verdict: serde_json::from_value(answer.verdict).unwrap_or_default(),
         severity: serde_json::from_value(answer.severity).unwrap_or(Severity::Warning),

@@ -113,6 +113,8 @@ pub struct Ended {
     pub by: Option<ModelId>,
     /// Facts that were shown.
     pub shown: Shown,
+    /// Why the last answer ended.
+    pub stopped: Stopped,
 }
 
 /// What an answer is worth.
@@ -408,5 +410,6 @@ fn count(ended: &mut Ended, reply: &Reply) {
     ended.usage.prompt_tokens += reply.usage.prompt_tokens;
     ended.usage.answer_tokens += reply.usage.answer_tokens;
     ended.usage.estimated |= reply.usage.estimated;
+    ended.stopped = reply.stopped;
     ended.by = reply.by.clone().or_else(|| ended.by.clone());
 }

@@ -85,14 +85,24 @@ impl<'a> Heard<'a> {
         state.bytes > 0 || state.usage.is_some()
     }
 
-    /// What it cost: as the provider says, else from the bytes of question and answer.
+    /// What it cost: as the provider says, but no less than the bytes of question and answer
+    /// make likely. A cap that a server with a bill of nothing gets past is none.
     pub(super) fn cost(&self, question_bytes: usize) -> Usage {
         let state = *self.lock();
-        state.usage.unwrap_or(Usage {
+        let likely = Usage {
             prompt_tokens: guess(question_bytes),
             answer_tokens: guess(state.bytes),
             estimated: true,
-        })
+        };
+        let Some(told) = state.usage.filter(is_sane) else {
+            return likely;
+        };
+        Usage {
+            prompt_tokens: told.prompt_tokens.max(likely.prompt_tokens),
+            answer_tokens: told.answer_tokens.max(likely.answer_tokens),
+            estimated: likely.prompt_tokens > told.prompt_tokens
+                || likely.answer_tokens > told.answer_tokens,
+        }
     }
 
     /// The same for an answer that has not ended: providers say what it cost at its end, and
@@ -106,6 +116,15 @@ impl<'a> Heard<'a> {
             ..told
         }
     }
+}
+
+/// More tokens than any model takes or gives at once.
+const ABSURD: u64 = 100_000_000;
+
+/// Can a bill be meant? One of nothing for both, or of more than there is, cannot.
+fn is_sane(bill: &Usage) -> bool {
+    let parts = [bill.prompt_tokens, bill.answer_tokens];
+    parts.iter().any(|part| *part > 0) && parts.iter().all(|part| *part < ABSURD)
 }
 
 fn guess(bytes: usize) -> u64 {
@@ -126,26 +145,43 @@ mod tests {
         assert_eq!((usage.prompt_tokens, usage.answer_tokens), (101, 3));
         assert!(usage.estimated && heard.has_shown());
         let told = Usage {
-            prompt_tokens: 7,
-            answer_tokens: 1,
+            prompt_tokens: 107,
+            answer_tokens: 4,
             estimated: false,
         };
         heard.usage(told);
         assert_eq!(heard.cost(401), told);
     }
 
+    /// Nothing at all, less than the bytes allow, more than there is: a cap counts all the same.
+    #[test]
+    fn a_bill_that_cannot_be_meant_is_not_believed() {
+        for (prompt_tokens, answer_tokens) in [(0, 0), (1, 0), (u64::MAX, 3), (9, u64::MAX)] {
+            let heard = Heard::new(&Silent);
+            heard.piece("0123456789").unwrap();
+            heard.usage(Usage {
+                prompt_tokens,
+                answer_tokens,
+                estimated: false,
+            });
+            let usage = heard.cost(401);
+            assert_eq!((usage.prompt_tokens, usage.answer_tokens), (101, 3));
+            assert!(usage.estimated);
+        }
+    }
+
     #[test]
     fn an_answer_that_was_cut_off_costs_what_has_come_of_it() {
         let heard = Heard::new(&Silent);
         heard.usage(Usage {
-            prompt_tokens: 7,
+            prompt_tokens: 107,
             answer_tokens: 1,
             estimated: false,
         });
         assert!(!heard.cost_so_far(401).estimated);
         heard.piece(&"word ".repeat(80)).unwrap();
         let cost = heard.cost_so_far(401);
-        assert_eq!((cost.prompt_tokens, cost.answer_tokens), (7, 100));
+        assert_eq!((cost.prompt_tokens, cost.answer_tokens), (107, 100));
         assert!(cost.estimated);
     }
 

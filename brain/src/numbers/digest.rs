@@ -2,6 +2,7 @@
 //!
 //! The figures are gathered elsewhere; here they become Markdown. What programs printed is
 //! put in code spans with everything taken out that Markdown or a terminal would act on.
+//! It is one piece although it is long: the parts of one document, in their order.
 
 mod uptime;
 mod wording;
@@ -17,11 +18,14 @@ use super::words::{percent, span};
 pub use uptime::{Availability, availability};
 pub use wording::prose;
 use wording::{
-    code, counted, first_sentence, in_words, length, of_all, plain, rest, said, seconds, sentence,
+    and_all, became, code, counted, first_sentence, in_words, length, number, pattern, plain, rest,
+    said, seconds, sentence, who, why_not,
 };
 
 /// Rows of a table; the rest is counted.
 const ROWS: usize = 20;
+/// Below this share of its time a report says how much of it is on record.
+const RECORDED: f64 = 0.9;
 /// Longest text from outside, in characters.
 const TEXT: usize = 200;
 
@@ -38,7 +42,7 @@ pub struct Digest {
     pub processes: Vec<ProcessRow>,
     /// What happened, oldest first.
     pub incidents: Vec<IncidentRow>,
-    /// What was done, oldest first.
+    /// What was done or proposed, oldest first.
     pub actions: Vec<ActionRow>,
     /// The most frequent error lines.
     pub errors: Vec<ErrorRow>,
@@ -57,8 +61,12 @@ pub struct ProcessRow {
     pub is_down: bool,
     /// Share of the wanted time in which it was up, 0 to 1; none if it was not wanted.
     pub uptime: Option<f64>,
-    /// Seconds it was wanted and not up.
+    /// Seconds it was wanted and not up, of all copies.
     pub down_s: f64,
+    /// Seconds it was wanted, of all copies.
+    pub wanted_s: f64,
+    /// Copies of it now.
+    pub copies: u64,
     /// Crashes.
     pub crashes: u64,
     /// Restarts for any reason.
@@ -82,8 +90,11 @@ pub struct IncidentRow {
     pub trigger: String,
     /// What was behind it.
     pub cause: Option<String>,
-    /// What was done, in order.
+    /// What was carried out, in order.
     pub done: Vec<String>,
+    /// What was only proposed, and why it was not carried out.
+    #[serde(default)]
+    pub not_done: Vec<NotDone>,
     /// `success`, `failed` and so on, by measurement.
     pub outcome: Option<String>,
     /// Who acted.
@@ -94,7 +105,21 @@ pub struct IncidentRow {
     pub victims: Vec<String>,
 }
 
-/// Something that was done.
+/// A step that was proposed and not carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotDone {
+    /// Which.
+    pub action: String,
+    /// What became of it: `pending`, `denied: by cli:ana`, `expired`, `refused: …`.
+    pub result: String,
+}
+
+/// Was an action with this result carried out, whatever came of it?
+pub fn was_carried_out(result: &str) -> bool {
+    why_not(result).is_none()
+}
+
+/// Something that was done, or only proposed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActionRow {
     /// When.
@@ -105,7 +130,7 @@ pub struct ActionRow {
     pub action: String,
     /// By whom.
     pub by: String,
-    /// What became of it.
+    /// What became of it: an outcome by measurement, else what is on record.
     pub result: String,
 }
 
@@ -122,22 +147,26 @@ pub struct ErrorRow {
     pub last: Timestamp,
 }
 
+impl IncidentRow {
+    /// Is it over with this outcome, and without a person?
+    fn ended(&self, outcome: &str) -> bool {
+        self.closed.is_some() && !self.escalated && self.outcome.as_deref() == Some(outcome)
+    }
+}
+
 impl Digest {
     /// Share of the wanted time in which all processes together were up.
     pub fn uptime(&self) -> Option<f64> {
-        let (mut wanted, mut down) = (0.0, 0.0);
-        for row in &self.processes {
-            if let Some(share) = row.uptime {
-                let all = if share >= 1.0 {
-                    (self.to.as_second() - self.from.as_second()) as f64
-                } else {
-                    row.down_s / (1.0 - share)
-                };
-                wanted += all;
-                down += row.down_s;
-            }
-        }
-        (wanted > 0.0).then(|| 1.0 - down / wanted)
+        let sum = |of: fn(&ProcessRow) -> f64| self.processes.iter().map(of).sum::<f64>();
+        let wanted = sum(|row| row.wanted_s);
+        (wanted > 0.0).then(|| 1.0 - sum(|row| row.down_s) / wanted)
+    }
+
+    /// For how long the oldest process is on record, in seconds.
+    fn recorded(&self) -> f64 {
+        let rows = self.processes.iter();
+        rows.map(|row| row.wanted_s / row.copies.max(1) as f64)
+            .fold(0.0, f64::max)
     }
 
     /// The first words: how it went and what is left to do.
@@ -150,20 +179,23 @@ impl Digest {
             .collect();
         let down: Vec<&ProcessRow> = self.processes.iter().filter(|one| one.is_down).collect();
         said.push(match (down.as_slice(), open.len()) {
-            ([], 0) => "Everything runs.".to_owned(),
+            ([], 0) => format!("{}.", self.at_peace()),
             ([], open) => format!(
-                "Everything runs, but {} not over.",
+                "{}, but {} not over.",
+                self.at_peace(),
                 counted(open, "incident is", "incidents are")
             ),
             ([one], _) => format!("`{}` needs attention: it is {}.", one.name, one.state),
-            (many, _) => format!(
-                "{} processes need attention: {}.",
-                many.len(),
-                many.iter()
-                    .map(|one| format!("`{}` ({})", one.name, one.state))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
+            (many, _) => {
+                let states = many.iter();
+                let states = states.map(|one| format!("`{}` is {}", one.name, one.state));
+                let states: Vec<String> = states.collect();
+                format!(
+                    "{} processes need attention: {}.",
+                    many.len(),
+                    and_all(&states)
+                )
+            }
         });
         let crashes: u64 = self.processes.iter().map(|one| one.crashes).sum();
         let length = length((self.to.as_second() - self.from.as_second()) as f64);
@@ -175,15 +207,6 @@ impl Digest {
             };
             said.push(format!("In {length} there was no incident; {crashed}."));
         } else {
-            let alone = self
-                .incidents
-                .iter()
-                .filter(|one| {
-                    one.closed.is_some()
-                        && !one.escalated
-                        && one.outcome.as_deref() == Some("verified")
-                })
-                .count();
             let mut sentence = format!(
                 "In {length} there {} and {}",
                 counted(self.incidents.len(), "was one incident", "were incidents"),
@@ -193,12 +216,9 @@ impl Digest {
                     "crashes"
                 ),
             );
-            if alone > 0 {
-                let _ = write!(
-                    sentence,
-                    "; mhost cured {} by itself",
-                    of_all(alone, self.incidents.len())
-                );
+            let ended = self.what_became();
+            if !ended.is_empty() {
+                let _ = write!(sentence, ": {}", and_all(&ended));
             }
             sentence.push('.');
             said.push(sentence);
@@ -213,9 +233,52 @@ impl Digest {
             said.push(format!("A person should look at {}.", asked.join(", ")));
         }
         if let Some(uptime) = self.uptime() {
-            said.push(format!("Uptime of the fleet was {}.", percent(uptime)));
+            let recorded = self.recorded();
+            let short = recorded < RECORDED * seconds(self.from, self.to);
+            said.push(match short {
+                true => format!(
+                    "Uptime of the fleet was {}, over the {} that it is on record.",
+                    percent(uptime),
+                    span(recorded)
+                ),
+                false => format!("Uptime of the fleet was {}.", percent(uptime)),
+            });
         }
         said
+    }
+
+    /// How it is where nothing is down.
+    fn at_peace(&self) -> &'static str {
+        let mut rows = self.processes.iter();
+        match self.processes.is_empty() {
+            true => "There is no process",
+            false if rows.all(|one| one.state.starts_with("stopped")) => {
+                "All processes are stopped"
+            }
+            false => "Everything runs",
+        }
+    }
+
+    /// What became of the incidents, in parts of a sentence.
+    fn what_became(&self) -> Vec<String> {
+        let count =
+            |so: fn(&IncidentRow) -> bool| self.incidents.iter().filter(|one| so(one)).count();
+        let mut parts = Vec::new();
+        let cured = count(|one| one.ended("verified"));
+        if cured > 0 {
+            parts.push(format!("mhost cured {}", number(cured)));
+        }
+        match count(|one| one.ended("recovered")) {
+            0 => {}
+            1 => parts.push("one passed by itself".to_owned()),
+            many => parts.push(format!("{} passed by themselves", number(many))),
+        }
+        match count(|one| one.closed.is_none()) {
+            0 => {}
+            1 => parts.push("one is not over".to_owned()),
+            many => parts.push(format!("{} are not over", number(many))),
+        }
+        parts
     }
 
     /// The report. `prose` is what a model wrote, cleaned; it stands above the figures.
@@ -254,7 +317,10 @@ impl Digest {
         if self.incidents.is_empty() {
             text.push_str("None.\n");
         }
-        for one in self.incidents.iter().rev().take(ROWS) {
+        // First what is left to do, then the newest.
+        let mut rows: Vec<&IncidentRow> = self.incidents.iter().rev().collect();
+        rows.sort_by_key(|one| one.closed.is_some());
+        for one in rows.into_iter().take(ROWS) {
             let ended = match one.closed {
                 Some(at) => format!("over after {}", span(seconds(one.opened, at))),
                 None => "not over".to_owned(),
@@ -271,26 +337,37 @@ impl Digest {
                 let _ = writeln!(text, "  Cause: {}", sentence(cause));
             }
             let done: Vec<&str> = one.done.iter().filter_map(|done| in_words(done)).collect();
-            let done = if done.is_empty() {
-                "watched".to_owned()
+            let done = if done.is_empty() && !one.not_done.is_empty() {
+                "nothing".to_owned()
+            } else if done.is_empty() {
+                "mhost watched it".to_owned()
             } else {
-                done.join(", ")
+                format!("{} {}", who(&one.by), and_all(&done))
             };
             let outcome = match one.outcome.as_deref() {
-                Some("verified") => ", and that helped by measurement",
-                Some("contained") => ", and that kept the damage from growing",
-                Some("recovered") => ", and it was well again by itself",
-                Some("failed") => ", and that did not help",
+                Some("verified") => "; by measurement that helped",
+                Some("contained") => "; that kept the damage from growing",
+                Some("recovered") => "; it was well again by itself",
+                Some("failed") => "; that did not help",
                 _ => "",
             };
-            let _ = writeln!(text, "  Done: {done}, by {}{outcome}.", plain(&one.by));
+            let _ = writeln!(text, "  Done: {done}{outcome}.");
+            let not_done = one.not_done.iter().filter_map(|one| {
+                in_words(&one.action)?;
+                let why = why_not(&one.result).unwrap_or_else(|| plain(&one.result));
+                Some(format!("{} ({why})", plain(&one.action.replace('_', " "))))
+            });
+            let not_done: Vec<String> = not_done.collect();
+            if !not_done.is_empty() {
+                let _ = writeln!(text, "  Proposed and not done: {}.", and_all(&not_done));
+            }
             if !one.victims.is_empty() {
-                let _ = writeln!(text, "  Suffered from it: {}.", one.victims.join(", "));
+                let _ = writeln!(text, "  Suffered from it: {}.", and_all(&one.victims));
             }
             if one.escalated && one.closed.is_none() {
                 let _ = writeln!(
                     text,
-                    "  It waits for a person: `mhost brain explain {}`",
+                    "  It waits for a person; all about it: `mhost brain explain {}`",
                     one.id
                 );
             }
@@ -304,7 +381,7 @@ impl Digest {
             text.push_str("No processes.\n");
             return;
         }
-        text.push_str("| Process | Now | Uptime | Down | Crashes | Restarts | Score |\n|---|---|---|---|---|---|---|\n");
+        text.push_str("| Process | Now | Uptime | Down | Crashes | Restarts | Health of 100 |\n|---|---|---|---|---|---|---|\n");
         let mut rows: Vec<&ProcessRow> = self.processes.iter().collect();
         rows.sort_by(|a, b| {
             let share = |one: &ProcessRow| one.uptime.unwrap_or(1.0);
@@ -336,23 +413,43 @@ impl Digest {
 
     fn actions_text(&self, text: &mut String, zone: &TimeZone) {
         text.push_str("\n## Actions taken\n\n");
-        if self.actions.is_empty() {
+        // What only keeps a record was done to nothing.
+        let rows = self.actions.iter().rev();
+        let rows: Vec<(&ActionRow, &str)> = rows
+            .filter_map(|one| Some((one, in_words(&one.action)?)))
+            .collect();
+        let (done, not_done): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|(one, _)| was_carried_out(&one.result));
+        if done.is_empty() {
             text.push_str("None.\n");
-            return;
+        } else {
+            text.push_str("| Time | Process | Done | By | Result |\n|---|---|---|---|---|\n");
         }
-        text.push_str("| Time | Process | Action | By | Result |\n|---|---|---|---|---|\n");
-        for one in self.actions.iter().rev().take(ROWS) {
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} | {} |",
+        let line = |one: &ActionRow, what: &str, became: &str| {
+            format!(
+                "| {} | {} | {} | {} | {became} |",
                 self.moment(one.at, zone),
                 plain(&one.process),
-                plain(&one.action),
-                plain(&one.by),
-                plain(&one.result)
-            );
+                plain(what),
+                who(&one.by),
+            )
+        };
+        for (one, done) in done.iter().take(ROWS) {
+            let _ = writeln!(text, "{}", line(one, done, &became(&one.result)));
         }
-        rest(text, self.actions.len());
+        rest(text, done.len());
+        if not_done.is_empty() {
+            return;
+        }
+        text.push_str("\n## Proposed and not done\n\n");
+        text.push_str("| Time | Process | Action | By | Why not |\n|---|---|---|---|---|\n");
+        for (one, _) in not_done.iter().take(ROWS) {
+            let why = why_not(&one.result).unwrap_or_default();
+            let action = one.action.replace('_', " ");
+            let _ = writeln!(text, "{}", line(one, &action, &why));
+        }
+        rest(text, not_done.len());
     }
 
     fn errors_text(&self, text: &mut String, zone: &TimeZone) {
@@ -361,14 +458,14 @@ impl Digest {
             text.push_str("None.\n");
             return;
         }
-        text.push_str("| Lines | Process | Error | Last |\n|---|---|---|---|\n");
+        text.push_str("| Lines | Process | Error | Last seen |\n|---|---|---|---|\n");
         for one in self.errors.iter().take(ROWS) {
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {} |",
                 one.count,
                 plain(&one.process),
-                code(&one.pattern),
+                pattern(&one.pattern),
                 self.moment(one.last, zone)
             );
         }
@@ -394,9 +491,9 @@ impl Digest {
         for (place, (names, one)) in grouped.iter().take(ROWS).enumerate() {
             let _ = writeln!(
                 text,
-                "{}. **{}**: {}, since {}: {}",
+                "{}. **{}**: {}. Why: {}. Begin with {}",
                 place + 1,
-                names.join(", "),
+                and_all(names),
                 one.what,
                 first_sentence(&one.why),
                 code(&one.how)
@@ -405,11 +502,14 @@ impl Digest {
         rest(text, grouped.len());
     }
 
-    /// A time within the report: the day stands with it only where there are several.
+    /// A time within the report: the day stands with it where it is not the last.
     fn moment(&self, at: Timestamp, zone: &TimeZone) -> String {
-        let days = seconds(self.from, self.to) > 86_400.0 * 1.5;
-        let form = if days { "%m-%d %H:%M" } else { "%H:%M:%S" };
-        at.to_zoned(zone.clone()).strftime(form).to_string()
+        let (at, last) = (at.to_zoned(zone.clone()), self.to.to_zoned(zone.clone()));
+        let form = match at.date() == last.date() {
+            true => "%H:%M:%S",
+            false => "%m-%d %H:%M",
+        };
+        at.strftime(form).to_string()
     }
 }
 

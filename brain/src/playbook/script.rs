@@ -78,6 +78,11 @@ impl Script {
         })
     }
 
+    /// Which text it is: another text has another version.
+    pub(crate) fn version(&self) -> String {
+        format!("{:016x}", self.hash)
+    }
+
     /// The same script, believed differently. Its errors still count.
     pub(super) fn believed(&self, trust: Trust) -> Script {
         Script {

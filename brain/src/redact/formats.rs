@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{ceil, floor};
+use super::{ceil, floor, names};
 
 /// One entry of the table, ready for use.
 pub(super) struct Format {
@@ -104,6 +104,12 @@ enum Check {
     Named,
     /// Nothing that could be a word of a sentence.
     Prose,
+    /// The value of a variable with such a word anywhere in its name.
+    Variable,
+    /// The value of a name in which something follows the word.
+    Followed,
+    /// A value that looks like a key, under the name of one that is not of data.
+    Key,
 }
 
 fn after() -> usize {
@@ -271,6 +277,16 @@ impl Check {
                 !(stands_for_one(value) || is_prose(value, named) || count || is_code(value))
             }
             Check::Prose => !stands_for_one(value) && is_mixed(value),
+            Check::Variable => {
+                let prose = !names::is_setting(named) && is_prose(value, named);
+                !(stands_for_one(value) || names::is_amount(value) || prose)
+            }
+            Check::Followed => {
+                let prose = !names::is_of_place(named) && is_prose(value, named);
+                let plain = stands_for_one(value) || names::is_amount(value) || is_code(value);
+                !(plain || prose || names::is_about(named))
+            }
+            Check::Key => !stands_for_one(value) && names::is_key(named, value),
         }
     }
 }

@@ -232,7 +232,7 @@ pub(super) fn range(
             let is_cut = ["…", " …", "\n"].iter().any(|mark| after.starts_with(mark));
             (end >= hit.end && (is_cut || after.is_empty())).then_some(hit.start..end)
         }
-        Rule::Exact => (&text[hit.clone()] == form).then_some(hit),
+        Rule::Exact => is_same(&text[hit.clone()], form).then_some(hit),
         Rule::Word => {
             let alone = !bytes[..hit.start]
                 .last()
@@ -240,7 +240,7 @@ pub(super) fn range(
                 && !bytes
                     .get(hit.end)
                     .is_some_and(|byte| in_word(*byte) && in_word(bytes[hit.end - 1]));
-            (alone && &text[hit.clone()] == form).then_some(hit)
+            (alone && is_same(&text[hit.clone()], form)).then_some(hit)
         }
         Rule::Coded => {
             if &text[hit.clone()] != form {
@@ -266,6 +266,12 @@ pub(super) fn range(
             Some(hit.start - left..hit.end + right)
         }
     }
+}
+
+/// As it is, or all of it in large letters: so programs shout, and settings are compared.
+fn is_same(found: &str, form: &str) -> bool {
+    let large = || found.bytes().all(|byte| !byte.is_ascii_lowercase());
+    found == form || (large() && found.eq_ignore_ascii_case(form))
 }
 
 #[cfg(test)]

@@ -14,8 +14,7 @@ fn every_format_finds_its_example() {
     let mut wrong = Vec::new();
     for format in FORMATS.iter() {
         let text = format!("before {} after", format.example);
-        *redactor.numbers.lock().unwrap() = Numbers::default();
-        let hidden = redactor.redact(&text);
+        let hidden = redactor.with(Marks::default()).redact(&text);
         let mark = format!("{OPEN}{}#", format.kind);
         if !hidden.contains(&mark) || hidden.matches(OPEN).count() != 1 {
             wrong.push(format!("{}: {hidden}", format.kind));
@@ -202,4 +201,127 @@ fn the_beginning_of_a_known_value_goes_where_a_text_was_cut() {
     for other in ["sunflower seeds", "Sunflower…", "sunflower-and-more…"] {
         assert_eq!(redactor.redact(other), other);
     }
+}
+
+/// The word that tells of a secret may stand anywhere in a name, as for `mhost env`.
+#[test]
+fn a_name_tells_of_a_secret_wherever_its_word_stands() {
+    let redactor = plain();
+    for (line, secret) in [
+        ("SECRET_KEY_BASE=SwordFishMelon", "SwordFishMelon"),
+        ("STRIPE_KEY=swordfishmelon", "swordfishmelon"),
+        ("DB_PASSWORD_PROD=swordfish", "swordfish"),
+        ("TOKEN_SIGNING=swordfish-melon", "swordfish-melon"),
+        ("PASSWD_ADMIN=\"sword fish melon\"", "sword fish melon"),
+        ("ENCRYPTION_KEY_V2='swordfish'", "swordfish"),
+        ("CREDENTIALS_JSON=swordfish", "swordfish"),
+        ("SECRET_FROM_FILE=swordfish", "swordfish"),
+        ("password-prod: swordfish", "swordfish"),
+        ("DB_PASSWORD_PROD: swordfish", "swordfish"),
+        ("{\"DB_PASSWORD_PROD\":\"swordfish\",\"a\":1}", "swordfish"),
+        ("{\\\"SECRET_KEY_BASE\\\":\\\"swordfish\\\"}", "swordfish"),
+        ("secret_key_base = \"swordfish\"", "swordfish"),
+        ("passwordProd='swordfish'", "swordfish"),
+        ("token.signing=swordfish7", "swordfish7"),
+        ("api_key_prod=swordfish7", "swordfish7"),
+        ("stripe_key: 'swordfish7melon99x'", "swordfish7melon99x"),
+        ("export MY_DSN_EU=swordfish; run", "swordfish"),
+    ] {
+        let line = format!("before {line} after");
+        let hidden = redactor.redact(&line);
+        assert!(
+            !hidden.contains(secret) && hidden.contains(OPEN),
+            "{line}: {hidden}"
+        );
+        assert_eq!(redactor.redact(&hidden), hidden);
+    }
+}
+
+/// Names with such a word of which everybody may know the value.
+#[test]
+fn a_name_that_tells_of_something_else_hides_nothing() {
+    let redactor = plain();
+    for text in [
+        "token_type=bearer, token_count=123456 token-ttl: 3600",
+        "max_tokens=4096 MAX_TOKENS=4096 TOKEN_TTL=15m",
+        "keyspace=users primary_key=order_id sort_key=created_at cache_key=users:12:profile",
+        "idempotency_key=6f1c2b1e-8f0f-4b3f-9a51-0f4f5f6f7f8f",
+        "partition_key=customer-00000012345 lock_key=job1234567890abcdef",
+        "secret_name=my-app-tls token_endpoint=https://id.example/oauth/token",
+        "password_reset: sent, password_policy=strong12",
+        "token-service: listening on 8080",
+        "secret-store: connected",
+        "ERR_INVALID_TOKEN: signature of it",
+        "JWT_TOKEN_EXPIRED: please",
+        "INVALID_PASSWORD: please try again",
+        "SECRET_KEY_BASE=*** STRIPE_KEY=${STRIPE_KEY} TOKEN_SIGNING=<redacted>",
+        "SECRET_KEY_BASE is missing; STRIPE_KEY: required",
+        "unexpected token: expected `}`",
+        "FOREIGN KEY constraint failed: orders.user_id",
+        "key: value, key=abc",
+    ] {
+        assert_eq!(redactor.redact(text), text);
+    }
+}
+
+#[test]
+fn secrets_of_commands_and_addresses_are_found() {
+    let redactor = plain();
+    for (line, secret) in [
+        ("curl -s -u ana:swordfish https://db.example/", "swordfish"),
+        (
+            "curl --user 'ana:sword7fish' https://db.example/",
+            "sword7fish",
+        ),
+        ("mysql -h db -pSwordFish orders", "SwordFish"),
+        ("mysqldump -u root -p'SwordFish' orders", "SwordFish"),
+        ("GET /hook?id=4&sig=a8f5k2j9m4n7 200", "a8f5k2j9m4n7"),
+        (
+            "hash $2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW of ana",
+            "EixZaYVK1fsbw1ZfbX3OX",
+        ),
+    ] {
+        let hidden = redactor.redact(line);
+        assert!(!hidden.contains(secret), "{hidden}");
+    }
+    for text in [
+        "docker run -u 1000:1000 image",
+        "curl -s -X POST https://db.example:8080/",
+        "mysql -u root -p orders",
+        "mysql --protocol=tcp --port 3306",
+        "GET /list?sig=name&page=2",
+        "$2 is more than $6 and $5",
+    ] {
+        assert_eq!(redactor.redact(text), text);
+    }
+}
+
+#[test]
+fn a_known_value_is_found_in_large_letters_and_between_colours() {
+    let known = [Secret::from("correct-horse-battery")];
+    let redactor = Redactor::new(known, RedactOptions::default());
+    for text in [
+        "CORRECT-HORSE-BATTERY",
+        "corr\u{1b}[31mect-horse\u{1b}[0m-battery",
+    ] {
+        let hidden = redactor.redact(text);
+        assert_eq!(hidden, "«redacted:secret#1»");
+    }
+    assert!(redactor.redact("Correct-Horse-battery").contains("Horse"));
+}
+
+#[test]
+fn what_a_pattern_has_left_of_a_token_is_hidden() {
+    for text in [
+        "npm_abcdefghijklmnopqrstuvwxyzABCDEFGH<n>x",
+        "glpat-abcdefghij<*>",
+        "AIzaSyD-<*>",
+        "ghp_AbCdEfGh<*>",
+    ] {
+        let hidden = hide_shapes(&format!("key {text}, denied"));
+        assert_eq!(hidden, "key «redacted:token», denied");
+        assert_eq!(hide_shapes(&hidden), hidden);
+    }
+    let plain = "user <*> of <n> logged in from node-<*>:<*>";
+    assert_eq!(hide_shapes(plain), plain);
 }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use supervisor::ProcessName;
+use supervisor::{ProcessName, Role};
 
 use crate::action::Action;
 use crate::incident::{
@@ -180,12 +180,101 @@ pub struct Approval {
     pub created: Timestamp,
     /// When silence becomes a no.
     pub expires: Timestamp,
+    /// When people are reminded of it; none once they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind: Option<Timestamp>,
     /// Where it stands.
     pub state: ApprovalState,
     /// Who decided.
     pub decided_by: Option<String>,
     /// When it was decided.
     pub decided_at: Option<Timestamp>,
+    /// How many different people must say yes.
+    #[serde(default = "one")]
+    pub wanted: u8,
+    /// Who said yes so far, oldest first.
+    #[serde(default)]
+    pub votes: Vec<Vote>,
+    /// Who said yes and could not say it any more when the next one did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lapsed: Vec<Vote>,
+    /// Which text of the playbook made the plan; none when it is of no playbook.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+/// Of rows of a version that asked one person only.
+fn one() -> u8 {
+    1
+}
+
+/// A yes to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Who they are, whichever way they came: the same person counts once.
+    pub person: String,
+    /// Who, with the way: as in the audit log.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What came of a yes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Voted {
+    /// It was the last one that was needed; the row as it is now.
+    Decided(Box<Approval>),
+    /// It counts, and more are needed.
+    Counted(Box<Approval>),
+    /// The same person said yes before.
+    Repeated(Box<Approval>),
+    /// It was decided before, or its time is up.
+    Lost(Box<Approval>),
+    /// There is no such approval.
+    Unknown,
+}
+
+/// Leave that a person gave in advance: this playbook may act on this process without asking,
+/// until the grant ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Six characters of base32.
+    pub id: String,
+    /// The playbook.
+    pub playbook: PlaybookId,
+    /// Which text of it: an edited playbook needs a new grant.
+    pub version: String,
+    /// The process.
+    pub process: ProcessName,
+    /// The highest risk that it covers: `low` or `high`.
+    pub risk: String,
+    /// Who gave it, as in the audit log.
+    pub by: String,
+    /// The role they had, with which the plans run.
+    pub role: Role,
+    /// When.
+    pub created: Timestamp,
+    /// When it ends by itself.
+    pub ends: Timestamp,
+    /// When somebody took it back.
+    #[serde(default)]
+    pub revoked: Option<Timestamp>,
+    /// Who.
+    #[serde(default)]
+    pub revoked_by: Option<String>,
+    /// How many plans ran by it.
+    #[serde(default)]
+    pub uses: u32,
+    /// When the last one did.
+    #[serde(default)]
+    pub last_used: Option<Timestamp>,
+}
+
+impl Grant {
+    /// Does it hold?
+    pub fn in_force(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.ends > now
+    }
 }
 
 /// What compare-and-set on an approval answered.

@@ -1,11 +1,11 @@
 //! The tables, and how the file is opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 /// Raised by one with each change; [`migrate`] brings an older file up.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS incidents (
@@ -66,6 +66,18 @@ CREATE TABLE IF NOT EXISTS approvals (
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS approvals_by_state ON approvals (state);
+CREATE INDEX IF NOT EXISTS approvals_by_incident ON approvals (incident);
+CREATE TABLE IF NOT EXISTS grants (
+    id TEXT PRIMARY KEY,
+    playbook TEXT NOT NULL,
+    process TEXT NOT NULL,
+    ends INTEGER NOT NULL,
+    revoked INTEGER,
+    uses INTEGER NOT NULL DEFAULT 0,
+    last_used INTEGER,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS grants_by_process ON grants (process, playbook);
 CREATE TABLE IF NOT EXISTS runs (
     playbook TEXT NOT NULL,
     process TEXT NOT NULL,
@@ -120,8 +132,34 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // KiB; the system keeps the file in memory anyway.
+    connection.pragma_update(None, "cache_size", -256)?;
     migrate(&connection)?;
     Ok(connection)
+}
+
+/// Is the content of the file wrong, and not its place or its rights?
+pub(super) fn is_damaged(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Moves a damaged file away, and says where to.
+pub(super) fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let aside = beside(".damaged");
+    std::fs::rename(path, &aside)?;
+    for end in ["-wal", "-shm"] {
+        // They are seldom there.
+        let _ = std::fs::remove_file(beside(end));
+    }
+    Ok(aside)
 }
 
 fn migrate(connection: &Connection) -> rusqlite::Result<()> {

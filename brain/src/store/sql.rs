@@ -449,6 +449,20 @@ pub(super) fn begin_run(
     Ok(())
 }
 
+pub(super) fn withdraw_run(
+    db: &Connection,
+    playbook: &PlaybookId,
+    incident: IncidentId,
+    since: Timestamp,
+) -> Result<()> {
+    db.execute(
+        "DELETE FROM runs WHERE helped IS NULL AND ts >= ?3 AND rowid =
+            (SELECT max(rowid) FROM runs WHERE playbook = ?1 AND incident = ?2)",
+        params![playbook.0, incident.0, since.as_millisecond()],
+    )?;
+    Ok(())
+}
+
 pub(super) fn end_run(
     db: &Connection,
     playbook: &PlaybookId,
@@ -637,5 +651,6 @@ pub(super) fn forget(db: &Connection, before: Timestamp) -> Result<u64> {
     super::recorded::forget(db, before)?;
     super::scores::forget(db, before)?;
     super::calls::forget(db, before)?;
+    super::grants::forget(db, before)?;
     Ok(gone as u64)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agent::Status;
 use brain::llm::{Models, Report};
+use chat::Platform;
 use clap::Args;
 use serde_json::{Value, json};
 use supervisor::AutonomyLimit;
@@ -16,9 +17,10 @@ use supervisor::units::{format_duration, parse_cli_duration};
 use toml_edit::DocumentMut;
 
 use super::{tell_models, tell_status};
-use crate::cli::ai::setup::{Heard, ModelFlags, Wanted, ask_for_model, gone, try_it};
+use crate::cli::ai::setup::{Heard, ModelFlags, Wanted, ask_for_model, try_it};
 use crate::cli::context::{Context, duration};
 use crate::cli::error::CliError;
+use crate::cli::questions::{self, gone};
 use crate::cli::settings::{self, set, table};
 use crate::client::{Autostart, Client, ClientError};
 use crate::exit::Exit;
@@ -45,8 +47,47 @@ pub(crate) struct Setup {
     /// Time between two looks at everything, such as 30s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     poll_interval: Option<Duration>,
+    /// A chat that is asked, such as telegram:-1001234, with a topic telegram:-1001234/7; may be
+    /// given more than once. `none` asks in no chat but those of [bot]
+    #[arg(long = "chat", value_name = "CHAT", value_parser = chat)]
+    chats: Vec<String>,
+    /// Somebody who may decide: telegram:7, or cli:ana for a user of this machine; may be given
+    /// more than once. `anybody` leaves it to the roles
+    #[arg(long = "approver", value_name = "ID", value_parser = approver)]
+    approvers: Vec<String>,
+    /// How many different people must say yes to what is high risk, from 1 to 3
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    approvals_high: Option<u8>,
     #[command(flatten)]
     model: ModelFlags,
+}
+
+/// The words for an empty list.
+const NONE: &str = "none";
+const ANYBODY: &str = "anybody";
+
+/// A chat with its platform, or the word for none.
+fn chat(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let known = text
+        .split_once(':')
+        .is_some_and(|(platform, id)| platform.parse::<Platform>().is_ok() && !id.is_empty());
+    if known || text == NONE {
+        return Ok(text.to_owned());
+    }
+    Err("write the platform and its id, such as telegram:-1001234".into())
+}
+
+/// Somebody with the way they come, or the word for everybody.
+fn approver(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let known = text.split_once(':').is_some_and(|(way, id)| {
+        (way == "cli" || way.parse::<Platform>().is_ok()) && !id.is_empty()
+    });
+    if known || text == ANYBODY {
+        return Ok(text.to_owned());
+    }
+    Err("write telegram:7, or cli:ana for a user of this machine".into())
 }
 
 const LEVELS: [(AutonomyLimit, &str); 4] = [
@@ -87,11 +128,23 @@ struct Choice {
     per_hour: Option<u32>,
     per_process: Option<u32>,
     poll_interval: Option<Duration>,
+    chats: Option<Vec<String>>,
+    approvers: Option<Vec<String>>,
+    approvals_high: Option<u8>,
+}
+
+/// A list that was given, without the word for an empty one; none when it was not given.
+fn given(list: Vec<String>, empty: &str) -> Option<Vec<String>> {
+    let given = !list.is_empty();
+    given.then(|| list.into_iter().filter(|one| one != empty).collect())
 }
 
 impl Choice {
     fn is_empty(&self) -> bool {
-        self.model.is_none()
+        self.chats.is_none()
+            && self.approvers.is_none()
+            && self.approvals_high.is_none()
+            && self.model.is_none()
             && self.autonomy.is_none()
             && self.per_hour.is_none()
             && self.per_process.is_none()
@@ -118,6 +171,24 @@ impl Choice {
         if let Some(time) = self.poll_interval {
             set(agent, "poll_interval", format_duration(time));
         }
+        let array = |list: &[String]| list.iter().collect::<toml_edit::Array>();
+        if let Some(chats) = &self.chats {
+            set(agent, "channels", array(chats));
+            // It is one of those chats, or none.
+            agent.remove("telegram_chat");
+        }
+        if let Some(approvers) = &self.approvers {
+            set(agent, "approvers", array(approvers));
+        }
+        if let Some(most) = self.approvals_high {
+            let both = agent
+                .entry("approvals")
+                .or_insert_with(|| toml_edit::value(toml_edit::InlineTable::new()));
+            if let Some(both) = both.as_table_like_mut() {
+                both.insert("high", toml_edit::value(i64::from(most)));
+                both.fmt();
+            }
+        }
     }
 }
 
@@ -132,6 +203,9 @@ impl Setup {
             per_hour: self.max_actions_per_hour,
             per_process: self.max_actions_per_process,
             poll_interval: self.poll_interval,
+            chats: given(self.chats, NONE),
+            approvers: given(self.approvers, ANYBODY),
+            approvals_high: self.approvals_high,
         };
         let choice = if flags.is_empty() {
             ask(ctx, &path)?
@@ -144,12 +218,16 @@ impl Setup {
             _ => None,
         };
         let agent = checked.config.agent.clone();
+        let doubts = checked.doubts.clone();
         checked.write()?;
         let heard = tell_daemon(ctx, |status| {
             status.agent_level == agent.autonomy
                 && status.budget.max == agent.max_actions_per_hour
                 && status.budget.max_per_process == agent.max_actions_per_process_per_hour
                 && u128::from(status.poll_interval_ms) == agent.poll_interval.as_millis()
+                && status.approvers.len() == agent.approvers.len()
+                && status.approvals.low == agent.approvals.low
+                && status.approvals.high == agent.approvals.high
         });
         let (heard, in_force) = match heard {
             Ok(in_force) => (
@@ -166,6 +244,7 @@ impl Setup {
                 "in_force": in_force.is_some(),
                 "why_no_model": heard.why_not(),
                 "agent": in_force.map(|(status, _)| status),
+                "warnings": doubts,
             }))?;
             return Ok(Exit::Success);
         }
@@ -173,6 +252,9 @@ impl Setup {
             ctx.output.done(&format!("{model} answers"))?;
         }
         ctx.output.done(&format!("wrote {}", path.display()))?;
+        for doubt in &doubts {
+            ctx.output.warn(doubt);
+        }
         match in_force {
             Some((status, models)) => {
                 tell_status(ctx, &status)?;
@@ -225,7 +307,8 @@ fn ask(ctx: &Context, path: &std::path::Path) -> Result<Choice, CliError> {
         return Err(
             CliError::config("there is no terminal to ask on").with_help(
                 "say it with flags: mhost agent setup --autonomy supervised --provider openai \
-                 --key '${OPENAI_API_KEY}' --max-actions-per-hour 10 --poll-interval 30s",
+                 --key '${OPENAI_API_KEY}' --max-actions-per-hour 10 --poll-interval 30s \
+                 --chat telegram:-1001234",
             ),
         );
     }
@@ -235,6 +318,7 @@ fn ask(ctx: &Context, path: &std::path::Path) -> Result<Choice, CliError> {
         Some(ai) => format!("as it is: {}", ai.provider.as_str()),
         None => "none: playbooks and causes only".to_owned(),
     };
+    questions::begin();
     let mut items = vec![stay];
     items.extend(
         AiProvider::ALL
@@ -281,8 +365,30 @@ fn ask(ctx: &Context, path: &std::path::Path) -> Result<Choice, CliError> {
         .validate_with(|text: &String| parse_cli_duration(text).map(|_| ()))
         .interact_text()
         .map_err(gone)?;
+    // A bot that is not there yet asks nobody.
+    let chats = match &now.bot {
+        None => None,
+        Some(_) => {
+            let said: String = dialoguer::Input::new()
+                .with_prompt("Chat that is asked, such as telegram:-1001234 (none: those of [bot])")
+                .default(match agent.chats().as_slice() {
+                    [] => NONE.to_owned(),
+                    chats => chats.join(" "),
+                })
+                .validate_with(|text: &String| {
+                    text.split_whitespace()
+                        .try_for_each(|one| chat(one).map(drop))
+                })
+                .interact_text()
+                .map_err(gone)?;
+            given(said.split_whitespace().map(str::to_owned).collect(), NONE)
+        }
+    };
     Ok(Choice {
         model,
+        chats,
+        approvers: None,
+        approvals_high: None,
         autonomy: Some(LEVELS[place].0),
         per_hour: Some(per_hour),
         per_process: Some(per_process),
@@ -301,6 +407,37 @@ mod tests {
             assert_eq!(json!(one), word(one));
         }
         assert!(level("auto").unwrap_err().contains("supervised"));
+    }
+
+    #[test]
+    fn people_and_chats_have_their_platform() {
+        for text in ["telegram:-1001234/7", "none"] {
+            assert_eq!(chat(text).as_deref(), Ok(text));
+        }
+        for text in ["cli:ana", "telegram:7", "anybody"] {
+            assert_eq!(approver(text).as_deref(), Ok(text));
+        }
+        for text in ["ops", "telegram:", "irc:x", ""] {
+            assert!(chat(text).is_err() && approver(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_is_asked_is_written() {
+        let old = "[agent]\ntelegram_chat = \"-1\"\napprovals = { low = 2 }\n";
+        let mut document: DocumentMut = old.parse().unwrap();
+        Choice {
+            chats: given(vec!["telegram:-2".into()], NONE),
+            approvers: given(vec![ANYBODY.into()], ANYBODY),
+            approvals_high: Some(2),
+            ..Choice::default()
+        }
+        .put(&mut document);
+        assert_eq!(
+            document.to_string(),
+            "[agent]\napprovals = { low = 2, high = 2 }\nenabled = true\n\
+             channels = [\"telegram:-2\"]\napprovers = []\n"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::telling::{Manner, context};
+use super::telling::{Manner, context, warn_of_a_cut};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
@@ -87,6 +87,7 @@ pub(in crate::cli) fn put(
     } else {
         ctx.output.line(&clean_block(&told.answer))?;
     }
+    warn_of_a_cut(ctx, &answer);
     let painter = ctx.output.painter();
     for one in &told.evidence {
         let text = format!("  {} — {}", clean_line(&one.id), clean_line(&one.text));
@@ -94,9 +95,12 @@ pub(in crate::cli) fn put(
             .line(painter.paint(&text, Tone::Quiet).as_ref())?;
     }
     ctx.output.note(&format!(
-        "Answered by {} in {} rounds.",
+        "Answered by {} in {}.",
         clean_line(&told.model),
-        told.rounds
+        match told.rounds {
+            1 => "one round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        }
     ));
     Ok(Some(answer))
 }

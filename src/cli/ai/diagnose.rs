@@ -13,6 +13,8 @@ use crate::output::text::{clean_line, pad, wrap};
 
 /// Width of the words before the text.
 const LABEL: usize = 11;
+/// Parts of an answer that do not count and are told.
+const DROPPED: usize = 5;
 /// Lines are not longer than this, however wide the terminal is.
 const WIDEST: usize = 100;
 
@@ -57,6 +59,9 @@ struct Reply {
     /// What mhost found by itself.
     #[serde(default)]
     finding: Option<Finding>,
+    /// What of the model's answer does not count, and why.
+    #[serde(default)]
+    dropped: Vec<String>,
     /// Why no model was of help.
     #[serde(default)]
     note: Option<String>,
@@ -192,6 +197,9 @@ fn tell(ctx: &Context, reply: &Reply) -> Result<(), CliError> {
             ("confirm", Some(reason), _) => part("", reason)?,
             (_, _, Some(finding)) => part("mhost", &finding.root_cause)?,
             _ => {}
+        }
+        for (place, one) in reply.dropped.iter().take(DROPPED).enumerate() {
+            part(if place == 0 { "left out" } else { "" }, one)?;
         }
     }
     output.line("")?;

@@ -81,7 +81,7 @@ fn find(name: &str) -> Result<Purpose, CliError> {
 fn list(ctx: &Context, prompts: &All) -> Result<Exit, CliError> {
     if ctx.output.is_json() {
         let rows = Purpose::ALL.iter().map(
-            |one| json!({ "name": one.name(), "about": one.about(), "file": prompts.file(*one) }),
+            |one| json!({ "name": one.name(), "about": one.about(), "file": prompts.file(*one), "problems": prompts.problems(*one) }),
         );
         let rows: Vec<_> = rows.collect();
         ctx.output.json(&json!({
@@ -98,7 +98,8 @@ fn list(ctx: &Context, prompts: &All) -> Result<Exit, CliError> {
     ]);
     for one in Purpose::ALL {
         let from = match prompts.file(*one) {
-            Some(_) => Cell::toned("your file", Tone::Good),
+            Some(_) if prompts.problems(*one).is_empty() => Cell::toned("your file", Tone::Good),
+            Some(_) => Cell::toned("your file, not used", Tone::Bad),
             None => Cell::from("built-in"),
         };
         table.row([Cell::from(one.name()), from, Cell::from(one.about())]);
@@ -110,6 +111,13 @@ fn list(ctx: &Context, prompts: &All) -> Result<Exit, CliError> {
     }
     for file in prompts.unused() {
         ctx.output.warn(&misnamed(&file));
+    }
+    if Purpose::ALL
+        .iter()
+        .any(|one| !prompts.problems(*one).is_empty())
+    {
+        ctx.output
+            .warn("what is wrong with a file that is not used: mhost ai prompts test");
     }
     Ok(Exit::Success)
 }

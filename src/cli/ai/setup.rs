@@ -18,6 +18,7 @@ use supervisor::config::{AiConfig, AiProvider};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::questions::{self, gone};
 use crate::cli::settings::{self, Checked};
 use crate::client::{Autostart, Client};
 use crate::exit::Exit;
@@ -189,6 +190,7 @@ fn ask(ctx: &Context) -> Result<Wanted, CliError> {
             ),
         );
     }
+    questions::begin();
     let names = AiProvider::ALL.map(AiProvider::as_str);
     let place = dialoguer::Select::new()
         .with_prompt("Whose model")
@@ -197,11 +199,6 @@ fn ask(ctx: &Context) -> Result<Wanted, CliError> {
         .interact()
         .map_err(gone)?;
     ask_for_model(AiProvider::ALL[place])
-}
-
-/// Somebody went away instead of answering.
-pub(in crate::cli) fn gone(error: dialoguer::Error) -> CliError {
-    CliError::failure(format!("no answer: {error}"))
 }
 
 /// Asks on the terminal for what else a provider needs.

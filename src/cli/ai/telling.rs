@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use brain::prompts::{Prompts, Purpose};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -12,6 +13,9 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
 use crate::output::text::{clean_block, clean_line, clean_text};
+
+/// What is done where a prompt of the user cannot be used.
+const INSTEAD: &str = "  the built-in prompt is used instead; see: mhost ai prompts test";
 
 /// What every command with a model understands.
 #[derive(Debug, Clone, Copy, Args)]
@@ -66,6 +70,7 @@ pub(super) fn context(
     params: &Value,
     manner: Manner,
 ) -> Result<Option<Exit>, CliError> {
+    tell_of_prompts(ctx, method)?;
     if !manner.show_context {
         return Ok(None);
     }
@@ -79,6 +84,27 @@ pub(super) fn context(
         ctx.output.line(clean_block(text).trim_end())?;
     }
     Ok(Some(Exit::Success))
+}
+
+/// Says which prompts of the user stand behind this and cannot be used.
+fn tell_of_prompts(ctx: &Context, method: &str) -> Result<(), CliError> {
+    let purposes: &[Purpose] = match method {
+        "ai.diagnose" => &[Purpose::Agent, Purpose::Small],
+        "ai.logs" => &[Purpose::Logs, Purpose::LogsQuery],
+        method => {
+            let name = method.rsplit('.').next().unwrap_or_default();
+            &Vec::from_iter(name.parse::<Purpose>().ok())
+        }
+    };
+    let prompts = Prompts::new(ctx.paths()?.prompts());
+    let mut told = Vec::new();
+    for problem in purposes.iter().flat_map(|one| prompts.problems(*one)) {
+        if !told.contains(&problem) {
+            ctx.output.warn(&format!("{problem}\n{INSTEAD}"));
+            told.push(problem);
+        }
+    }
+    Ok(())
 }
 
 /// The next piece of a text, on a line of its own if it is the first.
@@ -105,8 +131,20 @@ fn words(ctx: &Context, answer: &Value, spoken: bool) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Says so where an answer of a model is not whole.
+pub(super) fn warn_of_a_cut(ctx: &Context, answer: &Value) {
+    let why = match answer["cut"].as_str() {
+        Some("length") => "it reached its longest length",
+        Some("filtered") => "the provider withheld the rest",
+        _ => return,
+    };
+    ctx.output
+        .warn(&format!("the answer of the model was cut off: {why}"));
+}
+
 /// Who wrote the words, or why there are none.
 pub(super) fn note(ctx: &Context, answer: &Value) {
+    warn_of_a_cut(ctx, answer);
     let by = &answer["by"];
     if let (Some(provider), Some(model)) = (by["provider"].as_str(), by["model"].as_str()) {
         let usage = &answer["usage"];

@@ -1,6 +1,6 @@
 //! `mhost brain explain`: the story of an incident.
 
-use agent::Explanation;
+use agent::{ByGrant, Explanation};
 use serde_json::{Value, json};
 
 use super::reply;
@@ -53,7 +53,15 @@ fn chain(ctx: &Context, told: &Explanation, case: &Value) -> Result<(), CliError
 
 /// One incident, or the newest of a process.
 pub(super) fn explain(ctx: &Context, what: &str) -> Result<Exit, CliError> {
-    let answer: Value = ctx.call("brain.explain", json!({ "what": what }))?;
+    let answered: Result<Value, CliError> = ctx.call("brain.explain", json!({ "what": what }));
+    let answer = answered.map_err(|error| match error.exit() {
+        Exit::NotFound => CliError::new(
+            Exit::NotFound,
+            format!("there is no incident `{}`", clean_line(what)),
+        )
+        .with_help("see what there is: mhost brain history"),
+        _ => error,
+    })?;
     if ctx.output.is_json() {
         ctx.output.json(&answer)?;
         return Ok(Exit::Success);
@@ -121,9 +129,15 @@ pub(super) fn explain(ctx: &Context, what: &str) -> Result<Exit, CliError> {
             &format!("  evidence   {}  {}", evidence.id, evidence.text),
         )?;
     }
+    for step in told.story.iter().filter(|step| step.kind == "model") {
+        say(output, &format!("  model      {}", asked(&step.data)))?;
+    }
     for step in told.story.iter().filter(|step| step.kind == "gate") {
         let decision = &step.data["decision"];
-        let why = decision["why"].as_str().unwrap_or("within the level");
+        let grant = serde_json::from_value::<ByGrant>(step.data["grant"].clone());
+        let by_grant = grant.map(|grant| grant.words());
+        let within = by_grant.as_deref().unwrap_or("within the level");
+        let why = decision["why"].as_str().unwrap_or(within);
         say(
             output,
             &format!(
@@ -157,4 +171,18 @@ pub(super) fn explain(ctx: &Context, what: &str) -> Result<Exit, CliError> {
     };
     say(output, &format!("  outcome    {outcome}{person}"))?;
     Ok(Exit::Success)
+}
+
+/// What came of asking a model: who answered, or why none was of help.
+fn asked(data: &Value) -> String {
+    let took = data["took_ms"].as_u64().unwrap_or_default() as f64 / 1_000.0;
+    if let Some(why) = data["why"].as_str() {
+        return format!("of no help after {took:.1} s: {why}");
+    }
+    let by = &data["by"];
+    format!(
+        "{}/{} answered after {took:.1} s",
+        by["provider"].as_str().unwrap_or(NONE),
+        by["model"].as_str().unwrap_or(NONE),
+    )
 }

@@ -1,10 +1,10 @@
 //! `mhost logs --count-by`: how many lines have which value.
 
 use serde_json::json;
-use supervisor::logs::Count;
+use supervisor::logs::{Count, LogPage};
 
-use super::Format;
 use super::line::csv_cell;
+use super::{Format, with_lost};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::exit::Exit;
@@ -18,10 +18,14 @@ pub(super) fn show(
     ctx: &Context,
     by: &str,
     format: Format,
-    counts: &[Count],
+    page: &LogPage,
 ) -> Result<Exit, CliError> {
+    let counts = page.counts.as_deref().unwrap_or_default();
     match format {
-        Format::Json => ctx.output.json(&json!({ "by": by, "counts": counts }))?,
+        Format::Json => {
+            let answer = json!({ "by": by, "counts": counts });
+            ctx.output.json(&with_lost(answer, page))?;
+        }
         Format::Jsonl => {
             for count in counts {
                 ctx.output.write(&format!("{}\n", json!(count)))?;

@@ -32,6 +32,13 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
+    /// Takes these lines into account before they are shown.
+    pub(crate) fn see(&mut self, lines: &[LogLine]) {
+        if let Layout::Human(human) = self {
+            human.labels.see(lines);
+        }
+    }
+
     /// The lines, each with its line end.
     pub(crate) fn render(&self, lines: &[LogLine]) -> String {
         let mut out = String::new();
@@ -142,6 +149,16 @@ impl Labels {
         labels
     }
 
+    /// Makes room for lines of copies that are no more: beside them, no line is of the only one.
+    pub(crate) fn see(&mut self, lines: &[LogLine]) {
+        for line in lines.iter().filter(|line| line.instance > 0) {
+            let name = line.process.as_str();
+            self.single.remove(name);
+            let width = name.len() + 1 + line.instance.to_string().len();
+            self.width = self.width.max(width);
+        }
+    }
+
     fn of(&self, line: &LogLine) -> String {
         let name = line.process.as_str();
         if self.single.contains(name) && line.instance == 0 {
@@ -168,7 +185,7 @@ impl Human {
             Stream::Out => Tone::Strong,
         };
         let mut body = self.body(&line.message);
-        if line.truncated {
+        if line.truncated || line.partial {
             body.push(text::ELLIPSIS);
         }
         if line.context {
@@ -176,7 +193,9 @@ impl Human {
         }
         let label = self.painter.paint(&label, tone);
         let time = self.painter.paint(&time, Tone::Quiet);
-        format!("{time}  {label}{}{body}", " ".repeat(fill))
+        // A time that is not known but guessed is marked, and nothing moves.
+        let gap = if line.guessed { " ~" } else { "  " };
+        format!("{time}{gap}{label}{}{body}", " ".repeat(fill))
     }
 
     fn body(&self, message: &str) -> String {
@@ -264,6 +283,8 @@ mod tests {
             stream: Stream::Out,
             message: message.into(),
             truncated: false,
+            partial: false,
+            guessed: false,
             context: false,
         }
     }
@@ -300,6 +321,16 @@ mod tests {
         2026-03-28T14:32:01Z  [api-0]  ERROR no disk path="/a b" n=3
         2026-03-28T14:32:01Z  [api-0]  {"broken":
         "#);
+    }
+
+    #[test]
+    fn a_guessed_time_is_marked() {
+        let line = LogLine {
+            guessed: true,
+            ..printed("db", "ready")
+        };
+        insta::assert_snapshot!(human(false).line(&line), @"2026-03-28T14:32:01Z ~[db]     ready");
+        assert_eq!(object(&line)["guessed"], true);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub(super) fn ask_all(
             break;
         }
         page.cut = older.cut;
+        // Each answer tells what is missing back to where it ends.
+        older.lost.retain(|lost| !page.lost.contains(lost));
+        page.lost.append(&mut older.lost);
         older.lines.append(&mut page.lines);
         page.lines = older.lines;
     }
@@ -64,6 +67,8 @@ mod tests {
             stream: Stream::Out,
             message: n.to_string(),
             truncated: false,
+            partial: false,
+            guessed: false,
             context: false,
         }
     }
@@ -80,6 +85,7 @@ mod tests {
             lines,
             next: "next".to_owned(),
             cut,
+            lost: Vec::new(),
             counts: None,
             templates: None,
         }

@@ -15,6 +15,8 @@ use crate::output::figures;
 
 /// Between two looks at how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// So often lines are waited for whose times were lost: 10 s.
+const LOOKS_FOR_TIMES: u32 = 100;
 
 /// Make the search index anew from the kept logs
 ///
@@ -37,9 +39,15 @@ impl Reindex {
         let before: Answer = ctx.call("logs.index", json!({}))?;
         let mut now: Answer = ctx.call("logs.reindex", json!({}))?;
         if !self.no_wait {
-            let done = |view: &IndexView| {
+            let mut looks = LOOKS_FOR_TIMES;
+            let mut done = |view: &IndexView| {
                 let caught_up = view.lines > 0 && view.lag_ms < 1_000;
-                view.rebuilds > before.index.rebuilds && (view.behind_bytes == 0 || caught_up)
+                // Lost times are made anew at first, which takes a moment.
+                let whole = view.apart_bytes == 0 || looks == 0;
+                looks = looks.saturating_sub(1);
+                whole
+                    && view.rebuilds > before.index.rebuilds
+                    && (view.behind_bytes == 0 || caught_up)
             };
             while !done(&now.index) && now.index.problem.is_none() {
                 pause(LOOK_EVERY);
@@ -61,6 +69,9 @@ impl Reindex {
             .with_help(
                 "searches read those lines in the files, so nothing is missing in answers",
             ));
+        }
+        for lost in &now.index.lost {
+            ctx.output.warn(&lost.to_string());
         }
         if ctx.output.is_json() {
             ctx.output.json(&json!({ "index": now.index }))?;

@@ -1,10 +1,11 @@
 //! `mhost logs --templates`: the kinds of lines that processes print.
 
+use jiff::tz::TimeZone;
 use serde_json::json;
-use supervisor::logs::TemplateView;
+use supervisor::logs::{LogPage, TemplateView};
 
-use super::Format;
 use super::line::csv_cell;
+use super::{Format, with_lost};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::metrics::sparkline;
@@ -17,10 +18,15 @@ use crate::output::table::{Cell, Column, Table};
 pub(super) fn show(
     ctx: &Context,
     format: Format,
-    templates: &[TemplateView],
+    page: &LogPage,
+    zone: Option<&TimeZone>,
 ) -> Result<Exit, CliError> {
+    let templates = page.templates.as_deref().unwrap_or_default();
     match format {
-        Format::Json => ctx.output.json(&json!({ "templates": templates }))?,
+        Format::Json => {
+            let answer = json!({ "templates": templates });
+            ctx.output.json(&with_lost(answer, page))?;
+        }
         Format::Jsonl => {
             for template in templates {
                 ctx.output.write(&format!("{}\n", json!(template)))?;
@@ -45,7 +51,7 @@ pub(super) fn show(
                 ctx.output.note("No lines yet.");
                 return Ok(Exit::Success);
             }
-            table(ctx, templates)?;
+            table(ctx, templates, zone)?;
         }
     }
     Ok(Exit::Success)
@@ -60,7 +66,11 @@ fn trend(counts: &[u64]) -> String {
     sparkline(&points)
 }
 
-fn table(ctx: &Context, templates: &[TemplateView]) -> Result<(), CliError> {
+fn table(
+    ctx: &Context,
+    templates: &[TemplateView],
+    zone: Option<&TimeZone>,
+) -> Result<(), CliError> {
     let several = templates
         .windows(2)
         .any(|pair| pair[0].process != pair[1].process);
@@ -78,8 +88,8 @@ fn table(ctx: &Context, templates: &[TemplateView]) -> Result<(), CliError> {
     for one in templates {
         let mut cells = vec![
             Cell::from(one.count.to_string()),
-            Cell::from(figures::time(one.first, None)),
-            Cell::from(figures::time(one.last, None)),
+            Cell::from(figures::time(one.first, zone)),
+            Cell::from(figures::time(one.last, zone)),
             Cell::from(trend(&one.trend.counts)),
         ];
         if several {

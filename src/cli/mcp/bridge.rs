@@ -1,7 +1,9 @@
 //! Between the protocol and the daemon: passes on questions and answers, and decides nothing.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
     ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -19,6 +21,8 @@ use crate::output::text::clean_line;
 
 /// Longest name of a client that is kept, in characters.
 const NAME: usize = 40;
+/// The header by which an agent over HTTP names its session.
+const SESSION: &str = "mcp-session-id";
 /// Requests to the daemon at the same time: its connections are for its owner, too.
 const AT_ONCE: usize = 8;
 
@@ -32,6 +36,8 @@ const INSTRUCTIONS: &str = "mhost supervises processes. Begin with `processes` a
 pub(super) struct Bridge {
     proxy: Proxy,
     session: Arc<str>,
+    /// That of whoever listens here; it is in the sessions of agents that keep none.
+    listener: Arc<str>,
     turns: Arc<Semaphore>,
 }
 
@@ -59,9 +65,11 @@ struct Looked {
 
 impl Bridge {
     pub(super) fn new(proxy: Proxy) -> Self {
+        let session = new_session();
         Self {
             proxy,
-            session: new_session(),
+            listener: session.clone(),
+            session,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
@@ -92,8 +100,26 @@ impl Bridge {
             .unwrap_or_else(|error| Err(CliError::failure(error.to_string())))
     }
 
-    async fn look(&self, tool: &str, arguments: Value) -> Result<CallToolResult, CliError> {
-        let params = json!({ "session": &*self.session, "tool": tool, "arguments": arguments });
+    /// What tells this agent from others. Newer ones keep no session over HTTP, and each of
+    /// their requests is served by itself: then those of the same name are one agent.
+    fn session_of(&self, context: &RequestContext<RoleServer>, client: &str) -> String {
+        let request = context.extensions.get::<Parts>();
+        let keeps_one = request.is_none_or(|parts| parts.headers.contains_key(SESSION));
+        if keeps_one {
+            return self.session.to_string();
+        }
+        let mut name = DefaultHasher::new();
+        client.hash(&mut name);
+        format!("{}-{:016x}", self.listener, name.finish())
+    }
+
+    async fn look(
+        &self,
+        session: String,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<CallToolResult, CliError> {
+        let params = json!({ "session": session, "tool": tool, "arguments": arguments });
         let looked: Looked = self.ask("agent.look", params).await?;
         let mut result = CallToolResult::success(vec![ContentBlock::text(looked.text)]);
         result.structured_content = Some(json!({ "query": looked.query, "facts": looked.facts }));
@@ -101,11 +127,16 @@ impl Bridge {
         Ok(result)
     }
 
-    async fn propose(&self, client: String, arguments: Value) -> Result<CallToolResult, CliError> {
+    async fn propose(
+        &self,
+        session: String,
+        client: String,
+        arguments: Value,
+    ) -> Result<CallToolResult, CliError> {
         let Value::Object(mut params) = arguments else {
             return Err(CliError::config("propose needs a process and a plan"));
         };
-        params.insert("session".into(), json!(&*self.session));
+        params.insert("session".into(), json!(session));
         params.insert("client".into(), json!(client));
         let answer: Value = self.ask("agent.propose", Value::Object(params)).await?;
         Ok(CallToolResult::structured(answer))
@@ -145,9 +176,11 @@ impl ServerHandler for Bridge {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.map_or_else(|| json!({}), Value::Object);
+        let client = client_of(&context);
+        let session = self.session_of(&context, &client);
         let result = match &*request.name {
-            "propose" => self.propose(client_of(&context), arguments).await,
-            tool => self.look(tool, arguments).await,
+            "propose" => self.propose(session, client, arguments).await,
+            tool => self.look(session, tool, arguments).await,
         };
         // What is wrong with a question is for the agent to put right.
         let result = result.unwrap_or_else(|error| {

@@ -1,7 +1,8 @@
 //! Listening on loopback, for whoever knows the token.
 //!
 //! A page in a browser on the same machine must not get in: each request needs the token, a
-//! `Host` that is ours, and no `Origin` of a page.
+//! `Host` that is ours, and no `Origin` of a page. Who comes when all places are taken is told
+//! so.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -11,14 +12,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::bridge::Bridge;
+use super::sessions::{MOST, Sessions, with_refusal};
 use super::token::Token;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -79,10 +80,11 @@ fn routes(bridge: Bridge, token: Token, bound: SocketAddr, ending: CancellationT
         .with_max_request_body_bytes(BODY)
         .with_cancellation_token(ending);
     // A session that nobody uses ends after five minutes.
-    let sessions = Arc::new(LocalSessionManager::default());
+    let sessions = Arc::new(Sessions::default());
     let service = StreamableHttpService::new(move || Ok(bridge.fresh()), sessions, config);
     Router::new()
         .route_service(PATH, service)
+        .layer(from_fn(told_when_full))
         .layer(from_fn_with_state(Arc::new(token), known))
 }
 
@@ -116,6 +118,24 @@ async fn known(State(token): State<Arc<Token>>, request: Request, next: Next) ->
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, scheme);
     refusal
+}
+
+/// Says that there is no room for one more agent, and what to do.
+async fn told_when_full(request: Request, next: Next) -> Response {
+    let (answer, refused) = with_refusal(next.run(request)).await;
+    if !refused {
+        return answer;
+    }
+    let why = format!(
+        "{MOST} agents are connected, and there is no room for more: end one, or try again later; \
+         a session ends when it was not used for five minutes\n"
+    );
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::RETRY_AFTER, "60")],
+        why,
+    )
+        .into_response()
 }
 
 /// Somebody presses Ctrl-C, or asks for an orderly end.

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use supervisor::ProcessSpec;
 use supervisor::config::{
-    self, CommandLineError, CommandLineProcess, Discovery, LoadContext, LoadError, LoadedProject,
-    Problem,
+    self, CommandLineError, CommandLineProcess, DaemonConfig, Discovery, LoadContext, LoadError,
+    LoadedProject, Problem,
 };
 
 use crate::cli::context::Context;
@@ -55,7 +56,34 @@ pub(crate) fn load(
     file: &Path,
     around: &LoadContext,
 ) -> Result<LoadedProject, CliError> {
-    config::load_project(file, around).map_err(|error| refused(ctx, &error))
+    let mut project = config::load_project(file, around).map_err(|error| refused(ctx, &error))?;
+    project.notes.extend(unknown_channels(ctx, &project));
+    Ok(project)
+}
+
+/// Names of channels that nobody is told by, since the daemon's settings have none such.
+fn unknown_channels(ctx: &Context, project: &LoadedProject) -> Vec<String> {
+    let named = |spec: &ProcessSpec| !spec.config.notify.channels.is_empty();
+    if !project.apply.processes.iter().any(named) {
+        return Vec::new();
+    }
+    // What is wrong with that file is told by others.
+    let settings = ctx.paths().ok().map(|paths| DaemonConfig::load(&paths));
+    let Some(Ok((settings, _))) = settings else {
+        return Vec::new();
+    };
+    let known = settings.notifications.channels;
+    let mut notes = Vec::new();
+    for spec in &project.apply.processes {
+        let channels = spec.config.notify.channels.iter();
+        for channel in channels.filter(|one| !known.contains_key(*one)) {
+            notes.push(format!(
+                "{}: config.toml has no channel `{channel}`, so it is told nothing: mhost notify setup",
+                spec.name
+            ));
+        }
+    }
+    notes
 }
 
 /// Makes a definition of a command line.
@@ -91,7 +119,8 @@ pub(crate) fn warn(ctx: &Context, project: &LoadedProject) {
     }
 }
 
-fn refused(ctx: &Context, error: &LoadError) -> CliError {
+/// Why a file is not read, with all that is wrong in it.
+pub(crate) fn refused(ctx: &Context, error: &LoadError) -> CliError {
     let problems = error.problems();
     if problems.is_empty() {
         return CliError::new(Exit::Config, error.to_string())

@@ -77,6 +77,9 @@ impl From<ControlError> for RpcError {
             ControlError::Forbidden { what, needed, .. } => {
                 ("forbidden", json!({ "name": what, "needed": needed }))
             }
+            ControlError::NotListed { what, listed, .. } => {
+                ("not_listed", json!({ "name": what, "listed": listed }))
+            }
             ControlError::ReloadFailed { process, error } => (
                 "reload_failed",
                 json!({ "name": process, "details": [error] }),

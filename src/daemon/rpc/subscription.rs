@@ -79,7 +79,12 @@ pub(super) async fn logs(
         page = match read(&gate, &caller, &query).await {
             Ok(page) => page,
             Err(error) => {
-                let error = json!({ "code": error.code, "message": error.message });
+                let RpcError {
+                    code,
+                    message,
+                    data,
+                } = error;
+                let error = json!({ "code": code, "message": message, "data": data });
                 sink.send([("logs.end", json!({ "error": error }))]).await;
                 return;
             }

@@ -51,12 +51,15 @@ impl Dispatch for Fake {
                     stream: Stream::Out,
                     message,
                     truncated: false,
+                    partial: false,
+                    guessed: false,
                     context: false,
                 };
                 let to = printed.len().min(from + ROOM);
                 Ok(Reply::Logs(LogPage {
                     next: to.to_string(),
                     cut: to < printed.len(),
+                    lost: Vec::new(),
                     counts: None,
                     templates: None,
                     lines: printed

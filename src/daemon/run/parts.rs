@@ -1,13 +1,18 @@
 //! Parts of the daemon that take more than a line to be made.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
+use brain::BrainStore;
 use supervisor::logs::Limits;
 use supervisor::store::{StoreHandle, StoreThread};
 use supervisor::{Clock, Paths, Sampler, Tasks};
 use tokio::sync::watch;
+use tracing::{error, info, warn};
 
 use super::{StartError, cannot};
+use crate::daemon::chat::Memory;
 use crate::daemon::settings::Settings;
 
 /// How much of each stream is kept. Read once: a segment keeps the bounds it was begun with.
@@ -43,6 +48,31 @@ pub(super) fn follow_metrics(
         cancel.run_until_cancelled(follow).await;
     });
     kept
+}
+
+/// What the brain and the chats wrote is moved into their files: nobody writes any more, and
+/// what lies beside a file is easily lost when that is copied.
+pub(super) async fn close_databases(brain: Option<BrainStore>, chats: &Memory) {
+    if let Some(brain) = brain
+        && let Err(error) = brain.checkpoint().await
+    {
+        warn!(%error, "The history of the brain could not be closed.");
+    }
+    chats.close().await;
+}
+
+/// Goes on in a new file after `daemon.log` was moved away.
+pub(super) fn reopen_log(paths: &Paths) {
+    let reopened = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(paths.daemon_log())
+        .and_then(|file| rustix::stdio::dup2_stderr(&file).map_err(Into::into));
+    match reopened {
+        Ok(()) => info!("The log was opened anew."),
+        Err(error) => error!(%error, "The log could not be opened anew."),
+    }
 }
 
 /// Opens the state database.

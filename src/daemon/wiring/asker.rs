@@ -23,6 +23,7 @@ use brain::llm::{
 };
 use brain::observation::{Known, Observation, together};
 use brain::prompts::{Input, Prompts, Purpose};
+use brain::redact::Marks;
 use brain::{
     Action, BrainStore, Case, Facts, HistoryFilter, Incident, Playbooks, Severity, Step, TrailEntry,
 };
@@ -71,7 +72,7 @@ impl Asker {
             None => self.models.current(),
         };
         let model = match model {
-            Ok(model) => self.guard(model).await,
+            Ok(model) => self.guard(model, Marks::default()).await,
             Err(error) => return failed(&error.to_string(), json!({ "error": error.code() })),
         };
         let (result, ended) = self.plan(&model, &matter, &Silent, &|_| ()).await;
@@ -105,7 +106,7 @@ impl Asker {
     /// Asks about all processes, and makes a proposal of the answer if it wants something done.
     pub(super) async fn watch(self) -> Watch {
         let model = match self.models.spare() {
-            Ok(model) => self.guard(model).await,
+            Ok(model) => self.guard(model, Marks::default()).await,
             Err(error) => return unwatched(&error.to_string()),
         };
         let abilities = model.abilities();
@@ -163,8 +164,8 @@ impl Asker {
     }
 
     /// A model that is told no secret, for one conversation.
-    pub(super) async fn guard(&self, model: Unguarded) -> Guarded {
-        model.guarded(self.redactors.next().await)
+    pub(super) async fn guard(&self, model: Unguarded, marks: Marks) -> Guarded {
+        model.guarded(self.redactors.next(marks).await)
     }
 
     /// Asks for a diagnosis and a plan, with look-ups where the model can do them.

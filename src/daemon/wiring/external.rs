@@ -325,6 +325,7 @@ impl External {
                 .collect(),
             plan,
             playbook: PlaybookId(self.playbook()),
+            version: None,
         }))
     }
 }

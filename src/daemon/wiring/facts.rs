@@ -23,7 +23,7 @@ use supervisor::store::{EventFilter, StoreHandle};
 use supervisor::sys::inspect::{self, CloseLook, DiskRoom, HostLook, PortOwner};
 use supervisor::{
     Clock, Event, EventKind, Glance, InstanceId, Paths, ProcessName, RegistryHandle, Sampler,
-    Target, sys, until,
+    Target, Vitals, sys, until,
 };
 use tracing::warn;
 
@@ -124,6 +124,10 @@ impl Facts for LiveFacts {
         self.registry
             .glance(name)
             .map(|glance| process(glance, self.clock.now()))
+    }
+
+    fn vitals(&self, name: &ProcessName) -> Option<Vitals> {
+        self.registry.vitals(name)
     }
 
     fn processes(&self) -> Vec<ProcessName> {
@@ -383,11 +387,10 @@ impl Facts for LiveFacts {
     fn calm(&self, processes: &[ProcessName]) -> BTreeSet<ProcessName> {
         let mut calm = self.registry.unwatched();
         let asked: BTreeSet<&ProcessName> = processes.iter().collect();
-        let large: BTreeSet<ProcessName> = self.large().collect();
-        calm.retain(|name| {
-            let silent = || self.log_bytes(name, SILENT) == 0;
-            asked.contains(name) && !large.contains(name) && silent()
-        });
+        // One pass for all: asked by name, each would be looked for among all of them.
+        let mut busy: BTreeSet<ProcessName> = self.large().collect();
+        busy.extend(self.ingest.talking(SILENT));
+        calm.retain(|name| asked.contains(name) && !busy.contains(name));
         calm
     }
 

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use brain::investigate::{GUEST, LookUp, Shown, clean, fence, is_guest, look_up, look_ups};
 use brain::llm::{ModelId, ToolCall, ToolSpec};
-use brain::redact::Redactor;
-use brain::{Action, ApprovalState, Plan};
+use brain::redact::{Marks, Redactor};
+use brain::{Action, Plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
@@ -82,10 +82,18 @@ pub(super) struct ProposeParams {
 /// What guests were shown.
 #[derive(Debug)]
 pub(super) struct Guests {
-    sessions: Mutex<VecDeque<(String, Shown)>>,
+    sessions: Mutex<VecDeque<(String, Guest)>>,
     busy: Semaphore,
     /// One plan after the other: each counts the questions of those before it.
     turn: Semaphore,
+}
+
+/// What is remembered of one.
+#[derive(Debug, Default)]
+struct Guest {
+    shown: Shown,
+    /// What its secrets are called, in every answer alike.
+    marks: Marks,
 }
 
 impl Default for Guests {
@@ -100,35 +108,41 @@ impl Default for Guests {
 
 impl Guests {
     fn show(&self, session: &str, facts: impl IntoIterator<Item = (String, String)>) {
-        let mut all = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = all.iter().position(|(name, _)| name == session);
-        let mut shown = at
-            .and_then(|at| all.remove(at))
-            .map_or_else(Shown::default, |one| one.1);
-        shown.extend(facts);
-        shown.keep_newest(FACTS);
-        all.push_back((session.to_owned(), shown));
-        while all.len() > SESSIONS {
-            all.pop_front();
-        }
+        self.last(session, |guest| {
+            guest.shown.extend(facts);
+            guest.shown.keep_newest(FACTS);
+        });
     }
 
     fn shown(&self, session: &str) -> Shown {
         let all = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let one = all.iter().find(|(name, _)| name == session);
-        one.map_or_else(Shown::default, |(_, shown)| shown.clone())
+        one.map_or_else(Shown::default, |(_, guest)| guest.shown.clone())
+    }
+
+    fn marks(&self, session: &str) -> Marks {
+        self.last(session, |guest| guest.marks.clone())
+    }
+
+    /// Does something with the guest that asked last.
+    fn last<T>(&self, session: &str, with: impl FnOnce(&mut Guest) -> T) -> T {
+        let mut all = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|(name, _)| name == session);
+        let found = at.and_then(|at| all.remove(at));
+        let mut one = found.unwrap_or_else(|| (session.to_owned(), Guest::default()));
+        let done = with(&mut one.1);
+        all.push_back(one);
+        while all.len() > SESSIONS {
+            all.pop_front();
+        }
+        done
     }
 }
 
 impl BrainPort {
     /// What a guest of this role may use.
     pub(super) fn tools(&self, caller: &Caller) -> Value {
-        let mut tools: Vec<ToolSpec> = look_ups();
-        tools.extend(own_tools());
-        let rows = tools
-            .into_iter()
-            .filter(|tool| caller.role >= role_of(&tool.name));
-        let rows = rows.map(|tool| {
+        let rows = usable(caller.role).map(|tool| {
             json!({
                 "name": tool.name,
                 "description": tool.description,
@@ -160,6 +174,13 @@ impl BrainPort {
                 has: caller.role,
             });
         }
+        if !is_look_up(&tool) {
+            let names: Vec<_> = usable(caller.role).map(|tool| tool.name).collect();
+            return Err(invalid(format!(
+                "there is no such tool to look with; yours are {}",
+                names.join(", ")
+            )));
+        }
         let Ok(turn) = tokio::time::timeout(WAITING, self.guests.busy.acquire()).await else {
             return Err(ControlError::Busy {
                 what: "look-ups of agents; try again later".to_owned(),
@@ -173,7 +194,11 @@ impl BrainPort {
             "approvals" => self.questions(&arguments).await?,
             _ => self.looked_up(tool, &arguments).await?,
         };
-        let redactor = self.asker.redactors.for_guest().await;
+        let redactor = self
+            .asker
+            .redactors
+            .for_guest(self.guests.marks(&session))
+            .await;
         let plain = tokio::task::spawn_blocking(move || LookUp {
             text: redactor.redact(&found.text),
             note: bare(&redactor, &found.note),
@@ -238,11 +263,11 @@ impl BrainPort {
     /// What people were asked, and what became of it.
     async fn questions(&self, arguments: &Value) -> Result<LookUp, ControlError> {
         let wanted = arguments["id"].as_str();
-        let all = self.agent.actions().await?.into_iter().map(agent::question);
-        let rows: Vec<_> = all
-            .filter(|one| wanted.is_none_or(|id| one.id == id))
-            .take(20)
-            .collect();
+        let all = match wanted {
+            Some(id) => self.agent.question(id).await?.into_iter().collect(),
+            None => self.agent.actions().await?,
+        };
+        let rows: Vec<_> = all.into_iter().map(agent::question).take(20).collect();
         Ok(LookUp {
             text: fence("approvals", &json!(rows).to_string(), ANSWER),
             facts: Vec::new(),
@@ -299,9 +324,10 @@ impl BrainPort {
         let Ok(_turn) = self.guests.turn.acquire().await else {
             return Err(ControlError::ShuttingDown);
         };
-        let all = self.agent.actions().await?;
-        let open = all.iter().filter(|one| one.state == ApprovalState::Pending);
-        let open = open.map(|one| (&*one.id, one.process.as_str(), &*one.playbook.0));
+        let open = self.agent.open_questions().await?;
+        let open = open
+            .iter()
+            .map(|one| (&*one.id, one.process.as_str(), &*one.playbook.0));
         if let Some(why) = in_the_way(open, name.as_str()) {
             return Err(invalid(why));
         }
@@ -377,6 +403,17 @@ fn role_of(tool: &str) -> Role {
     } else {
         Role::Viewer
     }
+}
+
+/// What a guest of this role may use, and no name of anything else.
+fn usable(role: Role) -> impl Iterator<Item = ToolSpec> {
+    let all = look_ups().into_iter().chain(own_tools());
+    all.filter(move |tool| role >= role_of(&tool.name))
+}
+
+/// Does this tool only look?
+fn is_look_up(tool: &str) -> bool {
+    tool != "propose" && usable(Role::SuperAdmin).any(|one| one.name == tool)
 }
 
 /// The tools beside the look-ups of a model.

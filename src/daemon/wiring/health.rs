@@ -8,12 +8,15 @@
 //! So a process in trouble is scored each five seconds and every one at least each minute,
 //! whatever their number: a thousand processes cost 84 scores a round.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::AgentHandle;
-use brain::{BrainStore, Facts, Incident, LowWatch, Recording, Score, Snapshot, VERY_LOW, score};
+use brain::{
+    BrainStore, Facts, Incident, LOW, LowWatch, Recording, Score, Snapshot, VERY_LOW, score,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -22,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::learning::Learning;
+use crate::daemon::proof;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(5);
@@ -33,6 +37,8 @@ const UNMOVED: SignedDuration = SignedDuration::from_mins(15);
 const MOVE: f64 = 0.5;
 /// A score from which a process counts as quiet.
 const QUIET: f64 = 80.0;
+/// What was told before is told again.
+const TOLD: Duration = Duration::from_secs(24 * 3_600);
 /// How long everything is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -86,7 +92,17 @@ impl HealthWatch {
                     known.remove(&name);
                     continue;
                 };
-                let watch = watches.entry(name.clone()).or_default();
+                let watch = match watches.entry(name.clone()) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(self.recalled(&name).await),
+                };
+                // One that comes up looks well and may not be: it is low until that is known.
+                if watch.is_low()
+                    && score.value >= f64::from(LOW)
+                    && proof::is_wanting(&self.registry, &name)
+                {
+                    continue;
+                }
                 if let Some(below) = watch.fell_below(score.value) {
                     self.tell(&name, score, below).await;
                 }
@@ -109,6 +125,29 @@ impl HealthWatch {
                 }
             }
         }
+    }
+
+    /// What the daemons before this one told of a process.
+    async fn recalled(&self, name: &ProcessName) -> LowWatch {
+        let (facts, memory, process) = (self.facts.clone(), self.memory.clone(), name.clone());
+        let recalled = tokio::task::spawn_blocking(move || {
+            let of = |kind| facts.events(&process, Some(kind), TOLD);
+            let deleted = of(EventKind::Deleted).last().map(|event| event.id);
+            let told = of(EventKind::HealthScoreLow).into_iter();
+            let told: Vec<(Timestamp, u8)> = told
+                .filter(|event| Some(event.id) > deleted)
+                .filter_map(|event| {
+                    let below = event.data["below"].as_u64()?;
+                    Some((event.at, u8::try_from(below).ok()?))
+                })
+                .collect();
+            let Some((since, _)) = told.first().copied() else {
+                return LowWatch::default();
+            };
+            let scores = memory.scores(process, since).wait().unwrap_or_default();
+            LowWatch::recalled(told, scores)
+        });
+        recalled.await.unwrap_or_default()
     }
 
     /// Records that a score got low; very low wakes the agent.

@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 
 use brain::memory::{Cure, Draft, NeverLearned, draft};
 use brain::{
-    Answered, BrainStore, Fingerprint, Format, IncidentId, Moment, Plan, PlaybookInfo,
-    PlaybookSource, PlaybookState, Playbooks, Recording, Step, StoredAction, Switch, Trust,
-    TrustInput, Weight, backtest,
+    Answered, BrainStore, Fingerprint, Format, IncidentId, Moment, PlaybookInfo, PlaybookSource,
+    PlaybookState, Playbooks, Recording, StoredAction, Switch, Trust, TrustInput, Weight, backtest,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use supervisor::Clock;
 use tracing::{info, warn};
+
+use super::model::Redactors;
 
 /// How far back recorded moments must not be disturbed.
 const BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -35,6 +36,7 @@ pub(super) struct Learning {
     pub(super) memory: BrainStore,
     pub(super) folder: PathBuf,
     pub(super) clock: Clock,
+    pub(super) redactors: Redactors,
 }
 
 /// Why nothing came of a cure.
@@ -127,16 +129,9 @@ impl Learning {
             (Some(idea), Some(_)) => format!("{idea}, with leave of {},", last.action.actor),
             _ => last.action.actor.clone(),
         };
-        let steps = done.iter().map(|row| Step {
-            action: row.action.action.clone(),
-            why: String::new(),
-        });
         let mut cure = Cure {
             confidence: stored.confidence.unwrap_or(0.0),
-            plan: Plan {
-                steps: steps.collect(),
-                ask: None,
-            },
+            plan: done.iter().map(|row| row.action.action.clone()).collect(),
             illness: None,
             by,
             at: stored.incident.closed.unwrap_or_else(|| self.clock.now()),
@@ -160,9 +155,15 @@ impl Learning {
     }
 
     /// As it was told when the incident was thought about.
+    /// Its words become part of a file: without the secrets of the line that told it. What it
+    /// is recognised by is its hash.
     fn illness(&self, cure: &Cure) -> Result<Option<Fingerprint>, NotLearned> {
         let recordings = self.memory.recordings(cure.incident.id).wait()?;
-        Ok(recordings.iter().rev().find_map(told_illness))
+        let mut illness = recordings.iter().rev().find_map(told_illness);
+        if let Some(told) = &mut illness {
+            told.readable = self.redactors.for_file().redact(&told.readable);
+        }
+        Ok(illness)
     }
 
     /// A learned playbook for the same illness of the same process.

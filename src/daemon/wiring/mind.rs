@@ -344,6 +344,10 @@ impl Mind for PlaybookMind {
         self.learning.outcome(&playbook.0, helped);
     }
 
+    fn version(&self, playbook: &str) -> Option<String> {
+        self.playbooks.version(playbook)
+    }
+
     fn cooldown(&self, playbook: &str) -> Option<Duration> {
         if brain::is_cause(playbook) {
             return Some(brain::CAUSE_COOLDOWN);

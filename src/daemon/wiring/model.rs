@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use brain::BrainStore;
 use brain::guard::shown;
 use brain::llm::{Figures, Models, Request};
-use brain::redact::{RedactOptions, Redactor};
+use brain::redact::{Marks, RedactOptions, Redactor};
 use supervisor::config::{AiProvider, DaemonConfig};
 use supervisor::secret::Secret;
 use supervisor::{Clock, RegistryHandle};
@@ -36,7 +36,7 @@ pub(super) async fn follow(models: &Models, config: &DaemonConfig) {
 /// Makes the redactor of each conversation. It knows the secrets of every process, and those
 /// of the daemon's own settings: a program may print them, too.
 #[derive(Clone)]
-pub(super) struct Redactors(Arc<Parts>);
+pub(crate) struct Redactors(Arc<Parts>);
 
 struct Parts {
     registry: RegistryHandle,
@@ -47,7 +47,7 @@ struct Parts {
 }
 
 impl Redactors {
-    pub(super) fn new(
+    pub(crate) fn new(
         registry: RegistryHandle,
         settings: watch::Receiver<Arc<DaemonConfig>>,
     ) -> Self {
@@ -59,26 +59,32 @@ impl Redactors {
     }
 
     /// For one conversation with a model of the settings.
-    pub(super) async fn next(&self) -> Arc<Redactor> {
-        self.made(false).await
+    pub(super) async fn next(&self, marks: Marks) -> Arc<Redactor> {
+        self.made(false, marks).await
     }
 
     /// For somebody else's agent. Where its model runs nobody knows: that the own one may see
     /// what looks like a secret does not hold for it.
-    pub(super) async fn for_guest(&self) -> Arc<Redactor> {
-        self.made(true).await
+    pub(crate) async fn for_guest(&self, marks: Marks) -> Arc<Redactor> {
+        self.made(true, marks).await
     }
 
-    async fn made(&self, guest: bool) -> Arc<Redactor> {
+    /// For what is written to a file and kept. Blocks.
+    pub(super) fn for_file(&self) -> Redactor {
+        self.0.next(true).with(Marks::unnumbered())
+    }
+
+    async fn made(&self, guest: bool, marks: Marks) -> Arc<Redactor> {
         let parts = self.0.clone();
         // With many secrets its rules take a while to build.
         let made = tokio::task::spawn_blocking(move || parts.next(guest));
-        made.await.unwrap_or_else(|_| self.0.next(guest))
+        let rules = made.await.unwrap_or_else(|_| self.0.next(guest));
+        Arc::new(rules.with(marks))
     }
 
     /// A request as it would be sent, for people. Nothing is.
-    pub(super) async fn shown(&self, request: Request) -> String {
-        let redactor = self.next().await;
+    pub(super) async fn shown(&self, request: Request, marks: Marks) -> String {
+        let redactor = self.next(marks).await;
         let shown = tokio::task::spawn_blocking(move || shown(&redactor, &request));
         shown.await.unwrap_or_default()
     }
@@ -97,7 +103,11 @@ impl Parts {
         let of_processes = names
             .iter()
             .filter_map(|name| self.registry.glance(name))
-            .flat_map(|glance| glance.spec.secrets());
+            .flat_map(|glance| {
+                let mut known = glance.spec.secrets();
+                known.extend(glance.spec.own_values());
+                known
+            });
         // A key that is not in the settings is in a variable.
         let of_providers = AiProvider::ALL
             .into_iter()

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use agent::{AgentHandle, CLEAR_LOCK, question};
 use async_trait::async_trait;
+use brain::redact::Marks;
 use brain::{BrainStore, HistoryFilter, Playbooks};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -41,7 +42,7 @@ const fn heard(name: &'static str, role: Role, changes: bool) -> PortMethod {
     }
 }
 
-const METHODS: [PortMethod; 27] = [
+const METHODS: [PortMethod; 31] = [
     heard("ai.diagnose", Role::Viewer, false),
     heard("ai.ask", Role::Operator, false),
     heard("agent.ask", Role::Operator, true),
@@ -69,6 +70,10 @@ const METHODS: [PortMethod; 27] = [
     method("agent.resume", Role::Admin, true),
     method("agent.approve", Role::Operator, true),
     method("agent.deny", Role::Operator, true),
+    method("agent.snooze", Role::Operator, true),
+    method("agent.allow", Role::Admin, true),
+    method("agent.grants", Role::Viewer, false),
+    method("agent.revoke", Role::Operator, true),
 ];
 
 /// Answers for a brain that runs.
@@ -115,6 +120,13 @@ struct LockParams {
 #[serde(deny_unknown_fields)]
 struct IdParams {
     id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnoozeParams {
+    id: String,
+    duration_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -278,7 +290,15 @@ impl BrainPort {
         let health = self.scores(Some(told.process.clone())).await?.pop();
         let mut told = json!(told);
         told["health"] = json!(health);
-        Ok(told)
+        // What an incident was told by was recorded as it was printed.
+        let redactor = self.asker.redactors.for_guest(Marks::default()).await;
+        let hidden = tokio::task::spawn_blocking(move || {
+            redactor.redact_json(&mut told);
+            told
+        });
+        hidden.await.map_err(|error| ControlError::Internal {
+            message: error.to_string(),
+        })
     }
 }
 
@@ -372,11 +392,7 @@ impl Port for BrainPort {
                     message: error.to_string(),
                 })?
             }
-            "agent.actions" => {
-                let Nothing {} = read(method, params)?;
-                let all = agent.actions().await?.into_iter().map(question);
-                Ok(json!({ "actions": all.collect::<Vec<_>>() }))
-            }
+            "agent.actions" => self.actions(read(method, params)?).await,
             "agent.approve" => {
                 let IdParams { id } = read(method, params)?;
                 Ok(json!(question(agent.approve(caller, &id).await?)))
@@ -384,6 +400,20 @@ impl Port for BrainPort {
             "agent.deny" => {
                 let IdParams { id } = read(method, params)?;
                 Ok(json!(question(agent.deny(caller, &id).await?)))
+            }
+            "agent.snooze" => {
+                let SnoozeParams { id, duration_ms } = read(method, params)?;
+                let time = Duration::from_millis(duration_ms);
+                Ok(json!(question(agent.snooze(caller, &id, time).await?)))
+            }
+            "agent.allow" => self.allow(caller, read(method, params)?).await,
+            "agent.grants" => {
+                let Nothing {} = read(method, params)?;
+                Ok(json!({ "grants": agent.grants().await? }))
+            }
+            "agent.revoke" => {
+                let IdParams { id } = read(method, params)?;
+                Ok(json!(agent.revoke(caller, &id).await?))
             }
             "agent.pause" => {
                 let PauseParams { duration_ms } = read(method, params)?;

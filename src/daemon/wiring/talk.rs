@@ -23,6 +23,7 @@ use brain::llm::answer::objects;
 use brain::llm::{Abilities, Message, Model, ModelError, ModelId, Silent, Sink};
 use brain::observation::Observation;
 use brain::prompts::{Input, Purpose};
+use brain::redact::Marks;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, ProcessName, Role};
@@ -34,7 +35,7 @@ use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
 use join::join;
 pub(super) use turns::Turns;
-use turns::{Past, recalled};
+use turns::{Past, Talked, recalled};
 
 /// Longest question, in characters.
 const QUESTION: usize = 2_000;
@@ -93,7 +94,7 @@ impl BrainPort {
         if params.show_context {
             return self.context_of_diagnosis(&matter).await;
         }
-        let model = match self.may_ask(caller).await {
+        let model = match self.may_ask(caller, Marks::default()).await {
             Ok(model) => model,
             // Nobody set one up, and nobody misses it.
             Err(Why::Nobody) => return Ok(answer),
@@ -114,7 +115,7 @@ impl BrainPort {
             Err(error) => {
                 answer["note"] = json!(format!(
                     "no model was of help ({}): this is what mhost found by itself",
-                    brain::investigate::clean(&error.to_string(), 200)
+                    brain::investigate::clean(&stopped(&error), 300)
                 ));
             }
         }
@@ -129,9 +130,10 @@ impl BrainPort {
     ) -> Result<Value, ControlError> {
         let question = question(&params.question)?;
         if params.show_context {
-            return self.context_of_question("", Past::new(), &question).await;
+            let nobody = Talked::default();
+            return self.context_of_question("", nobody, &question).await;
         }
-        let model = self.must_ask(caller).await?;
+        let model = self.must_ask(caller, Marks::default()).await?;
         let spoken = Spoken(Hearer::current());
         let hearer = Hearer::current();
         let looked = |what: &str| hearer.looks_up(what);
@@ -154,11 +156,12 @@ impl BrainPort {
     ) -> Result<Value, ControlError> {
         let question = question(&params.question)?;
         let who = caller.to_string();
-        let past = self.turns.of(&who);
+        let talked = self.turns.of(&who);
         if params.show_context {
-            return self.context_of_question(PROPOSING, past, &question).await;
+            return self.context_of_question(PROPOSING, talked, &question).await;
         }
-        let model = self.must_ask(caller).await?;
+        let Talked { past, marks } = talked;
+        let model = self.must_ask(caller, marks).await?;
         let hearer = Hearer::current();
         let looked = |what: &str| hearer.looks_up(what);
         let talk = self.talk(&model, PROPOSING, past, &question).await?;
@@ -234,22 +237,22 @@ impl BrainPort {
         })
     }
 
-    async fn may_ask(&self, caller: &Caller) -> Result<Guarded, Why> {
+    async fn may_ask(&self, caller: &Caller, marks: Marks) -> Result<Guarded, Why> {
         match self.asker.models.current() {
             Err(ModelError::NotSetUp(why)) if self.asker.models.is_wanted() => {
                 Err(Why::Error(format!("no model was asked: {why}")))
             }
             Err(ModelError::NotSetUp(_)) => Err(Why::Nobody),
-            Err(error) => Err(Why::Error(format!("no model was asked: {error}"))),
+            Err(error) => Err(Why::Error(format!("no model was asked: {}", error.told()))),
             Ok(_) if caller.role < Role::Operator => Err(Why::Error(
                 "no model was asked: that costs money and needs the role operator".into(),
             )),
-            Ok(model) => Ok(self.asker.guard(model).await),
+            Ok(model) => Ok(self.asker.guard(model, marks).await),
         }
     }
 
-    async fn must_ask(&self, caller: &Caller) -> Result<Guarded, ControlError> {
-        self.may_ask(caller)
+    async fn must_ask(&self, caller: &Caller, marks: Marks) -> Result<Guarded, ControlError> {
+        self.may_ask(caller, marks)
             .await
             .map_err(|why| ControlError::Unavailable {
                 what: "a model".into(),
@@ -332,13 +335,15 @@ impl BrainPort {
     async fn context_of_question(
         &self,
         more: &str,
-        past: Past,
+        talked: Talked,
         question: &str,
     ) -> Result<Value, ControlError> {
+        let Talked { past, marks } = talked;
         let nobody = Nobody::new(self.abilities());
         let talk = self.talk(&nobody, more, past, question).await?;
         let request = first_request(&talk, false);
-        Ok(json!({ "context": self.asker.redactors.shown(request).await }))
+        let context = self.asker.redactors.shown(request, marks).await;
+        Ok(json!({ "context": context }))
     }
 
     async fn context_of_diagnosis(&self, matter: &Matter) -> Result<Value, ControlError> {
@@ -348,7 +353,8 @@ impl BrainPort {
             target: matter.process.to_string(),
             near: Vec::new(),
         })?;
-        Ok(json!({ "context": self.asker.redactors.shown(request).await }))
+        let context = self.asker.redactors.shown(request, Marks::default()).await;
+        Ok(json!({ "context": context }))
     }
 
     /// What whoever is set up can do; the usual where nobody is.
@@ -380,7 +386,15 @@ fn question(text: &str) -> Result<String, ControlError> {
 fn unanswered(error: &Stop) -> ControlError {
     ControlError::Unavailable {
         what: "an answer of the model".into(),
-        remedy: brain::investigate::clean(&error.to_string(), 300),
+        remedy: brain::investigate::clean(&stopped(error), 300),
+    }
+}
+
+/// Why a talk ended without an answer, and what to do about it.
+fn stopped(error: &Stop) -> String {
+    match error {
+        Stop::Model(error) => error.told(),
+        other => other.to_string(),
     }
 }
 
@@ -404,6 +418,7 @@ fn answered(text: &str, ended: &Ended, asked: &ModelId) -> Value {
         "lookups": ended.lookups,
         "rounds": ended.rounds,
         "usage": ended.usage,
+        "cut": ended.stopped.cut(),
     })
 }
 

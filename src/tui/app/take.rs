@@ -110,6 +110,11 @@ impl App {
     /// Tells what became of what was asked for.
     fn done(&mut self, ask: &Ask, outcome: Result<Option<String>, String>) {
         match outcome {
+            // It stays open until enough people have said yes.
+            Ok(Some(votes)) if matches!(ask, Ask::Approve(..)) => {
+                self.say(format!("◐ yes: {}", harmless(&votes)), Tone::Busy);
+                return;
+            }
             Ok(note) => {
                 let note = note.map_or_else(String::new, |note| format!(" ({})", harmless(&note)));
                 self.say(format!("✓ {}{note}", ask.past()), Tone::Good);

@@ -273,6 +273,11 @@ fn approvals_are_answered() {
     let Effect::Ask(ask) = yes[0].clone() else {
         panic!()
     };
+    // A second person has to say yes: the question stays.
+    let votes = "1 of 2: cli:ana, 11:59 UTC; one more needed";
+    app.update(Message::Fed(Fed::Done(ask.clone(), Ok(Some(votes.into())))));
+    assert_eq!(said(&app), format!("◐ yes: {votes}"));
+    assert_eq!(app.questions().len(), 2);
     app.update(Message::Fed(Fed::Done(ask, Ok(None))));
     assert_eq!(
         said(&app),

@@ -1,6 +1,6 @@
 //! What is asked of the daemon, and what its messages mean. No socket here.
 
-use agent::Entry;
+use agent::{Entry, Question};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -250,8 +250,14 @@ fn outcome(ask: &Ask, message: &[u8]) -> Result<Result<Option<String>, String>, 
     struct DoneReply {
         done: Vec<Done>,
     }
-    if matches!(ask, Ask::Approve(..) | Ask::Deny(..)) {
-        return Ok(Ok(None));
+    match ask {
+        // More people may be needed.
+        Ask::Approve(..) => {
+            let question: Question = get(message)?;
+            return Ok(Ok(question.so_far()));
+        }
+        Ask::Deny(..) => return Ok(Ok(None)),
+        Ask::Restart(_) | Ask::Stop(_) | Ask::Delete(_) => {}
     }
     let DoneReply { done } = get(message)?;
     let mut note = None;

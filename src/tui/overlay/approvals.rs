@@ -37,7 +37,9 @@ pub(crate) fn draw(app: &App, selected: Option<&str>, buf: &mut Buffer, area: Re
     let reason = wrap(&harmless(&question.reason), usize::from(COLUMNS - 4));
     let reason = &reason[..reason.len().min(REASON)];
     let others = questions.len().min(6);
-    let rows = u16::try_from(others + reason.len()).unwrap_or(10) + 8;
+    let votes = question.so_far();
+    let extra = reason.len() + usize::from(votes.is_some());
+    let rows = u16::try_from(others + extra).unwrap_or(10) + 8;
     let inside = boxed(buf, area, (COLUMNS, rows), "Approvals", theme);
     let first = crate::tui::table::first_in_sight(place, questions.len(), others);
     let mut y = inside.y;
@@ -71,12 +73,13 @@ pub(crate) fn draw(app: &App, selected: Option<&str>, buf: &mut Buffer, area: Re
         ),
         ("by", format!("playbook {}", question.playbook.0)),
     ];
-    for (name, value) in &facts {
+    let votes = votes.map(|votes| ("yes", harmless(&votes).into_owned()));
+    for (name, value) in facts.iter().chain(&votes) {
         if y >= inside.bottom() {
             return;
         }
         put(buf, (inside.x, y), 6, name, theme.quiet());
-        let style = if *name == "risk" {
+        let style = if matches!(*name, "risk" | "yes") {
             theme.tone(Tone::Busy)
         } else {
             Style::new()

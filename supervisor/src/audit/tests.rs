@@ -131,7 +131,8 @@ fn full_files_are_moved_on_and_the_oldest_dropped() {
         let open = audit.begin(&caller, attempt(&index.to_string())).unwrap();
         audit.end(open, None).unwrap();
     }
-    let expected = ["", ".1", ".2", ".3", ".4"].map(|ending| format!("audit.jsonl{ending}"));
+    let files = ["", ".1", ".2", ".3", ".4"].map(|ending| format!("audit.jsonl{ending}"));
+    let expected = [&["audit.head".to_owned()], files.as_slice()].concat();
     assert_eq!(names(), expected);
     for name in names() {
         let found = std::fs::metadata(folder.path().join(name)).unwrap();
@@ -166,7 +167,6 @@ fn a_row_after_a_cut_one_is_a_line_of_its_own() {
     let audit = Audit::new(&paths, Clock::system());
     std::fs::write(paths.audit(), "{\"id\":\"cu").unwrap();
     audit.prepare().unwrap();
-    audit.last.lock().unwrap().open.as_mut().unwrap().cut = true;
     audit
         .denied(&Caller::system(), attempt("api"), "role".into())
         .unwrap();
@@ -179,4 +179,120 @@ fn what_cannot_be_written_is_an_error() {
     let paths = Paths::new(folder.path().join("missing")).unwrap();
     let audit = Audit::new(&paths, Clock::system());
     assert!(audit.begin(&Caller::system(), attempt("api")).is_err());
+}
+
+/// A log of three files and some hundred rows, one of them cut by a crash.
+fn chained(folder: &Path) -> Audit {
+    let paths = Paths::new(folder).unwrap();
+    // Of a version without hashes.
+    std::fs::write(paths.audit(), "{\"id\":\"old\"}\n").unwrap();
+    let caller = Caller::local("ana", Via::Cli);
+    for run in 0..3 {
+        let mut audit = Audit::new(&paths, Clock::system());
+        audit.full = 6_000;
+        for row in 0..10 {
+            let open = audit
+                .begin(&caller, attempt(&format!("{run}-{row}")))
+                .unwrap();
+            audit.end(open, None).unwrap();
+        }
+        if run == 1 {
+            let mut file = OpenOptions::new().append(true).open(paths.audit()).unwrap();
+            file.write_all(b"{\"id\":\"cut").unwrap();
+        }
+    }
+    Audit::new(&paths, Clock::system())
+}
+
+#[test]
+fn an_untouched_log_vouches_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = chained(folder.path());
+    let found = audit.verify().unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+    assert!(found.rows > 60, "{found:?}");
+    assert_eq!((found.before, found.cut), (1, 1));
+    assert!(audit.place(2).exists(), "over several files");
+    assert_eq!(audit.query(1_000, None).unwrap().len(), 60);
+}
+
+/// Any byte of any file, changed, added or taken away, and whole rows at both ends.
+#[test]
+fn no_byte_can_be_changed_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = chained(folder.path());
+    let files: Vec<PathBuf> = (0..=2).map(|ago| audit.place(ago)).collect();
+    let mut tried = 0;
+    for path in &files {
+        let whole = std::fs::read(path).unwrap();
+        // Every 149th byte, and all of the last two rows.
+        let near_the_end = whole.len().saturating_sub(500);
+        let places = (0..whole.len()).filter(|at| at % 149 == 0 || *at >= near_the_end);
+        for at in places {
+            for change in 0..3 {
+                let mut bytes = whole.clone();
+                match change {
+                    0 => bytes[at] ^= 1 << (at % 7),
+                    1 => bytes.insert(at, b'x'),
+                    _ => {
+                        bytes.remove(at);
+                    }
+                }
+                if bytes == whole {
+                    continue;
+                }
+                std::fs::write(path, &bytes).unwrap();
+                let found = audit.verify().unwrap();
+                assert!(
+                    !found.problems.is_empty(),
+                    "{path:?} byte {at} change {change}"
+                );
+                tried += 1;
+            }
+        }
+        std::fs::write(path, &whole).unwrap();
+    }
+    assert!(tried > 1_000, "{tried}");
+    // The newest row, the oldest one that is kept, a file.
+    let whole = std::fs::read_to_string(&files[0]).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    std::fs::write(&files[0], lines[..lines.len() - 1].join("\n") + "\n").unwrap();
+    assert!(!audit.verify().unwrap().problems.is_empty());
+    std::fs::write(&files[0], lines[1..].join("\n") + "\n").unwrap();
+    assert!(!audit.verify().unwrap().problems.is_empty());
+    std::fs::write(&files[0], &whole).unwrap();
+    std::fs::remove_file(&files[1]).unwrap();
+    assert!(!audit.verify().unwrap().problems.is_empty());
+}
+
+/// A log that was removed, or replaced by an older copy, is missed, also by the next daemon.
+#[test]
+fn a_log_that_was_taken_away_is_missed() {
+    for replaced in [false, true] {
+        for restarted in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let paths = Paths::new(folder.path()).unwrap();
+            let mut audit = Audit::new(&paths, Clock::system());
+            let caller = Caller::local("ana", Via::Cli);
+            let write = |audit: &Audit| {
+                let open = audit.begin(&caller, attempt("api")).unwrap();
+                audit.end(open, None).unwrap();
+            };
+            write(&audit);
+            let old = std::fs::read(paths.audit()).unwrap();
+            write(&audit);
+            std::fs::remove_file(paths.audit()).unwrap();
+            if replaced {
+                std::fs::write(paths.audit(), &old).unwrap();
+            }
+            if restarted {
+                audit = Audit::new(&paths, Clock::system());
+            }
+            assert!(!audit.verify().unwrap().problems.is_empty());
+            write(&audit);
+            let rows = audit.query(10, None).unwrap().len();
+            assert_eq!(rows, if replaced { 4 } else { 2 }, "the new rows are there");
+            assert!(!audit.verify().unwrap().problems.is_empty());
+        }
+    }
 }

@@ -6,7 +6,9 @@
 
 mod agent;
 mod ai;
+mod bot;
 mod brain;
+mod notifications;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -30,9 +32,15 @@ use crate::secret::{Secret, passwords_of};
 use crate::spec::AutonomyLimit;
 use crate::units::ByteSize;
 
-pub use agent::{AgentConfig, BoundsConfig, ThinkWhen};
+pub use agent::{AgentConfig, ApprovalsConfig, BoundsConfig, ThinkWhen};
 pub use ai::{AiConfig, AiPrice, AiProvider, AiProviderConfig, is_here};
+pub use bot::{BotConfig, BotRole, DiscordConfig, SlackConfig, TelegramConfig, WebhookConfig};
 pub use brain::{BrainConfig, ExternalBrainConfig, PlaybookConfig};
+pub use notifications::{
+    ChatId, EscalationConfig, NOTIFICATION_ALIASES, NOTIFICATION_EVENTS, NotificationConfig,
+    NotificationRegion, NotificationSeverity, NotificationTls, NotificationType,
+    NotificationsConfig, SeverityMap,
+};
 
 /// The settings of the daemon.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +68,12 @@ pub struct DaemonConfig {
     /// model is asked, and nothing is sent anywhere.
     #[serde(default)]
     pub ai: Option<AiConfig>,
+    /// A chat that the fleet is run from. Without this table none is.
+    #[serde(default)]
+    pub bot: Option<BotConfig>,
+    /// Places that are told what happens, by name. Without one nobody is told.
+    #[serde(default)]
+    pub notifications: NotificationsConfig,
 }
 
 /// The daemon itself.
@@ -254,6 +268,8 @@ impl DaemonConfig {
     /// All it holds that must not be shown: keys, headers, passwords in addresses.
     pub fn secrets(&self) -> Vec<Secret> {
         let mut secrets: Vec<Secret> = self.ai.iter().flat_map(AiConfig::secrets).collect();
+        secrets.extend(self.bot.iter().flat_map(BotConfig::secrets));
+        secrets.extend(self.notifications.secrets());
         secrets.extend(self.sinks.values().flat_map(SinkConfig::secrets));
         for brain in self.brain.external.values() {
             let words = brain.command.iter().chain(&brain.url);
@@ -297,6 +313,7 @@ fn read(
     let is_public = mode.is_ok_and(|mode| mode & 0o004 != 0);
     sinks::check(&root, is_public, &mut problems);
     ai::check(&root, is_public, &mut problems);
+    notifications::check(&root, is_public, &mut problems);
     let config = from_node::<DaemonConfig>(&root);
     if let Err(error) = &config
         && problems.errors() == 0
@@ -310,6 +327,13 @@ fn read(
         for (message, help) in config.brain.problems() {
             problems.error(&brain_table(&problems.source.text), message, help);
         }
+        let bots = config.bot.iter().flat_map(BotConfig::problems);
+        for (message, help) in bots.collect::<Vec<_>>() {
+            problems.error(&bot::table(&problems.source.text), message, help);
+        }
+        for (key, message, help) in config.agent.doubts(config.bot.as_ref()) {
+            problems.warning(&agent_key(&problems.source.text, key), message, help);
+        }
     }
     let warnings = problems.finish()?;
     Ok((config.unwrap_or_default(), warnings))
@@ -320,6 +344,13 @@ fn brain_table(text: &str) -> std::ops::Range<usize> {
     text.find("chain")
         .or_else(|| text.find("[brain"))
         .map_or(0..0, |at| at..at + 5)
+}
+
+/// Where a key of `[agent]` stands, for problems that are about what it holds.
+fn agent_key(text: &str, key: &str) -> std::ops::Range<usize> {
+    let table = text.find("[agent").unwrap_or(0);
+    let at = text[table..].find(key).map_or(table, |at| table + at);
+    at..at + key.len().min(text.len() - at)
 }
 
 fn autonomy(text: &str) -> Result<AutonomyLimit, LoadError> {
@@ -345,21 +376,18 @@ fn autonomy(text: &str) -> Result<AutonomyLimit, LoadError> {
 }
 
 fn explain(table: &str, key: &str) -> Option<String> {
-    const LATER: [&str; 10] = [
+    const LATER: [&str; 8] = [
         "dashboard",
         "rpc",
         "api",
-        "notifications",
         "alerts",
         "remediation",
-        "bot",
         "cloud",
         "proxy",
         "deploy",
     ];
     const LATER_LOGS: [&str; 2] = ["raw_files", "max_line"];
     const LATER_BRAIN: [&str; 3] = ["learn_threshold", "notify_below", "act_below"];
-    const LATER_AGENT: [&str; 3] = ["telegram_chat", "approvers", "channels"];
     let later = match table {
         "" if matches!(key, "process" | "groups") => {
             return Some(format!(
@@ -369,7 +397,6 @@ fn explain(table: &str, key: &str) -> Option<String> {
         "" => LATER.contains(&key),
         "logs" => LATER_LOGS.contains(&key),
         "brain" => LATER_BRAIN.contains(&key),
-        "agent" => LATER_AGENT.contains(&key),
         _ => false,
     };
     later.then(|| {

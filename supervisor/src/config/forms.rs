@@ -1,7 +1,8 @@
 //! What a text must look like, for keys whose type says only "text".
 //!
 //! A field names its form in the schema (`x-form`), so that a bad duration is found in the
-//! same pass as an unknown key.
+//! same pass as an unknown key. It is one piece although it is long: a form for each kind of
+//! text, with its example and what is wrong with it.
 
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 18] = [
+pub(crate) const FORMS: [&str; 20] = [
     "duration", "size", "memory", "signal", "cron", "timezone", "glob", "url", "method", "port",
-    "command", "time", "variable", "hours", "endpoint", "ip", "urlpath", "interval",
+    "command", "time", "variable", "hours", "endpoint", "ip", "urlpath", "interval", "socket",
+    "quiet",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -39,9 +41,11 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "time" => "\"YYYY-MM-DD HH:mm:ss\"",
         "variable" => "\"PORT\"",
         "hours" => "\"22:00-07:00\"",
+        "quiet" => "\"22:00-07:00 Europe/Berlin\"",
         "ip" => "\"127.0.0.1\"",
         "urlpath" => "\"/metrics\"",
         "interval" => "\"5s\"",
+        "socket" => "\"127.0.0.1:3001\"",
         _ => return None,
     })
 }
@@ -91,7 +95,9 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "time" => time(text),
         "variable" => variable(text),
         "hours" => hours(text),
+        "quiet" => quiet(text),
         "ip" => ip(text),
+        "socket" => socket(text),
         "urlpath" => url_path(text),
         _ => Ok(()),
     }
@@ -108,6 +114,15 @@ fn duration(text: &str) -> Result<Duration, Complaint> {
                 None => "write a number with ms, s, m, h or d, such as `\"500ms\"` or `\"1h30m\"`"
                     .to_owned(),
             },
+        )
+    })
+}
+
+fn socket(text: &str) -> Result<(), Complaint> {
+    text.parse::<std::net::SocketAddr>().map(drop).map_err(|_| {
+        (
+            format!("`{text}` is not an address with a port"),
+            "write `\"127.0.0.1:3001\"` for this machine only; `0.0.0.0` is everybody".to_owned(),
         )
     })
 }
@@ -388,6 +403,20 @@ fn hours(text: &str) -> Result<(), Complaint> {
         format!("`{text}` is not a span of the day"),
         "write `\"22:00-07:00\"`, or `\"\"` for none".to_owned(),
     ))
+}
+
+/// Hours with their time zone.
+fn quiet(text: &str) -> Result<(), Complaint> {
+    let (span, zone) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let same = span.split_once('-').is_none_or(|(from, to)| from == to);
+    match zone.trim() {
+        _ if same || hours(span).is_err() => Err((
+            format!("`{span}` is not a span of the day"),
+            "write `\"22:00-07:00 Europe/Berlin\"`".to_owned(),
+        )),
+        "" => Ok(()),
+        zone => timezone(zone),
+    }
 }
 
 #[cfg(test)]

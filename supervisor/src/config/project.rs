@@ -401,6 +401,7 @@ pub(crate) fn apply(processes: Vec<ProcessSpec>, groups: Vec<GroupSpec>) -> Appl
         prune: false,
         force: false,
         reset_scale: false,
+        others: Vec::new(),
         wait: None,
     }
 }
@@ -416,14 +417,12 @@ fn tables<'a>(root: &'a mut Node, key: &'a str) -> impl Iterator<Item = &'a mut 
 
 /// Tables and keys that other versions of mhost know, or that belong elsewhere.
 fn explain(table: &str, key: &str) -> Option<String> {
-    const LATER: [&str; 13] = [
-        "notifications",
+    const LATER: [&str; 11] = [
         "alerts",
         "remediation",
         "deploy",
         "proxy",
         "ai",
-        "bot",
         "cloud",
         "dashboard",
         "metrics",
@@ -431,8 +430,16 @@ fn explain(table: &str, key: &str) -> Option<String> {
         "api",
         "include",
     ];
-    const LATER_KEYS: [&str; 3] = ["notify", "reload", "log_file"];
-    const GLOBAL: [&str; 5] = ["agent", "brain", "daemon", "logs", "sinks"];
+    const LATER_KEYS: [&str; 2] = ["reload", "log_file"];
+    const GLOBAL: [&str; 7] = [
+        "agent",
+        "bot",
+        "brain",
+        "daemon",
+        "logs",
+        "notifications",
+        "sinks",
+    ];
     let unknown = |what: &str| {
         format!(
             "this version of mhost does not know it: remove the {what}, or name it `x-{key}` to keep it for later"

@@ -193,6 +193,13 @@ impl<'a> Page<'a> {
                 "\n| Key | Value | Meaning |\n|---|---|---|\n{rows}"
             );
         }
+        // Tables under names of one's own, beside those with a name of ours.
+        if let Some(more) = schema.get("additionalProperties") {
+            let more = resolve(self.schema, more);
+            if more.get("properties").is_some() {
+                tables.push((format!("{path}.<name>"), more));
+            }
+        }
         for (path, table) in tables {
             if !above.contains(&path) {
                 above.push(path.clone());

@@ -64,7 +64,11 @@ impl LoadedProject {
                 && of(groups, member.unwrap_or_default())
                 && of(tags, &spec.config.tags)
         };
-        self.apply.processes.retain(wanted);
+        let processes = std::mem::take(&mut self.apply.processes);
+        let (chosen, others) = processes.into_iter().partition::<Vec<_>, _>(wanted);
+        self.apply.processes = chosen;
+        let others = others.into_iter().map(|spec| spec.name);
+        self.apply.others.extend(others);
         let kept: Vec<ProcessName> = self
             .apply
             .processes

@@ -38,6 +38,8 @@ pub(super) struct InstanceTask {
     spec: Arc<ProcessSpec>,
     rules: Rules,
     saved: Saved,
+    /// Nobody had this instance before, so nobody left anything behind.
+    is_new: bool,
     /// The newest run of the instance, whoever has it.
     newest: Arc<Mutex<Generation>>,
     live: Option<LiveRun>,
@@ -78,7 +80,7 @@ impl InstanceTask {
         standing: Standing,
         id: InstanceId,
         spec: Arc<ProcessSpec>,
-        saved: Saved,
+        saved: Option<Saved>,
         newest: Arc<Mutex<Generation>>,
         context: Context,
         publish: watch::Sender<Arc<Snapshot>>,
@@ -89,7 +91,8 @@ impl InstanceTask {
             id,
             spec,
             rules,
-            saved,
+            is_new: saved.is_none(),
+            saved: saved.unwrap_or_default(),
             newest,
             live: None,
             tree: None,
@@ -108,7 +111,9 @@ impl InstanceTask {
     }
 
     /// Runs until its handles are gone or the set of tasks ends. Children are left alone.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Box<Message>>) {
+    ///
+    /// Boxed, since a future holds what it is given twice: as it came, and as it is used.
+    pub(super) async fn run(mut self: Box<Self>, mut inbox: mpsc::Receiver<Box<Message>>) {
         // Boxed, all that is not waiting: a task that waits then weighs a tenth.
         Box::pin(self.resume()).await;
         loop {
@@ -278,6 +283,8 @@ impl InstanceTask {
     ) -> Result<(Saved, Vec<Effect>), IllegalInput> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         self.rules.newest = *newest;
+        #[cfg(test)]
+        crate::simulation::note(&saved.state, &input);
         let stepped = machine::step(saved, input, &self.rules, now);
         match &stepped {
             Ok((saved, _)) => *newest = saved.counters.generation.max(*newest),

@@ -10,49 +10,41 @@ const SECONDS: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Counter(Mutex<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     total: u64,
     /// Lines that were lost.
     dropped: u64,
     /// The second of the newest bucket.
     second: i64,
-    buckets: [u32; SECONDS],
-}
-
-impl Default for Inner {
-    fn default() -> Self {
-        Self {
-            total: 0,
-            dropped: 0,
-            second: 0,
-            buckets: [0; SECONDS],
-        }
-    }
+    /// Of those who print something: most of a crowd of programs never do.
+    buckets: Option<Box<[u32; SECONDS]>>,
 }
 
 impl Inner {
-    fn advance(&mut self, second: i64) {
+    /// The buckets, the newest of which is that of this second or of a later one.
+    fn advance(&mut self, second: i64) -> &mut [u32; SECONDS] {
         let steps = second.saturating_sub(self.second).max(0);
+        self.second = self.second.max(second);
+        let buckets = self.buckets.get_or_insert_with(|| Box::new([0; SECONDS]));
         for step in 1..=steps.min(SECONDS as i64) {
             let place = (second - steps + step).rem_euclid(SECONDS as i64);
-            self.buckets[place as usize] = 0;
+            buckets[place as usize] = 0;
         }
         if steps >= SECONDS as i64 {
-            self.buckets = [0; SECONDS];
+            buckets.fill(0);
         }
-        self.second = self.second.max(second);
+        buckets
     }
 }
 
 impl Counter {
     pub(super) fn add(&self, now_ms: i64, bytes: u64) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.advance(now_ms.div_euclid(1000));
         inner.total += bytes;
-        let place = inner.second.rem_euclid(SECONDS as i64) as usize;
-        let more = u32::try_from(bytes).unwrap_or(u32::MAX);
-        inner.buckets[place] = inner.buckets[place].saturating_add(more);
+        let second = now_ms.div_euclid(1000).max(inner.second);
+        let bucket = &mut inner.advance(second)[second.rem_euclid(SECONDS as i64) as usize];
+        *bucket = bucket.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     pub(super) fn lose(&self, lines: u64) {
@@ -77,13 +69,14 @@ impl Counter {
         let second = now_ms.div_euclid(1000);
         let seconds = window.as_secs().clamp(1, SECONDS as u64) as i64;
         // Asked twice a second of everybody, and most are silent.
-        if second.saturating_sub(inner.second) >= seconds {
+        if inner.buckets.is_none() || second.saturating_sub(inner.second) >= seconds {
             return 0;
         }
-        inner.advance(second);
+        let newest = second.max(inner.second);
+        let buckets = inner.advance(second);
         (0..seconds)
-            .map(|back| (inner.second - back).rem_euclid(SECONDS as i64) as usize)
-            .map(|place| u64::from(inner.buckets[place]))
+            .map(|back| (newest - back).rem_euclid(SECONDS as i64) as usize)
+            .map(|place| u64::from(buckets[place]))
             .sum()
     }
 }
@@ -91,6 +84,20 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_silent_weighs_little() {
+        let counter = Counter::default();
+        let buckets = || counter.0.lock().expect("no panic").buckets.is_some();
+        assert_eq!(counter.within(100_000, Duration::from_secs(60)), 0);
+        counter.lose(1);
+        assert!(!buckets());
+        counter.add(100_000, 7);
+        // A clock that was set back counts on in the newest second.
+        counter.add(90_000, 1);
+        assert_eq!(counter.within(100_000, Duration::from_secs(1)), 8);
+        assert!(buckets());
+    }
 
     #[test]
     fn forgets_what_is_older_than_the_window() {

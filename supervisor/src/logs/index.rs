@@ -33,6 +33,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, watch};
 
+use super::missing::Lost;
 use super::record::Level;
 use super::retention::Retention;
 use crate::clock::Clock;
@@ -40,7 +41,7 @@ use crate::ids::ProcessName;
 use crate::paths::Paths;
 
 use keeper::Keeper;
-pub(super) use keeper::Seal;
+pub(super) use keeper::{Order, Orders};
 
 /// The name of the index in the folder of the logs.
 pub(super) const FILE: &str = "logs.sqlite";
@@ -60,6 +61,9 @@ pub struct IndexView {
     /// Bytes that it cannot have, because the file with their times is lost; queries scan them.
     #[serde(default)]
     pub apart_bytes: u64,
+    /// Files of kept lines that somebody removed, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
     /// How old the oldest line is that is not in it yet, in milliseconds.
     pub lag_ms: u64,
     /// Its size on disk, in bytes.
@@ -81,6 +85,13 @@ impl IndexView {
             return Some(format!(
                 "the log index cannot be written: {problem}; searches read the logs themselves"
             ));
+        }
+        if let Some(lost) = self.lost.first() {
+            let more = match self.lost.len() {
+                1 => String::new(),
+                count => format!("; {} more files of the logs are missing", count - 1),
+            };
+            return Some(format!("{lost}{more}"));
         }
         (self.lag_ms > WORTH_TELLING_MS).then(|| {
             format!(
@@ -183,16 +194,16 @@ struct Inner {
 
 impl LogIndex {
     /// Starts the thread, which goes on where the last one was. `grew` tells it of new lines;
-    /// `seal` has the capture seal what is too old to stay in a current segment.
+    /// `orders` has the capture do what only that may do.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
+    pub(super) fn start(
         paths: &Paths,
         clock: &Clock,
         grew: watch::Receiver<u64>,
         retention: watch::Receiver<Retention>,
-        seal: Seal,
+        orders: Orders,
     ) -> std::io::Result<LogIndex> {
         let shared = Arc::new(Shared {
             stop: AtomicBool::default(),
@@ -202,7 +213,7 @@ impl LogIndex {
             patterns: broadcast::Sender::new(PATTERNS),
             came: Mutex::default(),
         });
-        let keeper = Keeper::new(retention, seal);
+        let keeper = Keeper::new(retention, orders);
         let worker = worker::Worker::new(paths.logs(), clock.clone(), shared.clone(), grew, keeper);
         let thread = std::thread::Builder::new()
             .name("log index".to_owned())

@@ -21,7 +21,8 @@ use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::counter::Counter;
-use super::index::{IndexView, LogIndex, NewPattern, Seal};
+use super::index::{IndexView, LogIndex, NewPattern, Order, Orders};
+use super::mend::Plan;
 use super::names::Names;
 use super::record::Level;
 use super::retention::Retention;
@@ -62,6 +63,8 @@ pub(super) enum Command {
         instance: InstanceId,
         stream: Stream,
     },
+    /// A side index was lost.
+    Mend(Box<Plan>),
     Stop {
         drain: bool,
     },
@@ -207,7 +210,7 @@ impl Ingest {
                 &self.inner.clock,
                 self.grew(),
                 retention,
-                self.seal(),
+                self.orders(),
             )?;
             // Two at once: one of them is dropped, and ends.
             let _ = self.inner.index.set(index);
@@ -215,10 +218,15 @@ impl Ingest {
         Ok(())
     }
 
-    /// Has the thread seal a current segment.
-    pub(super) fn seal(&self) -> Seal {
+    /// Has the thread do what the index finds to be done.
+    pub(super) fn orders(&self) -> Orders {
         let shared = self.inner.shared.clone();
-        Arc::new(move |instance, stream| shared.send(Command::Seal { instance, stream }))
+        Arc::new(move |order| {
+            shared.send(match order {
+                Order::Seal(instance, stream) => Command::Seal { instance, stream },
+                Order::Mend(plan) => Command::Mend(plan),
+            });
+        })
     }
 
     /// How many lines each process printed since the daemon started, by level, as far as they

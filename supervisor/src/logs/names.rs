@@ -24,14 +24,18 @@ impl Names {
 
     /// The stream a current index belongs to; `None` for any other file.
     fn of_index(folder: &Path, file: &str) -> Option<Self> {
-        let stem = file.strip_suffix(".idx")?;
-        let (label, stream) = stem.rsplit_once('.')?;
-        let (_, index) = label.rsplit_once('-')?;
-        let ours = matches!(stream, "out" | "err") && index.parse::<u16>().is_ok();
-        ours.then(|| Self {
-            folder: folder.to_owned(),
-            stem: stem.to_owned(),
-        })
+        let names = Self::of_stem(folder, file.strip_suffix(".idx")?);
+        // Not `api-01.out` either, which is nobody's.
+        let (instance, stream) = names.owner()?;
+        (Self::new(folder, &instance, stream) == names).then_some(names)
+    }
+
+    /// The stream a current index or a current segment belongs to.
+    pub(super) fn of_file(folder: &Path, file: &str) -> Option<Self> {
+        let Some(stem) = file.strip_suffix(".log") else {
+            return Self::of_index(folder, file);
+        };
+        Self::of_index(folder, &format!("{stem}.idx"))
     }
 
     /// `api-0.out`: names the stream in cursors.
@@ -97,8 +101,38 @@ impl Names {
         Ok(numbers)
     }
 
+    /// The number of the oldest segment that has to be there, where that was written down.
+    pub(super) fn first(&self) -> Option<u64> {
+        let text = std::fs::read_to_string(self.first_file()).ok()?;
+        text.trim().parse().ok()
+    }
+
+    fn first_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.first", self.stem))
+    }
+
+    /// Writes down that no segment before this one has to be there any more.
+    pub(super) fn begins_with(&self, number: u64) -> io::Result<()> {
+        if self.first().is_some_and(|first| first >= number) {
+            return Ok(());
+        }
+        let fresh = self.first_file().with_extension("first.new");
+        std::fs::write(&fresh, format!("{number}\n"))?;
+        std::fs::rename(fresh, self.first_file())
+    }
+
+    /// Deletes a sealed segment that is let go, and with it what is missing after it.
+    pub(super) fn let_go(&self, number: u64) -> io::Result<()> {
+        let next = self.sealed()?.into_iter().find(|next| *next > number);
+        let first = next.unwrap_or(number + 1);
+        let noted = self.begins_with(first);
+        self.delete_sealed(number)?;
+        // On a full disk there is room only now.
+        noted.or_else(|_| self.begins_with(first))
+    }
+
     /// Deletes a sealed segment.
-    pub(super) fn delete_sealed(&self, number: u64) -> io::Result<()> {
+    fn delete_sealed(&self, number: u64) -> io::Result<()> {
         gone(std::fs::remove_file(self.sealed_log(number)))?;
         gone(std::fs::remove_file(self.packed_log(number)))?;
         gone(std::fs::remove_file(self.sealed_index(number)))
@@ -110,6 +144,7 @@ impl Names {
             self.delete_sealed(number)?;
         }
         gone(std::fs::remove_file(self.log()))?;
+        gone(std::fs::remove_file(self.first_file()))?;
         gone(std::fs::remove_file(self.index()))
     }
 }
@@ -130,8 +165,8 @@ pub(super) fn bytes_apart(folder: &Path) -> io::Result<u64> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        let names = stem.and_then(|stem| Names::of_index(folder, &format!("{stem}.idx")));
+        let log = name.to_str().filter(|name| name.ends_with(".log"));
+        let names = log.and_then(|name| Names::of_file(folder, name));
         if names.is_some_and(|names| !names.index().exists()) {
             bytes += entry.metadata().map_or(0, |metadata| metadata.len());
         }

@@ -9,6 +9,7 @@
 //! printed, so index, cursors and followers do not notice. The plain file goes only when the
 //! compressed one is on the disk; while there are both, the plain one counts. Lines may be
 //! missing in the middle: see [`gaps`]. What is damaged is told in its place: see [`damage`].
+//! It is one piece although it is long: one format, written and read.
 
 pub(super) mod damage;
 mod gaps;
@@ -148,7 +149,8 @@ impl Bytes {
         match self {
             Bytes::Packed(packed) => packed.gaps.has(at) || packed.is_damaged_at(at),
             Bytes::Plain(_) => false,
-            Bytes::Lost(length) => damage::gap(*length).contains(&at),
+            // It begins with a line end, for a line before it that has none.
+            Bytes::Lost(length) => at == 0 || damage::gap(*length).contains(&at),
         }
     }
 
@@ -321,7 +323,13 @@ pub(super) fn rewrite(
     number: u64,
     fill: impl FnOnce(&mut Frames) -> io::Result<Gaps>,
 ) -> io::Result<()> {
-    let packed = names.packed_log(number);
+    let (packed, plain) = (names.packed_log(number), names.sealed_log(number));
+    // Rotation takes the log first and the index last. An index alone may have been removed by
+    // somebody, which is no reason to give the lines up.
+    let first_to_go = match plain.exists() {
+        true => plain.clone(),
+        false => names.sealed_index(number),
+    };
     let fresh = packed.with_extension("zst.new");
     let written = Frames::create(&fresh)
         .and_then(|mut frames| {
@@ -334,11 +342,11 @@ pub(super) fn rewrite(
         let _ = std::fs::remove_file(&fresh);
     }
     written?;
-    if !names.sealed_index(number).exists() {
+    if !first_to_go.exists() {
         // It was rotated away meanwhile.
         gone(std::fs::remove_file(&packed))?;
     }
-    gone(std::fs::remove_file(names.sealed_log(number)))
+    gone(std::fs::remove_file(plain))
 }
 
 /// The gaps that stand between the last frame and the table.
@@ -438,6 +446,17 @@ mod tests {
     use super::*;
     use crate::ids::InstanceId;
     use crate::paths::Stream;
+
+    /// Somebody removed the index just then: that takes no line away.
+    #[test]
+    fn a_segment_without_an_index_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = InstanceId::new("api".parse().unwrap(), 0);
+        let names = Names::new(folder.path(), &id, Stream::Out);
+        std::fs::write(names.sealed_log(3), "one\ntwo\n").unwrap();
+        pack(&names, 3).unwrap();
+        assert_eq!(Bytes::sealed_size(&names, 3).unwrap(), Some(8));
+    }
 
     #[test]
     fn any_range_of_a_packed_segment_reads_as_it_was() {

@@ -11,6 +11,7 @@
 mod after;
 mod context;
 mod indexed;
+mod lost;
 mod templates;
 
 use std::collections::BinaryHeap;
@@ -24,6 +25,7 @@ use super::cursor::{self, Cursor, Key, Place};
 use super::filter::Filter;
 use super::index::lookup::{Indexed, Lookup, trouble};
 use super::line;
+use super::missing::Hole;
 use super::names::Names;
 use super::reader::StreamReader;
 use super::scan::{Backward, Line, Span};
@@ -86,6 +88,9 @@ pub fn query(paths: &Paths, sources: &[Source], query: &LogQuery) -> Result<LogP
             }
         }
     }
+    if after.is_none() {
+        lost::find_holes(&paths.logs(), &mut tracks).map_err(failed)?;
+    }
     let mut search = Search {
         tracks,
         // Without a filter every line is a hit and nothing is around it.
@@ -120,6 +125,8 @@ struct Track {
     high: u64,
     /// Up to where a follower has seen it then.
     visible: u64,
+    /// What is missing of it.
+    holes: Vec<Hole>,
 }
 
 /// A line with its place in the order.
@@ -207,6 +214,7 @@ impl Track {
             low,
             high,
             visible,
+            holes: Vec::new(),
         }))
     }
 
@@ -319,6 +327,10 @@ impl Search {
             found.sort_by_key(|found| std::cmp::Reverse(found.key));
         }
         found.truncate(self.lines);
+        // For fewer lines than wanted, and for the best, all of it was looked through.
+        let whole = self.best || from.is_none() && found.len() < self.lines;
+        let oldest = found.iter().map(|found| found.key.ts_ms).min();
+        let lost = self.lost(oldest.filter(|_| !whole))?;
         let mut places: Vec<Place> = self
             .tracks
             .iter()
@@ -336,7 +348,7 @@ impl Search {
             cut |= room.is_full();
         }
         let page = self.page(found, &places);
-        Ok(LogPage { cut, ..page })
+        Ok(LogPage { cut, lost, ..page })
     }
 
     /// How many hits are enough, when the newest come first.
@@ -392,21 +404,25 @@ impl Search {
         Ok(Hits { found, from: None })
     }
 
-    fn page(&self, mut found: Vec<Found>, places: &[Place]) -> LogPage {
+    fn page(&mut self, mut found: Vec<Found>, places: &[Place]) -> LogPage {
         if !self.best {
             found.sort_by_key(|found| found.key);
         }
-        let lines = found.into_iter().map(|found| self.log_line(found));
+        let lines = found
+            .into_iter()
+            .map(|found| self.log_line(found))
+            .collect();
         LogPage {
-            lines: lines.collect(),
+            lines,
             next: cursor::places(self.now_ms, places),
             cut: false,
+            lost: Vec::new(),
             counts: None,
             templates: None,
         }
     }
 
-    fn log_line(&self, found: Found) -> LogLine {
+    fn log_line(&mut self, found: Found) -> LogLine {
         let Found {
             key,
             track,
@@ -414,13 +430,16 @@ impl Search {
             context,
             score: _,
         } = found;
-        let track = &self.tracks[track];
+        let track = &mut self.tracks[track];
         let (message, truncated) = line::message(&line.bytes);
         let Span { start, end } = line.span;
         let length = end - start;
         // Only the last line of a stream can go on later.
         let last = end == track.reader.end();
-        let unfinished = last && (truncated || line.bytes.last() != Some(&b'\n'));
+        let open = last && line.bytes.last() != Some(&b'\n');
+        let unfinished = open || last && truncated;
+        // The last words of a program need no line end.
+        let ended = open && track.reader.ends_at(end).unwrap_or(false);
         LogLine {
             id: key.id(unfinished.then_some(length)),
             ts: Timestamp::from_millisecond(key.ts_ms).unwrap_or(Timestamp::UNIX_EPOCH),
@@ -429,6 +448,11 @@ impl Search {
             stream: track.stream,
             message,
             truncated,
+            partial: open && !truncated && !ended,
+            guessed: track
+                .reader
+                .record_at(start)
+                .is_ok_and(|record| record.is_guessed()),
             context: context && !self.filter.is_empty(),
         }
     }

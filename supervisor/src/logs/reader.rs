@@ -14,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use memchr::{memchr, memrchr};
 
 use super::lost;
+use super::missing::Hole;
 use super::names::Names;
 use super::packed::{Bytes, damage};
 use super::side::{Header, Index, Record};
@@ -40,6 +41,18 @@ struct Segment {
     base: u64,
     log: Option<Bytes>,
     index: Index,
+}
+
+/// A segment without a side index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bare {
+    pub(super) header: Header,
+    pub(super) is_current: bool,
+    pub(super) end: u64,
+    /// When the last line came before it of which that is known.
+    pub(super) least_ms: i64,
+    /// When the file was last written.
+    pub(super) written_ms: i64,
 }
 
 fn open_if_there(path: std::path::PathBuf) -> io::Result<Option<File>> {
@@ -132,6 +145,72 @@ impl StreamReader {
         self.names.stem()
     }
 
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The number of the current segment.
+    pub(super) fn current(&self) -> u64 {
+        self.segments.back().map_or(0, |segment| segment.number)
+    }
+
+    /// The oldest opened segment: its number, and where it begins.
+    pub(super) fn oldest(&self) -> (u64, u64) {
+        let oldest = self.segments.front();
+        oldest.map_or((0, 0), |segment| (segment.number, segment.base))
+    }
+
+    /// The segments without a side index, oldest first; opens all there are.
+    pub(super) fn bare(&mut self) -> io::Result<Vec<Bare>> {
+        while self.older()? {}
+        let ends: Vec<u64> = self.segments.iter().map(|segment| segment.base).collect();
+        let ends = ends.into_iter().skip(1).chain([self.end]);
+        let current = self.current();
+        let mut all = Vec::new();
+        let mut least_ms = i64::MIN;
+        for (segment, end) in self.segments.iter_mut().zip(ends) {
+            if !segment.index.is_in_place_of_one() {
+                least_ms = segment.index.last()?.map_or(least_ms, |last| last.ts_ms);
+                continue;
+            }
+            let number = segment.number;
+            let paths = match number == current {
+                true => vec![self.names.log()],
+                false => vec![self.names.sealed_log(number), self.names.packed_log(number)],
+            };
+            // One whose bytes are gone, too, has nothing to be read.
+            let written = paths.iter().find_map(|path| path.metadata().ok());
+            all.extend(written.map(|written| Bare {
+                header: segment.index.header,
+                is_current: number == current,
+                end,
+                least_ms,
+                written_ms: written.mtime() * 1_000 + written.mtime_nsec() / 1_000_000,
+            }));
+        }
+        Ok(all)
+    }
+
+    /// The segments whose files are gone; opens all there are.
+    pub(super) fn lost(&mut self) -> io::Result<Vec<Hole>> {
+        while self.older()? {}
+        let newer = self.segments.iter().skip(1);
+        let lost = self.segments.iter().zip(newer).filter(|(segment, _)| {
+            let log = self.names.sealed_log(segment.number);
+            matches!(segment.log, Some(Bytes::Lost(_)))
+                && !log.exists()
+                && !self.names.packed_log(segment.number).exists()
+        });
+        let hole = |(segment, newer): (&Segment, &Segment)| Hole {
+            from: segment.base,
+            to: newer.base,
+            number: segment.number,
+            count: newer.number.saturating_sub(segment.number),
+            sized: true,
+        };
+        Ok(lost.map(hole).collect())
+    }
+
     /// Tells a stream from another one that had its name before.
     pub(super) fn epoch(&self) -> i64 {
         self.epoch
@@ -188,6 +267,7 @@ impl StreamReader {
             Some(log) => log,
             // The oldest, which is being deleted at this moment.
             None if !self.names.packed_log(number).exists()
+                && self.names.first().is_none_or(|first| number < first)
                 && lost::end_below(&self.names, number)?.is_none() =>
             {
                 return Ok(None);
@@ -440,6 +520,12 @@ impl StreamReader {
             }
         }
         Ok(None)
+    }
+
+    /// A run ended there, and nothing came after it.
+    pub(super) fn ends_at(&mut self, offset: u64) -> io::Result<bool> {
+        let last = self.last_record()?;
+        Ok(last.is_some_and(|last| last.offset == offset && (last.ends() || last.starts())))
     }
 
     /// The end up to which lines are shown: without a last line that is still being written.

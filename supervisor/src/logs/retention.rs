@@ -237,7 +237,7 @@ impl Pass {
         let stem = sealed.names.stem().to_owned();
         let change = if left.is_empty() && sealed.is_oldest() {
             let first = sealed.after()?;
-            sealed.names.delete_sealed(sealed.number)?;
+            sealed.names.let_go(sealed.number)?;
             sealed.size = 0;
             Change::Begins { stem, first }
         } else {

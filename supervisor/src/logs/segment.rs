@@ -14,7 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,7 +24,7 @@ use rustix::pipe::{SpliceFlags, splice};
 use super::lost;
 use super::names::{Names, gone};
 use super::packed::Bytes;
-use super::side::{END, HEADER, Header, Index, RECORD, Record, START};
+use super::side::{END, GUESSED, HEADER, Header, Index, RECORD, Record, START};
 
 /// How far a segment may grow over its limit while it waits for a line end: 1 MiB, the most
 /// one read moves.
@@ -79,7 +79,7 @@ struct Last {
 pub(super) struct Sequence(pub(super) u64);
 
 impl Sequence {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 += 1;
         self.0
     }
@@ -157,6 +157,7 @@ impl Writer {
         if sealed_size.is_some() {
             writer.seal_index()?;
         } else if flushed {
+            writer.names.begins_with(header.number + 1)?;
             writer.replace_index()?;
         } else {
             let file = OpenOptions::new().write(true).open(writer.names.index())?;
@@ -396,6 +397,11 @@ impl Writer {
 
     fn seal(&mut self, limits: &Limits) -> io::Result<()> {
         limits.check()?;
+        if self.names.first().is_none() {
+            let oldest = self.names.sealed()?.first().copied();
+            self.names
+                .begins_with(oldest.unwrap_or(self.header.number))?;
+        }
         let sealed = self.names.sealed_log(self.header.number);
         gone(std::fs::rename(self.names.log(), sealed))?;
         self.seal_index()?;
@@ -413,7 +419,7 @@ impl Writer {
             let size = size.map_or(limits.raw_max_size, |size| size.min(limits.raw_max_size));
             full |= size > room;
             if full {
-                self.names.delete_sealed(number)?;
+                self.names.let_go(number)?;
             } else {
                 room -= size;
             }
@@ -443,7 +449,7 @@ impl Writer {
             base: self.end,
             epoch: self.header.epoch,
         };
-        write_index(&self.names, &header, None)?;
+        write_index(&self.names.index(), &header, &[])?;
         self.header = header;
         self.records = 0;
         self.last.covers = false;
@@ -455,20 +461,22 @@ impl Writer {
     pub(super) fn flush(&mut self, now_ms: i64) -> io::Result<()> {
         self.open_pending(now_ms)?;
         self.files = None;
+        let first = self.header.number + 1;
+        let noted = self.names.begins_with(first);
         for number in self.names.sealed()? {
-            self.names.delete_sealed(number)?;
+            self.names.let_go(number)?;
         }
         gone(std::fs::remove_file(self.names.log()))?;
+        noted.or_else(|_| self.names.begins_with(first))?;
         self.replace_index()
     }
 }
 
 /// Puts an index in place in one step.
-fn write_index(names: &Names, header: &Header, first: Option<Record>) -> io::Result<()> {
-    let path = names.index();
+pub(super) fn write_index(path: &Path, header: &Header, records: &[Record]) -> io::Result<()> {
     let fresh = path.with_extension("idx.new");
     let mut bytes = header.encode().to_vec();
-    bytes.extend(first.iter().flat_map(Record::encode));
+    bytes.extend(records.iter().flat_map(Record::encode));
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -491,7 +499,9 @@ fn begin_anew(names: &Names, now_ms: i64) -> io::Result<()> {
     }
     let sealed = lost::end_below(names, u64::MAX)?;
     let header = Header {
-        number: sealed.map_or(1, |end| end.number + 1),
+        number: sealed
+            .map_or(1, |end| end.number + 1)
+            .max(names.first().unwrap_or(1)),
         base: sealed.map_or(0, |end| end.offset),
         epoch: sealed.and_then(|end| end.epoch).unwrap_or(now_ms),
     };
@@ -505,9 +515,9 @@ fn begin_anew(names: &Names, now_ms: i64) -> io::Result<()> {
                 .map_or(now_ms, |time| time.as_millisecond()),
             seq: 0,
             generation: 0,
-            flags: START,
+            flags: START | GUESSED,
         }),
         _ => None,
     };
-    write_index(names, &header, first)
+    write_index(&names.index(), &header, first.as_slice())
 }

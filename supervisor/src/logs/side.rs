@@ -31,6 +31,8 @@ const PAGE: u64 = 64;
 pub(super) const START: u16 = 1;
 /// A run ended at this offset.
 pub(super) const END: u16 = 2;
+/// Nobody knows when these bytes came: the index was lost, and this one made from the lines.
+pub(super) const GUESSED: u16 = 4;
 
 /// Which segment this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +109,10 @@ impl Record {
         self.flags & START != 0
     }
 
+    pub(super) fn is_guessed(&self) -> bool {
+        self.flags & GUESSED != 0
+    }
+
     pub(super) fn ends(&self) -> bool {
         self.flags & END != 0
     }
@@ -171,7 +177,7 @@ impl Index {
             ts_ms,
             seq,
             generation: 0,
-            flags: START,
+            flags: START | GUESSED,
         };
         Self {
             file: None,
@@ -180,6 +186,11 @@ impl Index {
             page_first: 0,
             page: vec![all],
         }
+    }
+
+    /// It has no file.
+    pub(super) fn is_in_place_of_one(&self) -> bool {
+        self.file.is_none()
     }
 
     /// Which file it reads: device and inode.

@@ -2,6 +2,8 @@
 //! It is one piece although it is long: a rig, and a test for each promise of the capture.
 
 mod index;
+mod mend;
+mod missing;
 mod queries;
 mod retention;
 
@@ -120,7 +122,8 @@ impl Rig {
 
     /// Asks until the answer is as expected.
     async fn until<T: std::fmt::Debug>(&self, get: impl Fn() -> T, good: impl Fn(&T) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        // Long, since it is only waited for on a machine that does much else.
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let now = get();
             if good(&now) {

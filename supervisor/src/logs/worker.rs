@@ -55,8 +55,9 @@ pub(super) struct Worker {
     clock: Clock,
     limits: Limits,
     epoll: OwnedFd,
-    captures: HashMap<u64, Capture>,
-    targets: HashMap<Key, Target>,
+    // Boxed: a table is up to half empty, and these are many and large.
+    captures: HashMap<u64, Box<Capture>>,
+    targets: HashMap<Key, Box<Target>>,
     /// How many streams of a run are open.
     runs: HashMap<Run, u32>,
     waiters: HashMap<Run, Vec<oneshot::Sender<()>>>,
@@ -438,8 +439,8 @@ impl Worker {
         });
         let waiting =
             |target: &Target| target.open || target.backlog.is_some() || target.captures == 0;
-        self.busy = self.targets.values().any(waiting);
-        self.held = self.targets.values().map(Target::held).sum();
+        self.busy = self.targets.values().any(|target| waiting(target));
+        self.held = self.targets.values().map(|target| target.held()).sum();
         let was_degraded = lock(&self.shared.degraded).is_some();
         if !recovered.is_empty() || was_degraded {
             self.unseen |= !recovered.is_empty();

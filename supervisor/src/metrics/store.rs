@@ -129,6 +129,12 @@ impl Writer {
         })
     }
 
+    /// Moves all that was written into the file itself.
+    pub(super) fn close(self) -> Result<(), MetricsError> {
+        let moved = "PRAGMA wal_checkpoint(TRUNCATE)";
+        Ok(self.db.query_row(moved, [], |_| Ok(()))?)
+    }
+
     /// Adds the newest points of some instances, all or none.
     pub(super) fn add(&mut self, news: &[(InstanceId, Vec<Point>)]) -> Result<(), MetricsError> {
         let transaction = self.db.transaction()?;

@@ -81,7 +81,8 @@ impl Metrics {
         tasks.spawn("metrics", async move {
             cancel.run_until_cancelled(task.clone().keep()).await;
             // What came since the last write is kept, too.
-            task.write(false).await;
+            task.clone().write(false).await;
+            task.close().await;
         });
         Self { shared }
     }
@@ -136,6 +137,21 @@ impl Shared {
 
     async fn write(self: Arc<Self>, house: bool) {
         self.write_and(house, false).await;
+    }
+
+    /// Leaves one file, with nothing beside it that still has to be moved there.
+    async fn close(self: Arc<Self>) {
+        let closed = tokio::task::spawn_blocking(move || {
+            let writer = self
+                .writer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            writer.map_or(Ok(()), Writer::close)
+        });
+        if let Ok(Err(error)) = closed.await {
+            tracing::warn!(%error, "The stored metrics could not be closed.");
+        }
     }
 
     /// Answers whether it could be written.

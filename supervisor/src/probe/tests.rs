@@ -372,14 +372,26 @@ async fn scripts_run_in_folder_and_environment_of_the_process() {
 
 #[tokio::test]
 async fn scripts_say_why_not() {
-    for (command, error, output) in [
-        ("echo broken >&2; exit 2", "exit 2", Some("broken\n")),
-        ("kill -KILL $$$$", "killed by SIGKILL", None),
-        ("echo slow; sleep 60 & sleep 60", "timeout", Some("slow\n")),
-        ("no-such-program-anywhere 2>/dev/null", "exit 127", None),
+    // Only the script that never ends may meet its limit, and has time to speak before.
+    for (command, limit, error, output) in [
+        ("echo broken >&2; exit 2", "60s", "exit 2", Some("broken\n")),
+        ("kill -KILL $$$$", "60s", "killed by SIGKILL", None),
+        (
+            "echo slow; sleep 60 & sleep 60",
+            "3s",
+            "timeout",
+            Some("slow\n"),
+        ),
+        (
+            "no-such-program-anywhere 2>/dev/null",
+            "60s",
+            "exit 127",
+            None,
+        ),
     ] {
-        let health =
-            format!("[health.script]\ncommand = '{command}'\ninterval = '1s'\ntimeout = '500ms'");
+        let health = format!(
+            "[health.script]\ncommand = '{command}'\ninterval = '70s'\ntimeout = '{limit}'"
+        );
         let mut run = start(&health, &[path()]);
         assert_eq!(run.first_error().await, error, "{command}");
         let view = run.probes.views().remove(0);

@@ -10,9 +10,9 @@ use super::{Entry, Inner, RegistryHandle, Shared, keeper};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::ids::InstanceId;
-use crate::instance::{Board, Context, InstanceHandle};
+use crate::instance::{self, Board, Context, InstanceHandle};
 use crate::launch::Launcher;
-use crate::logs::Ingest;
+use crate::logs::{Ingest, KnownCopies};
 use crate::machine::Input;
 use crate::paths::Paths;
 use crate::sampler::Sampler;
@@ -60,7 +60,7 @@ impl RegistryHandle {
             version,
         } = foundation;
         let started_at = clock.now();
-        let context = Context {
+        let context = Context::new(instance::Shared {
             clock,
             launcher,
             journal: Arc::new(store.clone()),
@@ -70,12 +70,13 @@ impl RegistryHandle {
             board: Board::default(),
             paths,
             tasks,
-        };
+        });
         let shared = Shared {
             inner: Mutex::new(Inner::default()),
             context,
             store,
             ingest,
+            kept: KnownCopies::default(),
             changed: watch::Sender::new(0),
             told: broadcast::Sender::new(super::waiting::TOLD),
             last_told: Mutex::default(),
@@ -126,7 +127,7 @@ impl RegistryHandle {
                 let handle = InstanceHandle::start(
                     id,
                     Arc::clone(&entry.spec),
-                    saved,
+                    Some(saved),
                     self.context().clone(),
                 );
                 if scaling && never_ran {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::target::Pick;
+use super::target::{Pick, copies};
 use super::{RegistryHandle, keeper};
 use crate::command::{Done, Limit, Reply, ScaleChange, Target};
 use crate::control::ControlError;
@@ -13,7 +13,7 @@ use crate::ids::{InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
 use crate::machine::Input;
 use crate::spec::{MAX_INSTANCES, ProcessSpec};
-use crate::state::{Reason, Saved};
+use crate::state::Reason;
 use crate::store::{Batch, Desired};
 use crate::units::ByteSize;
 
@@ -44,12 +44,7 @@ impl RegistryHandle {
         spec: &Arc<ProcessSpec>,
     ) -> InstanceHandle {
         let id = InstanceId::new(name.clone(), index);
-        InstanceHandle::start(
-            id,
-            Arc::clone(spec),
-            Saved::default(),
-            self.context().clone(),
-        )
+        InstanceHandle::start(id, Arc::clone(spec), None, self.context().clone())
     }
 
     /// Changes a definition in place. Instances take it with their next run.
@@ -338,13 +333,14 @@ impl RegistryHandle {
     /// Empties stored logs.
     pub(super) async fn flush(&self, target: Option<&Target>) -> Result<Vec<Done>, ControlError> {
         let all = Target("all".into());
-        let picked = self.inner().pick(target.unwrap_or(&all))?;
+        let kept = self.kept_copies();
+        let picked = self.inner().pick_with(target.unwrap_or(&all), &kept)?;
         let mut done = Vec::new();
         for pick in picked.items {
             let mut error = None;
-            let handles = self.inner().handles(&pick);
-            for handle in handles {
-                if let Err(refused) = self.shared.ingest.flush(handle.id()).await {
+            let ids = copies(&self.inner(), &pick, &kept);
+            for id in ids {
+                if let Err(refused) = self.shared.ingest.flush(&id).await {
                     error = Some(refused.to_string());
                 }
             }

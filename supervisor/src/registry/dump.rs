@@ -111,6 +111,7 @@ impl RegistryHandle {
             prune: false,
             force: false,
             reset_scale: false,
+            others: Vec::new(),
             wait: Some(std::time::Duration::from_secs(30)),
         };
         let known = self.names();

@@ -1,9 +1,11 @@
 //! Questions. None of them asks an instance: snapshots, rows and files answer.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::target::{Pick, copies};
 use super::view::{limits_view, metrics_view};
 use super::{Inner, RegistryHandle};
 use crate::command::Target;
@@ -13,10 +15,10 @@ use crate::command::view::{
 };
 use crate::control::ControlError;
 use crate::event::{Event, EventKind};
-use crate::ids::ProcessName;
+use crate::ids::{InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
 use crate::logs::feed::FeedSource;
-use crate::logs::{self, LogPage, LogQuery, Source};
+use crate::logs::{self, Copies, LogPage, LogQuery, Source};
 use crate::paths::Stream;
 use crate::schedule::Schedule;
 use crate::secret::{MASK, Secret, is_secret_name, masked, without_passwords};
@@ -335,14 +337,36 @@ impl RegistryHandle {
         let streams = query
             .stream
             .map_or_else(|| Stream::BOTH.to_vec(), |stream| vec![stream]);
-        let handles = self.inner().picked_handles(query.target.as_ref())?;
         let folder = self.context().paths.logs();
-        let source = |handle: &InstanceHandle| Source {
-            instance: handle.id().clone(),
+        let source = |instance: InstanceId| Source {
+            instance,
             streams: streams.clone(),
             folder: folder.clone(),
         };
-        Ok(handles.iter().map(source).collect())
+        Ok(self.copies(query)?.into_iter().map(source).collect())
+    }
+
+    /// The copies that have kept lines, whether they are still there or not.
+    pub(super) fn kept_copies(&self) -> Arc<Copies> {
+        let context = self.context();
+        let now_ns = context.clock.now().as_nanosecond();
+        self.shared.kept.now(&context.paths.logs(), now_ns)
+    }
+
+    /// The copies a question about logs is over: all of all processes without a target.
+    fn copies(&self, query: &LogQuery) -> Result<Vec<InstanceId>, ControlError> {
+        let kept = self.kept_copies();
+        let all = Target("all".into());
+        let target = query.target.as_ref().unwrap_or(&all);
+        let inner = self.inner();
+        let picks = inner.pick_with(target, &kept)?.items;
+        let is_gone = |pick: &Pick| inner.entry(&pick.name).is_none();
+        if query.after.is_some() && picks.iter().any(is_gone) {
+            // Nothing comes any more of what was deleted, whether its lines are kept or not.
+            return Err(inner.unknown(&target.0));
+        }
+        let picks = picks.iter();
+        Ok(picks.flat_map(|pick| copies(&inner, pick, &kept)).collect())
     }
 
     /// Every instance there is, with both its streams, for the log feed.

@@ -6,7 +6,7 @@
 
 use tracing::error;
 
-use super::target::Pick;
+use super::target::{Pick, copies};
 use super::{Entry, RegistryHandle};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -65,13 +65,7 @@ impl RegistryHandle {
         force: bool,
         actor: &str,
     ) -> Vec<Done> {
-        let picks: Vec<Pick> = names
-            .iter()
-            .map(|name| Pick {
-                name: name.clone(),
-                index: None,
-            })
-            .collect();
+        let picks: Vec<Pick> = names.iter().map(Pick::whole).collect();
         for pick in &picks {
             let handles = self.inner().handles(pick);
             for handle in handles {
@@ -209,12 +203,9 @@ impl RegistryHandle {
         keep_logs: bool,
         actor: &str,
     ) -> Result<(), ControlError> {
-        let ids: Vec<_> = {
-            let inner = self.inner();
-            let handles = inner.entry(name).map(|entry| entry.handles.iter());
-            let ids = handles.into_iter().flatten();
-            ids.map(|handle| handle.id().clone()).collect()
-        };
+        let kept = self.kept_copies();
+        // Copies that were scaled away have left lines, too.
+        let ids = copies(&self.inner(), &Pick::whole(name), &kept);
         let mut remains = None;
         if !keep_logs {
             // Before the row: with it goes the last trace of whose they are.

@@ -1,5 +1,7 @@
 //! From what a person writes to what exists.
 
+use std::collections::BTreeSet;
+
 use globset::Glob;
 
 use super::{Inner, RegistryHandle};
@@ -7,6 +9,7 @@ use crate::command::Target;
 use crate::control::ControlError;
 use crate::ids::{InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
+use crate::logs::Copies;
 
 /// Largest edit distance of a name that is suggested.
 const NEAR: usize = 2;
@@ -30,6 +33,14 @@ pub(super) struct Pick {
 }
 
 impl Pick {
+    /// All copies of a process.
+    pub(super) fn whole(name: &ProcessName) -> Self {
+        Self {
+            name: name.clone(),
+            index: None,
+        }
+    }
+
     /// As a person writes it.
     pub(super) fn text(&self) -> String {
         match self.index {
@@ -42,6 +53,12 @@ impl Pick {
 impl Inner {
     /// Resolves a target: exact name, `name:2`, index, `all`, group, glob, then `name-2`.
     pub(super) fn pick(&self, target: &Target) -> Result<Picked, ControlError> {
+        self.pick_with(target, &Copies::default())
+    }
+
+    /// As [`Inner::pick`], also of what is no more and has kept lines: copies that were scaled
+    /// away, and last a process that was deleted without its logs.
+    pub(super) fn pick_with(&self, target: &Target, kept: &Copies) -> Result<Picked, ControlError> {
         let text = target.0.trim();
         let exact = |items: Vec<Pick>| {
             Ok(Picked {
@@ -53,7 +70,7 @@ impl Inner {
             return exact(
                 self.processes
                     .iter()
-                    .map(|entry| whole(entry.name()))
+                    .map(|entry| Pick::whole(entry.name()))
                     .collect(),
             );
         }
@@ -61,19 +78,19 @@ impl Inner {
             return self.pick_group(group).ok_or_else(|| self.unknown(text));
         }
         if let Some(name) = self.named(text) {
-            return exact(vec![whole(name)]);
+            return exact(vec![Pick::whole(name)]);
         }
         if let Some((base, index)) = text.rsplit_once(':') {
             let name = self
                 .named(base)
                 .or_else(|| self.at_index(base))
+                .or_else(|| kept.named(base))
                 .ok_or_else(|| self.unknown(text))?;
-            return exact(vec![
-                self.one(name, index).ok_or_else(|| self.unknown(text))?,
-            ]);
+            let one = self.one(name, index, kept);
+            return exact(vec![one.ok_or_else(|| self.unknown(text))?]);
         }
         if let Some(name) = self.at_index(text) {
-            return exact(vec![whole(name)]);
+            return exact(vec![Pick::whole(name)]);
         }
         if let Some(picked) = self.pick_group(text) {
             return Ok(picked);
@@ -87,7 +104,7 @@ impl Inner {
                 .iter()
                 .map(super::Entry::name)
                 .filter(|name| matcher.is_match(name.as_str()))
-                .map(whole)
+                .map(Pick::whole)
                 .collect();
             return if items.is_empty() {
                 Err(self.unknown(text))
@@ -97,9 +114,12 @@ impl Inner {
         }
         if let Some(pick) = text
             .rsplit_once('-')
-            .and_then(|(base, index)| self.one(self.named(base)?, index))
+            .and_then(|(base, index)| self.one(self.named(base)?, index, kept))
         {
             return exact(vec![pick]);
+        }
+        if let Some(name) = kept.named(text) {
+            return exact(vec![Pick::whole(name)]);
         }
         Err(self.unknown(text))
     }
@@ -117,11 +137,12 @@ impl Inner {
             .map(super::Entry::name)
     }
 
-    fn one(&self, name: &ProcessName, index: &str) -> Option<Pick> {
+    fn one(&self, name: &ProcessName, index: &str, kept: &Copies) -> Option<Pick> {
         let index = index.parse::<u16>().ok()?;
-        let exists = self
-            .entry(name)
-            .is_some_and(|entry| usize::from(index) < entry.handles.len());
+        let exists = kept.has(name, index)
+            || self
+                .entry(name)
+                .is_some_and(|entry| usize::from(index) < entry.handles.len());
         exists.then(|| Pick {
             name: name.clone(),
             index: Some(index),
@@ -133,7 +154,7 @@ impl Inner {
         let items = members
             .iter()
             .filter(|member| self.entry(member).is_some())
-            .map(whole)
+            .map(Pick::whole)
             .collect();
         Some(Picked {
             items,
@@ -141,7 +162,7 @@ impl Inner {
         })
     }
 
-    fn unknown(&self, text: &str) -> ControlError {
+    pub(super) fn unknown(&self, text: &str) -> ControlError {
         let names = self.processes.iter().map(|entry| entry.name().as_str());
         let groups = self.groups.keys().map(String::as_str);
         let mut near: Vec<(usize, &str)> = names
@@ -179,11 +200,14 @@ impl Inner {
     }
 }
 
-fn whole(name: &ProcessName) -> Pick {
-    Pick {
-        name: name.clone(),
-        index: None,
-    }
+/// The copies of a pick: those there are, and those of which lines are kept.
+pub(super) fn copies(inner: &Inner, pick: &Pick, kept: &Copies) -> Vec<InstanceId> {
+    let handles = inner.handles(pick);
+    let mut indices: BTreeSet<u16> = handles.iter().map(|handle| handle.id().index).collect();
+    indices.extend(kept.of(&pick.name));
+    let wanted = |index: &u16| pick.index.is_none_or(|only| only == *index);
+    let id = |index| InstanceId::new(pick.name.clone(), index);
+    indices.into_iter().filter(wanted).map(id).collect()
 }
 
 impl RegistryHandle {

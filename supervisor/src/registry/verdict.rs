@@ -179,7 +179,7 @@ impl Inner {
         (specs, groups)
     }
 
-    /// Processes of the same file that it no longer names.
+    /// Processes of the same file that it no longer names, whichever of them are wanted now.
     pub(super) fn left_over(&self, apply: &Apply) -> Vec<ProcessName> {
         let Some(file) = apply
             .processes
@@ -201,6 +201,7 @@ impl Inner {
             })
             .map(super::Entry::name)
             .filter(|name| !apply.processes.iter().any(|spec| spec.name == **name))
+            .filter(|name| !apply.others.contains(name))
             .cloned()
             .collect()
     }

@@ -1,6 +1,7 @@
 //! From entries and snapshots to what people and programs see.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,7 +14,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Snapshot, detail};
 use crate::sampler::Sampler;
 use crate::secret::without_passwords;
-use crate::spec::ProcessSpec;
+use crate::spec::{Notify, ProcessSpec};
 use crate::state::{ExitStatus, Hold, State, Status};
 use crate::store::Desired;
 
@@ -38,7 +39,111 @@ pub struct Glance {
     pub health: Vec<HealthView>,
 }
 
+/// How a process does, without a copy of what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vitals {
+    /// The worst state of its copies.
+    pub state: Status,
+    /// Should it run?
+    pub wanted: bool,
+    /// Is a copy held?
+    pub held: bool,
+    /// Does a probe fail of a copy that is online?
+    pub failing: bool,
+    /// Is it probed at all?
+    pub probed: bool,
+    /// Its limit, in bytes.
+    pub max_memory: Option<u64>,
+    /// For so long no run of its copies has ended; for ever, while all are the first ones.
+    pub unbroken: Duration,
+}
+
+/// How a process stands, for messages about one of its copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The worst state of its copies.
+    pub state: Status,
+    /// The state of that copy.
+    pub copy: Status,
+    /// How many copies it has.
+    pub instances: usize,
+    /// Restarts of that copy since the last manual start.
+    pub restarts: u64,
+    /// When that copy is tried again, if it waits for that.
+    pub next_try: Option<Timestamp>,
+    /// Who is told of it.
+    pub notify: Notify,
+}
+
 impl RegistryHandle {
+    /// How a process stands, for a message about one of its copies.
+    pub fn standing(&self, name: &ProcessName, instance: Option<u16>) -> Option<Standing> {
+        let inner = self.inner();
+        let entry = inner.entry(name)?;
+        let mut standing = Standing {
+            state: Status::Stopped,
+            copy: Status::Stopped,
+            instances: entry.handles.len(),
+            restarts: 0,
+            next_try: None,
+            notify: entry.row.spec.config.notify.clone(),
+        };
+        let mut severest = None;
+        for handle in &entry.handles {
+            let snapshot = handle.snapshot();
+            let saved = &snapshot.saved;
+            let state = saved.state.status();
+            if severest <= Some(state.severity()) {
+                (severest, standing.state) = (Some(state.severity()), state);
+            }
+            if instance.is_none_or(|one| one == handle.id().index) {
+                standing.copy = state;
+                standing.restarts = saved.counters.restarts;
+                standing.next_try = match &saved.state {
+                    State::Errored {
+                        hold: Hold::Retrying { next_at, .. },
+                    } => Some(*next_at),
+                    _ => None,
+                };
+            }
+        }
+        Some(standing)
+    }
+
+    /// How a process does: what costs next to nothing to know.
+    pub fn vitals(&self, name: &ProcessName) -> Option<Vitals> {
+        let now = self.context().clock.now();
+        let inner = self.inner();
+        let entry = inner.entry(name)?;
+        let config = &entry.row.spec.config;
+        let mut vitals = Vitals {
+            state: Status::Stopped,
+            wanted: entry.row.desired == Desired::Online,
+            held: false,
+            failing: false,
+            probed: !config.health.is_empty(),
+            max_memory: config.max_memory.map(|limit| limit.0),
+            unbroken: Duration::MAX,
+        };
+        let mut severest = None;
+        for handle in &entry.handles {
+            let snapshot = handle.snapshot();
+            let (saved, state) = (&snapshot.saved, snapshot.saved.state.status());
+            if severest <= Some(state.severity()) {
+                (severest, vitals.state) = (Some(state.severity()), state);
+            }
+            vitals.held |= held_by(&saved.state).is_some();
+            vitals.failing |= state == Status::Online && snapshot.health == HealthStatus::Fail;
+            let lasts = match saved.state.run() {
+                None => Duration::ZERO,
+                Some(_) if saved.counters.generation <= 1 => Duration::MAX,
+                Some(run) => until(run.started_at, now),
+            };
+            vitals.unbroken = vitals.unbroken.min(lasts);
+        }
+        Some(vitals)
+    }
+
     /// The definition before the newest, which a rollback goes back to.
     pub fn previous(&self, name: &ProcessName) -> Option<ProcessSpec> {
         self.inner().entry(name)?.row.previous.as_deref().cloned()
@@ -158,6 +263,15 @@ fn uptime_ms(snapshot: &Snapshot, now: Timestamp) -> Option<u64> {
         .map(|run| until(run.started_at, now).as_millis() as u64)
 }
 
+fn held_by(state: &State) -> Option<&str> {
+    match state {
+        State::Errored {
+            hold: Hold::Held { by, .. },
+        } => Some(by),
+        _ => None,
+    }
+}
+
 fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> InstanceView {
     let snapshot = handle.snapshot();
     let saved = &snapshot.saved;
@@ -168,14 +282,11 @@ fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> 
         Some(ExitStatus::Signal(signal)) => (None, Some(signal)),
         Some(ExitStatus::Unknown) | None => (None, None),
     };
-    let (next_retry_at, held_by) = match &saved.state {
+    let next_retry_at = match &saved.state {
         State::Errored {
             hold: Hold::Retrying { next_at, .. },
-        } => (Some(*next_at), None),
-        State::Errored {
-            hold: Hold::Held { by, .. },
-        } => (None, Some(by.clone())),
-        _ => (None, None),
+        } => Some(*next_at),
+        _ => None,
     };
     InstanceView {
         index: handle.id().index,
@@ -194,7 +305,7 @@ fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> 
         health: snapshot.health,
         generation: saved.counters.generation,
         next_retry_at,
-        held_by,
+        held_by: held_by(&saved.state).map(str::to_owned),
     }
 }
 

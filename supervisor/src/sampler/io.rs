@@ -7,14 +7,12 @@
 //! Asking costs as much as all else that is known of a process, so one that has used no CPU
 //! is not asked again before [`QUIET`] is over, unless one of its tree has gone.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::run::Seen;
+use super::run::{Seen, SeenAll};
 use crate::sys::proc_scan::Stat;
-use crate::sys::tree::Key;
 use crate::sys::usage::Io;
 
 /// So long the counts of a process that used no CPU are believed.
@@ -42,19 +40,19 @@ impl IoSum {
     pub(super) fn look(
         &mut self,
         members: &[Stat],
-        before: &HashMap<Key, Seen>,
+        before: &SeenAll,
         now: Instant,
         ask: impl Fn(i32) -> Option<Io>,
-    ) -> (HashMap<Key, Seen>, Option<Io>) {
+    ) -> (SeenAll, Option<Io>) {
         let stale = |at: Instant| now.saturating_duration_since(at) >= QUIET;
         let all = self.asked.is_none_or(stale) || one_has_gone(members, before);
         if all {
             self.asked = Some(now);
         }
-        let seen: HashMap<Key, Seen> = members
+        let seen: SeenAll = members
             .iter()
             .map(|stat| {
-                let known = before.get(&stat.key());
+                let known = before.get(stat.key());
                 let io = match known.filter(|seen| !all && seen.ticks == stat.cpu_ticks) {
                     Some(seen) => seen.io,
                     None => ask(stat.pid),
@@ -89,10 +87,10 @@ impl IoSum {
     }
 }
 
-fn one_has_gone(members: &[Stat], before: &HashMap<Key, Seen>) -> bool {
+fn one_has_gone(members: &[Stat], before: &SeenAll) -> bool {
     let still = members
         .iter()
-        .filter(|stat| before.contains_key(&stat.key()))
+        .filter(|stat| before.get(stat.key()).is_some())
         .count();
     still < before.len()
 }
@@ -100,6 +98,7 @@ fn one_has_gone(members: &[Stat], before: &HashMap<Key, Seen>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
 
     use super::*;
     use crate::sampler::run::tests::stat;
@@ -129,7 +128,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn quiet_processes_are_seldom_asked() {
         let (fake, mut sum) = (Fake::default(), IoSum::default());
-        let mut before = HashMap::new();
+        let mut before = SeenAll::default();
         let start = Instant::now();
         fake.set(7, 100);
         let mut look = |seconds: u64, ticks: u64| {
@@ -155,7 +154,7 @@ mod tests {
         fake.set(7, 10);
         fake.set(8, 1_000);
         let both = [stat(7, 1), stat(8, 1)];
-        let (before, _) = sum.look(&both, &HashMap::new(), now, |pid| fake.ask(pid));
+        let (before, _) = sum.look(&both, &SeenAll::default(), now, |pid| fake.ask(pid));
         // The parent has waited for it: the kernel has added its counts.
         fake.set(7, 1_010);
         let (before, grown) = sum.look(&both[..1], &before, now, |pid| fake.ask(pid));
@@ -177,7 +176,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_may_not_be_read_is_unknown() {
         let mut sum = IoSum::default();
-        let look = sum.look(&[stat(7, 1)], &HashMap::new(), Instant::now(), |_| None);
+        let look = sum.look(&[stat(7, 1)], &SeenAll::default(), Instant::now(), |_| None);
         assert_eq!((look.1, sum.total()), (None, None));
     }
 }

@@ -4,7 +4,7 @@
 //! processor, has the memory, the descriptors and the children it had, and has read and
 //! written nothing. The kernel tells in one short file whether it has run, so most leaders are
 //! not read at all. What others can do to its memory (the kernel may take pages from it) shows
-//! when it is read all the same, once a minute.
+//! when its figures are read all the same, once a minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub(super) struct Leader {
     activity: Option<Activity>,
     /// It has not run since the last sample.
     pub(super) rests: bool,
+    /// It was read all the same.
+    pub(super) fresh: bool,
 }
 
 impl Kept {
@@ -94,17 +96,22 @@ fn unless_it_rests(
     now: Instant,
     ask: impl FnOnce() -> Option<Stat>,
 ) -> Option<Leader> {
+    let rest = rest.filter(|rest| activity == Some(rest.activity));
     if let Some(rest) = rest
-        && activity == Some(rest.activity)
         && now.saturating_duration_since(rest.read) < BELIEVED
     {
         return Some(Leader {
             stat: rest.stat,
             activity,
             rests: true,
+            fresh: false,
         });
     }
-    Some(Leader::of(ask()?, activity))
+    Some(Leader {
+        // Only its memory may have changed: what costs more to find out is as it was.
+        rests: rest.is_some(),
+        ..Leader::of(ask()?, activity)
+    })
 }
 
 impl Leader {
@@ -113,6 +120,7 @@ impl Leader {
             stat,
             activity,
             rests: false,
+            fresh: true,
         }
     }
 
@@ -156,17 +164,18 @@ mod tests {
         let look = |activity, rest, after: u64| {
             let now = now + Duration::from_secs(after);
             let leader = unless_it_rests(activity, rest, now, || Some(grown)).expect("lives");
-            (leader.rests, leader.stat.rss_pages - stat.rss_pages)
+            let more = leader.stat.rss_pages - stat.rss_pages;
+            (leader.rests, leader.fresh, more)
         };
-        assert_eq!(look(activity(3), rest, 59), (true, 0));
+        assert_eq!(look(activity(3), rest, 59), (true, false, 0));
         assert_eq!(
             look(activity(3), rest, 60),
-            (false, 9),
+            (true, true, 9),
             "once a minute all the same"
         );
-        assert_eq!(look(activity(4), rest, 5), (false, 9), "it has run");
-        assert_eq!(look(None, rest, 5), (false, 9), "nobody knows");
-        assert_eq!(look(activity(3), None, 5), (false, 9), "not alone");
+        assert_eq!(look(activity(4), rest, 5), (false, true, 9), "it has run");
+        assert_eq!(look(None, rest, 5), (false, true, 9), "nobody knows");
+        assert_eq!(look(activity(3), None, 5), (false, true, 9), "not alone");
         let gone = unless_it_rests(None, rest, now, || None);
         assert!(gone.is_none());
         assert!(Leader::of(stat, None).rest(&[stat], now).is_none());

@@ -15,7 +15,7 @@ use crate::sys::tree::Key;
 /// A tree that uses more is not looked at: it would take milliseconds.
 const LARGE: u64 = 256 << 20;
 /// So many processes are looked at in a pass.
-const PROCESSES: u32 = 16;
+const PROCESSES: u32 = 8;
 /// So many resident bytes are walked in a pass.
 const BYTES: u64 = LARGE;
 /// A tree that has grown or shrunk is looked at again after this time.
@@ -96,7 +96,7 @@ mod tests {
         let look = |age: u64| Some(PssLook::new(now - Duration::from_secs(age), 1 << 20, 9));
         let many = (0..40).map(|pid| tree(pid, 1, look(700 + u64::from(pid.unsigned_abs()))));
         let chosen = due(many, now);
-        assert_eq!(chosen.len(), 16);
+        assert_eq!(chosen.len() as u32, PROCESSES);
         assert!(chosen.contains(&(39, 1)) && !chosen.contains(&(0, 1)));
         // New ones come before all others, a large one never does.
         let mixed = [

@@ -1,6 +1,5 @@
 //! One run of an instance: from the processes of its tree to a sample, and to a breach.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,7 +35,7 @@ pub(super) struct Run {
     /// The leader's open descriptors, and when they were counted.
     fds: Option<(Instant, u64)>,
     /// The members of the last look, and when that was.
-    last: Option<(Instant, HashMap<Key, Seen>)>,
+    last: Option<(Instant, SeenAll)>,
     io: IoSum,
     pub(super) pss: Option<PssLook>,
     pub(super) latest: Option<TreeSample>,
@@ -48,6 +47,41 @@ pub(super) struct Seen {
     /// CPU time.
     pub(super) ticks: u64,
     pub(super) io: Option<Io>,
+}
+
+/// The same of a whole tree, in order of their keys. Most trees are one process, for which a
+/// table would be several times too large.
+#[derive(Debug, Default)]
+pub(super) struct SeenAll(Box<[(Key, Seen)]>);
+
+impl SeenAll {
+    pub(super) fn get(&self, key: Key) -> Option<&Seen> {
+        let place = self
+            .0
+            .binary_search_by_key(&key, |(known, _)| *known)
+            .ok()?;
+        Some(&self.0[place].1)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = Key> {
+        self.0.iter().map(|(key, _)| *key)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Seen> {
+        self.0.iter().map(|(_, seen)| seen)
+    }
+}
+
+impl FromIterator<(Key, Seen)> for SeenAll {
+    fn from_iter<I: IntoIterator<Item = (Key, Seen)>>(all: I) -> Self {
+        let mut all: Vec<(Key, Seen)> = all.into_iter().collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        Self(all.into_boxed_slice())
+    }
 }
 
 impl Run {
@@ -73,8 +107,7 @@ impl Run {
 
     /// The processes of the last look.
     pub(super) fn members(&self) -> impl Iterator<Item = Key> {
-        let members = self.last.iter().flat_map(|(_, members)| members.keys());
-        members.copied()
+        self.last.iter().flat_map(|(_, members)| members.keys())
     }
 
     /// What the tree has read and written since the run began.
@@ -93,8 +126,11 @@ impl Run {
         let alone = leader::is_alone(members);
         if leader.rests
             && alone
-            && let Some(sample) = self.same_again(at, now)
+            && let Some(sample) = self.same_again(rss_bytes(members), at, now)
         {
+            if leader.fresh {
+                self.rest = leader.rest(members, now);
+            }
             return sample;
         }
         self.rest = leader.rest(members, now);
@@ -109,8 +145,8 @@ impl Run {
         self.sample(members, fds, at, now, usage::io)
     }
 
-    /// A sample of a tree that has done nothing since the last one.
-    fn same_again(&mut self, at: Timestamp, now: Instant) -> Option<TreeSample> {
+    /// A sample of a tree that has done nothing since the last one; its memory is known anew.
+    fn same_again(&mut self, rss_bytes: u64, at: Timestamp, now: Instant) -> Option<TreeSample> {
         let latest = self.latest?;
         let (then, _) = self.last.as_mut()?;
         *then = now;
@@ -118,7 +154,8 @@ impl Run {
         let sample = TreeSample {
             at,
             cpu_percent: 0.0,
-            pss_bytes: self.pss.and_then(|look| look.bytes(latest.rss_bytes)),
+            rss_bytes,
+            pss_bytes: self.pss.and_then(|look| look.bytes(rss_bytes)),
             read_bytes_per_second: none,
             written_bytes_per_second: none,
             ..latest
@@ -139,7 +176,7 @@ impl Run {
         let zombies = members.iter().filter(|stat| stat.is_zombie()).count();
         let (then, before) = match self.last.take() {
             Some((then, before)) => (Some(then), before),
-            None => (None, HashMap::new()),
+            None => (None, SeenAll::default()),
         };
         let seconds = then.map_or(0.0, |then| {
             now.saturating_duration_since(then).as_secs_f64()
@@ -210,7 +247,7 @@ pub(super) fn rss_bytes(members: &[Stat]) -> u64 {
     members.iter().map(|stat| stat.rss_pages * page).sum()
 }
 
-fn cpu_percent(members: &[Stat], before: &HashMap<Key, Seen>, seconds: f64) -> f64 {
+fn cpu_percent(members: &[Stat], before: &SeenAll, seconds: f64) -> f64 {
     if seconds <= 0.0 {
         return 0.0;
     }
@@ -218,7 +255,7 @@ fn cpu_percent(members: &[Stat], before: &HashMap<Key, Seen>, seconds: f64) -> f
     let used: u64 = members
         .iter()
         .map(|stat| {
-            let known = before.get(&stat.key()).map_or(0, |seen| seen.ticks);
+            let known = before.get(stat.key()).map_or(0, |seen| seen.ticks);
             stat.cpu_ticks.saturating_sub(known)
         })
         .sum();
@@ -307,9 +344,10 @@ pub(super) mod tests {
         run.sample(&[stat], 4, Timestamp::UNIX_EPOCH, start, counts);
         let at = Timestamp::from_second(5).unwrap();
         let second = start + Duration::from_secs(5);
-        let rests = run.same_again(at, second).expect("was looked at");
+        let bytes = rss_bytes(&[stat]);
+        let rests = run.same_again(bytes, at, second).expect("was looked at");
         assert_eq!((rests.at, rests.cpu_percent, rests.fds), (at, 0.0, 4));
-        assert_eq!(rests.rss_bytes, rss_bytes(&[stat]));
+        assert_eq!(rests.rss_bytes, bytes);
         assert_eq!(rests.read_bytes_per_second, Some(0));
         // Also at rest it may be above its limit.
         assert!(breaches.try_recv().is_ok());

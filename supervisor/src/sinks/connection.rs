@@ -105,7 +105,9 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<Box<dyn Wire>, SinkError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let place = || format!("{}:{}", self.host, self.port);
+        let stream = stream.map_err(|error| SinkError::at(&place(), &error))?;
         // Batches are written at once; there is nothing to wait for.
         stream.set_nodelay(true)?;
         Ok(match &self.trust {

@@ -81,7 +81,9 @@ impl Datagrams {
         match &self.to {
             To::Udp { host, port } => {
                 let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                for address in tokio::net::lookup_host((host.as_str(), *port)).await? {
+                let failed = |error: io::Error| SinkError::at(&format!("{host}:{port}"), &error);
+                let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+                for address in found.map_err(failed)? {
                     let any = if address.is_ipv4() {
                         "0.0.0.0:0"
                     } else {
@@ -93,17 +95,16 @@ impl Datagrams {
                         Err(error) => last = error,
                     }
                 }
-                Err(last.into())
+                Err(failed(last))
             }
             To::Unix(path) => {
                 let socket = UnixDatagram::unbound()?;
                 match socket.connect(path) {
                     Ok(()) => Ok(Socket::Unix(socket)),
                     Err(error) if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) => {
-                        let text = "the socket takes no datagrams";
-                        Err(SinkError::Retry(text.to_owned()))
+                        Err(SinkError::Retry(format!("{path} takes no datagrams")))
                     }
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(SinkError::at(path, &error)),
                 }
             }
         }

@@ -154,6 +154,22 @@ pub struct ProcessConfig {
     /// or `autonomous`. It can only lower the configured level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autonomy: Option<AutonomyLimit>,
+    /// Who is told what happens to it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub notify: Notify,
+}
+
+/// Who is told what happens to a process. The channels are those of `[notifications]` in
+/// `config.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// Tell its crashes, also to channels that do not name them in `events`. Default `false`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_crash: bool,
+    /// Only these channels. Default: all whose own filters let it through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
 }
 
 /// A number of copies.

@@ -1,7 +1,7 @@
 //! What the rest of the program holds of the database.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::kept::Health;
+use super::queue::{Sender, queue};
 use super::writer::{Message, Writer};
 use super::{Batch, EventFilter, Loaded, StoreError, reader, schema};
 use crate::clock::Clock;
@@ -20,7 +21,7 @@ const QUEUE: usize = 4096;
 /// A clonable handle of the writer thread, with a read-only connection of its own for events.
 #[derive(Debug, Clone)]
 pub struct StoreHandle {
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
     health: Arc<Mutex<Health>>,
     reader: Arc<Reader>,
 }
@@ -35,7 +36,7 @@ struct Reader {
 /// The writer thread. Dropping it writes what is queued, checkpoints and waits.
 #[derive(Debug)]
 pub struct StoreThread {
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,7 +50,7 @@ impl StoreHandle {
     pub fn open(path: &Path, clock: Clock) -> Result<(StoreHandle, StoreThread), StoreError> {
         let health = Arc::new(Mutex::new(Health::default()));
         let writer = Writer::open(path, clock, health.clone())?;
-        let (sender, receiver) = mpsc::sync_channel(QUEUE);
+        let (sender, receiver) = queue(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store".into())
             .stack_size(512 * 1024)
@@ -153,8 +154,7 @@ impl StoreThread {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        // An error means that the thread has ended already.
-        let _ = self.sender.send(Message::Close);
+        self.sender.send_beyond(Message::Close);
         if thread.join().is_err() {
             tracing::error!("The store's thread ended with a panic.");
         }

@@ -68,7 +68,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     db.busy_timeout(LOCK_WAIT)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
-    db.pragma_update(None, "cache_size", -512)?;
+    db.pragma_update(None, "cache_size", -128)?;
     db.set_prepared_statement_cache_capacity(16);
     let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len() as i64;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::kept::{Health, Kept};
+use super::queue::Receiver;
 use super::rows::{put_batch, put_event, put_instance};
 use super::settle::{Settler, Work};
 use super::snapshot::{Page, Snapshots};
@@ -142,10 +143,7 @@ impl Writer {
     /// Works until it is told to close, or until nobody is left who could ask.
     pub(super) fn run(mut self, receiver: &Receiver<Message>) {
         loop {
-            let first = match self.next_deadline() {
-                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(wait) => receiver.recv_timeout(wait),
-            };
+            let first = receiver.recv(self.next_deadline());
             let mut open = true;
             match first {
                 Ok(message) => open = self.round(message, receiver),
@@ -182,7 +180,7 @@ impl Writer {
                 }
             }
             if batches.len() < GROUP {
-                next = receiver.try_recv().ok();
+                next = receiver.try_recv();
             }
         }
         self.commit_group(batches, replies);

@@ -106,6 +106,17 @@ pub(super) fn after_space(line: &[u8], at: usize) -> usize {
     at + 1
 }
 
+/// The end of an escape sequence that stands between two letters of one word.
+pub(super) fn within_word(line: &[u8], at: usize) -> Option<usize> {
+    if line[at] != 0x1b {
+        return None;
+    }
+    let next = after_space(line, at);
+    let of_word = |byte: &u8| matches!(class(*byte), LETTER | DIGIT);
+    let before = at.checked_sub(1).and_then(|before| line.get(before));
+    (before.is_some_and(of_word) && line.get(next).is_some_and(of_word)).then_some(next)
+}
+
 /// Without the marks that end a sentence.
 pub(super) fn trimmed(text: &[u8]) -> usize {
     let last = text

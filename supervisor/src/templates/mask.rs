@@ -7,7 +7,7 @@
 use super::forms::{
     DIGIT, LETTER, MARK, SPACE, after_space, begins_path, class, in_names, is_class,
     is_part_of_date, is_relative_path, is_request, is_truth, joined_hexadecimal,
-    thread_of_several_words, trimmed,
+    thread_of_several_words, trimmed, within_word,
 };
 use super::token::{self, Token, VALUE};
 
@@ -18,6 +18,9 @@ const KEY: usize = 40;
 
 /// Most words before the name of a thread.
 const HEAD: usize = 6;
+
+/// A word of this length with some digits in it is a value as a whole.
+const LONG_WORD: usize = 16;
 
 /// A line with its values masked. Kept from line to line for its memory.
 #[derive(Debug, Default)]
@@ -53,8 +56,14 @@ impl Masked {
             }
             self.piece = self.text.len();
             self.name = self.piece;
-            while at < line.len() && class(line[at]) != SPACE {
-                at = self.step(line, at);
+            while at < line.len() {
+                if class(line[at]) != SPACE {
+                    at = self.step(line, at);
+                } else if let Some(next) = within_word(line, at) {
+                    at = next;
+                } else {
+                    break;
+                }
             }
             token::cut(&self.text, self.piece, &mut self.tokens, true);
         }
@@ -199,7 +208,9 @@ impl Masked {
             // A number with its unit, or a day with its hour.
             || class(word[0]) == DIGIT && (changes == 1 && letters <= 3 || word.contains(&b'T') && letters <= 2)
             || changes >= 3
-            || changes == 2 && word.len() >= 8;
+            || changes == 2 && word.len() >= 8
+            // No name is so long and has so many digits: tokens and names of runs.
+            || word.len() >= LONG_WORD && digits >= 3;
         if is_value {
             self.value();
             return end;
@@ -354,6 +365,8 @@ mod tests {
             ("utf8 eth0 v1.2.3 part-00012", "utf<*> eth<*> v<*> part-<*>"),
             ("x1b2 k8s a1b2c3d4e5", "<*> k<*>s <*>"),
             ("\u{1b}[31mred\u{1b}[0m 5", "red <*>"),
+            ("gr\u{1b}[31meen\u{1b}[0m ok", "green ok"),
+            ("token abcdefghij1234567890 refused", "token <*> refused"),
             ("naïve größe 5µs", "naïve größe <*>"),
             ("seen <*> before", "seen <*> before"),
         ];

@@ -7,7 +7,7 @@ use supervisor::command::{Command, Reply, Target};
 use supervisor::state::Reason;
 use supervisor::{ControlError, OsText, Status};
 
-use super::rig::{PATIENCE, Rig, kill, pid, reload, spec, wait_until};
+use super::rig::{PATIENCE, Rig, kill, pid, probe, reload, spec, wait_until};
 
 /// A process that is killed is started again, with a new pid, and the history says why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,5 +177,36 @@ async fn what_no_program_could_bear_is_refused() {
     };
     assert!(message.contains("name `web`"), "{message}");
     assert_eq!(pid(&rig.view("web").await), before);
+    rig.finish().await;
+}
+
+/// What is cheap to know of a process says the same as all that is known of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vitals_tell_how_a_process_does() {
+    let rig = Rig::new().await;
+    let table = format!("max_memory = \"1GB\"\n{}", probe("true"));
+    rig.apply(vec![spec("web", "exec sleep 600", &table)])
+        .await
+        .expect("starts");
+    let first = rig.online("web").await;
+    let vitals = || rig.registry.vitals(&first.name).expect("is there");
+    assert_eq!((vitals().state, vitals().wanted), (Status::Online, true));
+    assert_eq!(vitals().max_memory, Some(1 << 30));
+    assert!(vitals().probed && !vitals().failing && !vitals().held);
+    assert_eq!(vitals().unbroken, Duration::MAX);
+    kill(pid(&first));
+    rig.until("web", "a second run", |view| {
+        view.state == Status::Online && view.instances[0].generation == 2
+    })
+    .await;
+    assert_ne!(vitals().unbroken, Duration::MAX);
+    let stop = Command::Stop {
+        target: Target("web".into()),
+        force: false,
+        signal: None,
+    };
+    rig.call(stop).await.expect("stops");
+    assert_eq!((vitals().state, vitals().wanted), (Status::Stopped, false));
+    assert_eq!(vitals().unbroken, Duration::ZERO);
     rig.finish().await;
 }

@@ -83,6 +83,7 @@ impl Rig {
             prune: false,
             force: false,
             reset_scale: false,
+            others: Vec::new(),
             wait: Some(PATIENCE),
         };
         self.call(Command::Apply(apply)).await

@@ -42,6 +42,7 @@ async fn a_start_says_what_has_begun() {
         prune: false,
         force: false,
         reset_scale: false,
+        others: Vec::new(),
         wait: None,
     };
     let Ok(Reply::Started(outcome)) = rig.call(Command::Apply(apply)).await else {
@@ -69,6 +70,7 @@ async fn a_start_is_not_waited_for_when_a_person_is_needed() {
         prune: false,
         force: false,
         reset_scale: false,
+        others: Vec::new(),
         wait: Some(PATIENCE * 100),
     };
     // Nobody listens before the start is waited for, and nothing is lost by saying it again.

@@ -62,8 +62,15 @@ fn look(scene: &Scene) -> Option<Found> {
         .lines
         .iter()
         .any(|line| line.age_s > change.age_s && matches!(line.kind, "exception"));
+    let crashed = scene.crashes.iter().any(|crash| crash.age_s > change.age_s);
+    let ran_well = scene.was_online && !before && !crashed;
+    let well = if ran_well {
+        " Before that it ran well."
+    } else {
+        ""
+    };
     let mut found = Found::new(format!(
-        "The new revision (deploy) of `{}` is bad: since its definition changed {} ago there is {sign}. Before that it ran well.{what}",
+        "The new revision (deploy) of `{}` is bad: since its definition changed {} ago there is {sign}.{well}{what}",
         scene.name, span(change.age_s),
     ))
     .proof(0.35, scene.fact("config"), format!("changed {} ago. {}", span(change.age_s), keys.join("; ")));
@@ -89,18 +96,19 @@ fn look(scene: &Scene) -> Option<Found> {
             scene.probe_error.clone(),
         )
         .proof_if(
-            scene.has_previous && scene.was_online,
+            scene.has_previous && ran_well,
             0.3,
             scene.fact("previous"),
             "there is a former revision that ran",
         )
         .against(before, 0.6, "it had the same errors before the change")
+        .against(crashed, 0.6, "it crashed before the change, too")
         .against(
             !scene.has_previous,
             0.3,
             "there is no revision to go back to",
         );
-    let found = if scene.has_previous {
+    let found = if scene.has_previous && ran_well {
         found.auto(Action::Rollback, "go back to the revision that ran well")
     } else {
         found

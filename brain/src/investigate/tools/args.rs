@@ -15,6 +15,9 @@ use crate::facts::ProcessFacts;
 /// Longest window that is looked through.
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// Names of processes that are told where one is not known.
+const NAMED: usize = 30;
+
 /// Which process: the one in question unless another is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
@@ -23,9 +26,12 @@ pub(super) struct Which(pub(super) Option<String>);
 impl Which {
     pub(super) fn find(&self, desk: &Desk) -> Result<ProcessFacts, String> {
         let known = || -> String {
-            let names = desk.facts.processes();
-            let names: Vec<_> = names.iter().take(30).map(ProcessName::as_str).collect();
-            names.join(", ")
+            let all = desk.facts.processes();
+            let names: Vec<_> = all.iter().take(NAMED).map(ProcessName::as_str).collect();
+            match all.len().saturating_sub(NAMED) {
+                0 => names.join(", "),
+                more => format!("{} and {more} more", names.join(", ")),
+            }
         };
         let name = match (&self.0, &desk.process) {
             (Some(name), _) => name

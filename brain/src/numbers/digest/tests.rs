@@ -13,6 +13,8 @@ fn digest() -> Digest {
         is_down: state.starts_with("errored"),
         uptime: Some(1.0 - down_s / 86_400.0),
         down_s,
+        wanted_s: 86_400.0,
+        copies: 1,
         crashes,
         restarts: crashes,
         score: Some(90.0),
@@ -34,6 +36,7 @@ fn digest() -> Digest {
                 trigger: "memory_exceeded".into(),
                 cause: Some("memory grew over its limit of 64MB".into()),
                 done: vec!["restart".into()],
+                not_done: Vec::new(),
                 outcome: Some("verified".into()),
                 by: "brain:oom-restart".into(),
                 escalated: false,
@@ -47,6 +50,7 @@ fn digest() -> Digest {
                 trigger: "crash".into(),
                 cause: Some("settings.json is no valid JSON".into()),
                 done: vec!["halt".into(), "notify".into()],
+                not_done: Vec::new(),
                 outcome: None,
                 by: "brain:same-death".into(),
                 escalated: true,
@@ -75,8 +79,8 @@ fn the_first_words_say_how_it_went_and_what_is_left() {
     let said = digest().summary().join(" ");
     assert_eq!(
         said,
-        "`crasher` needs attention: it is errored (held). In 24 hours there were 2 incidents and 6 crashes; \
-         mhost cured 1 of them by itself. A person should look at `crasher` (inc-2). \
+        "`crasher` needs attention: it is errored (held). In 24 hours there were 2 incidents and 6 crashes: \
+         mhost cured one and one is not over. A person should look at `crasher` (inc-2). \
          Uptime of the fleet was 75 %."
     );
     let quiet = Digest {
@@ -88,6 +92,9 @@ fn the_first_words_say_how_it_went_and_what_is_left() {
         quiet.summary().join(" "),
         "Everything runs. In 24 hours there was no incident; nothing crashed. Uptime of the fleet was 100 %."
     );
+    let mut stopped = quiet.clone();
+    stopped.processes[0].state = "stopped".into();
+    assert_eq!(stopped.summary()[0], "All processes are stopped.");
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn the_report_has_its_parts_and_acts_on_nothing() {
     assert!(!text.contains('\u{1b}'), "{text}");
     assert!(text.contains("`Error: 'x' \\|  [31m<script>`"), "{text}");
     assert!(
-        text.contains("by brain:oom-restart, and that helped by measurement."),
+        text.contains("Done: the playbook oom-restart restarted it; by measurement that helped."),
         "{text}"
     );
     assert!(
@@ -121,7 +128,7 @@ fn the_report_has_its_parts_and_acts_on_nothing() {
 #[test]
 fn every_outcome_is_told_apart() {
     for (outcome, words) in [
-        ("verified", "helped by measurement"),
+        ("verified", "by measurement that helped"),
         ("contained", "kept the damage from growing"),
         ("recovered", "well again by itself"),
         ("failed", "did not help"),
@@ -130,8 +137,55 @@ fn every_outcome_is_told_apart() {
         digest.incidents[0].outcome = Some(outcome.into());
         let text = digest.markdown(None, &TimeZone::UTC);
         assert!(text.contains(words), "{outcome}: {text}");
-        let cured = digest.summary().join(" ").contains("mhost cured 1");
+        let cured = digest.summary().join(" ").contains("mhost cured one");
         assert_eq!(cured, outcome == "verified", "{outcome}");
+    }
+}
+
+/// Only what ran was done; what was denied, expired, refused or waits is told as such.
+#[test]
+fn what_was_only_proposed_was_not_done() {
+    let results = [
+        ("pending", "waits for an answer"),
+        ("denied: by cli:ana", "denied by ana"),
+        ("expired", "nobody answered in time"),
+        (
+            "refused: the level is manual",
+            "refused: the level is manual",
+        ),
+        ("skipped: the plan changed", "withdrawn: the plan changed"),
+    ];
+    for (result, words) in results {
+        let mut digest = digest();
+        let one = &mut digest.incidents[0];
+        one.done.clear();
+        one.outcome = None;
+        one.not_done = vec![NotDone {
+            action: "kill_restart".into(),
+            result: result.into(),
+        }];
+        digest.actions[0].action = "stop".into();
+        digest.actions[0].result = result.into();
+        let text = digest.markdown(None, &TimeZone::UTC);
+        assert!(text.contains("  Done: nothing."), "{text}");
+        let told = format!("Proposed and not done: kill restart ({words}).");
+        assert!(text.contains(&told), "{text}");
+        assert!(text.contains("## Actions taken\n\nNone.\n"), "{text}");
+        let row = format!("| stop | the playbook same-death | {words} |");
+        assert!(text.contains(&row), "{text}");
+        assert!(!text.contains("stopped it"), "{text}");
+    }
+    let mut failed = digest();
+    for (result, words) in [
+        ("success", "that helped"),
+        ("failed", "that did not help"),
+        ("failed: it exited", "failed: it exited"),
+    ] {
+        failed.actions[0].result = result.into();
+        let text = failed.markdown(None, &TimeZone::UTC);
+        let row = format!("| held it | the playbook same-death | {words} |");
+        assert!(text.contains(&row), "{text}");
+        assert!(!text.contains("not done"), "{text}");
     }
 }
 
@@ -189,11 +243,11 @@ fn what_is_to_be_done_to_several_is_said_once() {
     ];
     let text = digest.markdown(None, &TimeZone::UTC);
     assert!(
-        text.contains("1. **a, b**: set max_memory, since a leak takes all: `mhost"),
+        text.contains("1. **a and b**: set max_memory. Why: a leak takes all. Begin with `mhost"),
         "{text}"
     );
     assert!(
-        text.contains("2. **c**: mend it, since it has no file: `mhost"),
+        text.contains("2. **c**: mend it. Why: it has no file. Begin with `mhost"),
         "{text}"
     );
     assert_eq!(length(604_800.0), "7 days");
@@ -203,4 +257,54 @@ fn what_is_to_be_done_to_several_is_said_once() {
 #[test]
 fn names_cannot_break_the_tables() {
     assert_eq!(plain("a|b\n*c*_d"), "a\\|b \\*c\\*_d");
+}
+
+/// A fleet that began a minute ago was not up for a day.
+#[test]
+fn uptime_counts_what_is_on_record() {
+    let mut young = digest();
+    for row in &mut young.processes {
+        (row.wanted_s, row.down_s) = (60.0, 0.0);
+    }
+    young.processes[1].down_s = 60.0;
+    let said = young.summary().join(" ");
+    assert!(
+        said.ends_with("Uptime of the fleet was 50 %, over the 1m that it is on record."),
+        "{said}"
+    );
+}
+
+#[test]
+fn people_and_playbooks_are_called_by_their_names() {
+    for (by, words) in [
+        ("brain:same-death", "the playbook same-death"),
+        ("brain", "mhost"),
+        ("cli:ana", "ana"),
+        ("model:mcp/claude", "the model mcp/claude"),
+        (
+            "model:ollama/tulip, with leave of cli:ana,",
+            "the model ollama/tulip, with leave of ana,",
+        ),
+    ] {
+        assert_eq!(who(by), words);
+    }
+}
+
+/// First what waits for somebody; and what only keeps a record was not done to anything.
+#[test]
+fn a_reader_finds_what_is_left_to_do_first() {
+    let mut digest = digest();
+    digest.incidents[1].opened = at(50);
+    digest.actions.push(ActionRow {
+        action: "log_only".into(),
+        ..digest.actions[0].clone()
+    });
+    let text = digest.markdown(None, &TimeZone::UTC);
+    let place = |part: &str| text.find(part).expect(part);
+    assert!(place("(inc-2)") < place("(inc-1)"), "{text}");
+    assert!(
+        text.contains("| held it | the playbook same-death | done |"),
+        "{text}"
+    );
+    assert!(!text.contains("log_only"), "{text}");
 }

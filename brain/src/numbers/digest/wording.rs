@@ -33,8 +33,87 @@ pub(super) fn in_words(action: &str) -> Option<&str> {
         "kill_restart" => Some("killed and started it"),
         "notify" => Some("told people"),
         "escalate" => Some("asked for a person"),
+        "start" => Some("started it"),
+        "stop" => Some("stopped it"),
+        "reload" => Some("reloaded it"),
+        "rollback" => Some("rolled it back"),
+        "scale_up" => Some("started more copies"),
+        "scale_down" => Some("stopped some copies"),
+        "set_limit" => Some("changed a limit"),
+        "clear_error" => Some("cleared the error"),
+        "run_probe" => Some("asked its probe"),
+        "wait" => Some("waited"),
         other => Some(other),
     }
+}
+
+/// Why an action was not carried out, in words; none where it was, or was begun.
+pub(super) fn why_not(result: &str) -> Option<String> {
+    let (word, why) = result.split_once(": ").unwrap_or((result, ""));
+    let said = match word {
+        "pending" | "proposed" => "waits for an answer".to_owned(),
+        "expired" => "nobody answered in time".to_owned(),
+        "denied" => match why.strip_prefix("by ") {
+            Some(by) => format!("denied by {}", who(by)),
+            None => "denied".to_owned(),
+        },
+        "skipped" => format!("withdrawn: {}", plain(why)),
+        "refused" | "not done" => plain(result),
+        _ => return None,
+    };
+    Some(said)
+}
+
+/// What became of an action that was carried out, by measurement where there is one.
+pub(super) fn became(result: &str) -> String {
+    match result {
+        "success" => "that helped".to_owned(),
+        "failed" => "that did not help".to_owned(),
+        "partial" => "that helped in part".to_owned(),
+        "unknown" => "whether it helped is not known".to_owned(),
+        other => plain(other),
+    }
+}
+
+/// Who did something, in words: `the playbook same-death`, `ana`.
+pub(super) fn who(by: &str) -> String {
+    if let Some((idea, leave)) = by.split_once(", with leave of ") {
+        let leave = who(leave.trim_end_matches(','));
+        return format!("{}, with leave of {leave},", who(idea));
+    }
+    match by.split_once(':') {
+        Some(("brain", model)) if model.starts_with("model:") => who(model),
+        Some(("brain", playbook)) => format!("the playbook {}", plain(playbook)),
+        Some(("model", model)) => format!("the model {}", plain(model)),
+        Some(("cli" | "rpc", person)) => plain(person),
+        None if matches!(by, "brain" | "agent" | "system") => "mhost".to_owned(),
+        _ => plain(by),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn and_all(all: &[impl AsRef<str>]) -> String {
+    let all: Vec<&str> = all.iter().map(AsRef::as_ref).collect();
+    match all.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// A count as it stands in a sentence.
+pub(super) fn number(count: usize) -> String {
+    const SMALL: [&str; 10] = [
+        "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    ];
+    SMALL
+        .get(count)
+        .map_or_else(|| count.to_string(), |word| (*word).to_owned())
+}
+
+/// The pattern of a line as a code span, with an ellipsis for what differs.
+pub(super) fn pattern(text: &str) -> String {
+    code(&text.replace("<*>", "…"))
 }
 
 /// A time as people say it: `24 hours`, `7 days`.
@@ -66,14 +145,6 @@ pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
             Some(what) => format!("were {count} {what}"),
             None => format!("{count} {many}"),
         },
-    }
-}
-
-pub(super) fn of_all(some: usize, all: usize) -> String {
-    match (some, all) {
-        (1, 1) => "it".to_owned(),
-        (some, all) if some == all => "all of them".to_owned(),
-        (some, _) => format!("{some} of them"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use brain::Facts;
 use brain::numbers::anomaly::{self, Anomaly, Basis, Figure, LEAST, NewKind, Reading};
 use brain::prompts::Purpose;
+use brain::redact::hide_shapes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use supervisor::logs::{Count, Level, LogQuery};
@@ -270,10 +271,7 @@ impl AiPort {
             .map(|event| {
                 let kind = NewKind {
                     id: format!("event:{}", event.id),
-                    pattern: event.data["pattern"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    pattern: hide_shapes(event.data["pattern"].as_str().unwrap_or_default()),
                     level: event.data["level"].as_str().map(str::to_owned),
                 };
                 anomaly::of_kind(name.as_str(), &kind)

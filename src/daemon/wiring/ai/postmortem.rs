@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use agent::Explanation;
-use brain::numbers::digest::prose;
 use brain::numbers::span;
 use brain::prompts::Purpose;
 use jiff::Timestamp;
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use supervisor::{ControlError, until};
 
 use super::AiPort;
-use super::tell::{Manner, Task, attach};
+use super::tell::{Manner, Task, attach, for_document};
 use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
 
@@ -61,7 +60,7 @@ impl AiPort {
         });
         let words = self.words(&task, manner, &Hearer::default()).await;
         if let Ok(reply) = &words {
-            local["markdown"] = json!(document(&told, Some(&prose(&reply.text)), now, &zone));
+            local["markdown"] = json!(document(&told, Some(&for_document(reply)), now, &zone));
         }
         attach(&mut local, words);
         Ok(local)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brain::redact::hide_shapes;
 use jiff::{SignedDuration, Timestamp};
 use supervisor::logs::{self, LogPage, LogQuery};
 use supervisor::metrics::{History, Metric, Series};
@@ -76,8 +77,13 @@ impl AiPort {
             let secrets = registry.secrets(&name);
             let lines = page.lines.iter_mut().map(|line| &mut line.message);
             let kinds = page.templates.iter_mut().flatten();
-            for text in lines.chain(kinds.map(|kind| &mut kind.pattern)) {
+            for text in lines {
                 *text = supervisor::secret::masked(std::mem::take(text), &secrets);
+            }
+            // What a pattern has left of a secret has no form that could be told later.
+            for kind in kinds {
+                let text = std::mem::take(&mut kind.pattern);
+                kind.pattern = hide_shapes(&supervisor::secret::masked(text, &secrets));
             }
             Ok::<_, logs::LogError>(page)
         });

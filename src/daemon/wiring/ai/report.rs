@@ -1,8 +1,9 @@
 //! `ai.report`: some hours of everything, as Markdown.
 
+use agent::Act;
 use brain::numbers::advice::Hint;
 use brain::numbers::digest::{
-    ActionRow, Digest, ErrorRow, IncidentRow, ProcessRow, availability, prose,
+    ActionRow, Digest, ErrorRow, IncidentRow, NotDone, ProcessRow, availability, was_carried_out,
 };
 use brain::prompts::Purpose;
 use brain::{Facts, HistoryFilter};
@@ -15,7 +16,7 @@ use supervisor::{ControlError, EventKind, ProcessName, Status};
 
 use super::AiPort;
 use super::readings::before;
-use super::tell::{Manner, Task, attach};
+use super::tell::{Manner, Task, attach, for_document};
 use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
 
@@ -66,7 +67,7 @@ impl AiPort {
         hearer.local(&local);
         let words = self.words(&task, manner, &hearer).await;
         if let Ok(reply) = &words {
-            local["markdown"] = json!(digest.markdown(Some(&prose(&reply.text)), &zone));
+            local["markdown"] = json!(digest.markdown(Some(&for_document(reply)), &zone));
         }
         attach(&mut local, words);
         Ok(local)
@@ -113,8 +114,10 @@ impl AiPort {
                 process: act.target.to_string(),
                 action: act.action.clone(),
                 by: act.by.clone(),
-                result: act.outcome.clone().unwrap_or_else(|| act.result.clone()),
+                result: became(act),
             }));
+            let (done, not_done): (Vec<_>, Vec<_>) = done
+                .partition(|act| was_carried_out(&act.result) && !act.result.starts_with("failed"));
             digest.incidents.push(IncidentRow {
                 id: entry.incident,
                 process: entry.process.to_string(),
@@ -122,7 +125,14 @@ impl AiPort {
                 closed: entry.closed,
                 trigger: entry.trigger,
                 cause: entry.cause,
-                done: done.map(|act| act.action.clone()).collect(),
+                done: done.iter().map(|act| act.action.clone()).collect(),
+                not_done: not_done
+                    .iter()
+                    .map(|act| NotDone {
+                        action: act.action.clone(),
+                        result: act.result.clone(),
+                    })
+                    .collect(),
                 outcome: entry.outcome,
                 by: entry.by,
                 escalated: entry.escalated,
@@ -171,6 +181,8 @@ impl AiPort {
             state: process.detail,
             uptime: time.share(),
             down_s: time.down_s,
+            wanted_s: time.up_s + time.down_s,
+            copies: process.instances.len() as u64,
             crashes: of(EventKind::Crash),
             restarts: of(EventKind::Restart),
             score: score.map(|score| score.value),
@@ -233,4 +245,16 @@ fn host() -> String {
     } else {
         name
     }
+}
+
+/// What became of an action: the measurement counts for what ran to heal. That somebody was
+/// told, or that the process is held, is done when it is done.
+fn became(act: &Act) -> String {
+    let says = matches!(act.action.as_str(), "notify" | "escalate" | "log_incident");
+    let holds = act.action == "halt" && act.outcome.as_deref() == Some("success");
+    let measured = act
+        .outcome
+        .as_ref()
+        .filter(|_| act.result == "done" && !says && !holds);
+    measured.unwrap_or(&act.result).clone()
 }

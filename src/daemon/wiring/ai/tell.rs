@@ -5,6 +5,7 @@ use std::time::Duration;
 use brain::guard::Guarded;
 use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink, answer};
 use brain::prompts::{Input, Purpose};
+use brain::redact::Marks;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
@@ -244,13 +245,13 @@ impl AiPort {
     /// Whoever is set up, for one conversation.
     async fn model(&self) -> Result<Guarded, ModelError> {
         let model = self.models.current()?;
-        Ok(model.guarded(self.redactors.next().await))
+        Ok(model.guarded(self.redactors.next(Marks::default()).await))
     }
 
     /// What would be sent, after redaction. Nothing is.
     pub(super) async fn shown(&self, task: &Task) -> Value {
         let text = match self.request(task).await {
-            Ok(request) => self.redactors.shown(request).await,
+            Ok(request) => self.redactors.shown(request, Marks::default()).await,
             Err(why) => why.to_string(),
         };
         json!({ "context": text })
@@ -271,12 +272,7 @@ async fn ask(model: &Guarded, request: &Request, hearer: &Hearer) -> Result<Repl
 pub(super) fn needs_model(purpose: Purpose, why: &ModelError) -> ControlError {
     ControlError::Unavailable {
         what: format!("`ai {purpose}`"),
-        remedy: match why {
-            ModelError::NotSetUp(_) | ModelError::Declined(_) => {
-                format!("it needs a model, and {why}")
-            }
-            why => format!("it needs a model, and {why}; see: mhost ai setup"),
-        },
+        remedy: format!("it needs a model, and {}", why.told()),
     }
 }
 
@@ -292,12 +288,22 @@ pub(super) fn attach(local: &mut Value, words: Result<Reply, ModelError>) {
             local["prose"] = json!(reply.text);
             local["by"] = json!(reply.by);
             local["usage"] = json!(reply.usage);
+            local["cut"] = json!(reply.stopped.cut());
         }
         Err(why) => {
             local["prose"] = Value::Null;
-            local["note"] = json!(why.to_string());
+            local["note"] = json!(why.told());
             local["note_code"] = json!(why.code());
         }
+    }
+}
+
+/// The words for a document of ours, which says so where they are not whole.
+pub(super) fn for_document(reply: &Reply) -> String {
+    let text = brain::numbers::digest::prose(&reply.text);
+    match reply.stopped.cut() {
+        Some(_) => format!("{text} …\n\n(The words of the model end here: they were cut off.)"),
+        None => text,
     }
 }
 
@@ -321,6 +327,8 @@ pub(super) fn harmless(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use brain::llm::Stopped;
+
     use super::*;
 
     #[test]
@@ -329,6 +337,26 @@ mod tests {
             harmless("a\u{1b}[2J\u{7}b\nc\u{9b}d\u{202e}e"),
             "a[2Jb\ncde"
         );
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_is_not_shown_as_whole() {
+        let reply = |stopped| Reply {
+            text: "it dies since".into(),
+            stopped,
+            ..Reply::default()
+        };
+        for (stopped, word) in [
+            (Stopped::Done, json!(null)),
+            (Stopped::Length, json!("length")),
+            (Stopped::Filtered, json!("filtered")),
+        ] {
+            let mut local = json!({});
+            attach(&mut local, Ok(reply(stopped)));
+            assert_eq!(local["cut"], word);
+            let said = for_document(&reply(stopped)).contains("cut off");
+            assert_eq!(said, !word.is_null());
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What guests may, what is remembered of them, and what never reaches the gate.
 
-use brain::Step;
 use brain::redact::RedactOptions;
 
 use super::*;
@@ -22,7 +21,7 @@ fn what_is_remembered_of_guests_is_bounded() {
     }
     let all = guests.sessions.lock().unwrap();
     assert_eq!(all.len(), SESSIONS);
-    assert!(all.iter().all(|(_, shown)| shown.len() == FACTS));
+    assert!(all.iter().all(|(_, guest)| guest.shown.len() == FACTS));
 }
 
 #[test]
@@ -41,16 +40,7 @@ fn of_many_facts_the_newest_are_remembered_and_the_same_again_takes_no_room() {
 
 #[test]
 fn what_would_be_done_without_asking_is_not_for_guests() {
-    let plan = |actions: Vec<Action>| Plan {
-        steps: actions
-            .into_iter()
-            .map(|action| Step {
-                action,
-                why: String::new(),
-            })
-            .collect(),
-        ask: None,
-    };
+    let plan = |actions: Vec<Action>| Plan::from_iter(actions);
     let wait = || Action::Wait(std::time::Duration::from_secs(1));
     let call = Action::Escalate { text: "x".into() };
     assert!(unasked(&plan(vec![Action::Reload, call])).is_some());
@@ -96,4 +86,18 @@ fn only_who_may_operate_reaches_out_or_proposes() {
     }
     assert_eq!(role_of("propose"), Role::Operator);
     assert_eq!(role_of("search_logs"), Role::Viewer);
+}
+
+#[test]
+fn a_guest_hears_of_no_tool_that_is_not_for_it() {
+    let names = |role| usable(role).map(|tool| tool.name).collect::<Vec<_>>();
+    let viewer = names(Role::Viewer);
+    assert!(viewer.contains(&"diagnose".to_owned()), "{viewer:?}");
+    assert!(viewer.iter().all(|name| role_of(name) == Role::Viewer));
+    assert_eq!(
+        names(Role::Operator).len(),
+        viewer.len() + REACHING.len() + 1
+    );
+    assert!(is_look_up("approvals") && is_look_up("check_port"));
+    assert!(!is_look_up("propose") && !is_look_up("made_up"));
 }

@@ -9,6 +9,7 @@ pub(super) fn join(answer: &mut Value, checked: &Checked, by: &ModelId) {
     let proposal = &checked.proposal;
     answer["model"] = json!(format!("{}/{}", by.provider, by.model));
     answer["verdict"] = json!(checked.verdict);
+    answer["dropped"] = json!(checked.dropped);
     answer["finding"] = json!({
         "root_cause": answer["root_cause"], "confidence": answer["confidence"],
         "cause": answer["cause"],
@@ -92,6 +93,7 @@ mod tests {
                     ask: None,
                 },
                 playbook: PlaybookId("model:double/x".into()),
+                version: None,
             },
             verdict,
             severity: Severity::Warning,

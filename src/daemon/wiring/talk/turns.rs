@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use brain::llm::Message;
+use brain::redact::Marks;
 
 /// Turns that the agent remembers of a person.
 const TURNS: usize = 20;
@@ -16,34 +17,46 @@ const REMEMBERED: usize = 1_200;
 
 /// What was said before, by who said it; who spoke last is last.
 #[derive(Debug, Default)]
-pub(in crate::daemon::wiring) struct Turns(Mutex<VecDeque<(String, Past)>>);
+pub(in crate::daemon::wiring) struct Turns(Mutex<VecDeque<(String, Talked)>>);
+
+/// A conversation so far. Its answers name secrets by these marks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Talked {
+    pub(super) past: Past,
+    pub(super) marks: Marks,
+}
 
 /// Questions and answers, oldest first.
 pub(super) type Past = VecDeque<(String, String)>;
 
 impl Turns {
-    pub(super) fn of(&self, who: &str) -> Past {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = all.iter().find(|(person, _)| person == who);
-        found.map(|(_, past)| past.clone()).unwrap_or_default()
+    /// The conversation with somebody, begun if there is none.
+    pub(super) fn of(&self, who: &str) -> Talked {
+        self.last(who, |talked| talked.clone())
     }
 
     pub(super) fn add(&self, who: &str, asked: &str, answered: &str) {
+        let short = answered.chars().take(REMEMBERED).collect();
+        self.last(who, |talked| {
+            talked.past.push_back((asked.to_owned(), short));
+            while talked.past.len() > TURNS {
+                talked.past.pop_front();
+            }
+        });
+    }
+
+    /// Does something with the conversation of who spoke last.
+    fn last<T>(&self, who: &str, with: impl FnOnce(&mut Talked) -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = all.iter().position(|(person, _)| person == who);
-        let mut turns = place
-            .and_then(|place| all.remove(place))
-            .map(|(_, past)| past)
-            .unwrap_or_default();
-        let short = answered.chars().take(REMEMBERED).collect();
-        turns.push_back((asked.to_owned(), short));
-        while turns.len() > TURNS {
-            turns.pop_front();
-        }
-        all.push_back((who.to_owned(), turns));
+        let found = place.and_then(|place| all.remove(place));
+        let mut one = found.unwrap_or_else(|| (who.to_owned(), Talked::default()));
+        let done = with(&mut one.1);
+        all.push_back(one);
         while all.len() > PEOPLE {
             all.pop_front();
         }
+        done
     }
 }
 
@@ -81,16 +94,17 @@ mod tests {
             turns.add("cli:ana", &format!("q{n}"), "a");
         }
         turns.add("cli:bob", "hello", "hi");
-        let ana = turns.of("cli:ana");
+        let ana = turns.of("cli:ana").past;
         assert_eq!(ana.len(), TURNS);
         assert_eq!(ana[0].0, "q10");
-        assert_eq!(turns.of("cli:bob").len(), 1);
-        assert_eq!(turns.of("cli:eve").len(), 0);
-        for n in 0..PEOPLE - 1 {
+        assert_eq!(turns.of("cli:bob").past.len(), 1);
+        assert_eq!(turns.of("cli:eve").past.len(), 0);
+        for n in 0..PEOPLE - 2 {
             turns.add(&format!("chat:{n}"), "q", "a");
         }
-        assert_eq!(turns.of("cli:ana").len(), 0, "whoever was silent longest");
-        assert_eq!(turns.of("cli:bob").len(), 1);
+        assert_eq!(turns.of("cli:bob").past.len(), 1);
+        let silent = turns.of("cli:ana").past;
+        assert_eq!(silent.len(), 0, "whoever was silent longest");
     }
 
     #[test]

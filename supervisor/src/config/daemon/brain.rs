@@ -154,14 +154,14 @@ impl Default for ExternalBrainConfig {
     }
 }
 
-mod optional_duration {
+pub(super) mod optional_duration {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::units::{format_duration, parse_duration};
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::config::daemon) fn serialize<S: Serializer>(
         value: &Option<Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -171,7 +171,7 @@ mod optional_duration {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::config::daemon) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         Option::<String>::deserialize(deserializer)?

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn load(text: &str, env: &[(&str, &str)]) -> Result<DaemonConfig, Vec<(usize, String)>> {
+pub(super) fn load(text: &str, env: &[(&str, &str)]) -> Result<DaemonConfig, Vec<(usize, String)>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, text).unwrap();

@@ -1,6 +1,6 @@
 //! Taking over what a former daemon left behind, before anybody is listened to.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde_json::json;
 use tracing::{info, warn};
@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::{InstanceTask, SYSTEM};
 use crate::clock::after;
 use crate::event::EventKind;
+use crate::ids::Generation;
 use crate::instance::{Standing, leftovers};
 use crate::launch::{Found, Scope};
 use crate::machine::{Input, KILL_WAIT};
@@ -23,7 +24,7 @@ impl InstanceTask {
         {
             self.attach(run.generation).await;
         }
-        if self.standing == Standing::Owner {
+        if self.standing == Standing::Owner && !self.is_new {
             self.end_strays().await;
         }
         match self.saved.state.clone() {
@@ -42,6 +43,12 @@ impl InstanceTask {
                 let _ = self
                     .take(found.map_or(Input::SpawnLost, Input::Spawned), SYSTEM)
                     .await;
+                // It runs, and nobody watches it yet.
+                if let Some(run) = self.saved.state.run().cloned()
+                    && self.live.is_none()
+                {
+                    self.adopt(run).await;
+                }
             }
             State::Starting { run }
             | State::Online { run, .. }
@@ -55,13 +62,10 @@ impl InstanceTask {
 
     /// A daemon that died in the middle of a reload leaves two generations, and one that died
     /// while it ended the remains of a run leaves those. The recorded run is the one that
-    /// counts. A newer one has not proven itself and goes at once; an older one was about to
-    /// go and has its grace period.
+    /// counts. A newer one has not proven itself, or its beginning could not be recorded, and goes
+    /// at once; an older one was about to go and has its grace period.
     pub(super) async fn end_strays(&mut self) {
         let newest = self.saved.counters.generation;
-        if newest == 0 {
-            return;
-        }
         let counted = match &self.saved.state {
             State::Spawning { generation, .. } => Some(*generation),
             state => state.run().map(|run| run.generation),
@@ -70,11 +74,14 @@ impl InstanceTask {
         let mut old = Vec::new();
         for (generation, stray) in launcher.strays(&self.id, counted).await {
             if generation > newest {
+                // Its number was given, though the disk had no room for it: it is not given again.
+                self.count_from(generation);
                 warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending the new generation of an unfinished reload.");
                 launcher
                     .signal(&self.id, &stray, Signal::KILL, Scope::Group)
                     .await;
-                launcher.forget(&stray);
+                // Nothing begins before it is gone.
+                old.push(stray);
             } else if self.rules.kill_tree {
                 warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending what an earlier run left behind.");
                 // It may have more to say while it ends.
@@ -96,6 +103,11 @@ impl InstanceTask {
         }
     }
 
+    fn count_from(&self, generation: Generation) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = generation.max(*newest);
+    }
+
     pub(super) async fn adopt(&mut self, run: Run) {
         self.renew_kill_wait();
         self.attach(run.generation).await;
@@ -111,9 +123,16 @@ impl InstanceTask {
                 }
             }
             Found::Ended(status) => {
-                if let State::Stopping { exit: Some(_), .. } = self.saved.state {
-                    // The leader had gone; the rest of its tree may have heard nothing yet.
-                    self.signal_again(&run).await;
+                // The leader has gone; the rest of its tree may have heard nothing yet.
+                self.signal_again(&run).await;
+                let is_waited_for = match self.saved.state {
+                    State::Stopping { exit, .. } => exit.is_some(),
+                    State::Errored {
+                        hold: Hold::Unkillable { .. },
+                    } => self.rules.kill_tree,
+                    _ => false,
+                };
+                if is_waited_for {
                     self.await_tree(run);
                 } else {
                     self.live = None;
@@ -126,8 +145,12 @@ impl InstanceTask {
     /// Sends the signal of a stop again: its intention was written, but whether it went out
     /// before the daemon died is not known.
     async fn signal_again(&mut self, run: &Run) {
-        let State::Stopping { killed, .. } = self.saved.state else {
-            return;
+        let killed = match self.saved.state {
+            State::Stopping { killed, .. } => killed,
+            State::Errored {
+                hold: Hold::Unkillable { .. },
+            } => true,
+            _ => return,
         };
         let signal = if killed {
             Signal::KILL

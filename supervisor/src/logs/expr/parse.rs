@@ -109,7 +109,24 @@ impl Parser<'_> {
         Ok(Field::of_name(name))
     }
 
+    /// `a = 1 AND AND b = 2`: no field has to be called that, unless an operator follows.
+    fn refuse_lone_joint(&mut self) -> Result<(), ExprError> {
+        let mut ahead = self.lexer.clone();
+        let joints = ["and", "or", "in", "like", "is", "between"];
+        let is_joint = ahead
+            .word()
+            .is_some_and(|word| joints.iter().any(|joint| word.eq_ignore_ascii_case(joint)));
+        let signs = ["=", "!", "<", ">", "~"];
+        let is_field = signs.iter().any(|sign| ahead.take(sign));
+        let words = ["is", "in", "like", "between", "not"];
+        if !is_joint || is_field || words.iter().any(|word| ahead.keyword(word)) {
+            return Ok(());
+        }
+        Err(self.expected("the name of a field"))
+    }
+
     fn predicate(&mut self) -> Result<Expr, ExprError> {
+        self.refuse_lone_joint()?;
         let field = self.field()?;
         if let Some(op) = self.operator() {
             let value = self.operand(&field)?;

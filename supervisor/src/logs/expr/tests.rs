@@ -94,6 +94,14 @@ fn errors_have_a_caret_under_their_place() {
         "a level is one of trace, debug, info, warn, error, fatal\nlevel = loud AND x = 1\n        ^"
     );
     assert_eq!(
+        caret("a=1 AND AND b=2"),
+        "expected the name of a field, found `AND`\na=1 AND AND b=2\n        ^"
+    );
+    assert_eq!(
+        caret("or level=error"),
+        "expected the name of a field, found `or`\nor level=error\n^"
+    );
+    assert_eq!(
         caret("é = 1 AND (b = 2"),
         "expected `)`, found the end\né = 1 AND (b = 2\n                ^"
     );

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::ids::InstanceId;
+use crate::logs::mend::Plan;
 use crate::logs::retention::{Change, Pass, Retention};
 use crate::paths::Stream;
 
@@ -17,26 +18,39 @@ use crate::paths::Stream;
 /// delete everything.
 const JUMP_MS: i64 = 3_600_000;
 
-/// Asks the capture to seal a stream's current segment.
-pub(in crate::logs) type Seal = Arc<dyn Fn(InstanceId, Stream) + Send + Sync>;
+/// What only the capture may do.
+pub(in crate::logs) enum Order {
+    /// No more goes into the current segment of a stream.
+    Seal(InstanceId, Stream),
+    /// A side index that was lost is put in place.
+    Mend(Box<Plan>),
+}
+
+/// Asks the capture to do it.
+pub(in crate::logs) type Orders = Arc<dyn Fn(Order) + Send + Sync>;
 
 /// Knows when the next look is due.
 pub(super) struct Keeper {
     retention: watch::Receiver<Retention>,
-    seal: Seal,
+    orders: Orders,
     pass: Option<Pass>,
     /// The last look, by the clock and by time.
     last: Option<(i64, Instant)>,
 }
 
 impl Keeper {
-    pub(super) fn new(retention: watch::Receiver<Retention>, seal: Seal) -> Self {
+    pub(super) fn new(retention: watch::Receiver<Retention>, orders: Orders) -> Self {
         Self {
             retention,
-            seal,
+            orders,
             pass: None,
             last: None,
         }
+    }
+
+    /// Has the capture do something.
+    pub(super) fn order(&self, order: Order) {
+        (self.orders)(order);
     }
 
     fn is_due(&mut self, retention: &Retention, now_ms: i64) -> bool {
@@ -78,7 +92,7 @@ impl Keeper {
             match Pass::plan(folder, &retention, index_bytes(), now_ms) {
                 Ok(mut pass) => {
                     for (instance, stream) in pass.to_seal.drain(..) {
-                        (self.seal)(instance, stream);
+                        self.order(Order::Seal(instance, stream));
                     }
                     self.pass = Some(pass);
                 }

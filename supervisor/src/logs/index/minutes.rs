@@ -107,15 +107,19 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// Nothing of it is asked of the counts per minute.
+    pub(super) fn of_lines(since_ms: Option<i64>, until_ms: Option<i64>) -> Self {
+        Self {
+            minutes: (1, 0),
+            edges: vec![(since_ms.unwrap_or(i64::MIN), until_ms.unwrap_or(i64::MAX))],
+        }
+    }
+
     pub(super) fn new(since_ms: Option<i64>, until_ms: Option<i64>) -> Self {
         let first = since_ms.map_or(i64::MIN, |ms| minute(ms.saturating_add(59_999)));
         let last = until_ms.map_or(i64::MAX, |ms| minute(ms.saturating_add(1)) - 1);
         if first > last {
-            let all = (since_ms.unwrap_or(i64::MIN), until_ms.unwrap_or(i64::MAX));
-            return Self {
-                minutes: (1, 0),
-                edges: vec![all],
-            };
+            return Self::of_lines(since_ms, until_ms);
         }
         let mut edges = Vec::new();
         if let Some(since) = since_ms

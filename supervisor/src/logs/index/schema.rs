@@ -121,7 +121,8 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, rusqli
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(Duration::from_millis(500))?;
-    db.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+    // Not mapped: whoever cuts the file short while it is read must not end the daemon.
+    db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update(None, "cache_size", -8_000)?;
     Ok(has_version(&db)?.then_some(db))
 }

@@ -3,6 +3,8 @@
 //! It runs at a lower priority than programs and the capture. When the index is deleted or
 //! damaged it makes a new one; when the disk refuses, it says so and tries again later.
 
+mod look;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +13,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::came::Came;
 use super::clean::{Cleaning, Thinned};
 use super::gather::{Gather, Known, Settled};
 use super::insert::{self, BatchError, Tail};
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Order};
 use super::patterns::Patterns;
 use super::{Shared, path_in, schema};
 use crate::clock::Clock;
@@ -66,6 +68,11 @@ struct Open {
     /// First kept offset of streams when they were last looked at.
     firsts: HashMap<i64, u64>,
     lines: u64,
+    /// When segments that are gone were last looked for, and those whose rows were cleaned.
+    looked: Option<Instant>,
+    holes: HashSet<(i64, u64, u64)>,
+    /// How often lost side indices of a stream were made anew.
+    mended: HashMap<String, u32>,
 }
 
 /// Which file it is; none when there is none, or one that was emptied.
@@ -262,11 +269,25 @@ impl Worker {
         let (lines, left) = (open.lines, gather.left());
         let lag = gather.oldest().map_or(0, |ts| now_ms.saturating_sub(ts));
         let busy = full || packed || !open.cleaning.is_idle();
-        let size = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let files = [self.path.clone(), schema::beside(&self.path, "-wal")];
+        let sizes = files.iter().filter_map(|path| path.metadata().ok());
+        let size = sizes.map(|metadata| metadata.len()).sum();
         let apart = if busy { None } else { bytes_apart(folder).ok() };
+        let mut looked = if busy { None } else { open.look(folder)? };
+        for plan in looked
+            .iter_mut()
+            .flat_map(|looked| looked.to_mend.drain(..))
+        {
+            self.keeper.order(Order::Mend(Box::new(plan)));
+        }
+        // What was found is cleaned at once.
+        let busy = busy || !open.cleaning.is_idle();
         shared.update(|view| {
             view.lines = lines;
             view.apart_bytes = apart.unwrap_or(view.apart_bytes);
+            if let Some(looked) = looked {
+                view.lost = looked.lost;
+            }
             view.behind_bytes = left;
             view.lag_ms = lag.max(0) as u64;
             view.size_bytes = size;
@@ -331,6 +352,9 @@ impl Open {
             packing: BTreeSet::new(),
             firsts: HashMap::new(),
             lines: lines.max(0) as u64,
+            looked: None,
+            holes: HashSet::new(),
+            mended: HashMap::new(),
         };
         for (stream, _) in counts {
             if !open.known.values().any(|known| known.id == stream) {
@@ -424,7 +448,9 @@ impl Open {
             let replaced = gather
                 .sources
                 .iter()
-                .any(|source| source.stem == *stem && source.epoch != known.epoch);
+                .filter(|source| source.stem == *stem)
+                // Cut short by somebody: what comes now stands where other lines stood.
+                .any(|source| source.epoch != known.epoch || source.done < known.done);
             if !there || replaced {
                 cleaning.forget(known.id);
             }

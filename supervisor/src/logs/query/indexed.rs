@@ -79,12 +79,18 @@ fn least_level(expr: &Expr) -> Option<u8> {
 impl Search {
     pub(super) fn ask(&self, lookup: &Lookup) -> Ask {
         let streams = self.tracks.iter().filter_map(|track| track.indexed(lookup));
+        let holes = self.tracks.iter().flat_map(|track| {
+            let id = track.indexed(lookup).map(|known| known.id);
+            let holes = track.holes.iter();
+            holes.filter_map(move |hole| Some((id?, hole.from, hole.to)))
+        });
         let search = self.filter.search.as_ref();
         Ask {
             words: search.and_then(|search| Some(search.indexed()?.query.clone())),
             conditions: self.filter.exprs.iter().filter_map(Expr::sql).collect(),
             least_level: self.filter.exprs.iter().filter_map(least_level).max(),
             streams: streams.map(|known| known.id).collect(),
+            holes: holes.collect(),
             since_ms: self.since_ms,
             until_ms: self.until_ms,
         }
@@ -201,6 +207,7 @@ impl Search {
             lines: Vec::new(),
             next: cursor::places(self.now_ms, &places),
             cut: false,
+            lost: self.lost(None)?,
             counts: Some(counts.sorted()),
             templates: None,
         })
@@ -267,6 +274,9 @@ impl Track {
         let sieve = (!filter.is_empty()).then_some(sieve);
         while let Some(line) = forward.next(&mut self.reader, sieve.as_ref())? {
             let Span { start, .. } = line.span;
+            if self.is_lost(start) {
+                continue;
+            }
             let ts_ms = self.reader.record_at(start)?.ts_ms;
             let text = line::shown(&line.bytes);
             let record = record::parse(&text);

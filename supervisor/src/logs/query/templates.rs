@@ -110,6 +110,7 @@ impl Search {
             lines: Vec::new(),
             next: cursor::places(self.now_ms, &places),
             cut: false,
+            lost: self.lost(None)?,
             counts: None,
             templates: Some(templates),
         })
@@ -168,6 +169,9 @@ impl Track {
         let sieve = filter.of(&self.instance, self.stream);
         let sieve = (!filter.is_empty()).then_some(sieve);
         while let Some(line) = forward.next(&mut self.reader, sieve.as_ref())? {
+            if self.is_lost(line.span.start) {
+                continue;
+            }
             let ts_ms = self.reader.record_at(line.span.start)?.ts_ms;
             let text = line::shown(&line.bytes);
             let (id, _) = mined.miner.add(&record::parse(&text).message);

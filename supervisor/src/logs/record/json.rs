@@ -1,5 +1,7 @@
 //! Lines that are a JSON object, taken apart while they are read.
 
+mod huge;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -23,26 +25,44 @@ struct Parts<'a> {
 
 /// `None` when the line is not one JSON object.
 pub(super) fn parse(line: &str) -> Option<Record<'_>> {
+    match read(line) {
+        Ok(parts) => Some(record(parts, line)),
+        Err(error) if huge::is_meant(&error) => {
+            let quoted = huge::quoted(line);
+            let read = record(read(&quoted).ok()?, line);
+            let message = match read.whole {
+                true => Cow::Borrowed(line),
+                false => Cow::Owned(read.message.into_owned()),
+            };
+            Some(Record { message, ..read })
+        }
+        Err(_) => None,
+    }
+}
+
+fn read(line: &str) -> Result<Parts<'_>, serde_json::Error> {
     let mut parts = Parts::default();
     let mut reader = serde_json::Deserializer::from_str(line);
-    reader
-        .deserialize_map(Top { parts: &mut parts })
-        .and_then(|()| reader.end())
-        .ok()?;
+    reader.deserialize_map(Top { parts: &mut parts })?;
+    reader.end()?;
+    Ok(parts)
+}
+
+fn record<'a>(parts: Parts<'a>, line: &'a str) -> Record<'a> {
     let Parts {
         level,
         message,
         time,
         fields,
     } = parts;
-    Some(Record {
+    Record {
         form: Form::Json,
         level: level.map(|(_, level)| level),
         whole: message.is_none(),
         message: message.map_or(Cow::Borrowed(line), |(_, message)| message),
         time: time.map(|(_, time)| time),
         fields,
-    })
+    }
 }
 
 impl Parts<'_> {
@@ -58,7 +78,7 @@ impl Parts<'_> {
     /// A value that was the best for its key gives way to a better one and becomes a field.
     fn level(&mut self, at: usize, value: Value) {
         let found = match &value {
-            Value::String(text) => Level::parse(text.trim()),
+            Value::String(text) => Level::of_value(text),
             Value::Number(number) => number.as_i64().and_then(Level::of_pino),
             _ => None,
         };

@@ -85,6 +85,12 @@ impl Level {
         Some(level)
     }
 
+    /// The level of a value of a line: a word, or the number of one, also in quotes.
+    pub(super) fn of_value(text: &str) -> Option<Level> {
+        let text = text.trim();
+        Self::parse(text).or_else(|| Self::of_pino(text.parse().ok()?))
+    }
+
     /// The level of a number as pino and bunyan write it: 10 is trace, 60 is fatal.
     pub fn of_pino(number: i64) -> Option<Level> {
         match number {

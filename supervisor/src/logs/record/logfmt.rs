@@ -20,7 +20,7 @@ pub(super) fn parse(line: &str) -> Option<Record<'_>> {
     let pairs = pairs(line);
     let level_at = LEVEL_KEYS.iter().find_map(|name| {
         let at = pairs.iter().position(|pair| pair.key == *name)?;
-        Some((at, Level::parse(pairs[at].value.trim())?))
+        Some((at, Level::of_value(&pairs[at].value)?))
     });
     if level_at.is_none() && pairs.len() < 2 {
         return None;

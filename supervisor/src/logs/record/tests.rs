@@ -361,3 +361,45 @@ fn random_lines_are_records() {
     }
     assert!(forms.iter().all(|count| *count > 0), "{forms:?}");
 }
+
+/// A number that is too great for a machine leaves the line JSON, and is kept as its text.
+#[test]
+fn huge_numbers_are_kept_as_text() {
+    let line = r#"{"level":"warn","n":1e400,"msg":"full","deep":{"m":[-1e999,2]}}"#;
+    let record = parse(line);
+    assert_eq!(record.form, Form::Json);
+    assert_eq!(
+        (record.level, &*record.message),
+        (Some(Level::Warn), "full")
+    );
+    assert_eq!(record.field("n"), Some(&Value::from("1e400")));
+    assert_eq!(
+        record.field("deep.m"),
+        Some(&serde_json::json!(["-1e999", 2]))
+    );
+    let bare = parse(r#"{"n":1e400}"#);
+    assert_eq!(
+        (bare.has_message(), &*bare.message),
+        (false, r#"{"n":1e400}"#)
+    );
+    assert_eq!(parse(r#"{"n":1e400"#).form, Form::Plain);
+}
+
+/// Levels in quotes are numbers, too.
+#[test]
+fn numbers_of_levels_may_be_text() {
+    for line in [
+        r#"{"level":"60","msg":"x"}"#,
+        "level=60 msg=x",
+        r#"level="60" msg=x"#,
+    ] {
+        let record = parse(line);
+        assert_eq!(record.level, Some(Level::Fatal), "{line}");
+        assert_eq!(record.field("level"), None, "{line}");
+    }
+    let record = parse(r#"{"level":"7","msg":"x"}"#);
+    assert_eq!(
+        (record.level, record.field("level")),
+        (None, Some(&Value::from("7")))
+    );
+}

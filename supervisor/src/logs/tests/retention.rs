@@ -183,18 +183,3 @@ async fn the_disk_is_bounded() {
     assert!(left[first_low..].iter().any(|line| is_grave(line)));
     assert!(first_low > 5, "{first_low}");
 }
-
-/// A stream whose times are lost is not indexed, and the index says so.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_indexed_is_told() {
-    let indexed = Indexed::new(Limits::default());
-    let api = id("api");
-    let mut out = indexed.rig.open(&api, 1, Stream::Out).await;
-    writeln!(out, "a line").unwrap();
-    indexed.until_lines(1).await;
-    let view = || indexed.index.as_ref().unwrap().view();
-    assert_eq!(view().apart_bytes, 0);
-    std::fs::remove_file(indexed.rig.paths.logs().join("api-0.out.idx")).unwrap();
-    indexed.index.as_ref().unwrap().rebuild();
-    indexed.rig.until(view, |view| view.apart_bytes == 7).await;
-}

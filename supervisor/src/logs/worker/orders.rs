@@ -12,6 +12,7 @@ use rustix::event::epoll;
 use super::{NEWS, Run, Worker};
 use crate::ids::{Generation, InstanceId};
 use crate::logs::ingest::Command;
+use crate::logs::mend::Plan;
 use crate::logs::names::Names;
 use crate::logs::segment::Writer;
 use crate::logs::stream::{Capture, Key, Moved, Target};
@@ -58,6 +59,12 @@ impl Worker {
                         tracing::debug!(%error, "An old log was not sealed.");
                     }
                 }
+                Command::Mend(plan) => {
+                    if let Err(error) = self.mend(&plan, now_ms) {
+                        let stream = plan.names().stem();
+                        tracing::warn!(stream, %error, "The times of a log could not be made anew.");
+                    }
+                }
                 Command::Stop { drain } => {
                     if drain {
                         self.drain_all(now_ms);
@@ -102,7 +109,7 @@ impl Worker {
                 }
             };
             let target = Target::new(writer, self.shared.counter(&key.0), self.now);
-            self.targets.insert(key.clone(), target);
+            self.targets.insert(key.clone(), Box::new(target));
         }
         let token = self.next_token;
         self.next_token += 1;
@@ -122,7 +129,7 @@ impl Worker {
         }
         self.busy = true;
         *self.runs.entry((key.0.clone(), generation)).or_default() += 1;
-        self.captures.insert(token, capture);
+        self.captures.insert(token, Box::new(capture));
         Ok(())
     }
 
@@ -180,7 +187,10 @@ impl Worker {
         let tokens: Vec<u64> = self.captures.keys().copied().collect();
         for token in tokens {
             if matches!(self.empty(token, now_ms), Moved::Ended)
-                && self.captures.get(&token).is_some_and(Capture::hung_up)
+                && self
+                    .captures
+                    .get(&token)
+                    .is_some_and(|capture| capture.hung_up())
             {
                 self.end(token, now_ms);
             }
@@ -202,7 +212,7 @@ impl Worker {
         });
         self.targets.retain(|key, _| key.0 != *instance);
         self.runs.retain(|run, _| run.0 != *instance);
-        self.held = self.targets.values().map(Target::held).sum();
+        self.held = self.targets.values().map(|target| target.held()).sum();
         self.shared.forget(instance);
         self.answer_all_waiters();
         self.report();
@@ -226,6 +236,26 @@ impl Worker {
             let mut writer = Writer::open(names, now_ms)?.0;
             writer.seal_for_age(now_ms, &self.limits)?;
         }
+        Ok(())
+    }
+
+    fn mend(&mut self, plan: &Plan, now_ms: i64) -> io::Result<()> {
+        if !plan.write(&mut self.sequence)? {
+            return Ok(());
+        }
+        self.unseen = true;
+        let target = plan
+            .names()
+            .owner()
+            .and_then(|key| self.targets.get_mut(&key));
+        if let Some(target) = target {
+            // What the writer knew was of the index that is lost.
+            target.writer = Writer::open(plan.names().clone(), now_ms)?.0;
+        }
+        tracing::warn!(
+            stream = plan.names().stem(),
+            "The file with the times of a log was lost; it is made anew from what the lines say."
+        );
         Ok(())
     }
 

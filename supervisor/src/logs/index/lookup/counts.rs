@@ -10,7 +10,7 @@ use rusqlite::params_from_iter;
 use super::{Ask, Lookup};
 use crate::logs::count::CountBy;
 use crate::logs::expr::{Expr, Field, Param, Sql};
-use crate::logs::index::minutes::{AS_ROWS, Span};
+use crate::logs::index::minutes::AS_ROWS;
 use crate::templates::{Template, TemplateId};
 
 /// A template of a process, as the index knows it.
@@ -72,7 +72,7 @@ impl Lookup {
             self.count_lines(ask, by, &mut counts)?;
             return Ok(counts);
         }
-        let span = Span::new(ask.since_ms, ask.until_ms);
+        let span = ask.span();
         let mut what = by.sql();
         what.text.push_str(" AS value, sum(r.n)");
         let tables =
@@ -159,7 +159,7 @@ impl Lookup {
         known: &[(i64, Known)],
         mut take: impl FnMut(Minute),
     ) -> Result<(), rusqlite::Error> {
-        let span = Span::new(ask.since_ms, ask.until_ms);
+        let span = ask.span();
         let mut whole = Sql::default();
         whole.push("r.template, r.ts, sum(r.n) FROM ");
         whole.push(AS_ROWS);

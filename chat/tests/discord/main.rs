@@ -1,0 +1,81 @@
+//! The Discord adapter over the real wire format: a strict server of ours for the gateway and
+//! the REST API, which `discord.js` has to get along with, too. Every request is held against
+//! Discord's own description of its API, and every text against a parser of Discord's markdown
+//! that is not ours.
+//! `MHOST_COUNTERPARTS` names the folder that `.ci/run` has installed them in.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+#[path = "../conformance/mod.rs"]
+mod conformance;
+
+#[allow(dead_code, reason = "the tests of the program use the rest")]
+mod server;
+
+mod again;
+mod ana;
+mod burst;
+mod client;
+mod connection;
+mod described;
+mod faults;
+mod interactions;
+mod markdown;
+mod page;
+mod places;
+mod strict;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use chat::discord::{Discord, Settings};
+
+use server::{GUILD, Server, TOKEN};
+
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Where `.ci/run` has put it.
+fn folder(what: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
+    let found = folder.map(|folder| folder.join(what));
+    let found = found.filter(|path| path.exists());
+    if found.is_none() {
+        skipped(&format!(
+            "there is no {what} in MHOST_COUNTERPARTS; see .ci/run"
+        ));
+    }
+    found
+}
+
+#[expect(clippy::disallowed_methods, reason = "the counterpart is a real one")]
+fn command(program: &str) -> Command {
+    Command::new(program)
+}
+
+/// A bot at this server whose commands are listed there.
+fn settings(server: &Server) -> Settings {
+    Settings {
+        guild: Some(GUILD.to_owned()),
+        base_url: server.url.clone(),
+        ..Settings::new(TOKEN)
+    }
+}
+
+fn bot(server: &Server) -> Discord {
+    Discord::new(&settings(server), None).unwrap()
+}
+
+/// Waits until something is so.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..1_200 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{what}: not within 30 s");
+}

@@ -1,0 +1,320 @@
+//! Orders that come in the middle of another one. The launcher runs nothing, so that the test
+//! decides what happens in between, and not luck.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::{Foundation, RegistryHandle};
+use crate::bus::Bus;
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::command::{Apply, Command, Done, Reply, Target};
+use crate::control::ControlError;
+use crate::ids::InstanceId;
+use crate::logs::Ingest;
+use crate::paths::Paths;
+use crate::sampler::Sampler;
+use crate::spec::{ProcessSpec, Signal};
+use crate::state::{ExitStatus, State};
+use crate::store::{StoreHandle, StoreThread};
+use crate::tasks::Tasks;
+use crate::testing::{Call, FakeLauncher, FakeRun, spec_in};
+
+/// Longest a test waits for something that takes milliseconds, or the seconds of a proof.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any test waits.
+const NEVER: Duration = Duration::from_secs(3_600);
+const TERM: Signal = Signal(15);
+const KILL: Signal = Signal(9);
+
+struct Rig {
+    registry: RegistryHandle,
+    launcher: FakeLauncher,
+    tasks: Tasks,
+    ingest: Ingest,
+    store_thread: StoreThread,
+    home: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let paths = Paths::new(home.path()).expect("paths");
+        paths.create().expect("folders");
+        let (clock, tasks) = (Clock::system(), Tasks::new());
+        let (store, store_thread) =
+            StoreHandle::open(&paths.database(), clock.clone()).expect("a store");
+        let loaded = store.load().await.expect("rows");
+        let ingest = Ingest::start(&paths, &clock).expect("capture");
+        let launcher = FakeLauncher::new();
+        let foundation = Foundation {
+            launcher: Arc::new(launcher.clone()),
+            store,
+            ingest: ingest.clone(),
+            sampler: Sampler::start(&tasks, &clock),
+            bus: Bus::new(),
+            paths,
+            tasks: tasks.clone(),
+            version: "test".into(),
+            clock,
+        };
+        Self {
+            registry: RegistryHandle::open(foundation, loaded),
+            launcher,
+            tasks,
+            ingest,
+            store_thread,
+            home,
+        }
+    }
+
+    /// A process with this argument, and a probe that succeeds while the file `well` is there.
+    fn probed(&self, name: &str, argument: &str) -> ProcessSpec {
+        let well = self.well();
+        let table = format!(
+            "start_timeout = \"1h\"\n[health.script]\ncommand = \"test -e {}\"\n\
+             interval = \"1s\"\nretries = 1000\n",
+            well.display()
+        );
+        self.spec(name, argument, &table)
+    }
+
+    fn spec(&self, name: &str, argument: &str, table: &str) -> ProcessSpec {
+        let mut spec = spec_in(self.home.path(), table);
+        spec.name = name.parse().expect("a name");
+        spec.argv.args = vec![argument.to_owned()];
+        let path = std::env::var_os("PATH").expect("a PATH");
+        spec.env
+            .os
+            .insert("PATH".into(), crate::os_text::OsText(path));
+        spec
+    }
+
+    fn well(&self) -> PathBuf {
+        self.home.path().join("well")
+    }
+
+    /// Gives a command, and does not wait for its end.
+    fn begin(&self, command: Command) -> JoinHandle<Result<Reply, ControlError>> {
+        let registry = self.registry.clone();
+        tokio::spawn(async move { registry.call(&Caller::system(), command).await })
+    }
+
+    fn apply(&self, specs: Vec<ProcessSpec>) -> JoinHandle<Result<Reply, ControlError>> {
+        self.begin(Command::Apply(Apply {
+            processes: specs,
+            groups: Vec::new(),
+            prune: false,
+            force: false,
+            reset_scale: false,
+            others: Vec::new(),
+            wait: Some(PATIENCE),
+        }))
+    }
+
+    /// The arguments with which the living runs of an instance were started.
+    fn alive(&self, instance: &InstanceId) -> Vec<Vec<String>> {
+        let alive = self.launcher.alive(instance);
+        let calls = self.launcher.calls().into_iter();
+        let args = calls.filter_map(|call| match call {
+            Call::Spawn(order)
+                if order.instance == *instance && alive.contains(&order.generation) =>
+            {
+                Some(order.argv.args)
+            }
+            _ => None,
+        });
+        args.collect()
+    }
+
+    fn was_sent(&self, instance: &InstanceId, signal: Signal) -> bool {
+        let sent = self.launcher.signals(instance);
+        sent.iter().any(|(one, _)| *one == signal)
+    }
+
+    async fn finish(self) {
+        self.tasks.shutdown(PATIENCE).await;
+        self.ingest.stop();
+        self.store_thread.close();
+    }
+}
+
+fn web() -> InstanceId {
+    InstanceId::new("web".parse().expect("a name"), 0)
+}
+
+fn reload() -> Command {
+    Command::Reload {
+        target: Target("web".into()),
+        timeout: Some(NEVER),
+        wait: true,
+    }
+}
+
+fn stop() -> Command {
+    Command::Stop {
+        target: Target("web".into()),
+        force: false,
+        signal: None,
+    }
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(tokio::time::Instant::now() < end, "waited for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn answer(work: JoinHandle<Result<Reply, ControlError>>) -> Result<Reply, ControlError> {
+    let answer = tokio::time::timeout(PATIENCE, work).await;
+    answer.expect("it hangs").expect("no panic")
+}
+
+async fn done(work: JoinHandle<Result<Reply, ControlError>>) -> Done {
+    match answer(work).await {
+        Ok(Reply::Done(mut done)) => done.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A definition that is changed while a new set proves itself waits for the end of the reload,
+/// and is what runs then: neither the reload nor the start after it goes by the former one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_came_during_a_reload_is_what_runs_after_it() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    let first = rig.apply(vec![rig.probed("web", "former")]);
+    answer(first).await.expect("starts");
+    std::fs::remove_file(rig.well()).expect("removes");
+    let reloading = rig.begin(reload());
+    until("a new set", || rig.launcher.spawns(&web()) == 2).await;
+    let applying = rig.apply(vec![rig.probed("web", "newer")]);
+    let name = web().process;
+    let is_defined = || {
+        let inner = rig.registry.inner();
+        let spec = inner.entry(&name).map(|entry| Arc::clone(&entry.spec));
+        spec.is_some_and(|spec| spec.argv.args == ["newer"])
+    };
+    until("the new definition", is_defined).await;
+    std::fs::write(rig.well(), "").expect("writes");
+    answer(reloading).await.expect("reloads");
+    answer(applying).await.expect("starts");
+    assert_eq!(rig.alive(&web()), [["newer"]]);
+    rig.finish().await;
+}
+
+/// As above where nothing is restarted: the set that a reload brought up obeys a limit that was
+/// changed meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_came_during_a_reload_holds_for_the_new_set() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    rig.launcher.always(FakeRun::stubborn());
+    let mut patient = rig.probed("web", "x");
+    patient.config.grace_period = NEVER;
+    answer(rig.apply(vec![patient])).await.expect("starts");
+    std::fs::remove_file(rig.well()).expect("removes");
+    let reloading = rig.begin(reload());
+    until("a new set", || rig.launcher.spawns(&web()) == 2).await;
+    let limit = Command::SetLimit {
+        target: Target("web".into()),
+        limit: crate::command::Limit::GracePeriodMs(1),
+    };
+    answer(rig.begin(limit)).await.expect("is changed");
+    std::fs::write(rig.well(), "").expect("writes");
+    answer(reloading).await.expect("reloads");
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    assert!(rig.alive(&web()).is_empty());
+    rig.finish().await;
+}
+
+/// A change of a definition that has stopped the former run does not start the next one when
+/// the daemon began to end meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_to_start_stays_down_when_the_daemon_ends() {
+    let rig = Rig::new().await;
+    rig.launcher.next_for(&web(), FakeRun::stubborn());
+    let other = InstanceId::new("other".parse().expect("a name"), 0);
+    let both = |argument: &str| {
+        let web = rig.spec("web", argument, "grace_period = \"1h\"");
+        vec![web, rig.spec("other", "x", "")]
+    };
+    answer(rig.apply(both("former"))).await.expect("starts");
+    let applying = rig.apply(both("newer"));
+    until("the stop", || rig.was_sent(&web(), TERM)).await;
+    let registry = rig.registry.clone();
+    let closing = tokio::spawn(async move { registry.close(true, PATIENCE).await });
+    // By then all have been told that they are not started again.
+    until("the end", || rig.was_sent(&other, TERM)).await;
+    assert!(rig.launcher.exit(&web(), ExitStatus::Signal(TERM.0)));
+    let applied = answer(applying).await;
+    assert_eq!(closing.await.expect("no panic"), []);
+    assert_eq!(rig.launcher.spawns(&web()), 1, "{applied:?}");
+    assert!(rig.alive(&web()).is_empty());
+    rig.finish().await;
+}
+
+/// A stop whose process is still there when the daemon ends does not say that it is down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_the_end_of_the_daemon_cuts_short_says_so() {
+    let rig = Rig::new().await;
+    rig.launcher.always(FakeRun::stubborn());
+    let patient = rig.spec("web", "x", "grace_period = \"1h\"");
+    answer(rig.apply(vec![patient])).await.expect("starts");
+    let stopping = rig.begin(stop());
+    until("the stop", || rig.was_sent(&web(), TERM)).await;
+    assert!(rig.tasks.shutdown(PATIENCE).await.is_empty());
+    let error = done(stopping).await.error.unwrap_or_default();
+    assert!(error.contains("the daemon ended"), "{error:?}");
+    assert_eq!(rig.alive(&web()).len(), 1);
+    rig.finish().await;
+}
+
+/// A stop ends a reload that proves its new set, and returns only when that set is gone, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_in_the_middle_of_a_reload_ends_both_sets() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    let first = rig.apply(vec![rig.probed("web", "x")]);
+    answer(first).await.expect("starts");
+    std::fs::remove_file(rig.well()).expect("removes");
+    let unkillable = FakeRun {
+        ignores_term: true,
+        unkillable: true,
+        ..FakeRun::default()
+    };
+    rig.launcher.next_for(&web(), unkillable);
+    let reloading = rig.begin(reload());
+    until("a new set", || rig.alive(&web()).len() == 2).await;
+    let stopping = rig.begin(stop());
+    until("the end of the new set", || rig.was_sent(&web(), KILL)).await;
+    let name = web().process;
+    let is_down = || {
+        let inner = rig.registry.inner();
+        let entry = inner.entry(&name).expect("registered");
+        matches!(entry.handles[0].snapshot().saved.state, State::Stopped)
+    };
+    until("the end of the old set", is_down).await;
+    // All that the stop waits for now is the new set; it gets every chance to forget that.
+    for _ in 0..100 {
+        let status = Command::Status {
+            target: Target("web".into()),
+        };
+        answer(rig.begin(status)).await.expect("answers");
+    }
+    assert!(!stopping.is_finished(), "a set is left");
+    assert!(rig.launcher.exit(&web(), ExitStatus::Signal(KILL.0)));
+    assert_eq!(done(stopping).await.error, None);
+    assert!(rig.alive(&web()).is_empty());
+    let reloaded = answer(reloading).await;
+    assert!(
+        matches!(reloaded, Err(ControlError::ReloadFailed { .. })),
+        "{reloaded:?}"
+    );
+    rig.finish().await;
+}

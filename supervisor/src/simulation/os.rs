@@ -1,0 +1,380 @@
+//! The operating system: processes that outlive every daemon.
+//!
+//! A leader may leave children that are in its group or have escaped from it; all carry the
+//! mark of their run. Exits are noticed late and out of order, signals take their time, and
+//! some programs do not listen to them.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::disk::Disk;
+use super::life::Life;
+use super::promises::Promises;
+use crate::ids::{Generation, InstanceId};
+use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
+use crate::spec::Signal;
+use crate::state::{ExitStatus, ProcessRef};
+
+/// What the processes that begin from now on are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// They run until they are told to end, and listen.
+    Well,
+    /// They crash, fork, escape and ignore signals.
+    Wild,
+    /// They can seldom be started.
+    Broken,
+}
+
+/// All processes. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Os {
+    inner: Arc<Mutex<Inner>>,
+    changed: Arc<Notify>,
+    disk: Disk,
+    promises: Promises,
+    /// Nothing of a run may be left when the next one begins, or no leader only.
+    whole_trees: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rng: fastrand::Rng,
+    mood: Mood,
+    last_pid: i32,
+    processes: Vec<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    instance: InstanceId,
+    generation: Generation,
+    process: ProcessRef,
+    /// The leader that it comes from; none is a leader.
+    leader: Option<i32>,
+    /// It has a session of its own.
+    escaped: bool,
+    listens: bool,
+    ends: Option<(Instant, ExitStatus)>,
+    /// Between its end and the news of it.
+    lag: Duration,
+}
+
+impl Process {
+    fn lives(&self) -> bool {
+        self.ends.is_none_or(|(at, _)| at > Instant::now())
+    }
+
+    fn end_within(&mut self, wait: Duration, exit: ExitStatus) {
+        let at = Instant::now() + wait;
+        if self.ends.is_none_or(|(sooner, _)| at < sooner) {
+            self.ends = Some((at, exit));
+        }
+    }
+
+    /// Takes a signal. What ends a program ends it after a moment.
+    fn take(&mut self, signal: Signal, moment: Duration) {
+        if signal == Signal::KILL {
+            self.end_within(moment / 100, ExitStatus::Signal(signal.0));
+        } else if self.listens {
+            self.end_within(moment, ExitStatus::Signal(signal.0));
+        }
+    }
+}
+
+impl Os {
+    pub(super) fn new(seed: u64, disk: Disk, promises: Promises, whole_trees: bool) -> Self {
+        let inner = Inner {
+            rng: fastrand::Rng::with_seed(seed),
+            mood: Mood::Wild,
+            last_pid: 100,
+            processes: Vec::new(),
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            changed: Arc::default(),
+            disk,
+            promises,
+            whole_trees,
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no panic")
+    }
+
+    pub(super) fn set_mood(&self, mood: Mood) {
+        self.inner().mood = mood;
+    }
+
+    /// Somebody else kills the newest run of an instance.
+    pub(super) fn kill_newest(&self, instance: &InstanceId) {
+        let mut inner = self.inner();
+        let mut living = inner.processes.iter_mut().rev();
+        if let Some(process) =
+            living.find(|one| one.instance == *instance && one.leader.is_none() && one.lives())
+        {
+            process.take(Signal::KILL, Duration::ZERO);
+            let pid = process.process.pid;
+            self.promises
+                .tell(format!("somebody kills {pid} of {instance}"));
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// The living leaders of an instance.
+    pub(super) fn leaders(&self, instance: &InstanceId) -> Vec<ProcessRef> {
+        let inner = self.inner();
+        let leaders = inner
+            .processes
+            .iter()
+            .filter(|one| one.instance == *instance && one.leader.is_none() && one.lives());
+        leaders.map(|one| one.process.clone()).collect()
+    }
+
+    pub(super) fn lives(&self, process: &ProcessRef) -> bool {
+        self.inner().find(process).is_some_and(Process::lives)
+    }
+
+    fn begin(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError> {
+        let (instance, generation) = (order.instance, order.generation);
+        let intention = self.disk.intention(&instance, generation);
+        let mut inner = self.inner();
+        let others = inner
+            .marked(&instance)
+            .filter(|one| self.whole_trees || one.leader.is_none());
+        let beside: Vec<_> = others.map(|one| one.generation).collect();
+        self.promises
+            .spawned(&instance, generation, &beside, intention);
+        if inner.mood == Mood::Broken && inner.rng.u8(..4) > 0 {
+            return Err(SpawnError::NotFound {
+                program: "api".to_owned(),
+                hint: String::new(),
+            });
+        }
+        let wild = inner.mood == Mood::Wild;
+        let leader = inner.add(&instance, generation, None, wild);
+        if wild && inner.rng.u8(..4) == 0 {
+            for _ in 0..inner.rng.u8(1..=2) {
+                inner.add(&instance, generation, Some(leader.pid), wild);
+            }
+        }
+        Ok(leader)
+    }
+
+    fn send(&self, process: &ProcessRef, signal: Signal, scope: Scope) -> bool {
+        let mut inner = self.inner();
+        let Some(target) = inner.find(process) else {
+            return false;
+        };
+        let (instance, leader) = (target.instance.clone(), target.process.pid);
+        let mut reached = false;
+        let Inner { rng, processes, .. } = &mut *inner;
+        for one in processes.iter_mut().filter(|one| one.lives()) {
+            let is_it = one.process == *process;
+            let in_group = one.leader == Some(leader) && !one.escaped;
+            let within = match scope {
+                Scope::Leader => is_it,
+                Scope::Group => is_it || in_group,
+                Scope::Tree(newest) => {
+                    is_it || in_group || one.instance == instance && one.generation <= newest
+                }
+            };
+            if within {
+                reached = true;
+                one.take(signal, Duration::from_millis(rng.u64(0..2_000)));
+            }
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+        reached
+    }
+
+    /// Waits for an exit and for the news of it.
+    async fn end_of(&self, process: &ProcessRef) -> ExitStatus {
+        loop {
+            let mut change = std::pin::pin!(self.changed.notified());
+            change.as_mut().enable();
+            let known = self.inner().find(process).map(|one| (one.ends, one.lag));
+            match known {
+                None => return ExitStatus::Unknown,
+                Some((Some((at, exit)), lag)) if at + lag <= Instant::now() => return exit,
+                Some((Some((at, _)), lag)) => {
+                    let _ = tokio::time::timeout_at(at + lag, change).await;
+                }
+                Some((None, _)) => change.await,
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn find(&self, process: &ProcessRef) -> Option<&Process> {
+        self.processes.iter().find(|one| one.process == *process)
+    }
+
+    fn add(
+        &mut self,
+        instance: &InstanceId,
+        generation: Generation,
+        leader: Option<i32>,
+        wild: bool,
+    ) -> ProcessRef {
+        self.last_pid += 1;
+        let process = ProcessRef {
+            pid: self.last_pid,
+            start_time: u64::from(self.last_pid.unsigned_abs()),
+            boot_id: "simulated".to_owned(),
+        };
+        let rng = &mut self.rng;
+        let exit = match rng.u8(..3) {
+            0 => ExitStatus::Code(0),
+            1 => ExitStatus::Code(1),
+            _ => ExitStatus::Signal(11),
+        };
+        let life = match rng.u8(..4) {
+            0 => Duration::from_millis(rng.u64(0..20)),
+            1 => Duration::from_millis(rng.u64(0..3_000)),
+            _ => Duration::from_millis(rng.u64(0..60_000)),
+        };
+        let ends = (wild && rng.bool()).then(|| (Instant::now() + life, exit));
+        let process_of = Process {
+            instance: instance.clone(),
+            generation,
+            process: process.clone(),
+            leader,
+            escaped: rng.bool(),
+            listens: !wild || rng.u8(..5) > 0,
+            ends,
+            lag: Duration::from_millis(rng.u64(0..30)),
+        };
+        self.processes.push(process_of);
+        process
+    }
+
+    /// The living processes that carry the mark of an instance.
+    fn marked<'a>(&'a self, instance: &'a InstanceId) -> impl Iterator<Item = &'a Process> {
+        self.processes
+            .iter()
+            .filter(move |one| one.instance == *instance && one.lives())
+    }
+}
+
+/// The operating system, as one life of the daemon reaches it.
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) os: Os,
+    pub(super) life: Arc<Life>,
+}
+
+#[async_trait]
+impl Launcher for Reach {
+    async fn spawn(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError> {
+        let wait = Duration::from_millis(self.os.inner().rng.u64(0..5));
+        self.life
+            .call(async {
+                tokio::time::sleep(wait).await;
+                let begun = self.os.begin(order);
+                self.os.changed.notify_waiters();
+                begun
+            })
+            .await
+    }
+
+    async fn exited(&self, process: &ProcessRef) -> ExitStatus {
+        let exit = self.os.end_of(process).await;
+        self.life.call(async { exit }).await
+    }
+
+    async fn signal(
+        &self,
+        _: &InstanceId,
+        process: &ProcessRef,
+        signal: Signal,
+        scope: Scope,
+    ) -> bool {
+        self.life
+            .call(async { self.os.send(process, signal, scope) })
+            .await
+    }
+
+    async fn remaining(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        generation: Generation,
+    ) -> usize {
+        let count = async {
+            let inner = self.os.inner();
+            let rest = inner.marked(instance);
+            rest.filter(|one| one.process != *process && one.generation <= generation)
+                .count()
+        };
+        self.life.call(count).await
+    }
+
+    fn left_nothing(&self, process: &ProcessRef) -> bool {
+        let look = || {
+            let inner = self.os.inner();
+            let Some(run) = inner.find(process) else {
+                return true;
+            };
+            let mut rest = inner.marked(&run.instance);
+            !rest.any(|one| one.process != *process && one.generation <= run.generation)
+        };
+        self.life.now(look).unwrap_or(false)
+    }
+
+    async fn adopt(&self, process: &ProcessRef) -> Found {
+        let look = async {
+            let inner = self.os.inner();
+            match inner.find(process) {
+                Some(one) if one.lives() => Found::Alive(process.clone()),
+                Some(one) => Found::Ended(one.ends.map_or(ExitStatus::Unknown, |(_, exit)| exit)),
+                None => Found::Ended(ExitStatus::Unknown),
+            }
+        };
+        self.life.call(look).await
+    }
+
+    async fn find_unrecorded(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+    ) -> Option<ProcessRef> {
+        let look = async {
+            let inner = self.os.inner();
+            let run = inner
+                .marked(instance)
+                .filter(|one| one.generation == generation);
+            // The leader, or who is left of its tree.
+            run.min_by_key(|one| (one.leader.is_some(), one.process.pid))
+                .map(|one| one.process.clone())
+        };
+        self.life.call(look).await
+    }
+
+    async fn strays(
+        &self,
+        instance: &InstanceId,
+        counted: Option<Generation>,
+    ) -> Vec<(Generation, ProcessRef)> {
+        let look = async {
+            let inner = self.os.inner();
+            let strays = inner
+                .marked(instance)
+                .filter(|one| Some(one.generation) != counted);
+            strays
+                .map(|one| (one.generation, one.process.clone()))
+                .collect()
+        };
+        self.life.call(look).await
+    }
+
+    fn forget(&self, _: &ProcessRef) {}
+}
