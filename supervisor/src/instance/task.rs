@@ -21,7 +21,7 @@ use tracing::{debug, error};
 use super::run::{LiveRun, Pending};
 use super::{Context, Message, OrderError, Snapshot, Standing};
 use crate::command::view::HealthStatus;
-use crate::event::EventKind;
+use crate::event::{Event, EventKind};
 use crate::ids::{Generation, InstanceId};
 use crate::launch::Scope;
 use crate::machine::{self, Effect, IllegalInput, Input, Rules};
@@ -57,7 +57,9 @@ pub(super) struct InstanceTask {
     missed: Option<(Timestamp, String)>,
     /// What was prepared for the next run while the last one was recorded.
     attached: Option<runs::Attached>,
-    /// Recorded, and not published yet.
+    /// Recorded, and published as soon as the snapshot is right.
+    recorded: Vec<Event>,
+    /// Recorded, and published when the next run has begun.
     untold: Option<record::Untold>,
     /// It is being removed.
     leaving: bool,
@@ -103,6 +105,7 @@ impl InstanceTask {
             suspect_until: None,
             missed: None,
             attached: None,
+            recorded: Vec::new(),
             untold: None,
             leaving: false,
             context,
@@ -243,12 +246,12 @@ impl InstanceTask {
             let mut over = None;
             match ended {
                 Some(run) if at_once => {
-                    self.record_turnover(&run, events, actor).await;
+                    self.write_turnover(&run, events, actor).await;
                     self.leave_run();
                     over = Some(run);
                 }
                 Some(run) => {
-                    self.record(events, actor).await;
+                    self.write_down(events, actor).await;
                     self.leave_run();
                     let is_rest = |act: &Effect| matches!(act, Effect::EndLeftovers { .. });
                     // Its remains are found by what is kept of it.
@@ -256,10 +259,14 @@ impl InstanceTask {
                         self.context.launcher.forget(&run.process);
                     }
                 }
-                None => self.record(events, actor).await,
+                None => self.write_down(events, actor).await,
             }
             for act in acts {
-                // A spawn is always the last effect, so its answer is the next input.
+                // A spawn is always the last effect, so its answer is the next input. Only what
+                // comes of it is shown, and what was before it is told now.
+                if matches!(act, Effect::Spawn { .. }) {
+                    self.tell();
+                }
                 next = self.perform(act).await;
             }
             if let Some(run) = over {
@@ -268,6 +275,7 @@ impl InstanceTask {
             }
             if next.is_none() {
                 self.show();
+                self.tell();
             }
         }
         Ok(())

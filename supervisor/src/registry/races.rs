@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::task::JoinHandle;
 
 use super::{Foundation, RegistryHandle};
@@ -13,12 +14,13 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::command::{Apply, Command, Done, Reply, Target};
 use crate::control::ControlError;
+use crate::event::EventKind;
 use crate::ids::InstanceId;
 use crate::logs::Ingest;
 use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::spec::{ProcessSpec, Signal};
-use crate::state::{ExitStatus, State};
+use crate::state::{ExitStatus, State, Status};
 use crate::store::{StoreHandle, StoreThread};
 use crate::tasks::Tasks;
 use crate::testing::{Call, FakeLauncher, FakeRun, spec_in};
@@ -316,5 +318,46 @@ async fn a_stop_in_the_middle_of_a_reload_ends_both_sets() {
         matches!(reloaded, Err(ControlError::ReloadFailed { .. })),
         "{reloaded:?}"
     );
+    rig.finish().await;
+}
+
+/// Who hears of a stop and looks at once finds it stopped: a notification is told or not by
+/// that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_heard_of_is_what_is_shown() {
+    const ROUNDS: usize = 200;
+    let rig = Rig::new().await;
+    let applying = rig.apply(vec![rig.spec("web", "x", "")]);
+    answer(applying).await.expect("starts");
+    let mut bus = rig.registry.context().bus.subscribe();
+    let registry = rig.registry.clone();
+    // Of its own and never asleep, so that it looks as early as anybody can.
+    let listener = std::thread::spawn(move || {
+        let (name, mut stops) = (web().process, Vec::new());
+        while stops.len() < ROUNDS {
+            match bus.try_recv() {
+                Ok(event) if event.kind == EventKind::Stop => {
+                    stops.push(registry.standing(&name, None).map(|one| one.state));
+                }
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        stops
+    });
+    for _ in 0..ROUNDS {
+        assert_eq!(done(rig.begin(stop())).await.error, None);
+        // Until it is looked at nothing else may happen to it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let start = Command::Start {
+            target: Target("web".into()),
+            wait: None,
+        };
+        answer(rig.begin(start)).await.expect("starts");
+    }
+    let stops = listener.join().expect("no panic");
+    let wrong = stops.iter().filter(|one| **one != Some(Status::Stopped));
+    assert_eq!(wrong.count(), 0, "{stops:?}");
     rig.finish().await;
 }

@@ -123,9 +123,9 @@ impl Telegram {
     /// What the newest button of that label carries.
     pub(super) fn button(&self, chat: i64, label: &str) -> Option<String> {
         let shown = self.shown();
-        let one = shown.into_iter().rfind(|one| one.chat == chat)?;
-        let found = one.buttons.into_iter().find(|(name, _)| name == label)?;
-        Some(found.1)
+        let of_chat = shown.into_iter().rev().filter(|one| one.chat == chat);
+        let mut buttons = of_chat.flat_map(|one| one.buttons);
+        Some(buttons.find(|(name, _)| name == label)?.1)
     }
 
     /// What was said to somebody who pressed.

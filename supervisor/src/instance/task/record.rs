@@ -1,6 +1,7 @@
 //! What is written down, and in which order it becomes known.
 //!
-//! A state and its events are one transaction, and events are published after it. The last
+//! A state and its events are one transaction, and events are published after it, once the
+//! snapshot shows the state, too: who hears of a stop and looks finds it stopped. The last
 //! lines of a crashed run are part of its event; where the next run does not wait for
 //! anything, neither does it wait for them: they are added to the event, and the event is
 //! published, when the next run has begun.
@@ -24,9 +25,22 @@ pub(super) struct Untold {
 }
 
 impl InstanceTask {
-    /// Writes the state and these events in one transaction, then publishes the events.
-    /// When the journal cannot write, supervision goes on from memory.
+    /// Writes these events beside a state that stays, then publishes them.
     pub(super) async fn record(&mut self, events: Vec<(EventKind, Value)>, actor: &str) {
+        self.write_down(events, actor).await;
+        self.tell();
+    }
+
+    /// Publishes what was written down.
+    pub(super) fn tell(&mut self) {
+        for event in self.recorded.drain(..) {
+            self.context.bus.publish(event);
+        }
+    }
+
+    /// Writes the state and these events in one transaction; [`Self::tell`] publishes them.
+    /// When the journal cannot write, supervision goes on from memory.
+    pub(super) async fn write_down(&mut self, events: Vec<(EventKind, Value)>, actor: &str) {
         let mut told = Vec::new();
         let mut amended = Vec::new();
         if let Some(Untold { generation, events }) = self.untold.take() {
@@ -47,22 +61,20 @@ impl InstanceTask {
         }
         let batch = self.batch(rows, amended);
         told.extend(write(&self.context, &self.id, batch).await);
-        for event in told {
-            self.context.bus.publish(event);
-        }
+        self.recorded.extend(told);
     }
 
     /// Writes the end of a run and the intention to start the next one in one transaction,
     /// while the capture passes from the one to the other. The events are published with
     /// those of the next run.
-    pub(super) async fn record_turnover(
+    pub(super) async fn write_turnover(
         &mut self,
         ended: &Run,
         events: Vec<(EventKind, Value)>,
         actor: &str,
     ) {
         let State::Spawning { generation, .. } = self.saved.state else {
-            return self.record(events, actor).await;
+            return self.write_down(events, actor).await;
         };
         // In this order: all that the old run printed comes before what the new one prints.
         self.context.capture.finish(&self.id, ended.generation);
