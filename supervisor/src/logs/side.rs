@@ -21,6 +21,10 @@ pub(super) const HEADER: u64 = 32;
 /// Bytes of a record.
 pub(super) const RECORD: u64 = 32;
 
+/// No stream prints so much, and none is cut into so many segments: a number that is no less was
+/// not written by us. Below it sums do not overflow.
+const FARTHEST: u64 = 1 << 62;
+
 const MAGIC: [u8; 8] = *b"mhostix1";
 
 /// Records kept in memory by a reader: 2 KiB, so that hundreds of streams cost little.
@@ -73,11 +77,13 @@ impl Header {
     }
 
     fn decode(bytes: &[u8; HEADER as usize]) -> Option<Self> {
-        (bytes[..8] == MAGIC).then(|| Self {
+        let header = Self {
             number: u64_at(bytes, 8),
             base: u64_at(bytes, 16),
             epoch: u64_at(bytes, 24) as i64,
-        })
+        };
+        let sound = bytes[..8] == MAGIC && header.number.max(header.base) < FARTHEST;
+        sound.then_some(header)
     }
 }
 
@@ -96,13 +102,15 @@ impl Record {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let check_read = u16::from_le_bytes([bytes[30], bytes[31]]);
-        (check(&bytes[..30]) == check_read).then(|| Self {
+        let record = Self {
             offset: u64_at(bytes, 0),
             ts_ms: u64_at(bytes, 8) as i64,
             seq: u64_at(bytes, 16),
             generation: u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]),
             flags: u16::from_le_bytes([bytes[28], bytes[29]]),
-        })
+        };
+        let sound = check(&bytes[..30]) == check_read && record.offset.max(record.seq) < FARTHEST;
+        sound.then_some(record)
     }
 
     pub(super) fn starts(&self) -> bool {
