@@ -9,6 +9,13 @@ use crate::desk::{Answered, Question, Verdict};
 use crate::store::{Shown, Stage};
 use crate::{Card, MessageRef, Note, Ticket, show};
 
+/// Where a question stands is written down a moment after people see it there: a press that comes
+/// before that waits so long, and again.
+const WRITTEN: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_millis(700),
+];
 /// How long a question is put off.
 const SNOOZE: Duration = Duration::from_secs(600);
 
@@ -19,7 +26,7 @@ impl Router {
         if !self.begin(heard).await && heard.left_at.is_none() {
             return Answer::refusal(Verdict::Stale, NOT_NOW);
         }
-        match self.stands_here(heard, &ticket.id).await {
+        match self.is_pressed_here(heard, &ticket.id).await {
             Some(true) => {}
             Some(false) => {
                 return Answer::refusal(Verdict::Denied, "This question was not put in this chat.");
@@ -106,6 +113,17 @@ impl Router {
         ];
         let place = &heard.incoming.place;
         self.store.stands_in(&subjects, place).await.ok()
+    }
+
+    /// The same, of a question whose button was pressed.
+    async fn is_pressed_here(&self, heard: &Heard<'_>, id: &str) -> Option<bool> {
+        for wait in WRITTEN {
+            if self.stands_here(heard, id).await? {
+                return Some(true);
+            }
+            tokio::time::sleep(wait).await;
+        }
+        self.stands_here(heard, id).await
     }
 
     /// All questions that wait, to be answered right there.
@@ -217,7 +235,7 @@ impl Router {
 
     /// The question stays open for ten minutes longer, and is put again then.
     pub(super) async fn snooze(&self, heard: &Heard<'_>, ticket: &Ticket) -> Answer {
-        if self.stands_here(heard, &ticket.id).await != Some(true) {
+        if self.is_pressed_here(heard, &ticket.id).await != Some(true) {
             return Answer::refusal(Verdict::Denied, "This question was not put in this chat.");
         }
         if !self.begin(heard).await {

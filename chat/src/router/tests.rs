@@ -305,6 +305,20 @@ async fn a_question_is_decided_once_and_only_where_it_was_put() {
     );
 }
 
+/// A message is seen before it is written down where it stands.
+#[tokio::test]
+async fn a_press_may_be_faster_than_what_is_written_down() {
+    let bench = Bench::new();
+    let written = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(bench.desk.done().is_empty());
+        bench.told_in(GROUP).await;
+    };
+    let payload = format!("a:{TICKET}");
+    tokio::join!(bench.presses("2", &payload), written);
+    assert_eq!(bench.desk.done(), ["decide k3v9qa true by chat:telegram:2"]);
+}
+
 #[tokio::test]
 async fn a_plain_yes_answers_the_only_question() {
     let bench = Bench::new();
