@@ -48,6 +48,7 @@ pub mod telegram;
 mod testing;
 mod text;
 pub mod thread;
+mod ticks;
 
 pub use bot::{Bot, BotStatus};
 pub use card::{Block, Button, Card, Document, Style, Tone};

@@ -8,10 +8,14 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock, QuantaInstant};
-use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{NotUntil, Quota, RateLimiter};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use crate::ticks::Ticks;
 
 /// Commands of one person at once.
 const BURST: u32 = 10;
@@ -40,13 +44,16 @@ pub enum Leave {
     Silence,
 }
 
+type Limits = RateLimiter<String, HashMapStateStore<String>, Ticks, NoOpMiddleware<Duration>>;
+
 /// The limits and who has used how much of them.
 pub struct Pace {
+    ticks: Ticks,
     /// With the figure that it keeps to.
-    person: RwLock<(NonZeroU32, Arc<DefaultKeyedRateLimiter<String>>)>,
-    chat: DefaultKeyedRateLimiter<String>,
-    asking: DefaultKeyedRateLimiter<String>,
-    strangers: DefaultKeyedRateLimiter<String>,
+    person: RwLock<(NonZeroU32, Arc<Limits>)>,
+    chat: Limits,
+    asking: Limits,
+    strangers: Limits,
     /// Once each: strangers by the hour, and people by the window they were told about.
     told: Arc<Mutex<Told>>,
 }
@@ -66,15 +73,18 @@ impl std::fmt::Debug for Pace {
 impl Pace {
     /// With so many commands a minute for each person; none means the default.
     pub fn new(per_minute: NonZeroU32) -> Self {
-        let burst = |most: u32| NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
-        let chat = Quota::per_minute(burst(CHAT));
-        let asking = Quota::per_minute(burst(ASKING));
+        let ticks = Ticks::new();
+        let limits = |most: u32| {
+            let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+            keyed(Quota::per_minute(most), &ticks)
+        };
         Self {
-            person: RwLock::new((per_minute, of_person(per_minute))),
-            chat: RateLimiter::keyed(chat),
-            asking: RateLimiter::keyed(asking),
-            strangers: RateLimiter::keyed(Quota::per_minute(burst(STRANGERS))),
+            person: RwLock::new((per_minute, of_person(per_minute, &ticks))),
+            chat: limits(CHAT),
+            asking: limits(ASKING),
+            strangers: limits(STRANGERS),
             told: Arc::default(),
+            ticks,
         }
     }
 
@@ -92,11 +102,11 @@ impl Pace {
     pub fn keep(&self, per_minute: NonZeroU32) {
         let mut person = self.person.write().unwrap_or_else(PoisonError::into_inner);
         if person.0 != per_minute {
-            *person = (per_minute, of_person(per_minute));
+            *person = (per_minute, of_person(per_minute, &self.ticks));
         }
     }
 
-    fn person(&self) -> Arc<DefaultKeyedRateLimiter<String>> {
+    fn person(&self) -> Arc<Limits> {
         let person = self.person.read().unwrap_or_else(PoisonError::into_inner);
         person.1.clone()
     }
@@ -119,8 +129,8 @@ impl Pace {
         self.refuse(key, &refused).await
     }
 
-    async fn refuse(&self, key: String, refused: &NotUntil<QuantaInstant>) -> Leave {
-        let after = refused.wait_time_from(DefaultClock::default().now());
+    async fn refuse(&self, key: String, refused: &NotUntil<Duration>) -> Leave {
+        let after = refused.wait_time_from(self.ticks.now());
         let mut told = self.told.lock().await;
         let now = Instant::now();
         told.fast.retain(|(_, until)| *until > now);
@@ -161,10 +171,14 @@ impl Pace {
     }
 }
 
-fn of_person(per_minute: NonZeroU32) -> Arc<DefaultKeyedRateLimiter<String>> {
+fn keyed(quota: Quota, ticks: &Ticks) -> Limits {
+    RateLimiter::new(quota, HashMapStateStore::default(), ticks.clone())
+}
+
+fn of_person(per_minute: NonZeroU32, ticks: &Ticks) -> Arc<Limits> {
     let burst = NonZeroU32::new(BURST).unwrap_or(NonZeroU32::MIN);
     let quota = Quota::per_minute(per_minute).allow_burst(per_minute.min(burst));
-    Arc::new(RateLimiter::keyed(quota))
+    Arc::new(keyed(quota, ticks))
 }
 
 impl Pace {
@@ -182,7 +196,7 @@ impl Default for Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn whoever_is_too_fast_is_told_once() {
         let pace = Pace::default();
         for _ in 0..BURST {
@@ -202,9 +216,15 @@ mod tests {
             pace.admit("telegram:2", "telegram:-1", false).await,
             Leave::Given
         );
+        // A moment later one more is taken.
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(
+            pace.admit("telegram:1", "telegram:-1", false).await,
+            Leave::Given
+        );
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn another_figure_counts_at_once_and_the_same_one_forgives_nothing() {
         let pace = Pace::default();
         for _ in 0..BURST {
@@ -220,7 +240,7 @@ mod tests {
         assert_ne!(refused, Leave::Given, "one a minute");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn questions_are_fewer_and_a_chat_has_its_own_limit() {
         let pace = Pace::default();
         for _ in 0..ASKING {
@@ -238,7 +258,7 @@ mod tests {
         assert_eq!(given, CHAT);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_stranger_is_answered_once_an_hour() {
         let pace = Pace::default();
         let answers = async |person: &str| pace.answers_stranger(person, "discord:C").await;

@@ -16,6 +16,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::ChatError;
+use crate::ticks::Ticks;
 
 /// New messages in one channel.
 const MESSAGES: (u32, Duration) = (1, Duration::from_secs(1));
@@ -42,18 +43,6 @@ impl Load<'_> {
     }
 }
 
-/// The time of the runtime, so that tests can move it.
-#[derive(Debug, Clone)]
-struct Ticks(Instant);
-
-impl Clock for Ticks {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
 type Limits = RateLimiter<String, HashMapStateStore<String>, Ticks, NoOpMiddleware<Duration>>;
 
 /// The limits and how much of them is used.
@@ -66,7 +55,7 @@ pub(super) struct Flow {
 
 impl Flow {
     pub(super) fn new() -> Self {
-        let ticks = Ticks(Instant::now());
+        let ticks = Ticks::new();
         let limits =
             |pace| RateLimiter::new(quota(pace), HashMapStateStore::default(), ticks.clone());
         Self {

@@ -16,6 +16,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::ChatError;
+use crate::ticks::Ticks;
 
 /// In one chat.
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,18 +36,6 @@ pub(super) enum Load {
     Edit,
 }
 
-/// The time of the runtime, so that tests can move it.
-#[derive(Debug, Clone)]
-struct Ticks(Instant);
-
-impl Clock for Ticks {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
 type Chats =
     RateLimiter<i64, HashMapStateStore<i64>, Ticks, governor::middleware::NoOpMiddleware<Duration>>;
 type All =
@@ -63,7 +52,7 @@ pub(super) struct Flow {
 
 impl Flow {
     pub(super) fn new() -> Self {
-        let ticks = Ticks(Instant::now());
+        let ticks = Ticks::new();
         let chats = |quota| RateLimiter::new(quota, HashMapStateStore::default(), ticks.clone());
         Self {
             all: RateLimiter::direct_with_clock(quota(ALL), ticks.clone()),
