@@ -91,14 +91,14 @@ impl Client {
     }
 
     async fn says(&self, begin: &str) -> String {
-        for _ in 0..1_200 {
+        for _ in 0..4_800 {
             if let Ok(line) = self.lines.try_recv() {
                 assert!(line.starts_with(begin), "{line}");
                 return line;
             }
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
-        panic!("{begin}: not within 30 s");
+        panic!("{begin}: not within two minutes");
     }
 }
 

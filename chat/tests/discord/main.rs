@@ -71,11 +71,11 @@ fn bot(server: &Server) -> Discord {
 
 /// Waits until something is so.
 async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..1_200 {
+    for _ in 0..2_400 {
         if so() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("{what}: not within 30 s");
+    panic!("{what}: not within a minute");
 }

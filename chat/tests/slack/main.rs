@@ -60,11 +60,11 @@ async fn bot(platform: &Platform) -> Slack {
 
 /// Waits until it is so.
 async fn until(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..3_000 {
+    for _ in 0..6_000 {
         if is_so() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{what}: not within half a minute");
+    panic!("{what}: not within a minute");
 }

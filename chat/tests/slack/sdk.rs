@@ -61,7 +61,7 @@ def answer(request):
 client = SocketModeClient(app_token=app_token, web_client=web)
 client.socket_mode_request_listeners.append(heard)
 client.connect()
-if not over.wait(50):
+if not over.wait(110):
     raise SystemExit(f"only {seen} came")
 client.close()
 if ends:

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,17 +42,25 @@ pub(crate) fn command(program: &str) -> Command {
     Command::new(program)
 }
 
-/// A free port of this machine.
+/// A free port of this machine, for a program that takes no 0. It lies below those that the
+/// kernel hands out: one of these may be the other end of somebody's connection a moment later.
 pub(crate) fn port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() % 12_000;
+    loop {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + (begin + next) % 12_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until somebody answers there.
 pub(crate) async fn answers(url: &str) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    for _ in 0..600 {
+    for _ in 0..1_200 {
         if client.get(url).send().await.is_ok() {
             return;
         }

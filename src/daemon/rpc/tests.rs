@@ -155,7 +155,7 @@ impl Client {
     async fn read(&mut self) -> Value {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line);
-        tokio::time::timeout(Duration::from_secs(20), read)
+        tokio::time::timeout(Duration::from_secs(60), read)
             .await
             .expect("an answer in time")
             .unwrap();
@@ -341,7 +341,7 @@ async fn the_end_answers_what_was_asked_and_removes_the_socket() {
     assert!(
         running
             .tasks
-            .shutdown(Duration::from_secs(20))
+            .shutdown(Duration::from_secs(60))
             .await
             .is_empty()
     );

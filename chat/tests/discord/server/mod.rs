@@ -143,8 +143,8 @@ pub(crate) struct Rules {
     pub(crate) heartbeat: Duration,
     /// Heartbeats are answered.
     pub(crate) acknowledges: bool,
-    /// How long a bot waits between two introductions: five seconds at Discord. A little less
-    /// here, since the way takes longer one time than another.
+    /// How long a bot waits between two introductions: five seconds at Discord. Less here,
+    /// since the way takes longer one time than another.
     pub(crate) introductions: Duration,
     /// Introductions that are left.
     pub(crate) starts: u32,
@@ -167,7 +167,7 @@ impl Default for Rules {
         Self {
             heartbeat: Duration::from_millis(41_250),
             acknowledges: true,
-            introductions: Duration::from_millis(4_500),
+            introductions: Duration::from_millis(3_500),
             starts: 1_000,
             refuses: None,
             forgets: false,
