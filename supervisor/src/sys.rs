@@ -16,6 +16,8 @@
 pub(crate) mod census;
 mod cgroup;
 mod child;
+#[cfg(test)]
+mod comes_true;
 mod daemonize;
 mod fifo;
 mod fork;

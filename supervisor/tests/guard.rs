@@ -221,8 +221,8 @@ fn kill(pid: i32, signal: Sig) {
 }
 
 fn wait_until(mut condition: impl FnMut() -> bool, problem: impl FnOnce() -> String) {
-    // 30 s in steps of 2 ms.
-    for _ in 0..15_000 {
+    // A minute in steps of 2 ms.
+    for _ in 0..30_000 {
         if condition() {
             return;
         }

@@ -91,7 +91,7 @@ fn order(process: &str, position: u32) -> Batch {
 }
 
 async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while !condition().await {
         assert!(
             tokio::time::Instant::now() < deadline,

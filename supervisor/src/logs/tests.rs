@@ -629,13 +629,21 @@ async fn a_full_disk_does_not_stop_the_program() {
 #[tokio::test]
 async fn unfinished_lines_wait() {
     let rig = Rig::new();
-    let api = id("api");
-    let mut out = rig.open(&api, 1, Stream::Out).await;
-    out.write_all(b"one\nprompt> ").unwrap();
-    rig.until(|| rig.ingest().bytes(&api), |bytes| *bytes == 12)
-        .await;
-    let page = rig.ask(&api, &query());
-    let began = Instant::now();
+    let mut tries = 0;
+    let (api, mut out, began, page) = loop {
+        let api = InstanceId::new("api".parse().unwrap(), tries);
+        let mut out = rig.open(&api, 1, Stream::Out).await;
+        let began = Instant::now();
+        out.write_all(b"one\nprompt> ").unwrap();
+        rig.until(|| rig.ingest().bytes(&api), |bytes| *bytes == 12)
+            .await;
+        let page = rig.ask(&api, &query());
+        // Else the machine has paused for longer than a program may.
+        if began.elapsed() < Duration::from_millis(800) {
+            break (api, out, began, page);
+        }
+        tries += 1;
+    };
     assert_eq!(texts(&page), ["one"]);
     let ask = |after: &str| {
         rig.ask(
@@ -648,7 +656,7 @@ async fn unfinished_lines_wait() {
     };
     rig.until(|| texts(&ask(&page.next)), |lines| *lines == ["prompt> "])
         .await;
-    assert!(began.elapsed() > Duration::from_millis(800));
+    assert!(began.elapsed() > Duration::from_millis(900));
     let partial = ask(&page.next);
     out.write_all(b"yes\n").unwrap();
     rig.until(|| texts(&ask(&partial.next)), |lines| *lines == ["yes"])
@@ -683,7 +691,7 @@ async fn an_unfinished_line_is_news() {
     let mut grew = rig.ingest().grew();
     out.write_all(b"prompt> ").unwrap();
     while rig.all(&api).is_empty() {
-        let news = tokio::time::timeout(Duration::from_secs(20), grew.changed());
+        let news = tokio::time::timeout(Duration::from_secs(60), grew.changed());
         news.await.expect("there was no news").unwrap();
     }
     assert_eq!(rig.all(&api), ["prompt> "]);

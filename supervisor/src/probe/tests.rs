@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +15,7 @@ use super::*;
 use crate::command::view::HealthStatus;
 use crate::testing::spec_in as spec;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 fn instance() -> InstanceId {
     InstanceId::new("api".parse().expect("a name"), 1)
@@ -109,17 +110,25 @@ async fn serving(status: &str, body: &str) -> (watch::Sender<Vec<u8>>, u16) {
     (sender, port)
 }
 
-/// A port nobody listens on.
+/// A port nobody listens on. It lies below those that the kernel hands out: one of these may be
+/// an end of somebody's connection a moment later.
 async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-    listener.local_addr().expect("has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() % 12_000;
+    loop {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + (begin + next) % 12_000).expect("it fits");
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
 }
 
 #[tokio::test]
 async fn http_goes_up_down_and_up() {
     let (answers, port) = serving("200 OK", "fine").await;
     let mut run = start(
-        "[health.http]\nurl = 'http://localhost:${PORT}/health'\ninterval = '60ms'\ntimeout = '60ms'\nretries = 2\non_fail = 'notify'",
+        "[health.http]\nurl = 'http://localhost:${PORT}/health'\ninterval = '2s'\ntimeout = '2s'\nretries = 2\non_fail = 'notify'",
         &[("PORT", port.to_string())],
     );
     assert_eq!(run.news().await, ProbeEvent::Ready);
@@ -164,6 +173,8 @@ async fn http_says_why_not() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let silent_port = silent.local_addr().expect("has an address").port();
     let closed = free_port().await;
+    // Time for a resolver that asks servers which do not answer.
+    let long = "interval = '80s'\ntimeout = '80s'";
     for (url, more, error) in [
         (format!("http://127.0.0.1:{port}/"), "", "status 302"),
         (format!("http://localhost:{closed}/"), "", "refused"),
@@ -191,7 +202,11 @@ async fn http_says_why_not() {
             "body does not contain `gone`",
         ),
     ] {
-        let mut run = start(&format!("[health.http]\nurl = '{url}'\n{more}"), &[]);
+        let limit = if error == "timeout" { "" } else { long };
+        let mut run = start(
+            &format!("[health.http]\nurl = '{url}'\n{more}\n{limit}"),
+            &[],
+        );
         let found = run.first_error().await;
         assert!(found.starts_with(error), "{url} {more}: {found}");
         assert!(!found.contains("//127"), "{found}");
@@ -236,7 +251,9 @@ async fn tcp_tries_both_families() {
             "`` is not a port",
         ),
         (
-            "[health.tcp]\nhost = 'no-such-host.invalid'\nport = 1".to_owned(),
+            "[health.tcp]\nhost = 'no-such-host.invalid'\nport = 1\n\
+             interval = '80s'\ntimeout = '80s'"
+                .to_owned(),
             "dns: ",
         ),
     ] {

@@ -26,7 +26,7 @@ use crate::tasks::Tasks;
 use crate::testing::{Call, FakeLauncher, FakeRun, spec_in};
 
 /// Longest a test waits for something that takes milliseconds, or the seconds of a proof.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than any test waits.
 const NEVER: Duration = Duration::from_secs(3_600);
 const TERM: Signal = Signal(15);

@@ -356,6 +356,7 @@ fn say(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::comes_true::comes_true;
     use super::*;
 
     #[test]
@@ -389,13 +390,9 @@ mod tests {
         assert!(held.is_empty());
         drop(writer);
         // A child that another test is forking holds the end of the pipe until it executes.
-        for _ in 0..1_000 {
+        assert!(comes_true(|| {
             daemon.listen(&mut held);
-            if daemon.messages.is_none() {
-                break;
-            }
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
-        assert!(daemon.messages.is_none());
+            daemon.messages.is_none()
+        }));
     }
 }

@@ -74,7 +74,7 @@ async fn nothing_of_a_tree_survives() {
                 .await
         );
         assert_eq!(bench.launcher.exited(&process).await, ExitStatus::Signal(9));
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while bench
             .launcher
             .remaining(&bench.instance, &process, generation)

@@ -16,13 +16,12 @@ async fn a_reload_never_leaves_a_gap() {
         .await
         .expect("starts");
     let first = rig.online("web").await;
-    let reload = || reload("web", Duration::from_secs(5));
-    rig.call(reload()).await.expect("reloads");
+    rig.call(reload("web", PATIENCE)).await.expect("reloads");
     let second = rig.view("web").await;
     assert_ne!(pid(&first), pid(&second));
     assert_eq!(second.instances[0].generation, 2);
     std::fs::write(&flag, "").expect("a flag");
-    let failed = rig.call(reload()).await;
+    let failed = rig.call(reload("web", Duration::from_secs(5))).await;
     assert!(
         matches!(failed, Err(ControlError::ReloadFailed { .. })),
         "{failed:?}"
@@ -40,7 +39,7 @@ async fn two_reloads_at_once_leave_one_set() {
     rig.apply(vec![spec("web", "exec sleep 600", &probe("true"))])
         .await
         .expect("starts");
-    let reload = || reload("web", Duration::from_secs(5));
+    let reload = || reload("web", PATIENCE);
     let (first, second) = tokio::join!(rig.call(reload()), rig.call(reload()));
     first.expect("reloads");
     second.expect("reloads");
@@ -62,7 +61,7 @@ async fn a_crash_during_a_reload_doubles_nothing() {
     let old = pid(&rig.view("web").await);
     let registry = rig.registry.clone();
     let reloading = tokio::spawn(async move {
-        let reload = reload("web", Duration::from_secs(5));
+        let reload = reload("web", PATIENCE);
         registry.call(&Caller::system(), reload).await
     });
     let new = rig

@@ -17,7 +17,7 @@ use supervisor::{
 };
 
 /// Longest any of these tests waits for something that should take milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks at something that is waited for.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
