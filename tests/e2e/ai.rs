@@ -427,8 +427,8 @@ fn an_incident_says_why_no_model_could_help() {
 command = "bash -c 'echo up; exec sleep 600'"
 [process.api.health.script]
 command = "test ! -e stuck"
-interval = "200ms"
-timeout = "150ms"
+interval = "500ms"
+timeout = "500ms"
 retries = 2
 on_fail = "notify"
 "#;

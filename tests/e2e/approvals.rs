@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::chat::ONE_PLAYBOOK;
 use crate::rig::{Rig, until};
 
 /// Restarts what says that its pool is drained.
@@ -17,19 +18,22 @@ fn verify(c) { if c.age_s < 3.0 { () } else { c.log_count("pool is drained", "1s
 /// Ill once there is a file `ill`; a new run is well.
 const FLEET: &str = r#"
 [process.api]
-command = "bash -c 'rm -f ill; while sleep 0.2; do [ ! -e ill ] || echo TypeError: pool is drained; done'"
+command = "bash -c 'rm -f ill; echo well; while sleep 0.2; do [ ! -e ill ] || echo TypeError: pool is drained; done'"
 grace_period = "1s"
 "#;
 
 /// A fleet with a playbook that has to ask, and these lines under `[agent]`.
 fn fleet(agent: &str) -> Rig {
-    let settings =
-        format!("[brain]\nautonomy = \"supervised\"\n[agent]\npoll_interval = \"500ms\"\n{agent}");
+    let settings = format!(
+        "[brain]\nautonomy = \"supervised\"\n{ONE_PLAYBOOK}[agent]\npoll_interval = \"500ms\"\n{agent}"
+    );
     let rig = Rig::new().config(FLEET).settings(&settings);
     let folder = rig.home().file("brain/playbooks");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("drained.rhai"), DRAINED).unwrap();
-    rig.start()
+    let rig = rig.start();
+    rig.until_printed("api", "well");
+    rig
 }
 
 fn restarts(rig: &Rig) -> u64 {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, kill, until, wait_until};
+use crate::rig::{PATIENCE, Rig, kill, until, wait_until};
 
 /// The diagnosis, once it names this cause.
 fn diagnosed(rig: &Rig, name: &str, cause: &str) -> Value {
     let mut last = Value::Null;
-    let found = wait_until(Duration::from_secs(30), || {
+    let found = wait_until(PATIENCE, || {
         last = rig.json(&["ai", "diagnose", name]);
         last["cause"] == cause
     });
@@ -229,7 +229,7 @@ fn brains_behind_http_are_bounded() {
     let urls = [
         (
             "late",
-            endpoint(restart.to_string(), Duration::from_secs(20)),
+            endpoint(restart.to_string(), Duration::from_secs(120)),
         ),
         ("large", endpoint("x".repeat(300_000), none)),
         ("hostile", endpoint(exec.to_string(), none)),
@@ -237,13 +237,15 @@ fn brains_behind_http_are_bounded() {
     ];
     let mut settings = "[agent]\nenabled = true\nautonomy = \"autonomous\"\n[brain]\nchain = [\"late\", \"large\", \"hostile\", \"good\", \"playbooks\"]\n".to_owned();
     for (name, url) in &urls {
+        // The others are to be judged by what they say, however busy the machine is.
+        let timeout = if *name == "late" { "300ms" } else { "30s" };
         settings += &format!(
-            "[brain.external.{name}]\nurl = \"{url}\"\ntimeout = \"300ms\"\nautonomy = \"supervised\"\n"
+            "[brain.external.{name}]\nurl = \"{url}\"\ntimeout = \"{timeout}\"\nautonomy = \"supervised\"\n"
         );
     }
     let rig = Rig::new().settings(&settings).config(
         "[process.api]\ncommand = \"sleep 1000\"\n[process.api.health.script]\n\
-         command = \"test ! -e sick\"\ninterval = \"300ms\"\ntimeout = \"300ms\"\nretries = 2\non_fail = \"notify\"\n",
+         command = \"test ! -e sick\"\ninterval = \"1s\"\ntimeout = \"1s\"\nretries = 2\non_fail = \"notify\"\n",
     );
     rig.ok(&["start"]);
     let pid = rig.pid("api");

@@ -52,7 +52,10 @@ fn a_daemon_that_is_killed_comes_back_and_adopts() {
 fn a_removed_home_leads_to_no_second_daemon() {
     let (home, pid) = started();
     let daemon = home.daemon().unwrap();
-    std::fs::remove_dir_all(home.path()).unwrap();
+    // The daemon may write into it meanwhile.
+    until("the home is removed", || {
+        std::fs::remove_dir_all(home.path()).is_ok()
+    });
     let output = home.run(&["start", "sleep 1000", "--name", "api"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(home.daemon(), Some(daemon));

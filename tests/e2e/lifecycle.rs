@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, kill, lives, until};
+use crate::rig::{Rig, free_port, kill, lives, until};
 
 /// A process that is killed comes back, and its history says why.
 #[test]
@@ -241,8 +241,8 @@ fn a_reload_that_fails_keeps_the_old_one() {
         start_timeout = "30s"
         [process.api.health.script]
         command = "test ! -e broken"
-        interval = "100ms"
-        timeout = "100ms"
+        interval = "500ms"
+        timeout = "500ms"
         retries = 1
         on_fail = "notify"
         "#,
@@ -281,9 +281,4 @@ fn a_probe_that_fails_restarts_the_process() {
     rig.until_other_pid("api", former);
     assert_eq!(rig.event("api", "health_fail")["probe"], "http");
     assert_eq!(rig.event("api", "restart")["reason"], "probe");
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, until};
+use crate::rig::{PATIENCE, Rig, until, wait_until};
 
 /// Lines of three kinds: JSON, logfmt and plain text.
 const LINES: &str = r#"{"level":"error","msg":"disk is full","status":503,"user":{"id":"u7"}}
@@ -33,11 +33,13 @@ fn index(rig: &Rig) -> Value {
     rig.rpc("logs.index", json!({})).unwrap()["result"]["index"].clone()
 }
 
+/// However many: an unoptimised index takes some thousand lines a second on a busy machine.
 fn until_indexed(rig: &Rig, lines: u64) {
-    until("the index has all lines", || {
+    let done = wait_until(4 * PATIENCE, || {
         let index = index(rig);
         index["lines"].as_u64() >= Some(lines) && index["behind_bytes"] == 0
     });
+    assert!(done, "{lines} lines are not indexed: {:#}", index(rig));
 }
 
 /// The examples of the manual, before and after the index has the lines.
@@ -198,7 +200,8 @@ fn a_flood_hides_nothing_and_a_kill_loses_nothing() {
         let counted = rig.json(&["logs", "flood", "--count-by", "process"]);
         counted["counts"][0]["count"].as_u64().unwrap_or(0)
     };
-    until("all lines are kept", || all() == LINES);
+    let kept = wait_until(4 * PATIENCE, || all() == LINES);
+    assert!(kept, "{} of {LINES} lines are kept", all());
     until_indexed(&rig, LINES + 1);
     assert_eq!(all(), LINES);
     assert_eq!(index(&rig)["lines"], LINES + 1);
@@ -294,10 +297,11 @@ fn a_follower_filters() {
 /// Low levels go, with their rows and counts; what is worse stays.
 #[test]
 fn levels_are_kept_as_long_as_the_settings_say() {
-    let rig = Rig::new().settings(
+    let rig = prints(Rig::new(), "api", LINES);
+    // Only now: else they might be gone before anybody has seen them.
+    rig.settings_now(
         "[logs]\nretention_info = \"1s\"\nretention_default = \"1s\"\nretention_warn = \"1h\"\n",
     );
-    let rig = prints(rig, "api", LINES);
     let lines: Vec<&str> = LINES.lines().collect();
     let grave = [lines[0], lines[2], lines[3]];
     until("low levels are gone", || found(&rig, &["api"]) == grave);

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::rig::home::command;
-use crate::rig::{PATIENCE, Rig, kill, lives, text, until};
+use crate::rig::{PATIENCE, Rig, free_port, kill, lives, text, until};
 
 /// The page, as a client of HTTP 1.1 gets it: its head and its body.
 fn get(url: &str, method: &str) -> (String, String) {
@@ -300,12 +300,6 @@ fn a_real_prometheus_scrapes_it() {
     let _ = prometheus.kill();
     let _ = prometheus.wait();
     seen.unwrap();
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn is_there(program: &str) -> bool {

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::rig::home::command;
-use crate::rig::{Rig, until};
+use crate::rig::{Rig, free_port, until};
 use receiver::{How, Receiver};
 
 /// A webhook channel.
@@ -353,10 +353,7 @@ fn settings_are_followed_and_a_restart_tells_nothing_again() {
 fn what_ails_is_told_in_its_own_words() {
     let receiver = Receiver::start(How::Good);
     let probed = Receiver::start(How::Good);
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let closed = free_port();
     let settings = hook("hook", &receiver, "throttle = \"1s\"")
         + &format!(
             "[sinks.central]\ntype = \"syslog\"\nhost = \"127.0.0.1\"\nport = {closed}\n\
@@ -421,15 +418,17 @@ fn what_a_playbook_asks_and_does_is_told() {
              base_url = \"{}\"\nevents = [\"agent_approval\"]\n",
             pager.url()
         )
-        + "[brain]\nautonomy = \"supervised\"\n[agent]\npoll_interval = \"500ms\"\n";
+        + "[agent]\npoll_interval = \"500ms\"\n[brain]\nautonomy = \"supervised\"\n"
+        + crate::chat::ONE_PLAYBOOK;
     let rig = Rig::new().settings(&settings).config(
-        "[process.api]\ncommand = \"bash -c 'rm -f ill; while sleep 0.2; do [ ! -e ill ] || \
+        "[process.api]\ncommand = \"bash -c 'rm -f ill; echo well; while sleep 0.2; do [ ! -e ill ] || \
          echo TypeError: pool is drained; done'\"\ngrace_period = \"1s\"\n",
     );
     let folder = rig.home().file("brain/playbooks");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("drained.rhai"), crate::chat::DRAINED).unwrap();
     let rig = rig.start();
+    rig.until_printed("api", "well");
     rig.write("ill", "");
     until("somebody is asked", || !asks.all().is_empty());
     let asked = asks.all().remove(0);

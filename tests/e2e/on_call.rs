@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use supervisor::Clock;
 
-use crate::rig::{Rig, pause, until, wait_until};
+use crate::rig::{PATIENCE, Rig, pause, until, wait_until};
 
 /// A process that is stuck, and says so, once there is a file `again`; a new run is well.
 /// It says its password, too.
@@ -24,8 +24,8 @@ grace_period = "1s"
 API_TOKEN = "hunter22-of-ana-in-production"
 [process.api.health.script]
 command = "test ! -e stuck"
-interval = "200ms"
-timeout = "150ms"
+interval = "1s"
+timeout = "1s"
 retries = 2
 on_fail = "notify"
 "#;
@@ -148,7 +148,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<String>>) {
 /// The open question about `api`, once there is one.
 fn question(rig: &Rig) -> Value {
     let mut found = Value::Null;
-    let asked = wait_until(Duration::from_secs(60), || {
+    let asked = wait_until(PATIENCE, || {
         let all = rig.json(&["agent", "actions"]);
         let mut rows = all["actions"].as_array().unwrap().iter();
         found = rows
@@ -168,7 +168,7 @@ fn approve(rig: &Rig, question: &Value) {
 /// The newest incident once it has this outcome.
 fn outcome(rig: &Rig, word: &str) -> Value {
     let newest = || rig.json(&["brain", "history"])["history"][0].clone();
-    let came = wait_until(Duration::from_secs(60), || newest()["outcome"] == word);
+    let came = wait_until(PATIENCE, || newest()["outcome"] == word);
     assert!(came, "{:#}", newest());
     newest()
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, until, wait_until};
-use std::time::Duration;
+use crate::rig::{PATIENCE, Rig, until, wait_until};
 
 /// A playbook of the user that restarts what logs an error again and again, and measures soon.
 const STORM: &str = r#"
@@ -42,7 +41,7 @@ fn an_illness_met_twice_is_cured_by_what_was_learned() {
         let rows = all["playbooks"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["source"] == "learned")
     };
-    let found = wait_until(Duration::from_secs(60), || learned().is_some());
+    let found = wait_until(PATIENCE, || learned().is_some());
     let history = || rig.json(&["brain", "history"])["history"].clone();
     assert!(found, "{}", history());
     let row = learned().unwrap();
@@ -56,9 +55,14 @@ fn an_illness_met_twice_is_cured_by_what_was_learned() {
     let decided = || {
         let rows = history();
         let mut rows = rows.as_array().unwrap().clone().into_iter();
-        rows.find(|row| row["playbook"] == name.as_str())
+        // It decides first, and acts a moment later.
+        rows.find(|row| {
+            row["playbook"] == name.as_str()
+                && !row["actions"][0].is_null()
+                && row["decided_ms"].is_number()
+        })
     };
-    let again = wait_until(Duration::from_secs(60), || decided().is_some());
+    let again = wait_until(PATIENCE, || decided().is_some());
     assert!(again, "{}", history());
     let row = decided().unwrap();
     let ms = row["decided_ms"].as_f64().expect("a figure");
@@ -108,8 +112,8 @@ fn a_brain_of_somebody_else_is_asked() {
     );
     let rig = Rig::new().settings(&settings).config(
         "[process.api]\ncommand = \"bash -c 'while sleep 0.2; do echo pool is drained; done'\"\n\
-         [process.api.health.script]\ncommand = \"test ! -e sick\"\ninterval = \"300ms\"\n\
-         timeout = \"300ms\"\nretries = 2\non_fail = \"notify\"\n",
+         [process.api.health.script]\ncommand = \"test ! -e sick\"\ninterval = \"1s\"\n\
+         timeout = \"1s\"\nretries = 2\non_fail = \"notify\"\n",
     );
     rig.ok(&["start"]);
     rig.until_printed("api", "drained");
@@ -119,7 +123,7 @@ fn a_brain_of_somebody_else_is_asked() {
         let mut rows = all["actions"].as_array().unwrap().clone().into_iter();
         rows.find(|row| row["playbook"] == "external:pools")
     };
-    let found = wait_until(Duration::from_secs(60), || asked().is_some());
+    let found = wait_until(PATIENCE, || asked().is_some());
     let chain = rig.json(&["brain", "chain"]);
     assert!(found, "{chain}\n{}", rig.json(&["brain", "history"]));
     let row = asked().unwrap();
@@ -170,11 +174,7 @@ fn a_replay_tells_what_happened_in_order() {
         .iter()
         .all(|part| all.iter().any(|row| row.contains(part)))
     };
-    assert!(
-        wait_until(Duration::from_secs(20), || whole(&kinds())),
-        "{:#?}",
-        kinds()
-    );
+    assert!(wait_until(PATIENCE, || whole(&kinds())), "{:#?}", kinds());
     let all = kinds();
     let place = |part: &str| all.iter().position(|row| row.contains(part)).unwrap();
     assert!(place("log ready") < place("log Error: boom"), "{all:#?}");

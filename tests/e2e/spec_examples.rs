@@ -25,7 +25,10 @@ fn fleet() -> Rig {
     );
     rig.write("lines.txt", LINES);
     let rig = rig.start();
-    rig.until_printed("api", "Server listening");
+    for copy in ["api:0", "api:1"] {
+        rig.until_printed(copy, "Server listening");
+        rig.until_printed(copy, "oops");
+    }
     rig.until_printed("web", "up");
     rig
 }

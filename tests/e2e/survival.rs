@@ -290,7 +290,7 @@ fn a_kill_in_the_middle_of_a_command_doubles_nothing() {
     expected.sort_unstable();
     let mut found = Vec::new();
     // The grandchild of b is there, too, and is nobody's leader.
-    let came = wait_until(Duration::from_secs(10), || {
+    let came = wait_until(PATIENCE, || {
         found = rig.home().strays_named("puppet");
         found.retain(|pid| parent(*pid).is_some_and(|above| !expected.contains(&above)));
         found.sort_unstable();

@@ -2,10 +2,9 @@
 
 use std::io::Write;
 use std::process::Output;
-use std::time::Duration;
 
 use crate::rig::home::command;
-use crate::rig::{Rig, until, wait_until};
+use crate::rig::{PATIENCE, Rig, until, wait_until};
 
 /// A terminal of its own server, so that no other tmux is touched. Dropping it ends it.
 pub(crate) struct Terminal {
@@ -83,7 +82,7 @@ impl Terminal {
     /// Waits until the screen is so.
     pub(crate) fn until(&self, what: &str, so: impl Fn(&str) -> bool) -> String {
         let mut screen = String::new();
-        let came = wait_until(Duration::from_secs(30), || {
+        let came = wait_until(PATIENCE, || {
             screen = self.screen();
             so(&screen)
         });

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -10,6 +11,8 @@ use tempfile::TempDir;
 
 /// How long anything may take before a test fails: far more than it takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Ports from 20000 on that are taken from: all are below 32768, where the kernel's own begin.
+const PORTS: u32 = 12_000;
 /// How long the daemon may take to stop when a test is over.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -224,6 +227,21 @@ pub(crate) fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -
 pub(crate) fn pause(time: Duration) {
     let time = rustix::event::Timespec::try_from(time).expect("a short time fits");
     let _ = rustix::event::poll(&mut [], Some(&time));
+}
+
+/// A port of this machine for a program that takes no 0. It lies below those that the kernel
+/// hands out: one of these may be the other end of somebody's connection a moment later.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run beside this one begin elsewhere.
+    let begin = std::process::id() % PORTS;
+    loop {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + (begin + next) % PORTS).expect("it fits");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits for children that were started side by side.

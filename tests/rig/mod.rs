@@ -11,12 +11,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Output};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-pub(crate) use home::{Home, PATIENCE, kill, lives, parent, pause, until, wait_until};
+pub(crate) use home::{Home, PATIENCE, free_port, kill, lives, parent, pause, until, wait_until};
 
 /// A home, a folder with configs beside it, and the real binary.
 pub(crate) struct Rig {
@@ -266,8 +265,9 @@ impl Rig {
     /// A connection to the socket, if somebody listens.
     pub(crate) fn connect(&self) -> Option<UnixStream> {
         let stream = UnixStream::connect(self.home.file("mhost.sock")).ok()?;
-        let limit = Some(Duration::from_secs(10));
-        stream.set_read_timeout(limit).expect("a limit above zero");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a limit above zero");
         Some(stream)
     }
 
@@ -279,7 +279,7 @@ impl Rig {
         expected.extend(parent(daemon));
         expected.sort_unstable();
         let mut found = Vec::new();
-        let came = wait_until(Duration::from_secs(10), || {
+        let came = wait_until(PATIENCE, || {
             found = self.home.strays();
             found.sort_unstable();
             found == expected

@@ -2,13 +2,12 @@
 //! what the policy lets through is done, in words of mhost alone, and no secret is sent.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::double::Double;
-use crate::rig::{Rig, wait_until};
+use crate::rig::{PATIENCE, Rig, wait_until};
 
 const CORPUS: &str = include_str!("../../fixtures/attack/corpus.jsonl");
 /// What must be in no request, although every process prints it.
@@ -55,8 +54,8 @@ fn fleet(rig: Rig) -> (Rig, Vec<String>) {
              command = \"bash -c 'cat said-{place}; echo ERROR login $API_TOKEN refused; exec sleep 600'\"\n\
              max_memory = \"256MB\"\ngrace_period = \"1s\"\n\
              [process.\"{name}\".env]\nAPI_TOKEN = \"{SECRET}\"\nNODE_ENV = {}\n\
-             [process.\"{name}\".health.script]\ncommand = \"test ! -e ill\"\ninterval = \"300ms\"\n\
-             timeout = \"250ms\"\nretries = 1\non_fail = \"notify\"\n",
+             [process.\"{name}\".health.script]\ncommand = \"test ! -e ill\"\ninterval = \"1s\"\n\
+             timeout = \"1s\"\nretries = 1\non_fail = \"notify\"\n",
             toml_text(env)
         ));
     }
@@ -141,7 +140,7 @@ fn obeyed_at(level: &str) -> Vec<String> {
     let rig = rig.start();
     rig.write("ill", "");
     let mut history = json!(null);
-    let settled = wait_until(Duration::from_secs(90), || {
+    let settled = wait_until(3 * PATIENCE, || {
         history = rig.json(&["brain", "history"]);
         let rows = history["history"].as_array().expect("rows");
         let busy = [

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::telegram::Telegram;
+use super::telegram::{Shown, Telegram};
 use super::{GROUP, fleet_with};
 use crate::rig::{Rig, until};
 
@@ -37,7 +37,7 @@ fn a_chat_with_cards_is_told_once() {
         is("agent_approval", "sent")
     });
     until("the card asks, too", || {
-        telegram.button(GROUP, "Approve").is_some()
+        telegram.with_button(GROUP, "Approve").is_some()
     });
     let asked = row("agent_approval").unwrap();
     let text = asked["message"].as_str().unwrap();
@@ -59,7 +59,9 @@ fn a_chat_with_cards_is_told_once() {
     until("the stop is told", || {
         row("stop").is_some_and(|row| row["delivery"] == "sent")
     });
-    assert!(telegram.last(GROUP).text.contains("web stop"));
+    let shown = telegram.shown();
+    let told = |one: &Shown| one.chat == GROUP && one.text.contains("web stop");
+    assert!(shown.iter().any(told), "{shown:?}");
     assert_eq!(telegram.faults(), Vec::<String>::new());
 }
 
@@ -90,7 +92,9 @@ fn buttons_of_a_bot_act_under_the_role_of_who_presses() {
         rig.json(&["bot", "status"])["bots"][0]["connected"] == true
     });
     rig.write("ill", "");
-    until("it is told", || telegram.button(GROUP, "Ack").is_some());
+    until("it is told", || {
+        telegram.with_button(GROUP, "Ack").is_some()
+    });
     let told = telegram.last(GROUP);
     assert!(told.text.contains("api errored"), "{}", told.text);
     let labels: Vec<&str> = told

@@ -12,7 +12,7 @@ fn fleet_asking(telegram: &Telegram, agent: &str) -> Rig {
     let folder = rig.home().file("brain/playbooks");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("drained.rhai"), DRAINED).unwrap();
-    rig.start()
+    well(rig.start())
 }
 
 fn restarts(rig: &Rig) -> u64 {
@@ -38,7 +38,7 @@ fn two_people_say_yes_with_a_kill_in_between() {
     let rig = fleet_asking(&telegram, "approvals = { low = 2 }\n");
     rig.write("ill", "");
     until("somebody is asked", || {
-        telegram.button(GROUP, "Approve").is_some()
+        telegram.with_button(GROUP, "Approve").is_some()
     });
     let asked = telegram.last(GROUP);
     assert!(
@@ -94,7 +94,7 @@ fn a_yes_of_somebody_who_was_taken_out_does_not_count() {
     let rig = fleet_asking(&telegram, "approvals = { low = 2 }\n");
     rig.write("ill", "");
     until("somebody is asked", || {
-        telegram.button(GROUP, "Approve").is_some()
+        telegram.with_button(GROUP, "Approve").is_some()
     });
     let before = restarts(&rig);
     telegram.presses_in(GROUP, OPERATOR, "Approve");
@@ -125,7 +125,7 @@ fn a_terminal_and_a_phone_are_two_people() {
     let rig = fleet_asking(&telegram, "approvals = { low = 2 }\n");
     rig.write("ill", "");
     until("somebody is asked", || {
-        telegram.button(GROUP, "Approve").is_some()
+        telegram.with_button(GROUP, "Approve").is_some()
     });
     let actions = rig.json(&["agent", "actions"]);
     let id = actions["actions"][0]["id"].as_str().unwrap().to_owned();
@@ -145,7 +145,7 @@ fn leave_in_advance_by_a_button() {
     let rig = fleet_asking(&telegram, "");
     rig.write("ill", "");
     until("somebody is asked", || {
-        telegram.button(GROUP, "Always, 7 d").is_some()
+        telegram.with_button(GROUP, "Always, 7 d").is_some()
     });
     let asked = telegram.last(GROUP);
     let always = asked.payload("Always, 7 d");
@@ -154,7 +154,7 @@ fn leave_in_advance_by_a_button() {
     noted(&telegram, "higher role");
     telegram.press_payload(GROUP, ADMIN, &asked.id, &always);
     until("they are asked whether they mean it", || {
-        telegram.button(GROUP, "Confirm").is_some()
+        telegram.with_button(GROUP, "Confirm").is_some()
     });
     let sure = telegram.last(GROUP).text;
     assert!(sure.contains("without asking, for 7d"), "{sure}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::person::{At, Message as Seen, Person};
-use super::{fault, rows, words};
+use super::{ONE_PLAYBOOK, fault, rows, words};
 use crate::rig::{Rig, kill, pause, until};
 use server::{ANA, ANAS, APPLICATION, BOB, BOBS, EVE, EVES, Message, OPS, Server, TOKEN};
 
@@ -39,7 +39,7 @@ impl Person for Server {
             "[bot]\nchannels = [\"discord:{OPS}\"]\nrate_limit = 600\nask_role = \"viewer\"\n\
              [bot.discord]\ntoken = \"{TOKEN}\"\nbase_url = \"{}\"\n\
              [bot.users]\n\"discord:{ANA}\" = \"admin\"\n\"{BOB}\" = \"viewer\"\n\
-             [brain]\nautonomy = \"supervised\"\n[agent]\npoll_interval = \"500ms\"\n",
+             [brain]\nautonomy = \"supervised\"\n{ONE_PLAYBOOK}[agent]\npoll_interval = \"500ms\"\n",
             self.url
         )
     }

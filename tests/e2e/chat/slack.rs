@@ -6,15 +6,13 @@
 #[path = "../../../chat/tests/slack/platform/mod.rs"]
 mod platform;
 
-use std::net::TcpListener;
-
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use self::platform::{APP_TOKEN, BOT_TOKEN, OPS, Platform, SIGNING, Seen, Way};
 use super::person::{At, Message, Person};
-use super::{DRAINED, FLEET, fault, rows, words};
-use crate::rig::{Rig, kill, until};
+use super::{DRAINED, FLEET, ONE_PLAYBOOK, fault, rows, well, words};
+use crate::rig::{Rig, free_port, kill, until};
 
 const ADMIN: &str = "U0ANA";
 const VIEWER: &str = "U0VIEW";
@@ -92,7 +90,7 @@ fn settings(slack: &Slack, bot: &str, way: &str) -> String {
         "[bot]\nrate_limit = 600\n{bot}\n\
          [bot.slack]\nbot_token = \"{BOT_TOKEN}\"\nbase_url = \"{}\"\n{way}\n\
          [bot.users]\n\"slack:{ADMIN}\" = \"admin\"\n\"slack:{VIEWER}\" = \"viewer\"\n\
-         [brain]\nautonomy = \"supervised\"\n[agent]\npoll_interval = \"500ms\"\n",
+         [brain]\nautonomy = \"supervised\"\n{ONE_PLAYBOOK}[agent]\npoll_interval = \"500ms\"\n",
         slack.platform.base_url()
     )
 }
@@ -106,7 +104,7 @@ fn fleet(settings: &str) -> Rig {
     let folder = rig.home().file("brain/playbooks");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("drained.rhai"), DRAINED).unwrap();
-    let rig = rig.start();
+    let rig = well(rig.start());
     until("the bot is connected", || {
         rig.json(&["bot", "status"])["bots"][0]["connected"] == true
     });
@@ -289,9 +287,7 @@ fn a_press_survives_a_kill() {
 #[test]
 fn signed_requests_are_a_way_in_and_secrets_stay_secret() {
     let slack = Slack::start();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = format!("127.0.0.1:{}", free_port());
     let way = format!("signing_secret = \"{SIGNING}\"\nlisten = \"{address}\"");
     let rig = fleet(&settings(&slack, "auto_alerts = false", &way));
     slack

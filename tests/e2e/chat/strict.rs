@@ -8,7 +8,6 @@
 mod between;
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,7 +20,7 @@ use self::between::{Between, Call};
 use super::person::{At, Message, Person};
 use super::{ADMIN, GROUP, fault, settings_at, words};
 use crate::rig::home::command;
-use crate::rig::until;
+use crate::rig::{free_port, until};
 
 const MAIN: &str = "from lo_bot_api_emulator import main; main()";
 const TOKEN: &str = "123456:AAHsecretsecretsecretsecretsecret";
@@ -56,9 +55,7 @@ impl Strict {
             return None;
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let child = command("python3")
             .args(["-c", MAIN, "--enable-control", "--port", &port.to_string()])
             .env("PYTHONPATH", &packages)

@@ -120,12 +120,11 @@ impl Telegram {
         found.expect("a message")
     }
 
-    /// What the newest button of that label carries.
-    pub(super) fn button(&self, chat: i64, label: &str) -> Option<String> {
+    /// The newest message with that button: something else may be below it.
+    pub(super) fn with_button(&self, chat: i64, label: &str) -> Option<Shown> {
+        let has = |one: &Shown| one.buttons.iter().any(|(name, _)| name == label);
         let shown = self.shown();
-        let of_chat = shown.into_iter().rev().filter(|one| one.chat == chat);
-        let mut buttons = of_chat.flat_map(|one| one.buttons);
-        Some(buttons.find(|(name, _)| name == label)?.1)
+        shown.into_iter().rfind(|one| one.chat == chat && has(one))
     }
 
     /// What was said to somebody who pressed.
@@ -179,14 +178,14 @@ impl Telegram {
         self.last(who).text
     }
 
-    /// Presses a button of the newest private message.
+    /// Presses the newest such button of a private chat.
     pub(super) fn presses(&self, who: i64, label: &str) {
         self.presses_in(who, who, label);
     }
 
-    /// Presses a button of the newest message of a chat.
+    /// Presses the newest such button of a chat.
     pub(super) fn presses_in(&self, chat: i64, who: i64, label: &str) {
-        let message = self.last(chat);
+        let message = self.with_button(chat, label).expect("a button");
         self.press_payload(chat, who, &message.id, &message.payload(label));
     }
 

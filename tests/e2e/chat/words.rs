@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chat::order::VERBS;
 
 use super::person::{Person, says};
-use super::{DRAINED, FLEET};
+use super::{DRAINED, FLEET, well};
 use crate::rig::{Rig, until};
 
 /// What is written, in this order, and what the answer shows.
@@ -88,7 +88,7 @@ pub(super) fn fleet(person: &dyn Person) -> Rig {
     let folder = rig.home().file("brain/playbooks");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("drained.rhai"), DRAINED).unwrap();
-    let rig = rig.start();
+    let rig = well(rig.start());
     connected(&rig);
     rig
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::receiver::{How, Receiver};
 use super::{QUIET, events, hook, rig};
-use crate::rig::{Rig, kill, pause, until};
+use crate::rig::{Rig, kill, pause, until, wait_until};
 
 /// A thousand crashes of many processes: three messages, and nothing is left out of the count.
 #[test]
@@ -42,9 +42,11 @@ fn a_storm_is_three_messages_that_account_for_all_of_it() {
         }
         counts
     };
-    until("a thousand crashes", || {
+    // The first digest of a storm comes after two minutes at the latest.
+    let came = wait_until(Duration::from_secs(110), || {
         crashes().values().sum::<u64>() >= CRASHES as u64
     });
+    assert!(came, "{:?}", crashes());
     rig.ok(&["stop", "all", "--yes"]);
     let happened = crashes();
     let total: u64 = happened.values().sum();
@@ -92,7 +94,7 @@ fn an_escalation_survives_a_kill_and_an_acknowledgement_ends_it() {
     let settings = hook(
         "first",
         &first,
-        "events = [\"errored\"]\nescalation_after = \"8s\"\nescalation_target = \"second\"",
+        "events = [\"errored\"]\nescalation_after = \"15s\"\nescalation_target = \"second\"",
     ) + &hook("second", &second, "events = [\"stop\"]");
     let rig = rig(&settings, &["api", "web"]);
     rig.write("ill", "");
@@ -118,7 +120,7 @@ fn an_escalation_survives_a_kill_and_an_acknowledgement_ends_it() {
     assert_eq!(passed.len(), 1, "{passed:?}");
     assert_eq!(passed[0]["process"], "api");
     let text = passed[0]["message"].as_str().unwrap();
-    assert!(text.starts_with("ESCALATED after 8s: "), "{text}");
+    assert!(text.starts_with("ESCALATED after 15s: "), "{text}");
     assert_eq!(first.all().len(), 2, "nothing is told again");
     let refused = rig.fails(3, &["notify", "ack", "n999"]);
     assert!(refused.contains("n999"), "{refused}");
