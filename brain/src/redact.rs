@@ -1,7 +1,7 @@
 //! Takes secrets out of text before a model is told it.
 //!
 //! ```text
-//!   text ──one pass for all of these──► known values, in every form
+//!   text ──one pass for all of these──► known values, in every form, also in patterns of lines
 //!                                       gates of ~90 formats ──► the pattern of each, near its gate
 //!        ──words of 20 bytes and more──► formats without a gate, base64 and URL inside, chance
 //!        ──► «redacted:aws-key#1»: the same secret has the same number in all of a conversation
@@ -25,6 +25,7 @@ use std::sync::{Arc, LazyLock};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
 use supervisor::secret::Secret;
+use supervisor::templates::{Pattern, Remnant};
 
 use formats::{FORMATS, decoded};
 use known::Rule;
@@ -64,6 +65,8 @@ struct Rules {
     finder: AhoCorasick,
     needles: Vec<Needle>,
     known: Vec<String>,
+    /// What patterns of lines may have left of the known ones, and of which.
+    remnants: Vec<(usize, Remnant)>,
 }
 
 /// What one entry of the finder stands for.
@@ -195,6 +198,7 @@ impl Redactor {
         let mut found = Vec::new();
         self.scan(text, true, &mut found);
         self.scan_joined(text, &mut found);
+        self.scan_pattern(text, &mut found);
         if self.rules.options.shapes {
             self.scan_words(text, &mut found);
         }
@@ -255,6 +259,18 @@ impl Redactor {
                         });
                     }
                 }
+            }
+        }
+    }
+
+    /// Known values in the patterns of lines, which have holes.
+    fn scan_pattern(&self, text: &str, found: &mut Vec<Span>) {
+        let Some(pattern) = Pattern::of(text) else {
+            return;
+        };
+        for (value, remnant) in &self.rules.remnants {
+            for place in pattern.places(remnant) {
+                found.push(Span::new(place, KNOWN, 0, &self.rules.known[*value]));
             }
         }
     }
@@ -333,7 +349,10 @@ impl Redactor {
             inner.sort_by_key(|span| span.rank);
             !inner.is_empty()
         };
-        let plain = word.contains('%').then(|| percent_decoded(word)).flatten();
+        let plain = word
+            .contains('%')
+            .then(|| known::percent_decoded(word))
+            .flatten();
         let through_url = plain.is_some_and(|plain| look(&plain));
         if !through_url {
             let value = word.rsplit_once(['.', '~']).map_or(word, |(_, last)| last);
@@ -375,6 +394,11 @@ impl Rules {
                 });
             }
         }
+        let remnants = known.iter().enumerate().filter_map(|(value, text)| {
+            let remnant = (!known::is_plain(text)).then(|| Remnant::of(text))?;
+            Some((value, remnant?))
+        });
+        let remnants = remnants.collect();
         let kind = if patterns.len() <= FAST {
             AhoCorasickKind::DFA
         } else {
@@ -395,6 +419,7 @@ impl Rules {
             options,
             finder,
             needles,
+            remnants,
             known,
         }
     }
@@ -455,21 +480,6 @@ fn is_schema_word(text: &str) -> bool {
 /// Addresses that say nothing about anybody.
 fn is_own_address(address: &str) -> bool {
     address.starts_with("127.") || address == "0.0.0.0" || address == "255.255.255.255"
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let coded = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        plain.push(coded.unwrap_or(bytes[at]));
-        at += if coded.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(plain).ok()
 }
 
 fn floor(text: &str, mut place: usize) -> usize {

@@ -6,7 +6,7 @@
 //! environment, the state database, `dump.toml`, a request of the command line) say so with
 //! [`exposed`] or [`Secret::expose`], which can be searched for.
 
-mod colours;
+mod places;
 mod settings;
 
 use std::borrow::Cow;
@@ -21,7 +21,6 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::os_text::OsText;
-use crate::templates;
 
 /// What is shown in the place of a secret.
 pub const MASK: &str = "***";
@@ -260,33 +259,10 @@ pub(crate) fn own_value(name: &str, value: &str) -> Option<Secret> {
     own.then(|| Secret::from(value))
 }
 
-/// A text with a mask in the place of each of these values, and of what the pattern of a line
-/// shows of them.
+/// A text with a mask in the place of each of these values: as they are, in large letters, with
+/// a colour in them, and of what the pattern of a line shows of them.
 pub fn masked(text: String, secrets: &[Secret]) -> String {
-    if text.contains(templates::WILDCARD) {
-        let left: Vec<Secret> = secrets
-            .iter()
-            .filter_map(|secret| templates::remnant(secret.expose()))
-            .map(Secret::from)
-            .collect();
-        return plainly_masked(plainly_masked(text, secrets), &left);
-    }
-    plainly_masked(text, secrets)
-}
-
-fn plainly_masked(text: String, secrets: &[Secret]) -> String {
-    let text = colours::masked(text, secrets);
-    let stands = |secret: &&Secret| text.contains(secret.expose());
-    let mut found: Vec<&str> = secrets
-        .iter()
-        .filter(stands)
-        .map(|secret| secret.expose())
-        .collect();
-    // A longer one may hold a shorter one.
-    found.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    found
-        .into_iter()
-        .fold(text, |text, value| text.replace(value, MASK))
+    places::masked(text, secrets)
 }
 
 impl<T> Default for EnvVars<T> {

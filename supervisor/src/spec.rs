@@ -150,15 +150,24 @@ impl ProcessSpec {
         secrets
     }
 
-    /// Values that its definition gives to variables with plain names and that are somebody's
-    /// own. Who asks a model or writes to a chat hides them, too; here they are shown.
-    pub fn own_values(&self) -> Vec<Secret> {
+    /// What leaves for a model, a chat or another agent without: its secrets, and the values
+    /// that its definition gives to variables with plain names and that are somebody's own.
+    /// Those are shown to whoever may look at the definition.
+    pub fn known_values(&self) -> Vec<Secret> {
+        let mut known = self.secrets();
+        known.extend(self.own_values());
+        known
+    }
+
+    fn own_values(&self) -> Vec<Secret> {
         let table = self.config.env.iter();
         let table = table.map(|(name, value)| (name, &value.0));
         let all = table
             .chain(self.env.files.iter())
             .chain(self.env.flags.iter());
-        all.filter_map(|(name, value)| own_value(name, value))
+        // Its own name stands everywhere.
+        all.filter(|(_, value)| value.as_str() != self.name.as_str())
+            .filter_map(|(name, value)| own_value(name, value))
             .collect()
     }
 
@@ -201,6 +210,26 @@ impl ProcessSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_plain_names_are_known_but_for_its_own_name() {
+        let table = r#"
+            [env]
+            MY_SETTING = "Zq10-orange-umbrella-77"
+            APP = "orders-worker-2-central"
+            API_TOKEN = "hunter22"
+            PORT = "8080"
+        "#;
+        let mut spec = crate::testing::spec_in(std::path::Path::new("/"), table);
+        let of = |spec: &ProcessSpec| {
+            let known = spec.known_values().into_iter();
+            known.map(|one| one.expose().to_owned()).collect::<Vec<_>>()
+        };
+        spec.name = "orders-worker-2-central".parse().unwrap();
+        assert_eq!(of(&spec), ["hunter22", "Zq10-orange-umbrella-77"]);
+        spec.name = "other".parse().unwrap();
+        assert!(of(&spec).contains(&"orders-worker-2-central".to_owned()));
+    }
 
     #[test]
     fn secrets_of_probes_are_known() {

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use likeness::Place;
 use mask::Masked;
-pub use remnant::remnant;
+pub use remnant::{Pattern, Remnant};
 use token::{Token, WILD};
 
 /// What stands in a pattern for a value.
@@ -120,9 +120,6 @@ pub struct Merge {
     /// The name that its lines have from now on.
     pub into: TemplateId,
 }
-
-/// What stands for a value in a pattern.
-pub const WILDCARD: &str = token::VALUE;
 
 /// Finds the templates of one log.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! Known values, in the forms in which programs print them.
 //!
-//! A value is looked for as it is, as the pattern of a line holds it, as a text that was made
-//! harmless holds it, as a URL, a JSON text or a shell would hold it, and in base64 and
-//! hexadecimal, also where it is a part of what was encoded.
+//! A value is looked for as it is, as a text that was made harmless holds it, as a URL, a JSON
+//! text or a shell would hold it, and in base64 and hexadecimal, also where it is a part of what
+//! was encoded. What the pattern of a line has left of it is looked for apart
+//! ([`supervisor::templates::Remnant`]).
 
 use std::collections::BTreeSet;
 
@@ -61,11 +62,15 @@ pub(super) enum Rule {
     Cut,
 }
 
+/// Is this what settings hold under the name of a key without being one?
+pub(super) fn is_plain(value: &str) -> bool {
+    value.len() < SHORTEST || PLAIN.contains(&value.to_ascii_lowercase().as_str())
+}
+
 /// The forms of a value; none if it is no secret.
 pub(super) fn forms(value: &str) -> Vec<Form> {
     let value = value.trim();
-    let lower = value.to_ascii_lowercase();
-    if value.len() < SHORTEST || PLAIN.contains(&lower.as_str()) {
+    if is_plain(value) {
         return Vec::new();
     }
     let mut all = BTreeSet::new();
@@ -82,10 +87,6 @@ pub(super) fn forms(value: &str) -> Vec<Form> {
     add(value.to_owned(), whole);
     if value.len() > LONG {
         add(value[..super::ceil(value, LONG)].to_owned(), Rule::Cut);
-    }
-    // The pattern of a line shows what no digits are of it.
-    if let Some(left) = supervisor::templates::remnant(value) {
-        add(left, Rule::Exact);
     }
     // Texts for models and people are made harmless first.
     for text in [
@@ -210,6 +211,22 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// Reads what was written for a URL.
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let coded = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        plain.push(coded.unwrap_or(bytes[at]));
+        at += if coded.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(plain).ok()
 }
 
 /// Where a known value stands, if what was found is one.

@@ -89,6 +89,19 @@ impl LiveFacts {
             .unwrap_or_default()
     }
 
+    /// Last words were recorded without secrets, but with the values of plain names.
+    fn hide_values(&self, name: &ProcessName, events: &mut [Event]) {
+        let known = self.registry.known_values(name);
+        for event in events {
+            let lines = event.data.get_mut("last_lines");
+            for line in lines.and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Value::String(text) = line {
+                    *text = supervisor::secret::masked(std::mem::take(text), &known);
+                }
+            }
+        }
+    }
+
     /// As they were printed, with their secrets.
     fn lines(
         &self,
@@ -145,6 +158,7 @@ impl Facts for LiveFacts {
         match self.store.events_now(&filter) {
             Ok(mut events) => {
                 events.reverse();
+                self.hide_values(name, &mut events);
                 events
             }
             Err(error) => {
@@ -180,13 +194,13 @@ impl Facts for LiveFacts {
         window: Duration,
         limit: usize,
     ) -> Vec<LogHit> {
-        let secrets = self.registry.secrets(name);
+        let known = self.registry.known_values(name);
         let lines = self.lines(name, pattern, window, limit).into_iter();
         lines
             .map(|line| LogHit {
                 id: line.id,
                 at: line.ts,
-                text: supervisor::secret::masked(line.message, &secrets),
+                text: supervisor::secret::masked(line.message, &known),
             })
             .collect()
     }

@@ -103,11 +103,7 @@ impl Parts {
         let of_processes = names
             .iter()
             .filter_map(|name| self.registry.glance(name))
-            .flat_map(|glance| {
-                let mut known = glance.spec.secrets();
-                known.extend(glance.spec.own_values());
-                known
-            });
+            .flat_map(|glance| glance.spec.known_values());
         // A key that is not in the settings is in a variable.
         let of_providers = AiProvider::ALL
             .into_iter()

@@ -168,15 +168,16 @@ impl RegistryHandle {
         Ok(views)
     }
 
-    /// A text that a process has printed, without the secrets of its environment.
+    /// A text that a process has printed, without the values that are known of it.
     pub fn masked(&self, name: &ProcessName, text: String) -> String {
-        masked(text, &self.secrets(name))
+        masked(text, &self.known_values(name))
     }
 
-    /// The secrets of a process's environment, for many texts.
-    pub fn secrets(&self, name: &ProcessName) -> Vec<Secret> {
+    /// What must not be told of a process when its lines leave for a brain or a model, for
+    /// many texts.
+    pub fn known_values(&self, name: &ProcessName) -> Vec<Secret> {
         let spec = self.inner().entry(name).map(|entry| entry.spec.clone());
-        spec.map(|spec| spec.secrets()).unwrap_or_default()
+        spec.map(|spec| spec.known_values()).unwrap_or_default()
     }
 
     pub(super) async fn history(

@@ -175,10 +175,31 @@ fn what_a_pattern_shows_of_a_value_is_known() {
     let (id, _) = miner.add("login with hunter22-of-ana failed");
     let pattern = miner.template(id).unwrap().pattern;
     assert_eq!(pattern, "login with hunter<*>-of-ana failed");
-    assert_eq!(
-        remnant("hunter22-of-ana"),
-        Some("hunter<*>-of-ana".to_owned())
-    );
-    assert_eq!(remnant("correct-horse"), None, "all of it stays");
-    assert_eq!(remnant("1234567890"), None, "nothing is left");
+    let place = |pattern: &str, value: &str| {
+        let value = Remnant::of(value).expect("enough of it");
+        Pattern::of(pattern).expect("holes").places(&value)
+    };
+    let found = place(&pattern, "hunter22-of-ana");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(&pattern[found[0].clone()], "hunter<*>-of-ana");
+    // What other lines had in its place is a hole, too.
+    for other in [
+        "red-house",
+        "blue-tree",
+        "green-lake",
+        "grey-door",
+        "pink-roof",
+        "tan-wall",
+    ] {
+        miner.add(&format!("key {other}: sunflower-and-tulip refused"));
+        miner.add(&format!("key {other}: sunflower-{other} refused"));
+    }
+    for template in miner.templates() {
+        let hidden = place(&template.pattern, "sunflower-and-tulip");
+        let mut left = template.pattern.clone();
+        for one in hidden.into_iter().rev() {
+            left.replace_range(one, "***");
+        }
+        assert!(!left.contains("sunflower-and"), "{left}");
+    }
 }

@@ -74,16 +74,16 @@ impl AiPort {
         );
         let read = tokio::task::spawn_blocking(move || {
             let mut page = logs::query(&paths, &sources, &query)?;
-            let secrets = registry.secrets(&name);
+            let known = registry.known_values(&name);
             let lines = page.lines.iter_mut().map(|line| &mut line.message);
             let kinds = page.templates.iter_mut().flatten();
             for text in lines {
-                *text = supervisor::secret::masked(std::mem::take(text), &secrets);
+                *text = supervisor::secret::masked(std::mem::take(text), &known);
             }
             // What a pattern has left of a secret has no form that could be told later.
             for kind in kinds {
                 let text = std::mem::take(&mut kind.pattern);
-                kind.pattern = hide_shapes(&supervisor::secret::masked(text, &secrets));
+                kind.pattern = hide_shapes(&supervisor::secret::masked(text, &known));
             }
             Ok::<_, logs::LogError>(page)
         });
