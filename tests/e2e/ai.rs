@@ -5,6 +5,7 @@ mod agent_setup;
 mod always;
 mod attack;
 mod double;
+mod planted;
 mod setup;
 mod wizards;
 

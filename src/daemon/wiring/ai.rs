@@ -29,8 +29,9 @@ use agent::AgentHandle;
 use async_trait::async_trait;
 use brain::BrainStore;
 use brain::llm::Models;
-use brain::prompts::Prompts;
-use serde::Deserialize;
+use brain::prompts::{Prompts, Purpose};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use supervisor::config::DaemonConfig;
 use supervisor::metrics::Metrics;
@@ -39,6 +40,7 @@ use supervisor::{Caller, Clock, ControlError, ProcessName, RegistryHandle, Role}
 
 use super::facts::LiveFacts;
 use super::model::{Redactors, follow};
+use crate::daemon::hearer::Hearer;
 use crate::daemon::port::{Nothing, Port, PortMethod, read};
 use tell::Manner;
 use tokio::sync::watch;
@@ -51,6 +53,10 @@ const fn method(name: &'static str) -> PortMethod {
         streams: true,
     }
 }
+
+/// What is answered with settings, which a person may have written to a file, and with nothing
+/// that a process printed.
+const SETTINGS: [Purpose; 3] = [Purpose::Fix, Purpose::Optimize, Purpose::Config];
 
 /// What this port answers.
 pub(super) const METHODS: [PortMethod; 12] = [
@@ -113,12 +119,59 @@ impl AiPort {
         json!(self.models.report())
     }
 
+    /// Tells whoever listens what was found here, without what nobody is shown.
+    async fn tell_found(&self, hearer: &Hearer, local: &Value) -> Result<(), ControlError> {
+        if !hearer.is_nobody() {
+            hearer.local(&self.redactors.hidden(local.clone()).await?);
+        }
+        Ok(())
+    }
+
+    /// What was found here, without what nobody is shown.
+    async fn looked_through<T: Serialize + DeserializeOwned>(
+        &self,
+        found: &T,
+    ) -> Result<T, ControlError> {
+        let hidden = self.redactors.hidden(json!(found)).await?;
+        serde_json::from_value(hidden).map_err(|error| ControlError::Internal {
+            message: error.to_string(),
+        })
+    }
+
     /// The one that is meant, or all.
     fn meant(&self, whose: &Whose) -> Result<Vec<ProcessName>, ControlError> {
         match &whose.name {
             Some(name) => Ok(vec![self.known(name)?]),
             None => Ok(self.registry.names()),
         }
+    }
+
+    /// What a method answers, as it was found.
+    async fn answered(
+        &self,
+        method: &str,
+        params: Value,
+        manner: Manner,
+    ) -> Result<Value, ControlError> {
+        let found = match method {
+            "ai.predict" => self.predict(read(method, params)?).await?,
+            "ai.anomaly" => self.anomaly(read(method, params)?).await?,
+            "ai.compare" => self.compare(read(method, params)?).await?,
+            "ai.report" => return self.report(read(method, params)?, manner).await,
+            "ai.logs" => return self.logs(read(method, params)?, manner).await,
+            "ai.optimize" => self.optimize(read(method, params)?).await?,
+            "ai.suggest" => self.suggest(read(method, params)?).await?,
+            "ai.explain" => return self.explain(read(method, params)?, manner).await,
+            "ai.fix" => return self.fix(read(method, params)?, manner).await,
+            "ai.config" => return self.config(read(method, params)?, manner).await,
+            "ai.postmortem" => return self.postmortem(read(method, params)?, manner).await,
+            other => {
+                return Err(ControlError::Internal {
+                    message: format!("`{other}` is not answered here"),
+                });
+            }
+        };
+        self.tell(found, manner).await
     }
 }
 
@@ -139,24 +192,13 @@ impl Port for AiPort {
             return Ok(self.report_of_models().await);
         }
         let manner = Manner::take(&mut params, caller)?;
-        let found = match method {
-            "ai.predict" => self.predict(read(method, params)?).await?,
-            "ai.anomaly" => self.anomaly(read(method, params)?).await?,
-            "ai.compare" => self.compare(read(method, params)?).await?,
-            "ai.report" => return self.report(read(method, params)?, manner).await,
-            "ai.logs" => return self.logs(read(method, params)?, manner).await,
-            "ai.optimize" => self.optimize(read(method, params)?).await?,
-            "ai.suggest" => self.suggest(read(method, params)?).await?,
-            "ai.explain" => return self.explain(read(method, params)?, manner).await,
-            "ai.fix" => return self.fix(read(method, params)?, manner).await,
-            "ai.config" => return self.config(read(method, params)?, manner).await,
-            "ai.postmortem" => return self.postmortem(read(method, params)?, manner).await,
-            other => {
-                return Err(ControlError::Internal {
-                    message: format!("`{other}` is not answered here"),
-                });
-            }
-        };
-        self.tell(found, manner).await
+        let answer = self.answered(method, params, manner).await?;
+        let purpose = method.trim_start_matches("ai.").parse();
+        let is_settings = purpose.is_ok_and(|purpose| SETTINGS.contains(&purpose));
+        // What would be sent is shown as it would be.
+        if manner.show || is_settings {
+            return Ok(answer);
+        }
+        self.redactors.hidden(answer).await
     }
 }

@@ -8,9 +8,10 @@ use brain::BrainStore;
 use brain::guard::shown;
 use brain::llm::{Figures, Models, Request};
 use brain::redact::{Marks, RedactOptions, Redactor};
+use serde_json::Value;
 use supervisor::config::{AiProvider, DaemonConfig};
 use supervisor::secret::Secret;
-use supervisor::{Clock, RegistryHandle};
+use supervisor::{Clock, ControlError, RegistryHandle};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -72,6 +73,21 @@ impl Redactors {
     /// For what is written to a file and kept. Blocks.
     pub(super) fn for_file(&self) -> Redactor {
         self.0.next(true).with(Marks::unnumbered())
+    }
+
+    /// An answer for people, without what somebody else's agent would not be told: lines of
+    /// logs and causes were kept as they were printed. Equal secrets have equal marks, without
+    /// a number: words of a model in it may have numbers of their own.
+    pub(super) async fn hidden(&self, mut answer: Value) -> Result<Value, ControlError> {
+        let redactor = self.for_guest(Marks::unnumbered()).await;
+        let hidden = tokio::task::spawn_blocking(move || {
+            redactor.redact_json(&mut answer);
+            answer
+        });
+        // Rather nothing than what was not looked through.
+        hidden.await.map_err(|error| ControlError::Internal {
+            message: error.to_string(),
+        })
     }
 
     async fn made(&self, guest: bool, marks: Marks) -> Arc<Redactor> {

@@ -3,13 +3,14 @@
 //! The role of each method is the least one; who decides on a plan needs, beyond that, the
 //! role that could run it by hand, which the agent checks.
 
+mod off;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{AgentHandle, CLEAR_LOCK, question};
 use async_trait::async_trait;
-use brain::redact::Marks;
 use brain::{BrainStore, HistoryFilter, Playbooks};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -24,6 +25,7 @@ use super::lock;
 use super::mind::PlaybookMind;
 use super::talk::Turns;
 use crate::daemon::port::{Nothing, Port, PortMethod, read};
+pub(super) use off::Off;
 
 const fn method(name: &'static str, role: Role, changes: bool) -> PortMethod {
     PortMethod {
@@ -241,6 +243,20 @@ impl BrainPort {
             .collect())
     }
 
+    /// A title tells the cause, which may be in words of the process. It is asked for every
+    /// second by whoever watches: the rest holds nothing to look through.
+    async fn hide_in_titles(&self, scores: &mut [Value]) -> Result<(), ControlError> {
+        let titles: Vec<Value> = scores.iter_mut().map(|row| row["title"].take()).collect();
+        if titles.iter().all(Value::is_null) {
+            return Ok(());
+        }
+        let titles = self.asker.redactors.hidden(json!(titles)).await?;
+        for (place, row) in scores.iter_mut().enumerate() {
+            row["title"] = titles[place].clone();
+        }
+        Ok(())
+    }
+
     async fn playbooks(&self) -> Result<Value, ControlError> {
         let playbooks = self.playbooks.clone();
         let list = tokio::task::spawn_blocking(move || playbooks.list())
@@ -290,34 +306,11 @@ impl BrainPort {
         let health = self.scores(Some(told.process.clone())).await?.pop();
         let mut told = json!(told);
         told["health"] = json!(health);
-        // What an incident was told by was recorded as it was printed.
-        let redactor = self.asker.redactors.for_guest(Marks::default()).await;
-        let hidden = tokio::task::spawn_blocking(move || {
-            redactor.redact_json(&mut told);
-            told
-        });
-        hidden.await.map_err(|error| ControlError::Internal {
-            message: error.to_string(),
-        })
-    }
-}
-
-/// Points that make a trend.
-const TREND: f64 = 5.0;
-
-/// One decimal.
-fn round(part: f64) -> f64 {
-    // Adding zero turns a negative zero into a plain one.
-    (part * 10.0).round() / 10.0 + 0.0
-}
-
-#[async_trait]
-impl Port for BrainPort {
-    fn methods(&self) -> &[PortMethod] {
-        &METHODS
+        Ok(told)
     }
 
-    async fn call(
+    /// What a method answers, as it was recorded.
+    async fn answer(
         &self,
         caller: &Caller,
         method: &str,
@@ -328,7 +321,8 @@ impl Port for BrainPort {
             "brain.status" => {
                 let StatusParams { name } = read(method, params)?;
                 let only = name.map(|name| self.known(&name)).transpose()?;
-                let scores = self.scores(only).await?;
+                let mut scores = self.scores(only).await?;
+                self.hide_in_titles(&mut scores).await?;
                 Ok(json!({ "scores": scores, "agent": agent.status().await? }))
             }
             "brain.history" => {
@@ -439,46 +433,43 @@ impl Port for BrainPort {
     }
 }
 
-/// Answers for a brain that does not run: why, and what to do about it.
-pub(super) struct Off {
-    remedy: String,
-    methods: Vec<PortMethod>,
-}
+/// Methods whose answers hold what processes printed, or what was recorded of it.
+const TELLING: [&str; 7] = [
+    "ai.diagnose",
+    "ai.ask",
+    "agent.ask",
+    "brain.history",
+    "brain.explain",
+    "brain.timeline",
+    "brain.playbook_test",
+];
+/// Points that make a trend.
+const TREND: f64 = 5.0;
 
-impl Off {
-    /// `config.toml` says so.
-    pub(super) fn by_config() -> Self {
-        Self {
-            remedy: "set `enabled = true` under `[brain]` in config.toml and restart the daemon"
-                .into(),
-            methods: all(),
-        }
-    }
-
-    /// It could not be started.
-    pub(super) fn by_failure(error: &str) -> Self {
-        Self {
-            remedy: format!("it could not be started: {error}; see `mhost daemon logs`"),
-            methods: all(),
-        }
-    }
-}
-
-/// What a brain that runs would answer.
-fn all() -> Vec<PortMethod> {
-    METHODS.iter().chain(&super::ai::METHODS).copied().collect()
+/// One decimal.
+fn round(part: f64) -> f64 {
+    // Adding zero turns a negative zero into a plain one.
+    (part * 10.0).round() / 10.0 + 0.0
 }
 
 #[async_trait]
-impl Port for Off {
+impl Port for BrainPort {
     fn methods(&self) -> &[PortMethod] {
-        &self.methods
+        &METHODS
     }
 
-    async fn call(&self, _: &Caller, _: &str, _: Value) -> Result<Value, ControlError> {
-        Err(ControlError::Unavailable {
-            what: "the brain".into(),
-            remedy: self.remedy.clone(),
-        })
+    async fn call(
+        &self,
+        caller: &Caller,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, ControlError> {
+        let context = params["show_context"] == true;
+        let answer = self.answer(caller, method, params).await?;
+        // What would be sent is shown as it would be.
+        if TELLING.contains(&method) && !context {
+            return self.asker.redactors.hidden(answer).await;
+        }
+        Ok(answer)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ type Script = dyn Fn(&str) -> String + Send + Sync;
 pub(super) struct Double {
     port: u16,
     count: Arc<AtomicUsize>,
+    bodies: Arc<Mutex<Vec<String>>>,
     over: Arc<AtomicBool>,
 }
 
@@ -25,18 +26,24 @@ impl Double {
             Arc::new(AtomicUsize::new(0)),
             Arc::new(AtomicBool::new(false)),
         );
+        let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
         let script: Arc<Script> = Arc::new(script);
-        let (counted, ends) = (count.clone(), over.clone());
+        let (counted, kept, ends) = (count.clone(), bodies.clone(), over.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ends.load(Ordering::SeqCst) {
                     return;
                 }
-                let (script, counted) = (script.clone(), counted.clone());
-                std::thread::spawn(move || serve(stream, script.as_ref(), &counted));
+                let (script, counted, kept) = (script.clone(), counted.clone(), kept.clone());
+                std::thread::spawn(move || serve(stream, script.as_ref(), &counted, &kept));
             }
         });
-        Self { port, count, over }
+        Self {
+            port,
+            count,
+            bodies,
+            over,
+        }
     }
 
     /// Where it is asked.
@@ -57,6 +64,11 @@ impl Double {
     pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
+
+    /// All that it was sent so far.
+    pub(super) fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().expect("nobody panics").clone()
+    }
 }
 
 impl Drop for Double {
@@ -67,7 +79,7 @@ impl Drop for Double {
     }
 }
 
-fn serve(stream: TcpStream, script: &Script, count: &AtomicUsize) {
+fn serve(stream: TcpStream, script: &Script, count: &AtomicUsize, bodies: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -89,6 +101,10 @@ fn serve(stream: TcpStream, script: &Script, count: &AtomicUsize) {
     }
     let asked: Value = serde_json::from_slice(&body).expect("a request in JSON");
     count.fetch_add(1, Ordering::SeqCst);
+    bodies
+        .lock()
+        .expect("nobody panics")
+        .push(asked.to_string());
     let text = script(&said(&asked));
     let (kind, body) = if asked["stream"] == true {
         ("text/event-stream", events(&text))

@@ -170,7 +170,7 @@ impl AiPort {
             return Ok(self.shown(&task).await);
         }
         let hearer = Hearer::current();
-        hearer.local(&local);
+        self.tell_found(&hearer, &local).await?;
         local["question"] = json!(question);
         let read = move |text: &str| {
             let wanted: Wanted = first_object(text)?;

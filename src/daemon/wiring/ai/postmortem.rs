@@ -53,6 +53,8 @@ impl AiPort {
         if manner.show {
             return Ok(self.shown(&task).await);
         }
+        // A document shows texts in a form of its own: what goes into it is looked through.
+        let told: Explanation = self.looked_through(&told).await?;
         let mut local = json!({
             "incident": told.incident,
             "process": told.process,

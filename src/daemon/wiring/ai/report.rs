@@ -62,9 +62,11 @@ impl AiPort {
         if manner.show {
             return Ok(self.shown(&task).await);
         }
+        // A document shows texts in a form of its own: what goes into it is looked through.
+        let digest: Digest = self.looked_through(&digest).await?;
         let mut local = json!({ "digest": digest, "markdown": digest.markdown(None, &zone) });
         let hearer = Hearer::current();
-        hearer.local(&local);
+        self.tell_found(&hearer, &local).await?;
         let words = self.words(&task, manner, &hearer).await;
         if let Ok(reply) = &words {
             local["markdown"] = json!(digest.markdown(Some(&for_document(reply)), &zone));

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use supervisor::{Caller, ControlError, Role};
 
-use super::AiPort;
+use super::{AiPort, SETTINGS};
 use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
 
@@ -174,7 +174,10 @@ impl AiPort {
             return Ok(self.shown(&task).await);
         }
         let hearer = Hearer::current();
-        hearer.local(&local);
+        match SETTINGS.contains(&task.purpose) {
+            true => hearer.local(&local),
+            false => self.tell_found(&hearer, &local).await?,
+        }
         let words = self.words(&task, manner, &hearer).await;
         attach(&mut local, words);
         Ok(local)
