@@ -29,7 +29,7 @@ pub use opening::opening;
 pub use round::{Bounds, Ended, Stop, Talk, ask_for_a_plan, ask_in_prose, first_request};
 pub use tools::{LookUp, look_up, look_ups, may_show};
 
-pub use crate::words::{clean, clean_lines, fence};
+pub use crate::words::{Piecewise, clean, clean_lines, fence};
 
 /// Tokens below which a model gets one question by schema and no tools: smaller ones put calls
 /// into their text, and the descriptions alone would fill what they can read.

@@ -31,10 +31,11 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// A text for people of several lines, or a piece of one: lines and tabs stay, controls and
+/// A text for people of several lines: lines and tabs stay, escape sequences, controls and
 /// letters that nobody sees go; at most so many characters.
 pub fn clean_lines(text: &str, most: usize) -> String {
-    text.chars()
+    stripped(text)
+        .chars()
         .filter(|letter| {
             matches!(letter, '\n' | '\t')
                 || !(letter.is_control()
@@ -49,37 +50,74 @@ pub fn clean_lines(text: &str, most: usize) -> String {
 /// does not end takes no more than the rest of its line.
 pub(crate) fn stripped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    let in_line = |letter: &char| *letter != '\n';
-    while let Some(letter) = letters.next() {
-        if letter != '\u{1b}' {
-            out.push(letter);
-            continue;
-        }
-        match letters.next_if(in_line) {
-            Some('[') => {
-                while let Some(next) = letters.next_if(in_line) {
-                    if ('\u{40}'..='\u{7e}').contains(&next) {
-                        break;
-                    }
-                }
-            }
-            // A title or a link: up to the bell or the string terminator.
-            Some(']' | 'P' | '_' | '^' | 'X') => {
-                while let Some(next) = letters.next_if(in_line) {
-                    if next == '\u{7}' {
-                        break;
-                    }
-                    if next == '\u{1b}' {
-                        letters.next_if(in_line);
-                        break;
-                    }
-                }
-            }
-            _ => {}
-        }
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        rest = &rest[escape_end(rest).unwrap_or(rest.len())..];
     }
+    out.push_str(rest);
     out
+}
+
+/// Where the escape sequence with which the text begins ends; none if it may go on behind it.
+fn escape_end(text: &str) -> Option<usize> {
+    let mut letters = text.char_indices().skip(1);
+    let (at, kind) = letters.next()?;
+    match kind {
+        '\n' => Some(at),
+        '[' => {
+            let ends = |(_, letter): &(usize, char)| matches!(letter, '\n' | '\u{40}'..='\u{7e}');
+            let (at, letter) = letters.find(ends)?;
+            Some(at + usize::from(letter != '\n'))
+        }
+        // A title or a link: up to the bell or the string terminator.
+        ']' | 'P' | '_' | '^' | 'X' => {
+            let ends = |(_, letter): &(usize, char)| matches!(letter, '\n' | '\u{7}' | '\u{1b}');
+            let (at, letter) = letters.find(ends)?;
+            match letter {
+                '\n' => Some(at),
+                '\u{7}' => Some(at + 1),
+                _ => letters.next().map(|(at, letter)| match letter {
+                    '\n' => at,
+                    letter => at + letter.len_utf8(),
+                }),
+            }
+        }
+        letter => Some(at + letter.len_utf8()),
+    }
+}
+
+/// Makes a text legible, as [`clean_lines`] does, while it comes in pieces: an escape sequence
+/// may lie across them.
+#[derive(Debug, Default)]
+pub struct Piecewise {
+    /// The beginning of an escape sequence.
+    held: String,
+}
+
+/// Longest beginning of an escape sequence that is held back: what is longer is none.
+const HELD: usize = 4_096;
+
+impl Piecewise {
+    /// What can be shown with this piece.
+    pub fn next(&mut self, piece: &str) -> String {
+        self.held.push_str(piece);
+        let mut at = 0;
+        while let Some(begin) = self.held[at..].find('\u{1b}') {
+            at += begin;
+            match escape_end(&self.held[at..]) {
+                Some(end) => at += end,
+                None if self.held.len() - at > HELD => break,
+                None => {
+                    let begun = self.held.split_off(at);
+                    let ready = std::mem::replace(&mut self.held, begun);
+                    return clean_lines(&ready, usize::MAX);
+                }
+            }
+        }
+        clean_lines(&std::mem::take(&mut self.held), usize::MAX)
+    }
 }
 
 /// Without anything that terminals or models act on. Lines stay.
@@ -162,6 +200,26 @@ mod tests {
         assert_eq!(clean("  ", 3), "");
         assert_eq!((cut("äbc", 2), cut("äb", 2)), ("äb…".into(), "äb".into()));
         assert_eq!(clean_lines("a\u{7}\tb\u{202e}\nc", 100), "a\tb\nc");
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_as_legible_as_a_whole_one() {
+        let text = "a\u{1b}[31mred\u{1b}[0m, \u{1b}]0;title\u{7}b\u{1b}]8;;x\u{1b}\\c\n\u{1b}[2\nd\u{1b}Me\u{202e}";
+        let whole = "ared, bc\n\nde";
+        assert_eq!(clean_lines(text, usize::MAX), whole);
+        let letters: Vec<char> = text.chars().collect();
+        for size in 1..letters.len() {
+            let mut pieces = Piecewise::default();
+            let shown: String = letters
+                .chunks(size)
+                .map(|piece| pieces.next(&piece.iter().collect::<String>()))
+                .collect();
+            assert_eq!(shown, whole, "in pieces of {size}");
+        }
+        let mut pieces = Piecewise::default();
+        assert_eq!(pieces.next("x\u{1b}]0;"), "x");
+        assert_eq!(pieces.next(&"y".repeat(HELD)), "");
+        assert_eq!(pieces.next("z"), "z", "what never ends hides nothing more");
     }
 
     /// Lines that a program never finished do not hide what was said after them.

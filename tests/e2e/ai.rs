@@ -169,8 +169,13 @@ fn a_question_about_logs_is_really_looked_for() {
     );
     let told = rig.ok(&["ai", "logs", "crasher", "what is broken?"]);
     assert!(
-        told.contains("broken") && !told.contains('\u{1b}'),
+        told.contains("The settings are broken at line 7."),
         "{told}"
+    );
+    assert!(!told.contains('\u{1b}'), "{told}");
+    assert_eq!(
+        answer["prose"], "The settings are broken at line 7.",
+        "{answer:#}"
     );
 }
 

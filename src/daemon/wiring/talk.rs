@@ -12,12 +12,14 @@
 mod join;
 mod turns;
 
+use std::sync::{Mutex, PoisonError};
+
 use agent::Put;
 use brain::Case;
 use brain::guard::Guarded;
 use brain::investigate::{
-    Bounds, Ended, GUEST, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check, clean_lines,
-    first_request,
+    Bounds, Ended, GUEST, Piecewise, Shown, Stop, TOOLS_FROM, Talk, ask_in_prose, check,
+    clean_lines, first_request,
 };
 use brain::llm::answer::objects;
 use brain::llm::{Abilities, Message, Model, ModelError, ModelId, Silent, Sink};
@@ -62,15 +64,28 @@ pub(super) struct AskParams {
 }
 
 /// Passes on what a model writes, without what a terminal would obey.
-struct Spoken(Hearer);
+pub(super) struct Spoken {
+    hearer: Hearer,
+    legible: Mutex<Piecewise>,
+}
+
+impl Spoken {
+    pub(super) fn to(hearer: &Hearer) -> Self {
+        Self {
+            hearer: hearer.clone(),
+            legible: Mutex::default(),
+        }
+    }
+}
 
 impl Sink for Spoken {
     fn piece(&self, text: &str) {
-        self.0.say(&clean_lines(text, usize::MAX));
+        let mut legible = self.legible.lock().unwrap_or_else(PoisonError::into_inner);
+        self.hearer.say(&legible.next(text));
     }
 
     fn begin_anew(&self) -> bool {
-        self.0.is_nobody()
+        self.hearer.is_nobody()
     }
 }
 
@@ -134,8 +149,8 @@ impl BrainPort {
             return self.context_of_question("", nobody, &question).await;
         }
         let model = self.must_ask(caller, Marks::default()).await?;
-        let spoken = Spoken(Hearer::current());
         let hearer = Hearer::current();
+        let spoken = Spoken::to(&hearer);
         let looked = |what: &str| hearer.looks_up(what);
         let talk = self.talk(&model, "", Past::new(), &question).await?;
         let (result, ended) = ask_in_prose(Talk {

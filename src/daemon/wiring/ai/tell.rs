@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brain::guard::Guarded;
-use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, Sink, answer};
+use brain::llm::{AnswerSchema, Limits, Message, Model, ModelError, Reply, Request, answer};
 use brain::prompts::{Input, Purpose};
 use brain::redact::Marks;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use supervisor::{Caller, ControlError, Role};
 use super::{AiPort, SETTINGS};
 use crate::daemon::hearer::Hearer;
 use crate::daemon::port::invalid;
+use crate::daemon::wiring::talk::Spoken;
 
 /// Most bytes of figures that a model is told, and how many of them a token takes: two is on
 /// the safe side. A part is kept for the rules and the answer.
@@ -263,7 +264,7 @@ impl AiPort {
 
 /// Asks. What comes back is text of a stranger, made harmless.
 async fn ask(model: &Guarded, request: &Request, hearer: &Hearer) -> Result<Reply, ModelError> {
-    let mut reply = model.ask(request, &Pieces(hearer)).await?;
+    let mut reply = model.ask(request, &Spoken::to(hearer)).await?;
     reply.text = harmless(&reply.text);
     if reply.text.trim().is_empty() {
         return Err(ModelError::Nonsense("the answer is empty".into()));
@@ -310,19 +311,6 @@ pub(super) fn for_document(reply: &Reply) -> String {
     }
 }
 
-/// Passes pieces on as they come.
-struct Pieces<'a>(&'a Hearer);
-
-impl Sink for Pieces<'_> {
-    fn piece(&self, text: &str) {
-        self.0.say(&harmless(text));
-    }
-
-    fn begin_anew(&self) -> bool {
-        self.0.is_nobody()
-    }
-}
-
 /// Text of a model without anything a terminal acts on; lines stay.
 pub(super) fn harmless(text: &str) -> String {
     brain::investigate::clean_lines(text, ANSWER)
@@ -336,10 +324,7 @@ mod tests {
 
     #[test]
     fn words_of_a_model_cannot_move_the_cursor() {
-        assert_eq!(
-            harmless("a\u{1b}[2J\u{7}b\nc\u{9b}d\u{202e}e"),
-            "a[2Jb\ncde"
-        );
+        assert_eq!(harmless("a\u{1b}[2J\u{7}b\nc\u{9b}d\u{202e}e"), "ab\ncde");
     }
 
     #[test]
