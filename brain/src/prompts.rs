@@ -89,6 +89,15 @@ pub struct Prompt {
     pub warnings: Vec<String>,
 }
 
+impl Prompt {
+    /// Is its system part that of a person's file for this purpose?
+    pub fn has_own(&self, purpose: Purpose) -> bool {
+        let name = format!("{purpose}.txt");
+        let mut names = self.files.iter().filter_map(|path| path.file_name());
+        names.any(|one| one.to_str() == Some(&name))
+    }
+}
+
 /// The prompts, with those of a person. Clones read the same folder.
 #[derive(Debug, Clone, Default)]
 pub struct Prompts {

@@ -407,6 +407,39 @@ fn a_prompt_that_does_not_render_is_named_and_the_built_in_one_is_used() {
     assert_eq!(listed.matches("your file, not used").count(), 2, "{listed}");
 }
 
+/// The words of `ai diagnose` are those of `diagnose.txt`, also for a model without tools.
+#[test]
+fn a_person_has_a_diagnosis_asked_for_in_own_words() {
+    let double = Double::start(|_| "No JSON.".to_owned());
+    let with_tools = "openai\"\napi_key = \"sunflower-and-tulip";
+    for (provider, built_in) in [
+        (with_tools, "You are the on-call"),
+        ("ollama", "You find out why"),
+    ] {
+        let settings = double.settings().replace("ollama", provider);
+        let rig = Rig::new().settings(&settings).running("web", "sleep 600");
+        let asked = || rig.ok(&["ai", "diagnose", "web", "--show-context"]);
+        assert!(asked().contains(built_in), "{}", asked());
+        let folder = rig.home().file("prompts");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("diagnose.txt"), "Look at {{ app }} in Dutch.").expect("writes");
+        let own = asked();
+        assert!(own.contains("Look at web in Dutch."), "{own}");
+        assert!(!own.contains(built_in), "{own}");
+        let sent = double.count();
+        rig.ok(&["ai", "diagnose", "web"]);
+        assert!(double.count() > sent);
+        let body = double.bodies().pop().expect("a request");
+        assert!(body.contains("Look at web in Dutch."), "{body}");
+        std::fs::write(folder.join("diagnose.txt"), "{{ nobody").expect("writes");
+        let said = rig.run(&["ai", "diagnose", "web", "--show-context"]);
+        assert!(stderr(&said).contains("diagnose.txt is not used"));
+        assert!(asked().contains(built_in), "{}", asked());
+        let listed = rig.ok(&["ai", "prompts", "list"]);
+        assert!(!listed.contains("a prompt is named as"), "{listed}");
+    }
+}
+
 /// What a model may not want is left out and told.
 #[test]
 fn what_does_not_count_of_an_answer_is_told() {

@@ -52,7 +52,8 @@ macro_rules! purposes {
 
 purposes!(
     Agent "agent" "Looks into an incident that no playbook covers, and proposes what to do.",
-    Small "small" "The same question for a model that reads a few hundred tokens.",
+    Diagnose "diagnose" "What ails a process, for a person who asks.",
+    Small "small" "Both for a model that reads a few hundred tokens.",
     Explain "explain" "What a process or a config file is.",
     Fix "fix" "Changes of settings that cure an illness.",
     Logs "logs" "What happened, from lines and patterns.",

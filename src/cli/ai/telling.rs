@@ -89,7 +89,7 @@ pub(super) fn context(
 /// Says which prompts of the user stand behind this and cannot be used.
 fn tell_of_prompts(ctx: &Context, method: &str) -> Result<(), CliError> {
     let purposes: &[Purpose] = match method {
-        "ai.diagnose" => &[Purpose::Agent, Purpose::Small],
+        "ai.diagnose" => &[Purpose::Diagnose, Purpose::Small],
         "ai.logs" => &[Purpose::Logs, Purpose::LogsQuery],
         method => {
             let name = method.rsplit('.').next().unwrap_or_default();

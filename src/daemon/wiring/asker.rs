@@ -55,6 +55,8 @@ pub(super) struct Asker {
 
 /// What a model is asked about.
 pub(super) struct Matter {
+    /// Who wants to know: the agent, or a person who asks for a diagnosis.
+    pub(super) purpose: Purpose,
     pub(super) process: ProcessName,
     pub(super) incident: Option<Incident>,
     pub(super) case: Option<Case>,
@@ -246,12 +248,18 @@ impl Asker {
             self.prompts.clone(),
         );
         let (asked, playbooks) = (matter.asked.clone(), self.playbooks.clone());
-        let purpose = match with_tools {
-            true => Purpose::Agent,
-            false => Purpose::Small,
-        };
+        let purpose = matter.purpose;
         let read = tokio::task::spawn_blocking(move || {
-            let prompt = prompts.render(purpose, &Input::about(name.as_str()));
+            let input = Input::about(name.as_str());
+            let mut prompt = prompts.render(purpose, &input);
+            // Who wrote words for a diagnosis wrote them for the model that there is. The agent
+            // finds what is wrong with a small one in words for a small one.
+            let own = purpose == Purpose::Diagnose && prompt.has_own(purpose);
+            if !with_tools && !own {
+                let warnings = std::mem::take(&mut prompt.warnings);
+                prompt = prompts.render(Purpose::Small, &input);
+                prompt.warnings.extend(warnings);
+            }
             for warning in &prompt.warnings {
                 warn!(warning, "A prompt of yours cannot be used.");
             }

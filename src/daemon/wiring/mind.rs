@@ -9,6 +9,7 @@ use agent::policy::Autonomy;
 use agent::{Asking, Check, Diagnosis, Inquiring, Mind, Watching};
 use brain::incident::fingerprint::{error_line, fingerprint};
 use brain::memory::Cure;
+use brain::prompts::Purpose;
 use brain::{
     Asked, DiagnoseContext, Facts, Fingerprint, Incident, Plan, PlaybookId, PlaybookSource,
     Playbooks, SymptomKind, TrailEntry, Verdict,
@@ -264,6 +265,7 @@ impl Mind for PlaybookMind {
             asked: Asked::Won,
         });
         let matter = Matter {
+            purpose: Purpose::Agent,
             process: incident.process.clone(),
             incident: Some(incident.clone()),
             case: found.case.clone(),

@@ -100,6 +100,7 @@ impl BrainPort {
         let mut answer = super::ask::diagnose(&self.agent, &self.facts, &name).await?;
         let open = self.agent.open_incidents().into_iter();
         let matter = Matter {
+            purpose: Purpose::Diagnose,
             incident: open.clone().find(|one| one.process == name),
             case: serde_json::from_value::<Case>(answer.clone()).ok(),
             process: name,
