@@ -272,6 +272,30 @@ fn a_written_config_is_valid() {
     assert!(!words.is_empty());
 }
 
+/// Whoever types may read more than a model should: such a file is not sent unasked.
+#[test]
+fn a_file_that_a_model_may_not_look_up_is_not_sent_unasked() {
+    let double = Double::start(|_| "It is a file.".to_owned());
+    let rig = Rig::new()
+        .settings(&double.settings())
+        .running("web", "sleep 600");
+    let sent = double.count();
+    rig.write(".env", "PLAIN=sunflower-of-the-house\n");
+    rig.write("notes.txt", "This is the house.\n");
+    for file in [".env", "/etc/passwd"] {
+        let said = rig.fails(2, &["ai", "explain", file]);
+        assert!(
+            said.contains("is not sent to a model unasked") && said.contains("--yes"),
+            "{said}"
+        );
+        rig.ok(&["ai", "explain", file, "--show-context"]);
+    }
+    assert_eq!(double.count(), sent);
+    rig.ok(&["ai", "explain", "notes.txt"]);
+    rig.ok(&["ai", "explain", "/etc/passwd", "--yes"]);
+    assert_eq!(double.count(), sent + 2);
+}
+
 /// A model that looks nothing up is told how everything stands; what it cites of that is shown,
 /// and its lines stay lines.
 #[test]

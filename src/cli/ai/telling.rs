@@ -25,6 +25,13 @@ pub(in crate::cli) struct Manner {
     show_context: bool,
 }
 
+impl Manner {
+    /// Is nothing sent?
+    pub(in crate::cli) fn only_shows(self) -> bool {
+        self.show_context
+    }
+}
+
 /// Asks `method` and shows the answer: its figures by `show`, then the words.
 pub(super) fn tell(
     ctx: &Context,
