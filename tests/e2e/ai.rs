@@ -272,6 +272,19 @@ fn a_written_config_is_valid() {
     assert!(!words.is_empty());
 }
 
+/// What a process is says the script that it runs.
+#[test]
+fn an_explanation_sees_the_script_that_is_run() {
+    let rig = Rig::new();
+    rig.write("house.sh", "# Waters the tulips.\nexec sleep 600\n");
+    let rig = rig.running("web", "bash house.sh");
+    let context = rig.ok(&["ai", "explain", "web", "--show-context"]);
+    assert!(
+        context.contains("house.sh:\n# Waters the tulips."),
+        "{context}"
+    );
+}
+
 /// Whoever types may read more than a model should: such a file is not sent unasked.
 #[test]
 fn a_file_that_a_model_may_not_look_up_is_not_sent_unasked() {

@@ -52,6 +52,23 @@ pub(super) fn manifest_head(
     Some(facts.registry.masked(name, text))
 }
 
+/// The name and the head of the script that is run, if it lies in the working folder and may be
+/// shown.
+pub(super) fn script_head(
+    facts: &LiveFacts,
+    name: &ProcessName,
+    bytes: usize,
+) -> Option<(String, String)> {
+    let glance = facts.registry.glance(name)?;
+    let argv = &glance.spec.argv;
+    let mut words = std::iter::once(&argv.program).chain(&argv.args);
+    words.find_map(|word| {
+        let head = head(&glance.spec.cwd, word, bytes, may_show).ok()?;
+        let file = word.rsplit('/').next().unwrap_or(word).to_owned();
+        Some((file, facts.registry.masked(name, head)))
+    })
+}
+
 fn gone() -> String {
     "there is no such file".to_owned()
 }

@@ -10,7 +10,7 @@ use supervisor::{ControlError, ProcessName};
 use super::AiPort;
 use super::tell::{Manner, Task};
 use crate::daemon::port::invalid;
-use crate::daemon::wiring::shown::manifest_head;
+use crate::daemon::wiring::shown::{manifest_head, script_head};
 
 /// Lines of the log that are shown to a model.
 const LINES: usize = 50;
@@ -78,14 +78,15 @@ impl AiPort {
         let (facts, of) = (self.facts.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || {
             let process = facts.process(&of)?;
-            let heads = MANIFESTS.iter().filter_map(|file| {
+            let manifests = MANIFESTS.iter().filter_map(|file| {
                 let head = manifest_head(&facts, &of, file, HEAD)?;
-                Some(format!("{file}:\n{head}"))
+                Some(((*file).to_owned(), head))
             });
-            Some((
-                json!(process).to_string(),
-                heads.collect::<Vec<_>>().join("\n\n"),
-            ))
+            let heads = script_head(&facts, &of, HEAD).into_iter().chain(manifests);
+            let heads: Vec<String> = heads
+                .map(|(file, head)| format!("{file}:\n{head}"))
+                .collect();
+            Some((json!(process).to_string(), heads.join("\n\n")))
         });
         let Some((state, heads)) = read.await.ok().flatten() else {
             return Err(ControlError::NotFound {
