@@ -394,6 +394,12 @@ fn a_pause_needs_a_time() {
         assert_eq!(code, 2, "{err}");
         assert!(err.contains("mhost agent pause 30m"), "{err}");
     }
+    for time in ["91d", "99999999d", "5000000000000"] {
+        let (code, _, err) = run(dir.path(), &["agent", "pause", time]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("at most 90d"), "{err}");
+        assert!(err.contains("mhost agent stop"), "{err}");
+    }
 }
 
 /// The script of a shell is one JSON value, too.

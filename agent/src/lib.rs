@@ -39,4 +39,5 @@ pub use report::{
 pub use run::{CLEAR_LOCK, Revisions};
 pub use settings::{Approvals, PlaybookSettings, Settings};
 pub use shared::Parts;
+pub use switch::LONGEST_PAUSE;
 pub use worker::Put;

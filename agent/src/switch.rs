@@ -6,9 +6,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// The longest pause, as the longest leave: what is to last longer is a stop, which nobody
+/// takes for something that ends by itself.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(90 * 86_400);
 
 /// What people said last.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -361,6 +361,21 @@ async fn an_answer_outlives_the_daemon_that_took_it() {
     assert!(rig.calls().is_empty());
 }
 
+/// A pause that ends some day after everybody has forgotten it is a stop that nobody sees.
+#[tokio::test(start_paused = true)]
+async fn a_pause_has_an_end() {
+    let rig = Rig::new(vec![restart()]).await;
+    let ana = person(Role::Admin);
+    let day = Duration::from_secs(86_400);
+    for time in [Duration::ZERO, agent::LONGEST_PAUSE + day, Duration::MAX] {
+        let refused = rig.agent.pause(&ana, time).await.unwrap_err();
+        assert!(refused.to_string().contains("at most 90d"), "{refused}");
+        assert_eq!(rig.agent.status().await.unwrap().paused_until, None);
+    }
+    let status = rig.agent.pause(&ana, agent::LONGEST_PAUSE).await.unwrap();
+    assert!(status.paused_until.is_some());
+}
+
 /// A no is a no, and the incident is a person's.
 #[tokio::test(start_paused = true)]
 async fn a_denied_plan_does_not_run() {

@@ -5,12 +5,13 @@ mod setup;
 
 use std::time::Duration;
 
-use agent::{Question, Status, Thinking};
+use agent::{LONGEST_PAUSE, Question, Status, Thinking};
 use brain::llm::{Price, Report};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supervisor::config::ThinkWhen;
+use supervisor::units::short::span;
 
 use super::ai::{Manner, put};
 use super::context::{Context, duration};
@@ -68,7 +69,7 @@ enum AgentCommand {
     },
     /// Make it ask before every action for a while
     Pause {
-        /// How long: 30m, 2h
+        /// How long, at most 90d: 30m, 2h
         #[arg(value_name = "TIME", value_parser = duration)]
         time: Option<Duration>,
     },
@@ -149,7 +150,7 @@ fn ask(ctx: &Context, question: &str, manner: Manner) -> Result<Exit, CliError> 
     Ok(Exit::Success)
 }
 
-/// A time that is given and not over at once.
+/// A time that is given, not over at once, and not without an end.
 fn pause(time: Option<Duration>) -> Result<Duration, CliError> {
     match time {
         None => Err(CliError::config("a pause needs a time").with_help(
@@ -157,6 +158,12 @@ fn pause(time: Option<Duration>) -> Result<Duration, CliError> {
         )),
         Some(Duration::ZERO) => Err(CliError::config("a pause of no time is none")
             .with_help("say how long: mhost agent pause 30m; mhost agent resume ends one")),
+        Some(time) if time > LONGEST_PAUSE => Err(CliError::config(format!(
+            "a pause of {} is too long: at most {}",
+            span(time),
+            span(LONGEST_PAUSE)
+        ))
+        .with_help("without an end it is mhost agent stop; mhost agent start ends that")),
         Some(time) => Ok(time),
     }
 }

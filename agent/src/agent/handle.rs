@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brain::{Approval, ApprovalState, Grant, HistoryFilter, Incident, IncidentId};
+use supervisor::units::short::span;
 use supervisor::{Caller, ControlError, ProcessName, after};
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,6 +17,7 @@ use crate::question::{self, unrecorded};
 use crate::report::{self, Budget, Entry, Explanation, Remembered, Status};
 use crate::settings::Settings;
 use crate::shared::{Shared, before, stored};
+use crate::switch::LONGEST_PAUSE;
 use crate::worker::Put;
 
 /// How long whoever proposes something waits for what becomes of it.
@@ -133,8 +135,18 @@ impl AgentHandle {
     /// Asks instead of acting for a while.
     ///
     /// # Errors
-    /// When that cannot be written down.
+    /// When it is no time, or longer than [`LONGEST_PAUSE`]; when that cannot be written down.
     pub async fn pause(&self, caller: &Caller, time: Duration) -> Result<Status> {
+        if time.is_zero() || time > LONGEST_PAUSE {
+            let message = format!(
+                "a pause lasts at most {}, and more than no time",
+                span(LONGEST_PAUSE)
+            );
+            return Err(ControlError::Invalid {
+                details: vec![message.clone()],
+                message,
+            });
+        }
         let end = after(self.shared.clock.now(), time);
         let why = format!("by {caller}");
         self.turn(|switch| {
