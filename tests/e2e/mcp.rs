@@ -62,14 +62,19 @@ impl Agent {
         let id = self.asked;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
         loop {
-            let mut line = String::new();
-            let read = self.output.read_line(&mut line).expect("it answers");
-            assert!(read > 0, "it hung up after {method}");
-            let answer: Value = serde_json::from_str(&line).expect("only the protocol on stdout");
+            let answer = self.next();
             if answer["id"] == id {
                 return answer;
             }
         }
+    }
+
+    /// The next message.
+    fn next(&mut self) -> Value {
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line).expect("it answers");
+        assert!(read > 0, "it hung up");
+        serde_json::from_str(&line).expect("only the protocol on stdout")
     }
 
     /// Calls a tool that does what it should.
@@ -228,6 +233,54 @@ fn an_agent_that_may_only_look_neither_proposes_nor_reaches_out() {
         denied.contains("agent.propose") && denied.contains("denied"),
         "{denied}"
     );
+}
+
+/// The manual names the tools of each role: those that are listed, and no others.
+#[test]
+fn the_manual_names_the_tools_of_each_role() {
+    let manual = include_str!("../../docs/mcp.md");
+    let named = |role: &str| -> Vec<String> {
+        let row = manual
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{role}`")))
+            .expect("a row for each role");
+        let cells = row.split('`').skip(1).step_by(2).skip(1);
+        cells.map(str::to_owned).collect()
+    };
+    let rig = Rig::new().config(CONFIG).start();
+    let mut expected: Vec<String> = Vec::new();
+    for role in ["viewer", "operator", "admin"] {
+        expected.extend(named(role));
+        expected.sort();
+        expected.dedup();
+        let mut listed = Agent::begin(&rig, &["--role", role]).tools();
+        listed.sort();
+        assert_eq!(listed, expected, "{role}");
+    }
+}
+
+/// Noise is passed over, what is no message is refused, and the session goes on.
+#[test]
+fn what_is_no_message_ends_no_session() {
+    let rig = Rig::new().config(CONFIG).start();
+    let mut agent = Agent::begin(&rig, &[]);
+    for noise in [
+        "not json at all",
+        "{\"jsonrpc\": \"2.0\", ",
+        "\u{7}\u{1b}[31m",
+        "",
+    ] {
+        writeln!(agent.input, "{noise}").expect("it reads");
+        // The next answer is the one to the next question.
+        agent.send(&json!({"jsonrpc": "2.0", "id": "after", "method": "ping"}));
+        let answer = agent.next();
+        assert_eq!(answer["id"], "after", "{noise}: {answer}");
+    }
+    agent.send(&json!({"hello": "mhost"}));
+    let answer = agent.next();
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    assert_eq!(answer["id"], Value::Null, "{answer}");
+    assert!(agent.tools().contains(&"search_logs".to_owned()));
 }
 
 #[test]
