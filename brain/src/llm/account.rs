@@ -52,6 +52,15 @@ pub struct Figures {
     pub last_error: Option<String>,
 }
 
+impl Figures {
+    fn add(&mut self, usage: Usage, cost: Cost) {
+        self.prompt_tokens += usage.prompt_tokens;
+        self.answer_tokens += usage.answer_tokens;
+        self.cost_usd.prompt += cost.prompt;
+        self.cost_usd.answer += cost.answer;
+    }
+}
+
 /// A request that is about to go out.
 pub(super) struct Order<'a> {
     pub(super) model: &'a ModelId,
@@ -181,6 +190,36 @@ impl Account {
         Ok(bill)
     }
 
+    /// Counts a request that somebody else has made: a trial of settings.
+    pub(super) async fn count(
+        &self,
+        model: &ModelId,
+        price: Price,
+        usage: Usage,
+    ) -> Result<(), BrainStoreError> {
+        let now = self.clock.now();
+        let (cost, paid) = (price.of(usage), spent(usage, price));
+        {
+            let mut books = self.lock();
+            books.ledger.include(now, paid);
+            let figures = books.figures.entry(model.provider.clone()).or_default();
+            figures.add(usage, cost);
+        }
+        self.note(&model.provider, "ok", None);
+        if let Some(store) = &self.store {
+            let call = ModelCall {
+                at: now,
+                model: model.clone(),
+                incident: None,
+                usage,
+                cost_usd: cost.total(),
+                result: Some("ok".into()),
+            };
+            store.begin_call(call).await?;
+        }
+        Ok(())
+    }
+
     /// Counts how a request ended.
     fn note(&self, provider: &str, result: &str, error: Option<&ModelError>) {
         let mut books = self.lock();
@@ -202,10 +241,7 @@ impl Account {
                 .figures
                 .entry(bill.model.provider.clone())
                 .or_default();
-            figures.prompt_tokens += usage.prompt_tokens;
-            figures.answer_tokens += usage.answer_tokens;
-            figures.cost_usd.prompt += cost.prompt;
-            figures.cost_usd.answer += cost.answer;
+            figures.add(usage, cost);
         }
         self.note(&bill.model.provider, result, error);
         if let (Some(store), Some(row)) = (&self.store, bill.row) {

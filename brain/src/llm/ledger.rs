@@ -106,6 +106,12 @@ impl Ledger {
         }
     }
 
+    /// A request that was made without asking here.
+    pub(super) fn include(&mut self, now: Timestamp, spent: Spent) {
+        self.turn(now);
+        self.recall(now, None, spent);
+    }
+
     fn day(&mut self) -> &mut Day {
         self.days.entry(self.day.0).or_default()
     }

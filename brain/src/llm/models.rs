@@ -20,13 +20,13 @@ use super::account::{Account, lost};
 use super::breaker::Breaker;
 use super::chain::{Chain, Core, Seat};
 use super::ledger::Caps;
-use super::prices;
+use super::prices::{self, Price};
 use super::provider::{Member, known};
 use super::report::{MemberReport, Report, Today};
-use super::{Limits, Model, ModelError};
+use super::{Limits, Model, ModelError, ModelId, Usage};
 use crate::guard::Unguarded;
 use crate::incident::IncidentId;
-use crate::store::BrainStore;
+use crate::store::{BrainStore, BrainStoreError};
 
 /// Hands out whoever can be asked now. Clones are the same.
 #[derive(Clone)]
@@ -71,6 +71,24 @@ impl Models {
         let models = Self::none();
         models.configure(Some(config));
         models.current()
+    }
+
+    /// Counts a request that was made by [`Models::once`], at the price of the settings in force.
+    ///
+    /// # Errors
+    /// When it cannot be written down; until this daemon ends it counts all the same.
+    pub async fn count_trial(&self, model: &ModelId, usage: Usage) -> Result<(), BrainStoreError> {
+        let price = match &*self.0.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Nobody { .. } => None,
+            State::Ready { core, .. } => {
+                let seat = core.seats.iter().find(|seat| seat.id == *model);
+                seat.and_then(|seat| seat.price)
+            }
+        };
+        let account = &self.0.account;
+        account
+            .count(model, price.unwrap_or(Price::FREE), usage)
+            .await
     }
 
     /// The usual variable for a provider's key; none where there is no key.

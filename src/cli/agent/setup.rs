@@ -17,7 +17,7 @@ use supervisor::units::{format_duration, parse_cli_duration};
 use toml_edit::DocumentMut;
 
 use super::{tell_models, tell_status};
-use crate::cli::ai::setup::{Heard, ModelFlags, Wanted, ask_for_model, try_it};
+use crate::cli::ai::setup::{Heard, ModelFlags, Tried, Wanted, ask_for_model, try_it};
 use crate::cli::context::{Context, duration};
 use crate::cli::error::CliError;
 use crate::cli::questions::{self, gone};
@@ -220,7 +220,7 @@ impl Setup {
         let agent = checked.config.agent.clone();
         let doubts = checked.doubts.clone();
         checked.write()?;
-        let heard = tell_daemon(ctx, |status| {
+        let heard = tell_daemon(ctx, tried.as_ref(), |status| {
             status.agent_level == agent.autonomy
                 && status.budget.max == agent.max_actions_per_hour
                 && status.budget.max_per_process == agent.max_actions_per_process_per_hour
@@ -240,7 +240,7 @@ impl Setup {
             ctx.output.json(&json!({
                 "written": path,
                 "tested": tried.is_some(),
-                "model": tried,
+                "model": tried.as_ref().map(|tried| &tried.model.model),
                 "in_force": in_force.is_some(),
                 "why_no_model": heard.why_not(),
                 "agent": in_force.map(|(status, _)| status),
@@ -248,8 +248,8 @@ impl Setup {
             }))?;
             return Ok(Exit::Success);
         }
-        if let Some(model) = &tried {
-            ctx.output.done(&format!("{model} answers"))?;
+        if let Some(tried) = &tried {
+            ctx.output.done(&format!("{} answers", tried.model.model))?;
         }
         ctx.output.done(&format!("wrote {}", path.display()))?;
         for doubt in &doubts {
@@ -281,6 +281,7 @@ impl Setup {
 /// moment after the settings, so it is looked at until it is `as_wanted`.
 fn tell_daemon(
     ctx: &Context,
+    tried: Option<&Tried>,
     as_wanted: impl Fn(&Status) -> bool,
 ) -> Result<Option<(Status, Report)>, ClientError> {
     let Ok(paths) = ctx.paths() else {
@@ -297,6 +298,9 @@ fn tell_daemon(
         }
         crate::client::pause(MOMENT);
         status = client.call("agent.status", json!({}))?;
+    }
+    if let Some(tried) = tried {
+        tried.count(&mut client);
     }
     let models = client.call("ai.models", json!({}))?;
     Ok(Some((status, models)))

@@ -10,7 +10,9 @@ use std::io::{IsTerminal, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::llm::{Limits, Message, Model, ModelError, Models, Report, Request, Silent};
+use brain::llm::{
+    Limits, Message, Model, ModelError, ModelId, Models, Report, Request, Silent, Usage,
+};
 use brain::redact::{RedactOptions, Redactor};
 use clap::Args;
 use serde_json::{Value, json};
@@ -26,6 +28,10 @@ pub(in crate::cli) use wanted::Wanted;
 
 /// A model on a slow machine of your own may have to be loaded first.
 const TRIAL: Duration = Duration::from_secs(50);
+/// What it is asked, and its longest answer, in tokens.
+const SYSTEM: &str = "You are being tried out.";
+const QUESTION: &str = "Answer with the word ready.";
+const ANSWER: u32 = 64;
 /// Longest key that is read.
 const KEY: u64 = 4_096;
 
@@ -104,20 +110,20 @@ impl Setup {
             None
         };
         checked.write()?;
-        let heard = tell_daemon(ctx);
+        let heard = tell_daemon(ctx, tried.as_ref());
         if ctx.output.is_json() {
             ctx.output.json(&json!({
                 "written": path,
                 "provider": wanted.provider.as_str(),
                 "tested": tried.is_some(),
-                "model": tried,
+                "model": tried.as_ref().map(|tried| &tried.model.model),
                 "in_force": matches!(heard, Heard::InForce),
                 "why_not": heard.why_not(),
             }))?;
             return Ok(Exit::Success);
         }
-        if let Some(model) = &tried {
-            ctx.output.done(&format!("{model} answers"))?;
+        if let Some(tried) = &tried {
+            ctx.output.done(&format!("{} answers", tried.model.model))?;
         }
         ctx.output.done(&format!("wrote {}", path.display()))?;
         if let Some(variable) = wanted.key.as_deref().and_then(variable) {
@@ -234,13 +240,33 @@ pub(in crate::cli) fn ask_for_model(provider: AiProvider) -> Result<Wanted, CliE
     })
 }
 
+/// A trial that went well, and what it cost.
+pub(in crate::cli) struct Tried {
+    pub(in crate::cli) model: ModelId,
+    usage: Usage,
+}
+
+impl Tried {
+    /// Has a daemon count it among the requests of the day. One of another release may not know
+    /// how, and nothing depends on it.
+    pub(in crate::cli) fn count(&self, client: &mut Client) {
+        let count = |tokens: u64| u16::try_from(tokens).unwrap_or(u16::MAX);
+        let params = json!({
+            "provider": self.model.provider,
+            "model": self.model.model,
+            "prompt_tokens": count(self.usage.prompt_tokens),
+            "answer_tokens": count(self.usage.answer_tokens),
+        });
+        let _ = client.call::<Value>("ai.tried", params);
+    }
+}
+
 /// One small question, put as the daemon would from the file that is about to be written.
-/// Answers the name of the model.
 pub(in crate::cli) fn try_it(
     ctx: &Context,
     wanted: &Wanted,
     checked: &Checked,
-) -> Result<String, CliError> {
+) -> Result<Tried, CliError> {
     if let Some(name) = wanted.key.as_deref().and_then(variable)
         && std::env::var(name).is_err()
     {
@@ -261,15 +287,15 @@ pub(in crate::cli) fn try_it(
     let model = Models::once(&alone)
         .map_err(|error| told(&error, wanted))?
         .guarded(Arc::new(redactor));
-    let name = model.id().model.clone();
-    ctx.output.note(&format!("asking {name} …"));
+    let id = model.id().clone();
+    ctx.output.note(&format!("asking {} …", id.model));
     let request = Request {
-        system: "You are being tried out.".into(),
+        system: SYSTEM.into(),
         messages: vec![Message::User {
-            text: "Answer with the word ready.".into(),
+            text: QUESTION.into(),
         }],
         limits: Limits {
-            max_tokens: 64,
+            max_tokens: ANSWER,
             temperature: 0.0,
             timeout: TRIAL,
         },
@@ -279,12 +305,17 @@ pub(in crate::cli) fn try_it(
         .enable_all()
         .build()?;
     let answered = runtime.block_on(model.ask(&request, &Silent));
-    match answered {
+    let usage = match answered {
+        Ok(reply) => reply.usage,
         // It answered, if only by thinking longer than it may here.
-        Ok(_) => Ok(name),
-        Err(ModelError::Nonsense(why)) if why.contains("all its tokens") => Ok(name),
-        Err(error) => Err(told(&error, wanted)),
-    }
+        Err(ModelError::Nonsense(why)) if why.contains("all its tokens") => Usage {
+            prompt_tokens: (QUESTION.len() + SYSTEM.len()) as u64 / 4,
+            answer_tokens: ANSWER.into(),
+            estimated: true,
+        },
+        Err(error) => return Err(told(&error, wanted)),
+    };
+    Ok(Tried { model: id, usage })
 }
 
 /// What went wrong, and what to type next.
@@ -305,8 +336,8 @@ fn told(error: &ModelError, wanted: &Wanted) -> CliError {
     }
 }
 
-/// Has a running daemon taken the settings? None is started for it.
-fn tell_daemon(ctx: &Context) -> Heard {
+/// Has a running daemon taken the settings? None is started for it. It counts the trial, too.
+fn tell_daemon(ctx: &Context, tried: Option<&Tried>) -> Heard {
     let Ok(paths) = ctx.paths() else {
         return Heard::NoDaemon;
     };
@@ -316,6 +347,9 @@ fn tell_daemon(ctx: &Context) -> Heard {
     let report = client
         .call::<Value>("daemon.reload_config", json!({}))
         .and_then(|_| client.call::<Report>("ai.models", json!({})));
+    if let (Ok(_), Some(tried)) = (&report, tried) {
+        tried.count(&mut client);
+    }
     match report {
         Ok(report) => Heard::of(Some(&report)),
         Err(error) => Heard::Refused(error.to_string()),

@@ -28,12 +28,12 @@ use std::sync::Arc;
 use agent::AgentHandle;
 use async_trait::async_trait;
 use brain::BrainStore;
-use brain::llm::Models;
+use brain::llm::{ModelId, Models, Usage};
 use brain::prompts::{Prompts, Purpose};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use supervisor::config::DaemonConfig;
+use supervisor::config::{AiProvider, DaemonConfig};
 use supervisor::metrics::Metrics;
 use supervisor::store::StoreHandle;
 use supervisor::{Caller, Clock, ControlError, ProcessName, RegistryHandle, Role};
@@ -59,7 +59,7 @@ const fn method(name: &'static str) -> PortMethod {
 const SETTINGS: [Purpose; 3] = [Purpose::Fix, Purpose::Optimize, Purpose::Config];
 
 /// What this port answers.
-pub(super) const METHODS: [PortMethod; 12] = [
+pub(super) const METHODS: [PortMethod; 13] = [
     method("ai.predict"),
     method("ai.anomaly"),
     method("ai.compare"),
@@ -72,6 +72,12 @@ pub(super) const METHODS: [PortMethod; 12] = [
     method("ai.config"),
     method("ai.postmortem"),
     method("ai.models"),
+    PortMethod {
+        name: "ai.tried",
+        role: Role::Operator,
+        changes: true,
+        streams: false,
+    },
 ];
 
 /// Reads the past and the present, and asks a model about it.
@@ -88,6 +94,19 @@ pub(super) struct AiPort {
     pub(super) prompts: Prompts,
     pub(super) clock: Clock,
 }
+
+/// A trial of settings: one small question.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tried {
+    provider: AiProvider,
+    model: String,
+    prompt_tokens: u16,
+    answer_tokens: u16,
+}
+
+/// Longest name of a model, in characters.
+const MODEL: usize = 200;
 
 /// A process, or all of them.
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +129,26 @@ impl AiPort {
         } else {
             Err(not_found())
         }
+    }
+
+    /// Counts what a trial of the settings cost: it was made by whoever wrote them.
+    async fn tried(&self, params: Tried) -> Result<Value, ControlError> {
+        let config = self.settings.borrow().clone();
+        follow(&self.models, &config).await;
+        let usage = Usage {
+            prompt_tokens: params.prompt_tokens.into(),
+            answer_tokens: params.answer_tokens.into(),
+            estimated: false,
+        };
+        let model = ModelId {
+            provider: params.provider.as_str().to_owned(),
+            model: brain::investigate::clean(&params.model, MODEL),
+        };
+        let counted = self.models.count_trial(&model, usage).await;
+        counted.map_err(|error| ControlError::Store {
+            message: error.to_string(),
+        })?;
+        Ok(json!({ "counted": true }))
     }
 
     /// Who is set up and what was spent, with the settings that were in force when it was asked.
@@ -190,6 +229,9 @@ impl Port for AiPort {
         if method == "ai.models" {
             let Nothing {} = read(method, params)?;
             return Ok(self.report_of_models().await);
+        }
+        if method == "ai.tried" {
+            return self.tried(read(method, params)?).await;
         }
         let manner = Manner::take(&mut params, caller)?;
         let answer = self.answered(method, params, manner).await?;

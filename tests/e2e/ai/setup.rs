@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::double::Double;
-use crate::rig::Rig;
 use crate::rig::home::stderr;
+use crate::rig::{Rig, until};
 
 /// A key that looks like none.
 const KEY: &str = "sunflower-and-tulip";
@@ -28,7 +28,15 @@ fn setup_tries_what_it_writes_and_says_whether_the_daemon_uses_it() {
     assert_eq!(written, format!("{settings}model = \"gpt-9\"\n"));
     let status = rig.json(&["agent", "status"]);
     assert_eq!(status["models"]["members"][0]["model"], "gpt-9");
-    assert_eq!(status["models"]["today"]["requests"], 0);
+    // The trial is counted, too.
+    let today = &status["models"]["today"];
+    assert_eq!(today["requests"], 1, "{today}");
+    assert!(today["tokens"].as_u64() > Some(0), "{today}");
+    rig.kill_daemon();
+    until("the next daemon knows of it", || {
+        let status = rig.json(&["agent", "status"]);
+        status["models"]["today"]["requests"] == 1
+    });
 
     let nowhere = [
         "ai",
