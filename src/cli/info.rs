@@ -151,6 +151,18 @@ impl About {
             None,
         );
         field("cwd", &process.cwd, None);
+        for listen in &process.listen {
+            let bound = match &listen.bound {
+                Some(bound) if *bound == listen.address => String::new(),
+                Some(bound) => format!(", open at {bound}"),
+                None => ", closed".to_owned(),
+            };
+            field(
+                "listens",
+                &format!("{}{bound} ({})", listen.address, listen.name),
+                None,
+            );
+        }
         field("project", process.project.as_deref().unwrap_or(""), None);
         field("groups", &process.group.join(", "), None);
         field("tags", &process.tags.join(", "), None);

@@ -24,6 +24,7 @@ mod envfile;
 mod expand;
 mod forms;
 mod json_text;
+mod listen;
 mod order;
 mod plain_file;
 mod problem;

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use crate::ids::{Generation, InstanceId};
+use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;
 use crate::secret::EnvVars;
-use crate::spec::{Argv, Limits, Signal};
+use crate::spec::{Argv, Limits, Listen, ListenAddress, Signal};
 use crate::state::{ExitStatus, ProcessRef};
 
 /// Everything a spawn needs.
@@ -37,6 +37,18 @@ pub struct SpawnOrder {
     pub stdout: PathBuf,
     /// FIFO or file that becomes standard error.
     pub stderr: PathBuf,
+    /// Sockets it gets as descriptors 3, 4, …; those of its process, opened now if they are
+    /// not open yet.
+    pub listen: Vec<Listen>,
+}
+
+/// A socket that is open for a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// As it is written in the definition.
+    pub address: ListenAddress,
+    /// Where it is in fact: the port that the system chose for port 0.
+    pub bound: ListenAddress,
 }
 
 /// Why a run could not be started. The texts complete "could not start `api`: …".
@@ -92,6 +104,14 @@ pub enum SpawnError {
         /// The FIFO or file.
         path: PathBuf,
         /// What the system said.
+        error: String,
+    },
+    /// One of its addresses cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said, and who has it if that is known.
         error: String,
     },
     /// Anything else the system said at `stage`.
@@ -192,4 +212,17 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
 
     /// Lets go of what is kept for a process that has been dealt with.
     fn forget(&self, process: &ProcessRef);
+
+    /// Says once, before anything is adopted, which sockets a new daemon goes on with. Those
+    /// that a former daemon kept and that are not among them are closed. A launcher that opens
+    /// no sockets has nothing to do.
+    fn inherit_sockets(&self, _wanted: Vec<(ProcessName, Vec<Listen>)>) {}
+
+    /// The sockets that are open for a process, in the order of its definition.
+    fn listening(&self, _process: &ProcessName) -> Vec<Listening> {
+        Vec::new()
+    }
+
+    /// Closes the sockets of a process that is not to run any longer.
+    fn close_sockets(&self, _process: &ProcessName) {}
 }

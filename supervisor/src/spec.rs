@@ -7,6 +7,7 @@
 mod config;
 mod forms;
 mod health;
+mod listen;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ pub use config::{
 pub use forms::{MAX_INSTANCES, SignalError};
 pub use health::{
     CodePattern, ExpectedCode, Health, HttpProbe, OnFail, PortText, ScriptProbe, TcpProbe,
+};
+pub use listen::{
+    DEFAULT_MODE, FIRST_DESCRIPTOR, Listen, ListenAddress, ListenError, MAX_LISTEN,
+    MAX_SOCKET_PATH, SocketMode, descriptor, is_socket_name,
 };
 
 use crate::ids::{Generation, InstanceId, ProcessName};

@@ -4,7 +4,8 @@
 //!   instance actor ──Launcher──► OsLauncher ──► spawn, reap, tree, cgroup ──► kernel
 //!   probes ───────run_script───────────────────► spawn, reap
 //!   sampler ──────proc_scan, census, usage, tree, reap::collect_strays
-//!   guard (a process of its own) ◄──pipe── GuardLink in the daemon
+//!                                              └─► sockets ──► socket_keep
+//!   guard (a process of its own) ◄──link── GuardLink in the daemon ◄──┘
 //! ```
 //!
 //! Rules that hold everywhere below: a pid is signalled through a pidfd that was opened
@@ -37,6 +38,8 @@ pub(crate) mod proc_scan;
 mod process;
 mod reap;
 mod script;
+mod socket_keep;
+mod sockets;
 mod spawn;
 mod spool;
 mod thread_time;

@@ -468,6 +468,7 @@ mod tests {
             group: None,
             stdout: "/o".into(),
             stderr: "/e".into(),
+            listen: Vec::new(),
         }
     }
 

@@ -139,6 +139,7 @@ fn order(paths: &Paths, script: &str) -> SpawnOrder {
         group: None,
         stdout: paths.fifo(&instance, 1, Stream::Out),
         stderr: paths.fifo(&instance, 1, Stream::Err),
+        listen: Vec::new(),
         instance,
     }
 }

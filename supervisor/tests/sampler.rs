@@ -33,6 +33,7 @@ async fn start(
         group: None,
         stdout: paths.fifo(instance, 1, Stream::Out),
         stderr: paths.fifo(instance, 1, Stream::Err),
+        listen: Vec::new(),
     };
     launcher.spawn(order).await.expect("starts")
 }

@@ -38,8 +38,23 @@ pub struct ProcessView {
     pub argv: Vec<String>,
     /// Working folder.
     pub cwd: String,
+    /// The sockets that mhost listens on for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<ListenView>,
     /// The effective definition.
     pub config: ProcessConfig,
+}
+
+/// A socket that mhost listens on for a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenView {
+    /// What the program calls it.
+    pub name: String,
+    /// The address as it is written.
+    pub address: String,
+    /// Where it is open: the port that the system chose for port 0. Absent while it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<String>,
 }
 
 /// One copy.

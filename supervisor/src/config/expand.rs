@@ -40,6 +40,21 @@ pub fn expand_for_instance(text: &str, env: &BTreeMap<String, OsText>, index: u1
     out
 }
 
+/// Fills in the references that `value` knows; all else stays as it is written, for the
+/// expansion that follows. A text that is malformed stays, too: that one reports it.
+pub(crate) fn fill(text: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+    let Ok(pieces) = pieces(text, 0) else {
+        return text.to_owned();
+    };
+    let piece = |piece| match piece {
+        Piece::Literal(text) => text.to_owned(),
+        Piece::Dollar => "$$".to_owned(),
+        Piece::File { raw, .. } => raw.to_owned(),
+        Piece::Variable { name, raw, .. } => value(name).unwrap_or_else(|| raw.to_owned()),
+    };
+    pieces.into_iter().map(piece).collect()
+}
+
 /// A part of a text.
 enum Piece<'a> {
     Literal(&'a str),

@@ -10,7 +10,7 @@ use globset::Glob;
 
 use super::suggest::nearest;
 use crate::schedule::Schedule;
-use crate::spec::Signal;
+use crate::spec::{ListenAddress, ListenError, Signal, SocketMode, is_socket_name};
 use crate::units::{ByteSize, parse_duration};
 
 /// What is wrong with a text, and what to type.
@@ -18,10 +18,30 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 20] = [
-    "duration", "size", "memory", "signal", "cron", "timezone", "glob", "url", "method", "port",
-    "command", "time", "variable", "hours", "endpoint", "ip", "urlpath", "interval", "socket",
+pub(crate) const FORMS: [&str; 23] = [
+    "duration",
+    "size",
+    "memory",
+    "signal",
+    "cron",
+    "timezone",
+    "glob",
+    "url",
+    "method",
+    "port",
+    "command",
+    "time",
+    "variable",
+    "hours",
+    "endpoint",
+    "ip",
+    "urlpath",
+    "interval",
+    "socket",
     "quiet",
+    "listen",
+    "socketname",
+    "mode",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -46,6 +66,9 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "urlpath" => "\"/metrics\"",
         "interval" => "\"5s\"",
         "socket" => "\"127.0.0.1:3001\"",
+        "listen" => "\"tcp://127.0.0.1:3000\"",
+        "socketname" => "\"http\"",
+        "mode" => "\"0660\"",
         _ => return None,
     })
 }
@@ -99,6 +122,9 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "ip" => ip(text),
         "socket" => socket(text),
         "urlpath" => url_path(text),
+        "listen" => complaint(text.parse::<ListenAddress>()),
+        "mode" => complaint(text.parse::<SocketMode>()),
+        "socketname" => socket_name(text),
         _ => Ok(()),
     }
 }
@@ -116,6 +142,20 @@ fn duration(text: &str) -> Result<Duration, Complaint> {
             },
         )
     })
+}
+
+fn complaint<T>(read: Result<T, ListenError>) -> Result<(), Complaint> {
+    read.map(drop).map_err(|error| (error.message, error.help))
+}
+
+fn socket_name(text: &str) -> Result<(), Complaint> {
+    if is_socket_name(text) {
+        return Ok(());
+    }
+    Err((
+        format!("`{text}` cannot be the name of a socket"),
+        "write at most 64 letters, digits, `.`, `_` and `-`, such as `\"http\"`".to_owned(),
+    ))
 }
 
 fn socket(text: &str) -> Result<(), Complaint> {

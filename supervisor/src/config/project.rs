@@ -16,6 +16,7 @@ use super::check::check;
 use super::deserialize::from_node;
 use super::envfile::{self, Files};
 use super::expand::{Scope, Which, expand_tree};
+use super::listen;
 use super::problem::{LoadError, Problem, Problems, Source};
 use super::schema;
 use super::tree::{Entry, Format, Node, Value, is_extension};
@@ -123,6 +124,9 @@ impl Loading<'_> {
             later: None,
             folder: (!self.ctx.sealed).then_some(self.folder.as_path()),
         };
+        for entry in tables(&mut root, "process") {
+            listen::fill_numbers(entry, &scope, &mut self.problems);
+        }
         let mut path = Vec::new();
         expand_tree(
             &mut root,
@@ -156,12 +160,15 @@ impl Loading<'_> {
         };
         let mut processes = Vec::new();
         let mut notes = Vec::new();
+        let mut taken = listen::Taken::new();
         let list = root.get("process").map(Node::entries).unwrap_or_default();
         for entry in list {
             validate::process_table(entry, &around, &mut self.problems);
-            let Some(config) = self.read::<ProcessConfig>(&entry.value) else {
+            let Some(mut config) = self.read::<ProcessConfig>(&entry.value) else {
                 continue;
             };
+            let problems = &mut self.problems;
+            listen::settle(entry, &mut config, &self.folder, &mut taken, problems);
             validate::process(entry, &config, &around, &mut self.problems);
             let vars = files.remove(&entry.key).unwrap_or_default();
             processes.extend(self.spec(entry, config, vars, &mut notes));

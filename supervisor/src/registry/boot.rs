@@ -96,6 +96,15 @@ impl RegistryHandle {
         let mut rows = loaded.processes;
         rows.sort_by_key(|row| row.position);
         let count = rows.len();
+        let listens = |row: &&ProcessRow| {
+            let runs = |(id, saved): (&InstanceId, &Saved)| {
+                id.process == row.spec.name && saved.state.has_process()
+            };
+            row.desired == Desired::Online || saved.iter().any(runs)
+        };
+        let sockets = rows.iter().filter(listens);
+        let sockets = sockets.map(|row| (row.spec.name.clone(), row.spec.config.listen.clone()));
+        self.context().launcher.inherit_sockets(sockets.collect());
         let mut inner = self.inner();
         inner.groups = loaded
             .groups

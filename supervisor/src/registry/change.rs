@@ -311,6 +311,9 @@ impl RegistryHandle {
             })
             .await?;
         }
+        if to == 0 {
+            self.close_sockets(name);
+        }
         self.bump();
         Ok(())
     }

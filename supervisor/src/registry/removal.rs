@@ -239,6 +239,7 @@ impl RegistryHandle {
         for handle in &handles {
             self.context().board.remove(handle.id());
         }
+        self.context().launcher.close_sockets(name);
         self.refresh_order();
         let event = self.new_event(name, EventKind::Deleted, serde_json::json!({}), actor);
         let batch = Batch {

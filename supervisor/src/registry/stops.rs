@@ -17,7 +17,7 @@ use super::waiting::is_unkillable;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
-use crate::instance::Snapshot;
+use crate::instance::{InstanceHandle, Snapshot};
 use crate::machine::Input;
 use crate::spec::Signal;
 use crate::state::{Reason, State};
@@ -50,7 +50,26 @@ impl RegistryHandle {
             // The new set of a reload that this has ended is gone, too.
             self.until_settled(name).await;
         }
+        for pick in &picked.items {
+            self.close_sockets(&pick.name);
+        }
         Ok(done)
+    }
+
+    /// Closes the sockets of a process that was stopped: connections are refused then, where
+    /// those to one that only fell are kept waiting.
+    pub(super) fn close_sockets(&self, name: &ProcessName) {
+        let is_stopped = |handle: &InstanceHandle| {
+            let snapshot = handle.snapshot();
+            snapshot.is_down() && matches!(snapshot.saved.state, State::Stopped)
+        };
+        let stopped = self
+            .inner()
+            .entry(name)
+            .is_none_or(|entry| entry.handles.iter().all(is_stopped));
+        if stopped {
+            self.context().launcher.close_sockets(name);
+        }
     }
 
     /// Waits for the end of a change of the set of instances that is under way.
@@ -197,6 +216,9 @@ impl RegistryHandle {
             }
         }
         let _ = tokio::time::timeout(limit, self.take_down(&picks, input, "system")).await;
+        for pick in &picks {
+            self.close_sockets(&pick.name);
+        }
         let inner = self.inner();
         let alive = |entry: &&super::Entry| {
             entry

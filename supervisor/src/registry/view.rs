@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::{Entry, RegistryHandle};
 use crate::clock::until;
 use crate::command::view::{
-    HealthStatus, HealthView, InstanceView, LimitsView, MetricsView, ProcessView,
+    HealthStatus, HealthView, InstanceView, LimitsView, ListenView, MetricsView, ProcessView,
 };
 use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Snapshot, detail};
+use crate::launch::Listening;
 use crate::sampler::Sampler;
 use crate::secret::without_passwords;
-use crate::spec::{Notify, ProcessSpec};
+use crate::spec::{Listen, Notify, ProcessSpec};
 use crate::state::{ExitStatus, Hold, State, Status};
 use crate::store::Desired;
 
@@ -250,9 +251,24 @@ impl RegistryHandle {
                 .map(|word| without_passwords(word).into_owned())
                 .collect(),
             cwd: spec.cwd.display().to_string(),
+            listen: listen_views(spec, &self.context().launcher.listening(&spec.name)),
             config: spec.config.clone(),
         }
     }
+}
+
+/// Each address of a definition, with where it is open if it is.
+fn listen_views(spec: &ProcessSpec, open: &[Listening]) -> Vec<ListenView> {
+    let mut open: Vec<&Listening> = open.iter().collect();
+    let view = |listen: &Listen| {
+        let place = open.iter().position(|one| one.address == listen.address);
+        ListenView {
+            name: listen.name().into_owned(),
+            address: listen.address.to_string(),
+            bound: place.map(|place| open.remove(place).bound.to_string()),
+        }
+    };
+    spec.config.listen.iter().map(view).collect()
 }
 
 fn uptime_ms(snapshot: &Snapshot, now: Timestamp) -> Option<u64> {

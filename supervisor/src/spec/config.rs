@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
+use super::listen::Listen;
 use crate::secret::EnvVars;
 use crate::units::ByteSize;
 
@@ -118,6 +119,13 @@ pub struct ProcessConfig {
     /// killed while it copies may keep the same lines twice.
     #[serde(default, skip_serializing_if = "is_default")]
     pub output: Output,
+    /// Addresses that mhost listens on for it: `tcp://<ip>:<port>` or `unix://<path>`, or tables
+    /// of `address`, `name` and `mode`. The program gets the open sockets as descriptors 3, 4, …
+    /// (`LISTEN_FDS`, as from systemd); `${FD}` and `${FD_<NAME>}` in `command`, `args` and `env`
+    /// are their numbers. They stay open while the program or the daemon dies; see `sockets.md`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-form" = "listen"))]
+    pub listen: Vec<Listen>,
     /// Processes that must be online before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,

@@ -5,7 +5,8 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
@@ -14,7 +15,7 @@ use super::fork::Note;
 use super::image::Image;
 use super::kernel;
 use super::users::Identity;
-use crate::spec::Limits;
+use crate::spec::{FIRST_DESCRIPTOR, Limits, MAX_LISTEN};
 
 /// All the child needs, laid out by the parent.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Setup<'a> {
     pub(super) identity: Option<&'a Identity>,
     /// Takes the child into its control group.
     pub(super) cgroup: Option<&'a OwnedFd>,
+    /// What becomes descriptors 3, 4, …; at most [`MAX_LISTEN`].
+    pub(super) sockets: &'a [Arc<OwnedFd>],
 }
 
 /// How far the child got.
@@ -38,6 +41,7 @@ pub(super) struct Setup<'a> {
 pub(super) enum Stage {
     Output = 1,
     Session,
+    Sockets,
     NoFile,
     NoProc,
     Core,
@@ -49,9 +53,10 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 10] = [
+    const ALL: [Stage; 11] = [
         Stage::Output,
         Stage::Session,
+        Stage::Sockets,
         Stage::NoFile,
         Stage::NoProc,
         Stage::Core,
@@ -75,7 +80,12 @@ impl Stage {
             Stage::Core => Some("core"),
             Stage::Cpu => Some("cpu"),
             Stage::Nice => Some("nice"),
-            Stage::Output | Stage::Session | Stage::Identity | Stage::Folder | Stage::Exec => None,
+            Stage::Output
+            | Stage::Session
+            | Stage::Sockets
+            | Stage::Identity
+            | Stage::Folder
+            | Stage::Exec => None,
         }
     }
 }
@@ -86,6 +96,7 @@ impl Setup<'_> {
         match self.prepare(note) {
             Ok(()) => {
                 note.at(Stage::Exec as i32);
+                self.image.set_listen_pid();
                 self.image.execute()
             }
             Err(error) => error.into(),
@@ -107,6 +118,8 @@ impl Setup<'_> {
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
         kernel::reset_signals();
         kernel::close_rest_on_exec();
+        at(Stage::Sockets);
+        self.place_sockets()?;
         at(Stage::NoFile);
         match self.limits.nofile {
             Some(value) => limit(Resource::Nofile, value)?,
@@ -134,6 +147,24 @@ impl Setup<'_> {
         }
         at(Stage::Folder);
         rustix::process::chdir(self.folder)
+    }
+
+    /// After everything else that was open has been used or closed.
+    fn place_sockets(&self) -> rustix::io::Result<()> {
+        let mut sources = [-1; MAX_LISTEN];
+        let count = self.sockets.len().min(MAX_LISTEN);
+        let above = FIRST_DESCRIPTOR + count as i32;
+        for (source, socket) in sources.iter_mut().zip(self.sockets) {
+            *source = socket.as_raw_fd();
+            // One that lies where another goes would be closed by it.
+            if *source < above {
+                *source = rustix::io::fcntl_dupfd_cloexec(&**socket, above)?.into_raw_fd();
+            }
+        }
+        for (number, source) in (FIRST_DESCRIPTOR..).zip(&sources[..count]) {
+            kernel::place(*source, number)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,8 @@
 //! its threads write to: several times the cost of the exec. So the child borrows the memory
 //! (`CLONE_VM`) and this thread stands still until it has executed or exited
 //! (`CLONE_VFORK`); the other threads go on. Rules for what the child runs: system calls
-//! only; it writes to nothing but its own stack and the [`Note`].
+//! only; it writes to nothing but its own stack, the [`Note`] and the digits of its pid in the
+//! image, which are this spawn's alone.
 //!
 //! A child that becomes another user gets a copy of the memory after all: the kernel would
 //! else take the right to look at this daemon's memory away from the daemon's own user.

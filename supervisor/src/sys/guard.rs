@@ -3,15 +3,16 @@
 //! ```text
 //!   guard ──starts, watches by pidfd──► daemon
 //!     ▲ └──SIGTERM, SIGINT, SIGHUP, …────►  │
-//!     └──reap, exec, up, bye, hold, drop────┘
+//!     └─reap, exec, up, bye, hold, drop, keep, free─┘
 //! ```
 //!
-//! It opens no socket, runs no async runtime, and keeps nothing but the FIFOs of running
-//! programs open, so that what they print outlives the daemon. What the daemon leaves when
+//! It opens no socket, runs no async runtime, and keeps nothing open but the FIFOs of running
+//! programs, so that what they print outlives the daemon, and the sockets that the daemon has
+//! opened for programs: it never accepts a connection, and hands them to the next daemon. What the daemon leaves when
 //! it dies moves up to the guard, so that exits can still be read by the next daemon: the
 //! guard collects only what the daemon names. See [`super::GuardLink`] for the messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -23,7 +24,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, REAP_FD};
-use super::{daemonize, fifo, kernel, limits, memory, process, reap};
+use super::{daemonize, fifo, kernel, limits, memory, process, reap, socket_keep};
 use crate::state::ExitStatus;
 
 /// A daemon that lives shorter than this died at its start.
@@ -64,7 +65,7 @@ pub fn watch(exe: &Path, args: &[OsString], daemon: i32) -> u8 {
     guard.keep_running(None)
 }
 
-/// The pipe from the daemon that has started this guard.
+/// The link from the daemon that has started this guard.
 fn from_daemon() -> Option<OwnedFd> {
     let number: i32 = std::env::var(GUARD_FD).ok()?.parse().ok()?;
     if number < 3 || std::fs::metadata(format!("/proc/self/fd/{number}")).is_err() {
@@ -87,8 +88,14 @@ struct Guard {
     held: Held,
 }
 
-/// FIFOs that are kept open for reading and never read.
-type Held = BTreeMap<PathBuf, OwnedFd>;
+/// What is kept open and never touched.
+#[derive(Default)]
+struct Held {
+    /// FIFOs, open for reading.
+    fifos: BTreeMap<PathBuf, OwnedFd>,
+    /// Sockets of programs, by process and address.
+    sockets: BTreeMap<Vec<u8>, OwnedFd>,
+}
 
 /// A daemon, and what it has said.
 struct Watched {
@@ -97,6 +104,8 @@ struct Watched {
     /// `None` once nobody can write any more.
     messages: Option<OwnedFd>,
     unread: Vec<u8>,
+    /// Descriptors whose lines have not been read yet.
+    descriptors: VecDeque<Option<OwnedFd>>,
     since: Instant,
     next: Option<PathBuf>,
     up: bool,
@@ -121,7 +130,7 @@ impl Guard {
                 signals,
                 former: None,
                 quick_deaths: 0,
-                held: Held::new(),
+                held: Held::default(),
             }),
             Err(error) => {
                 say(&format!("The guard cannot start: {error}"));
@@ -160,10 +169,10 @@ impl Guard {
     }
 
     fn start(&self) -> std::io::Result<Watched> {
-        let (messages, writer) = rustix::pipe::pipe_with(
-            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
-        )?;
-        let pid = daemonize::spawn_with(&self.exe, &self.args, REAP_FD, writer.as_fd())?;
+        let (messages, daemons) = socket_keep::link()?;
+        // It finds them when it looks: before it opens anything of its own.
+        socket_keep::hand_over(messages.as_fd(), &self.held.sockets);
+        let pid = daemonize::spawn_with(&self.exe, &self.args, REAP_FD, daemons.as_fd())?;
         let pidfd = process::open(pid)?;
         Ok(Watched::new(pid, pidfd, messages))
     }
@@ -258,6 +267,7 @@ impl Watched {
             pidfd,
             messages: Some(messages),
             unread: Vec::new(),
+            descriptors: VecDeque::new(),
             since: now(),
             next: None,
             up: false,
@@ -269,10 +279,11 @@ impl Watched {
     fn listen(&mut self, held: &mut Held) {
         let mut chunk = [0; 4096];
         while let Some(messages) = &self.messages
-            && let Ok(count) = rustix::io::read(messages, &mut chunk)
+            && let Ok(count) =
+                socket_keep::receive(messages.as_fd(), &mut chunk, &mut self.descriptors)
         {
             if count == 0 {
-                // A pipe at its end would keep us awake.
+                // A link at its end would keep us awake.
                 self.messages = None;
             }
             self.unread.extend_from_slice(&chunk[..count]);
@@ -294,10 +305,16 @@ impl Watched {
             }
         } else if let Some(path) = line.strip_prefix(b"hold ").map(path_of) {
             if let Ok(fifo) = fifo::open_to_hold(&path) {
-                held.insert(path, fifo);
+                held.fifos.insert(path, fifo);
             }
         } else if let Some(path) = line.strip_prefix(b"drop ").map(path_of) {
-            held.remove(&path);
+            held.fifos.remove(&path);
+        } else if let Some(key) = line.strip_prefix(b"keep ") {
+            if let Some(Some(socket)) = self.descriptors.pop_front() {
+                held.sockets.insert(key.to_owned(), socket);
+            }
+        } else if let Some(key) = line.strip_prefix(b"free ") {
+            held.sockets.remove(key);
         } else if let Some(path) = line.strip_prefix(b"exec ") {
             self.next = Some(path_of(path));
         } else if line == b"up" {
@@ -361,14 +378,11 @@ mod tests {
 
     #[test]
     fn messages_may_come_in_pieces() {
-        let (reader, writer) = rustix::pipe::pipe_with(
-            rustix::pipe::PipeFlags::NONBLOCK | rustix::pipe::PipeFlags::CLOEXEC,
-        )
-        .expect("opens");
+        let (reader, writer) = socket_keep::link().expect("opens");
         let own = i32::try_from(std::process::id()).expect("pids are small");
         let mut daemon = Watched::new(own, process::open(own).expect("lives"), reader);
-        let tell = |text: &[u8]| rustix::io::write(&writer, text).expect("writes");
-        let mut held = Held::new();
+        let tell = |text: &[u8]| socket_keep::send(writer.as_fd(), text, &[]).expect("writes");
+        let mut held = Held::default();
         tell(b"exec /opt/new bin");
         daemon.listen(&mut held);
         assert_eq!(daemon.next, None);
@@ -384,10 +398,20 @@ mod tests {
         fifo::make(&fifo).expect("a fifo");
         tell(format!("hold {}\n", fifo.display()).as_bytes());
         daemon.listen(&mut held);
-        assert!(held.contains_key(&fifo));
+        assert!(held.fifos.contains_key(&fifo));
         tell(format!("drop {}\n", fifo.display()).as_bytes());
         daemon.listen(&mut held);
-        assert!(held.is_empty());
+        assert!(held.fifos.is_empty());
+        let socket = std::fs::File::open("/dev/null").expect("opens");
+        let keep = |text: &[u8]| {
+            socket_keep::send(writer.as_fd(), text, &[socket.as_fd()]).expect("writes");
+        };
+        keep(b"keep api tcp://127.0.0.1:1\n");
+        daemon.listen(&mut held);
+        assert!(held.sockets.contains_key(&b"api tcp://127.0.0.1:1"[..]));
+        tell(b"free api tcp://127.0.0.1:1\n");
+        daemon.listen(&mut held);
+        assert!(held.sockets.is_empty());
         drop(writer);
         // A child that another test is forking holds the end of the pipe until it executes.
         assert!(comes_true(|| {

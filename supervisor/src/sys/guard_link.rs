@@ -1,4 +1,4 @@
-//! The daemon's end of the pipe to its guard.
+//! The daemon's end of the link to its guard.
 //!
 //! One line per message, short enough to be written in one piece:
 //!
@@ -9,19 +9,22 @@
 //! bye <code>     an orderly exit with this code follows
 //! hold <path>    keep this FIFO open for reading: what is in it must outlive the daemon
 //! drop <path>    it has been read to its end
+//! keep <socket>  keep the socket that comes with this open for the next daemon
+//! free <socket>  close it
 //! ```
 //!
-//! The guard gives the writing end to the daemon by number in `MHOST_REAP_FD`. A daemon whose
-//! guard has died starts another one and gives it the reading end in `MHOST_GUARD_FD`.
+//! The guard gives one end to the daemon by number in `MHOST_REAP_FD`; in it lie the sockets
+//! that it keeps. A daemon whose guard has died starts another one and gives it its end in
+//! `MHOST_GUARD_FD`. See [`super::socket_keep`] for the sockets.
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{daemonize, kernel, process, reap};
+use super::{daemonize, kernel, process, reap, socket_keep};
 
 /// The variable that tells the daemon which descriptor leads to its guard.
 pub const REAP_FD: &str = "MHOST_REAP_FD";
@@ -39,7 +42,7 @@ static CURRENT: Mutex<Option<Arc<GuardLink>>> = Mutex::new(None);
 pub struct GuardLink {
     pid: i32,
     pidfd: OwnedFd,
-    pipe: OwnedFd,
+    link: OwnedFd,
     /// It is our parent, so what we leave behind moves up to it.
     parent: bool,
 }
@@ -60,14 +63,15 @@ impl GuardLink {
         }
         // SAFETY: the descriptor is open (checked above), was made by the guard for this
         // process, and is taken only here, once, before any other descriptor is opened.
-        let pipe = unsafe { OwnedFd::from_raw_fd(number) };
-        let _ = rustix::io::fcntl_setfd(&pipe, rustix::io::FdFlags::CLOEXEC);
+        let link = unsafe { OwnedFd::from_raw_fd(number) };
+        let _ = rustix::io::fcntl_setfd(&link, rustix::io::FdFlags::CLOEXEC);
+        socket_keep::take_over(link.as_fd());
         let pid = rustix::process::getppid()?.as_raw_nonzero().get();
         let pidfd = process::open(pid).ok()?;
         let link = Self {
             pid,
             pidfd,
-            pipe,
+            link,
             parent: true,
         };
         Some(link.current())
@@ -80,17 +84,18 @@ impl GuardLink {
     /// # Errors
     /// What the system said.
     pub fn start_another(exe: &Path, args: &[OsString]) -> io::Result<Arc<Self>> {
-        let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
-        let (reader, pipe) = rustix::pipe::pipe_with(flags)?;
-        let pid = daemonize::spawn_with(exe, args, GUARD_FD, reader.as_fd())?;
+        let (guards, link) = socket_keep::link()?;
+        let pid = daemonize::spawn_with(exe, args, GUARD_FD, guards.as_fd())?;
         reap::own(pid);
         let link = Self {
             pid,
             pidfd: process::open(pid)?,
-            pipe,
+            link,
             parent: false,
         };
-        Ok(link.current())
+        let link = link.current();
+        socket_keep::hand_all(link.link.as_fd());
+        Ok(link)
     }
 
     /// The guard's pid.
@@ -135,9 +140,7 @@ impl GuardLink {
     }
 
     fn tell(&self, line: &[u8]) -> io::Result<()> {
-        rustix::io::write(&self.pipe, line)
-            .map(|_| ())
-            .map_err(Into::into)
+        socket_keep::send(self.link.as_fd(), line, &[])
     }
 
     /// Is the guard still there?
@@ -167,6 +170,13 @@ impl Drop for GuardLink {
             reap::collect(self.pidfd.as_fd());
             reap::disown(self.pid);
         }
+    }
+}
+
+/// Says something to the guard of the moment, if there is one.
+pub(super) fn tell_current(say: impl FnOnce(BorrowedFd<'_>)) {
+    if let Some(guard) = &*CURRENT.lock().unwrap_or_else(PoisonError::into_inner) {
+        say(guard.link.as_fd());
     }
 }
 

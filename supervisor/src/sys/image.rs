@@ -1,10 +1,12 @@
 //! What is handed to `execve`: the program found on the child's own PATH, its arguments and
-//! its environment, all as C strings that exist before the fork.
+//! its environment, all as C strings that exist before the fork. One variable is finished after
+//! it: only the child knows the pid for `LISTEN_PID`.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::launch::SpawnError;
 use crate::os_text::OsText;
@@ -23,10 +25,46 @@ pub(super) struct Image {
     _env: Vec<CString>,
     arg_pointers: Vec<*const libc::c_char>,
     env_pointers: Vec<*const libc::c_char>,
+    listen_pid: Option<PidEntry>,
 }
 
-// SAFETY: the pointers point into the heap buffers of the `CString`s beside them, which are
-// never changed or dropped before the image is; reading them from another thread is fine.
+/// The variable by which a program knows that the sockets are meant for it.
+const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+/// Digits of the greatest pid, 4194304, with room to spare, and the NUL behind them.
+const DIGITS: usize = 10;
+
+/// `LISTEN_PID=` and room for a pid. The bytes are atomic since the child writes them through
+/// a shared reference.
+#[derive(Debug)]
+struct PidEntry(Box<[AtomicU8; LISTEN_PID.len() + DIGITS + 1]>);
+
+impl PidEntry {
+    fn new() -> Self {
+        let byte = |at: usize| AtomicU8::new(LISTEN_PID.get(at).copied().unwrap_or(0));
+        Self(Box::new(std::array::from_fn(byte)))
+    }
+
+    fn pointer(&self) -> *const libc::c_char {
+        self.0.as_ptr().cast()
+    }
+
+    /// Async-signal-safe: it writes to memory that exists. The last byte stays 0.
+    fn set(&self, pid: u32) {
+        let mut divisor = 10_u32.pow(DIGITS as u32 - 1);
+        let mut at = LISTEN_PID.len();
+        for _ in 0..DIGITS {
+            let digit = (pid / divisor) % 10;
+            if digit > 0 || at > LISTEN_PID.len() || divisor == 1 {
+                self.0[at].store(b'0' + digit as u8, Ordering::Relaxed);
+                at += 1;
+            }
+            divisor = (divisor / 10).max(1);
+        }
+    }
+}
+
+// SAFETY: the pointers point into the heap buffers beside them, which are never moved or dropped
+// before the image is; the `CString`s are never changed, and what is changed is atomic.
 unsafe impl Send for Image {}
 // SAFETY: as above; nothing is ever written through them.
 unsafe impl Sync for Image {}
@@ -75,7 +113,30 @@ impl Image {
             env_pointers: pointers(&env),
             _args: args,
             _env: env,
+            listen_pid: None,
         })
+    }
+
+    /// Gets `LISTEN_PID` into its environment.
+    pub(super) fn with_listen_pid(mut self) -> Self {
+        let entry = PidEntry::new();
+        // Before the null at the end.
+        let end = self.env_pointers.len() - 1;
+        self.env_pointers.insert(end, entry.pointer());
+        self.listen_pid = Some(entry);
+        self
+    }
+
+    /// Writes the pid of the process that calls. Async-signal-safe.
+    pub(super) fn set_listen_pid(&self) {
+        if let Some(entry) = &self.listen_pid {
+            entry.set(
+                rustix::process::getpid()
+                    .as_raw_nonzero()
+                    .get()
+                    .unsigned_abs(),
+            );
+        }
     }
 
     /// Becomes this program. Comes back only when that failed. Async-signal-safe.
@@ -195,6 +256,17 @@ fn look(file: &Path) -> Look {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_pid_is_written_in_place() {
+        for pid in [1, 10, 4_194_304, u32::MAX] {
+            let entry = PidEntry::new();
+            entry.set(pid);
+            let bytes: Vec<u8> = entry.0.iter().map(|b| b.load(Ordering::Relaxed)).collect();
+            let text = std::ffi::CStr::from_bytes_until_nul(&bytes).expect("ends");
+            assert_eq!(text.to_str(), Ok(&*format!("LISTEN_PID={pid}")));
+        }
+    }
 
     #[test]
     fn looks_like_a_shell_does() {

@@ -101,6 +101,12 @@ impl Kept {
             .clone()
     }
 
+    /// A copy of one of its descriptors, where the system lets us have it.
+    pub(super) fn descriptor(&self, number: i32) -> Option<OwnedFd> {
+        let flags = rustix::process::PidfdGetfdFlags::empty();
+        rustix::process::pidfd_getfd(self.pidfd.get_ref(), number, flags).ok()
+    }
+
     /// Signals the leader alone.
     pub(super) fn signal(&self, signal: i32) -> bool {
         !self.has_exited() && kernel::signal(self.pidfd.get_ref().as_fd(), signal).is_ok()

@@ -3,7 +3,7 @@
 //! It owns the `unsafe` of signals and pidfds. It keeps no state and decides nothing.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -162,6 +162,18 @@ pub(super) fn close_rest_on_exec() {
             libc::CLOSE_RANGE_CLOEXEC,
         );
     }
+}
+
+/// Makes `number` mean what `source` means, open over an exec: for a child between fork and
+/// exec, in which nobody else uses that number.
+pub(super) fn place(source: RawFd, number: RawFd) -> rustix::io::Result<()> {
+    // SAFETY: it takes two numbers. What `number` meant is closed in this process only, which
+    // is about to become another program and has no use for it.
+    if unsafe { libc::dup2(source, number) } < 0 {
+        let error = io::Error::last_os_error();
+        return Err(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::BADF));
+    }
+    Ok(())
 }
 
 /// Lets the runtime watch a pidfd. Needs the runtime's context.

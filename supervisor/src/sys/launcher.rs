@@ -18,14 +18,15 @@ use tracing::warn;
 use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
 use super::kept::Kept;
+use super::sockets::{self, Sockets};
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
 use super::{fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
-use crate::ids::{Generation, InstanceId};
-use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
+use crate::ids::{Generation, InstanceId, ProcessName};
+use crate::launch::{Found, Launcher, Listening, Scope, SpawnError, SpawnOrder};
 use crate::os_text::OsText;
 use crate::paths::Paths;
-use crate::spec::Signal;
+use crate::spec::{Listen, Signal};
 use crate::state::{ExitStatus, ProcessRef};
 
 /// When a process that runs and cannot be watched is tried again.
@@ -39,6 +40,7 @@ const FORKS_AT_ONCE: usize = 4;
 pub struct OsLauncher {
     paths: Paths,
     kept: Arc<Mutex<BTreeMap<tree::Key, Arc<Kept>>>>,
+    sockets: Arc<Sockets>,
     forks: Arc<Semaphore>,
     /// Looked for when first needed.
     cgroups: Arc<OnceLock<Option<Cgroups>>>,
@@ -50,6 +52,7 @@ impl OsLauncher {
         Self {
             paths,
             kept: Arc::default(),
+            sockets: Arc::default(),
             forks: Arc::new(Semaphore::new(FORKS_AT_ONCE)),
             cgroups: Arc::default(),
         }
@@ -158,15 +161,20 @@ impl OsLauncher {
             group,
             stdout,
             stderr,
+            listen,
         } = order;
         self.mark(&mut env, &instance, generation);
+        announce(&mut env, &listen);
         if let Err(error) = std::fs::metadata(&cwd) {
             return Err(SpawnError::Folder {
                 path: cwd,
                 error: spawn::plain(&error),
             });
         }
-        let image = Image::new(&argv.program, &argv.args, &cwd, &env)?;
+        let mut image = Image::new(&argv.program, &argv.args, &cwd, &env)?;
+        if !listen.is_empty() {
+            image = image.with_listen_pid();
+        }
         let identity = users::identity(user.as_deref(), group.as_deref())?;
         let owner = identity.as_ref().and_then(|identity| identity.uid);
         let open = |path: &std::path::PathBuf| {
@@ -183,6 +191,11 @@ impl OsLauncher {
             })
         };
         let (stdout, stderr) = (open(&stdout)?, open(&stderr)?);
+        let living = self.living(&instance.process);
+        let sockets = self.sockets.open(&instance.process, &listen, &living)?;
+        if living.is_empty() {
+            sockets::make_blocking(&sockets);
+        }
         let made = self.cgroups().and_then(|c| c.make(&instance, generation));
         let (cgroup, enter) = made.unzip();
         let plan = Plan {
@@ -194,6 +207,7 @@ impl OsLauncher {
             limits,
             identity,
             cgroup: enter,
+            sockets,
         };
         let child = spawn::start(plan).inspect_err(|_| {
             self.remove_cgroup(cgroup.clone());
@@ -221,6 +235,14 @@ impl OsLauncher {
             Kept::new(process, pidfd, true, cgroup).map_err(|error| unwatched(pid, error))?;
         kept.set_run(&instance, generation);
         Ok(self.keep(kept).process.clone())
+    }
+
+    /// The runs of a process that have not ended.
+    fn living(&self, process: &ProcessName) -> Vec<Arc<Kept>> {
+        let table = self.table();
+        let of_it = |kept: &&Arc<Kept>| kept.run().is_some_and(|(id, _)| id.process == *process);
+        let runs = table.values().filter(of_it);
+        runs.filter(|kept| !kept.has_exited()).cloned().collect()
     }
 
     /// The mark by which a run's processes are found again.
@@ -391,6 +413,22 @@ impl OsLauncher {
     }
 }
 
+/// Tells a program of its sockets as systemd does. What the caller's own environment says of
+/// sockets was meant for the caller.
+fn announce(env: &mut BTreeMap<String, OsText>, listen: &[Listen]) {
+    for key in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+        env.remove(key);
+    }
+    if !listen.is_empty() {
+        let names: Vec<_> = listen.iter().map(Listen::name).collect();
+        env.insert(
+            "LISTEN_FDS".to_owned(),
+            OsText::from(&*listen.len().to_string()),
+        );
+        env.insert("LISTEN_FDNAMES".to_owned(), OsText::from(&*names.join(":")));
+    }
+}
+
 /// Runs what reads `/proc` or forks on a thread where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
@@ -459,7 +497,12 @@ impl Launcher for OsLauncher {
         loop {
             match self.kept(process) {
                 Some(kept) if kept.has_exited() => return Found::Ended(kept.wait().await),
-                Some(_) => return Found::Alive(process.clone()),
+                Some(kept) => {
+                    if let Some((id, _)) = kept.run() {
+                        self.sockets.recover(&id.process, &kept);
+                    }
+                    return Found::Alive(process.clone());
+                }
                 None if process::is_gone(process) => return Found::Ended(ExitStatus::Unknown),
                 // Whoever took it for dead would start it a second time.
                 None if told => {}
@@ -504,5 +547,17 @@ impl Launcher for OsLauncher {
         let gone = self.table().remove(&key);
         self.remove_cgroup(gone.as_ref().and_then(|kept| kept.cgroup.clone()));
         drop(gone);
+    }
+
+    fn inherit_sockets(&self, wanted: Vec<(ProcessName, Vec<Listen>)>) {
+        self.sockets.inherit(wanted);
+    }
+
+    fn listening(&self, process: &ProcessName) -> Vec<Listening> {
+        self.sockets.listening(process)
+    }
+
+    fn close_sockets(&self, process: &ProcessName) {
+        self.sockets.close(process);
     }
 }

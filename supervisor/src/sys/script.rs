@@ -115,6 +115,7 @@ impl Running {
             limits: Limits::default(),
             identity,
             cgroup: None,
+            sockets: Vec::new(),
         };
         let output = pipe::Receiver::from_owned_fd(reader).map_err(failed)?;
         let (pid, pidfd) = spawn::start(plan)?.release();

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub(super) identity: Option<Identity>,
     /// Takes the child into its control group.
     pub(super) cgroup: Option<OwnedFd>,
+    /// What becomes descriptors 3, 4, ….
+    pub(super) sockets: Vec<Arc<OwnedFd>>,
 }
 
 /// Forks and executes. Blocks until exec has succeeded or failed.
@@ -56,6 +58,7 @@ pub(super) fn start(plan: Plan) -> Result<OwnedChild, SpawnError> {
         nofile: limits::original_nofile(),
         identity: plan.identity.as_ref(),
         cgroup: plan.cgroup.as_ref(),
+        sockets: &plan.sockets,
     };
     let _in_progress = reap::forking();
     match fork(plan.identity.is_some(), &|note| setup.become_program(note)) {
@@ -95,7 +98,7 @@ fn explain(failed: &Failed, plan: Plan) -> SpawnError {
                 .unwrap_or_default(),
             error: text,
         },
-        Some(Stage::Output) => system("dup2"),
+        Some(Stage::Output | Stage::Sockets) => system("dup2"),
         Some(stage) => match stage.limit() {
             Some(limit) => SpawnError::Limit {
                 limit: limit.to_owned(),

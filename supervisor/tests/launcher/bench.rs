@@ -56,6 +56,7 @@ impl Bench {
             group: None,
             stdout: fifo(Stream::Out),
             stderr: fifo(Stream::Err),
+            listen: Vec::new(),
         }
     }
 

@@ -50,6 +50,7 @@ impl InstanceTask {
             group: self.spec.config.group.clone(),
             stdout,
             stderr,
+            listen: self.spec.config.listen.clone(),
         };
         match self.context.launcher.spawn(order).await {
             Ok(process) => {
