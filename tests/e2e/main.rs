@@ -33,6 +33,7 @@ mod playbooks;
 mod rpc;
 mod secrets;
 mod sinks;
+mod sockets;
 mod spec_examples;
 mod stop;
 mod survival;
