@@ -354,7 +354,7 @@ mod tests {
             { "key": "health.http", "value": null },
         ]))
         .unwrap();
-        assert_eq!(explanation, "e[2J");
+        assert_eq!(explanation, "e");
         let keys: Vec<&str> = passed.iter().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["max_memory"]);
         assert_eq!(passed[0].now, "64MB");
