@@ -63,7 +63,7 @@ impl Watched {
     /// Waits until nothing more is told: what takes the system many steps may be told in two
     /// bursts on a machine that stops in between.
     async fn at_rest(&mut self) {
-        while timeout(QUIET * 4, self.changes.recv()).await.is_ok() {}
+        while let Ok(Some(_)) = timeout(QUIET * 4, self.changes.recv()).await {}
     }
 
     /// Nothing was reported before a change of `sync.js` is.
@@ -79,14 +79,15 @@ async fn reports_a_burst_once() {
     write(&root, "src/a.js", "1");
     let mut watched = watched(root, "watch = true").await;
     loop {
-        let began = Instant::now();
+        let mut longest = Duration::ZERO;
         for n in 0..20 {
+            let began = Instant::now();
             write(&watched.root, "src/a.js", &n.to_string());
             write(&watched.root, &format!("src/b{n}.js"), "x");
+            longest = longest.max(began.elapsed());
         }
-        let took = began.elapsed();
         assert_eq!(watched.change().await, Path::new("src/a.js"));
-        if took < QUIET / 2 {
+        if longest < QUIET / 2 {
             break;
         }
         // It was no burst: the machine has stopped in the middle of it.
