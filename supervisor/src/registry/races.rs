@@ -325,12 +325,13 @@ async fn a_stop_in_the_middle_of_a_reload_ends_both_sets() {
 /// that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_heard_of_is_what_is_shown() {
-    const ROUNDS: usize = 200;
+    const ROUNDS: usize = 60;
     let rig = Rig::new().await;
     let applying = rig.apply(vec![rig.spec("web", "x", "")]);
     answer(applying).await.expect("starts");
     let mut bus = rig.registry.context().bus.subscribe();
     let registry = rig.registry.clone();
+    let (looked, mut looks) = tokio::sync::mpsc::unbounded_channel();
     // Of its own and never asleep, so that it looks as early as anybody can.
     let listener = std::thread::spawn(move || {
         let (name, mut stops) = (web().process, Vec::new());
@@ -338,6 +339,7 @@ async fn what_is_heard_of_is_what_is_shown() {
             match bus.try_recv() {
                 Ok(event) if event.kind == EventKind::Stop => {
                     stops.push(registry.standing(&name, None).map(|one| one.state));
+                    let _ = looked.send(());
                 }
                 Ok(_) => {}
                 Err(TryRecvError::Empty) => std::hint::spin_loop(),
@@ -349,7 +351,8 @@ async fn what_is_heard_of_is_what_is_shown() {
     for _ in 0..ROUNDS {
         assert_eq!(done(rig.begin(stop())).await.error, None);
         // Until it is looked at nothing else may happen to it.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        let heard = tokio::time::timeout(PATIENCE, looks.recv()).await;
+        heard.expect("it hangs").expect("it is heard of");
         let start = Command::Start {
             target: Target("web".into()),
             wait: None,
