@@ -45,15 +45,31 @@ async fn what_cannot_be_watched_is_not_called_dead() {
     let open = || std::fs::File::open("/dev/null").ok();
     let held: Vec<_> = std::iter::from_fn(open).collect();
     assert!(!held.is_empty());
-    let (next, wanted) = (OsLauncher::without_cgroups(paths), process.clone());
-    let mut adopting = tokio::spawn(async move { next.adopt(&wanted).await });
-    // It must not answer: several of its tries pass.
-    let early = tokio::time::timeout(Duration::from_millis(300), &mut adopting).await;
+    let next = || OsLauncher::without_cgroups(paths.clone());
+    let (launcher, wanted) = (next(), process.clone());
+    let mut adopting = tokio::spawn(async move { launcher.adopt(&wanted).await });
+    let (launcher, whose) = (next(), instance.clone());
+    let mut unrecorded = tokio::spawn(async move { launcher.find_unrecorded(&whose, 1).await });
+    let (launcher, whose) = (next(), instance.clone());
+    let mut strays = tokio::spawn(async move { launcher.strays(&whose, None).await });
+    // None may answer: several of their tries pass.
+    let little = Duration::from_millis(300);
+    let early = tokio::time::timeout(little, &mut adopting).await;
+    let early_unrecorded = tokio::time::timeout(little, &mut unrecorded).await;
+    let early_strays = tokio::time::timeout(little, &mut strays).await;
+    let left = first.remaining(&instance, &process, 1).await;
     drop(held);
     setrlimit(Resource::Nofile, usual).expect("raises");
     assert!(early.is_err(), "{early:?}");
+    assert!(early_unrecorded.is_err(), "{early_unrecorded:?}");
+    assert!(early_strays.is_err(), "{early_strays:?}");
+    assert_ne!(left, 0, "who cannot be seen may be there");
     let found = adopting.await.expect("no panic");
     assert_eq!(found, Found::Alive(process.clone()));
+    assert_eq!(unrecorded.await.expect("no panic"), Some(process.clone()));
+    let strays = strays.await.expect("no panic");
+    assert_eq!(strays, [(1, process.clone())]);
+    assert_eq!(first.remaining(&instance, &process, 1).await, 0);
 
     first
         .signal(&instance, &process, Signal::KILL, Scope::Group)

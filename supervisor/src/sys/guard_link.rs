@@ -154,13 +154,7 @@ impl GuardLink {
     /// When the descriptor cannot be watched.
     pub async fn gone(&self) -> io::Result<()> {
         let watched = kernel::watch(self.pidfd.try_clone()?)?;
-        loop {
-            let mut ready = watched.readable().await?;
-            if !self.is_alive() {
-                return Ok(());
-            }
-            ready.clear_ready();
-        }
+        kernel::until_exited(&watched).await
     }
 }
 

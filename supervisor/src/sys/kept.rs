@@ -70,13 +70,9 @@ impl Kept {
     }
 
     async fn read_exit(&self) -> ExitStatus {
-        while !self.has_exited() {
-            match self.pidfd.readable().await {
-                Ok(mut ready) if !self.has_exited() => ready.clear_ready(),
-                Ok(_) => {}
-                // The runtime is going down and nobody can wait for the answer.
-                Err(_) => return ExitStatus::Unknown,
-            }
+        if !self.has_exited() && kernel::until_exited(&self.pidfd).await.is_err() {
+            // The runtime is going down and nobody can wait for the answer.
+            return ExitStatus::Unknown;
         }
         let pidfd = self.pidfd.get_ref().as_fd();
         let foreign = || reap::exit_of_foreign(pidfd, self.process.pid, self.process.start_time);

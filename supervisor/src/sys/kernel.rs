@@ -4,11 +4,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::state::ExitStatus;
+
+/// When it is looked again whether a process has exited, after that could not be known.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Sends `signal` to the process behind `pidfd`.
 pub(super) fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
@@ -183,8 +187,12 @@ pub(super) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     Ok(unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?)
 }
 
-/// Has the process behind `pidfd` exited (or is it gone)?
+/// Has the process behind `pidfd` exited (or is it gone)? False also when that cannot be known.
 pub(super) fn has_exited(pidfd: impl AsFd) -> bool {
+    exited(pidfd).unwrap_or(false)
+}
+
+fn exited(pidfd: impl AsFd) -> rustix::io::Result<bool> {
     let mut fds = [rustix::event::PollFd::new(
         &pidfd,
         rustix::event::PollFlags::IN,
@@ -193,11 +201,22 @@ pub(super) fn has_exited(pidfd: impl AsFd) -> bool {
         tv_sec: 0,
         tv_nsec: 0,
     };
+    let ready = rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, Some(&now)))?;
+    Ok(ready > 0)
+}
+
+/// Waits until the process behind a watched pidfd has exited. Cancel safe.
+///
+/// # Errors
+/// When the runtime goes down.
+pub(super) async fn until_exited(watched: &AsyncFd<OwnedFd>) -> io::Result<()> {
     loop {
-        match rustix::event::poll(&mut fds, Some(&now)) {
-            Ok(ready) => return ready > 0,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+        let mut ready = watched.readable().await?;
+        match exited(watched.get_ref()) {
+            Ok(true) => return Ok(()),
+            Ok(false) => ready.clear_ready(),
+            // The exit is told once, so what was told is not forgotten before it is known.
+            Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! that table. What one run is, is in `kept`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -220,7 +221,7 @@ impl OsLauncher {
                 false
             }
         });
-        let unwatched = |pid: i32, error: std::io::Error| {
+        let unwatched = |pid: i32, error: io::Error| {
             // Our own child, not collected: the number is its group for sure.
             let _ = kernel::signal_group_number(pid, libc::SIGKILL);
             SpawnError::System {
@@ -228,9 +229,10 @@ impl OsLauncher {
                 error: spawn::plain(&error),
             }
         };
+        let process = child
+            .reference()
+            .map_err(|error| unwatched(child.pid, error))?;
         let (pid, pidfd) = child.release();
-        let process = process::reference(pid, &pidfd)
-            .ok_or_else(|| unwatched(pid, std::io::Error::last_os_error()))?;
         let kept =
             Kept::new(process, pidfd, true, cgroup).map_err(|error| unwatched(pid, error))?;
         kept.set_run(&instance, generation);
@@ -287,9 +289,10 @@ impl OsLauncher {
                 leader_reached
                     || kept.is_some_and(|kept| {
                         kept.number_is_safe()
-                            && proc_scan::all_shared()
-                                .values()
-                                .any(|stat| stat.group == process.pid && !stat.is_zombie())
+                            && proc_scan::all_shared().is_ok_and(|all| {
+                                all.values()
+                                    .any(|stat| stat.group == process.pid && !stat.is_zombie())
+                            })
                     })
             }
             Scope::Tree(generation) => {
@@ -328,7 +331,9 @@ impl OsLauncher {
             return 0;
         }
         let run = self.run_of(instance, process, generation);
-        tree::members(&run, &proc_scan::all_shared()).len()
+        let members = proc_scan::all_shared().and_then(|all| tree::members(&run, &all));
+        // Who cannot be seen may be there.
+        members.map_or(1, |members| members.len())
     }
 
     /// The leader is gone, so what it left are children of the subreapers above it. If there
@@ -360,56 +365,74 @@ impl OsLauncher {
         &self,
         instance: &InstanceId,
         generation: Generation,
-    ) -> Option<ProcessRef> {
+    ) -> io::Result<Option<ProcessRef>> {
         let wanted = Some((instance.clone(), generation));
         // A spawn whose caller went away before the answer.
         if let Some(kept) = self.table().values().find(|kept| kept.run() == wanted) {
-            return Some(kept.process.clone());
+            return Ok(Some(kept.process.clone()));
         }
-        let all = proc_scan::marked_shared(self.paths.home());
+        let boot = process::boot()?;
+        let all = proc_scan::marked_shared(self.paths.home())?;
         let wanted = all
             .iter()
             .filter(|(_, mark)| mark.is_of(instance) && mark.generation == generation);
         let mut found: Vec<_> = wanted.map(|(stat, _)| stat).collect();
         // The leader first: it leads a session, and was there before its children.
         found.sort_unstable_by_key(|stat| (stat.pid != stat.session, stat.start_time, stat.pid));
-        found.into_iter().find_map(|stat| {
-            let process = ProcessRef {
-                pid: stat.pid,
-                start_time: stat.start_time,
-                boot_id: process::boot_id().to_owned(),
-            };
-            let kept = self.kept(&process)?;
-            kept.set_run(instance, generation);
-            Some(process)
-        })
+        for stat in found {
+            if let Some(process) = self.keep_found(stat, boot, instance, generation)? {
+                return Ok(Some(process));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps a process that was found by its mark; `None` when it is gone by now.
+    fn keep_found(
+        &self,
+        stat: &proc_scan::Stat,
+        boot: &str,
+        instance: &InstanceId,
+        generation: Generation,
+    ) -> io::Result<Option<ProcessRef>> {
+        let process = ProcessRef {
+            pid: stat.pid,
+            start_time: stat.start_time,
+            boot_id: boot.to_owned(),
+        };
+        match self.kept(&process) {
+            Some(kept) => {
+                kept.set_run(instance, generation);
+                Ok(Some(process))
+            }
+            None if process::is_gone(&process) => Ok(None),
+            None => Err(io::Error::other("a process that runs cannot be watched")),
+        }
     }
 
     fn strays_now(
         &self,
         instance: &InstanceId,
         counted: Option<Generation>,
-    ) -> Vec<(Generation, ProcessRef)> {
+    ) -> io::Result<Vec<(Generation, ProcessRef)>> {
         // Whoever started the guard may have been a managed process itself.
         let guard = guard_link::parent_guard().map(|guard| guard.pid());
         let ours = rustix::process::getpid().as_raw_nonzero().get();
-        let stray = |(stat, mark): &(proc_scan::Stat, proc_scan::Mark)| {
-            if stat.is_zombie() || stat.pid == ours || Some(stat.pid) == guard {
-                return None;
+        let boot = process::boot()?;
+        let mut strays = Vec::new();
+        for (stat, mark) in proc_scan::marked_shared(self.paths.home())?.iter() {
+            let ourselves = stat.pid == ours || Some(stat.pid) == guard;
+            if stat.is_zombie() || ourselves || !mark.is_of(instance) {
+                continue;
             }
-            if !mark.is_of(instance) || Some(mark.generation) == counted {
-                return None;
+            let generation = mark.generation;
+            if Some(generation) != counted
+                && let Some(process) = self.keep_found(stat, boot, instance, generation)?
+            {
+                strays.push((generation, process));
             }
-            let process = ProcessRef {
-                pid: stat.pid,
-                start_time: stat.start_time,
-                boot_id: process::boot_id().to_owned(),
-            };
-            self.kept(&process)?.set_run(instance, mark.generation);
-            Some((mark.generation, process))
-        };
-        let all = proc_scan::marked_shared(self.paths.home());
-        all.iter().filter_map(stray).collect()
+        }
+        Ok(strays)
     }
 }
 
@@ -432,6 +455,27 @@ fn announce(env: &mut BTreeMap<String, OsText>, listen: &[Listen]) {
 /// Runs what reads `/proc` or forks on a thread where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// Asks until there is an answer: whoever took "not known" for "nobody" would start what runs
+/// already a second time.
+async fn known<T: Default + Send + 'static>(
+    ask: impl Fn() -> io::Result<T> + Clone + Send + 'static,
+) -> T {
+    let mut told = false;
+    loop {
+        match blocking(ask.clone()).await {
+            Some(Ok(answer)) => return answer,
+            Some(Err(error)) if !told => {
+                told = true;
+                warn!(%error, "What runs cannot be seen yet.");
+            }
+            Some(Err(_)) => {}
+            // The daemon goes down.
+            None => return T::default(),
+        }
+        tokio::time::sleep(WATCH_AGAIN).await;
+    }
 }
 
 #[async_trait]
@@ -524,9 +568,7 @@ impl Launcher for OsLauncher {
         generation: Generation,
     ) -> Option<ProcessRef> {
         let (launcher, instance) = (self.clone(), instance.clone());
-        blocking(move || launcher.find_unrecorded_now(&instance, generation))
-            .await
-            .flatten()
+        known(move || launcher.find_unrecorded_now(&instance, generation)).await
     }
 
     async fn strays(
@@ -535,9 +577,7 @@ impl Launcher for OsLauncher {
         counted: Option<Generation>,
     ) -> Vec<(Generation, ProcessRef)> {
         let (launcher, instance) = (self.clone(), instance.clone());
-        blocking(move || launcher.strays_now(&instance, counted))
-            .await
-            .unwrap_or_default()
+        known(move || launcher.strays_now(&instance, counted)).await
     }
 
     fn forget(&self, process: &ProcessRef) {

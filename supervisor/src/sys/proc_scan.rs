@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::ids::{Generation, InstanceId};
 
@@ -79,48 +81,64 @@ fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn proc_folder() -> Option<&'static OwnedFd> {
-    static PROC: OnceLock<Option<OwnedFd>> = OnceLock::new();
-    PROC.get_or_init(|| {
-        rustix::fs::open(
-            "/proc",
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .ok()
-    })
-    .as_ref()
+/// `/proc`, kept open. Without a descriptor for it now there may be one the next time.
+fn proc_folder() -> rustix::io::Result<&'static OwnedFd> {
+    static PROC: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(folder) = PROC.get() {
+        return Ok(folder);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open("/proc", flags, Mode::empty())?;
+    Ok(PROC.get_or_init(|| folder))
 }
 
 /// Reads a small file below `/proc` into `buffer`; what fits.
 pub(super) fn read_into<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    let file = rustix::fs::openat(
-        proc_folder()?,
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
+    try_read_into(path, buffer).ok()
+}
+
+fn try_read_into<'b>(path: &str, buffer: &'b mut [u8]) -> rustix::io::Result<&'b [u8]> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(proc_folder()?, path, flags, Mode::empty())?;
     let mut filled = 0;
     while filled < buffer.len() {
         match rustix::io::read(&file, &mut buffer[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return None,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
         }
         // `stat` comes in one piece, and so saves the read that would say "end".
         if path.ends_with("/stat") {
             break;
         }
     }
-    buffer.get(..filled)
+    Ok(&buffer[..filled])
+}
+
+/// One process, if there is one with this pid now. `None` also when it cannot be read.
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    try_stat(pid).ok().flatten()
 }
 
 /// One process, if there is one with this pid now.
-pub(crate) fn stat(pid: i32) -> Option<Stat> {
+///
+/// # Errors
+/// When that cannot be known, such as without a descriptor to look with.
+pub(super) fn try_stat(pid: i32) -> io::Result<Option<Stat>> {
     let mut buffer = [0; 1024];
-    Stat::parse(read_into(&format!("{pid}/stat"), &mut buffer)?)
+    match try_read_into(&format!("{pid}/stat"), &mut buffer) {
+        Ok(text) => Ok(Stat::parse(text)),
+        Err(error) => nobody(error.into()),
+    }
+}
+
+/// What an error of a process's file says: there is no such process, or it is not ours to read.
+fn nobody<T>(error: io::Error) -> io::Result<Option<T>> {
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => Ok(None),
+        _ => Err(error),
+    }
 }
 
 /// A file of `/proc/<pid>` that is read again and again, which costs half of opening it each
@@ -131,7 +149,7 @@ pub(crate) struct KeptFile(OwnedFd);
 impl KeptFile {
     fn open(pid: i32, name: &str) -> Option<Self> {
         rustix::fs::openat(
-            proc_folder()?,
+            proc_folder().ok()?,
             format!("{pid}/{name}"),
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
@@ -197,16 +215,32 @@ impl Activity {
     }
 }
 
-/// All processes there are, by pid.
+/// All processes there are, by pid; those that can be read.
 pub(crate) fn all() -> HashMap<i32, Stat> {
     pids()
         .filter_map(|(pid, _)| Some((pid, stat(pid)?)))
         .collect()
 }
 
+/// All processes there are, by pid.
+///
+/// # Errors
+/// When one of them cannot be read: what is missing may be what is looked for.
+pub(super) fn try_all() -> io::Result<HashMap<i32, Stat>> {
+    let mut all = HashMap::new();
+    for entry in Dir::read_from(proc_folder()?)? {
+        if let Some(pid) = number(entry?.file_name().to_bytes())
+            && let Some(stat) = try_stat(pid)?
+        {
+            all.insert(pid, stat);
+        }
+    }
+    Ok(all)
+}
+
 /// The pids there are, each with the inode of its folder.
 pub(super) fn pids() -> impl Iterator<Item = (i32, u64)> {
-    let folder = proc_folder().and_then(|folder| Dir::read_from(folder).ok());
+    let folder = proc_folder().and_then(Dir::read_from).ok();
     folder
         .into_iter()
         .flat_map(|entries| entries.flatten())
@@ -215,7 +249,10 @@ pub(super) fn pids() -> impl Iterator<Item = (i32, u64)> {
 
 /// All processes, from a pass over `/proc` that began after this was called. Those who ask
 /// while a pass runs share the next one, so a crowd costs two passes.
-pub(crate) fn all_shared() -> Arc<HashMap<i32, Stat>> {
+///
+/// # Errors
+/// As [`try_all`].
+pub(super) fn all_shared() -> io::Result<Arc<HashMap<i32, Stat>>> {
     type Last = Option<(Instant, Arc<HashMap<i32, Stat>>)>;
     static LAST: Mutex<Last> = Mutex::new(None);
     let asked = wall();
@@ -223,12 +260,12 @@ pub(crate) fn all_shared() -> Arc<HashMap<i32, Stat>> {
     if let Some((began, found)) = &*last
         && *began > asked
     {
-        return found.clone();
+        return Ok(found.clone());
     }
     let began = wall();
-    let found = Arc::new(all());
+    let found = Arc::new(try_all()?);
     *last = Some((began, found.clone()));
-    found
+    Ok(found)
 }
 
 /// The real monotonic clock: `/proc` does not stand still when a test pauses time.
@@ -250,8 +287,7 @@ pub(crate) fn children(pid: i32) -> Option<Vec<i32>> {
             Ok(text) => found.extend(text.split(|b| *b == b' ').filter_map(number::<i32>)),
             // The thread ended meanwhile: its children went to another one, so look again.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-            Err(error)
-                if error.kind() == std::io::ErrorKind::NotFound && !thread.path().exists() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !thread.path().exists() => {}
             Err(_) => return None,
         }
     }
@@ -270,7 +306,7 @@ pub(crate) fn open_descriptors(pid: i32) -> u64 {
     let path = format!("{pid}/fd");
     // Since Linux 6.2 the size of the folder is the count.
     let size = proc_folder()
-        .and_then(|folder| rustix::fs::statat(folder, &path, rustix::fs::AtFlags::empty()).ok())
+        .and_then(|folder| rustix::fs::statat(folder, &path, rustix::fs::AtFlags::empty()))
         .map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
     if size > 0 {
         return size;
@@ -319,17 +355,25 @@ impl Mark {
     }
 }
 
-/// The mark in the environment that a process was started with.
+/// The mark in the environment that a process was started with. `None` also when that cannot
+/// be read.
 pub(crate) fn mark(pid: i32, home: &Path) -> Option<Mark> {
+    try_mark(pid, home).ok().flatten()
+}
+
+/// The mark in the environment that a process was started with.
+///
+/// # Errors
+/// When that cannot be known, such as without a descriptor to look with.
+pub(super) fn try_mark(pid: i32, home: &Path) -> io::Result<Option<Mark>> {
     // In the middle of an exec the environment looks empty for a moment; 20 ms are far more
     // than that takes.
     for _ in 0..100 {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-        if !environ.is_empty() {
-            return Mark::parse(&environ, home);
-        }
-        if !is_in_exec(pid) {
-            return None;
+        match std::fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environ) if !environ.is_empty() => return Ok(Mark::parse(&environ, home)),
+            Ok(_) if !is_in_exec(pid)? => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return nobody(error),
         }
         let moment = rustix::event::Timespec {
             tv_sec: 0,
@@ -337,13 +381,16 @@ pub(crate) fn mark(pid: i32, home: &Path) -> Option<Mark> {
         };
         let _ = rustix::event::poll(&mut [], Some(&moment));
     }
-    None
+    Ok(None)
 }
 
 /// All processes of a home with their marks, from a pass over `/proc` that began after this
 /// was called. Shared as in [`all_shared`], since reading environments is what costs: a daemon
 /// that comes back looks for strays of each of its instances at once.
-pub(crate) fn marked_shared(home: &Path) -> Arc<Vec<(Stat, Mark)>> {
+///
+/// # Errors
+/// As [`try_all`].
+pub(super) fn marked_shared(home: &Path) -> io::Result<Arc<Vec<(Stat, Mark)>>> {
     struct Last {
         began: Instant,
         home: PathBuf,
@@ -356,23 +403,29 @@ pub(crate) fn marked_shared(home: &Path) -> Arc<Vec<(Stat, Mark)>> {
         && last.began > asked
         && last.home == home
     {
-        return last.found.clone();
+        return Ok(last.found.clone());
     }
     let began = wall();
-    let marked = |stat: Stat| mark(stat.pid, home).map(|mark| (stat, mark));
-    let found: Arc<Vec<_>> = Arc::new(all().into_values().filter_map(marked).collect());
+    let mut found = Vec::new();
+    for stat in try_all()?.into_values() {
+        found.extend(try_mark(stat.pid, home)?.map(|mark| (stat, mark)));
+    }
+    let found = Arc::new(found);
     *last = Some(Last {
         began,
         home: home.to_owned(),
         found: found.clone(),
     });
-    found
+    Ok(found)
 }
 
 /// It has memory, but the new program's environment is not laid out in it yet.
-fn is_in_exec(pid: i32) -> bool {
+fn is_in_exec(pid: i32) -> io::Result<bool> {
     let mut buffer = [0; 1024];
-    let text = read_into(&format!("{pid}/stat"), &mut buffer);
+    let text = match try_read_into(&format!("{pid}/stat"), &mut buffer) {
+        Ok(text) => Some(text),
+        Err(error) => nobody(error.into())?,
+    };
     let ends = |text: &[u8]| {
         let close = memchr::memrchr(b')', text)?;
         let mut fields = text.get(close + 2..)?.split(|b| *b == b' ');
@@ -380,7 +433,7 @@ fn is_in_exec(pid: i32) -> bool {
         let environment_end: u64 = number(fields.nth(27)?)?; // field 51
         Some(memory > 0 && environment_end == 0)
     };
-    text.and_then(ends).unwrap_or(false)
+    Ok(text.and_then(ends).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Always in this order: open a pidfd, read the start time, see that the pidfd still means a
 //! living process or a zombie. From then on only the pidfd is trusted.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
@@ -11,14 +12,25 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 use super::{kernel, proc_scan};
 use crate::state::ProcessRef;
 
-/// The kernel's id of this boot.
+/// The kernel's id of this boot; empty where there is none, and while it cannot be read.
 pub fn boot_id() -> &'static str {
+    boot().unwrap_or_default()
+}
+
+/// The kernel's id of this boot; empty where there is none.
+///
+/// # Errors
+/// When it cannot be read now: then nobody knows of which boot anything is.
+pub(super) fn boot() -> io::Result<&'static str> {
     static BOOT: OnceLock<String> = OnceLock::new();
-    BOOT.get_or_init(|| {
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default()
-    })
+    if let Some(boot) = BOOT.get() {
+        return Ok(boot);
+    }
+    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(text) => Ok(BOOT.get_or_init(|| text.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(""),
+        Err(error) => Err(error),
+    }
 }
 
 /// The release of the kernel, such as `6.8.0-31-generic`.
@@ -28,19 +40,26 @@ pub fn kernel_release() -> Option<String> {
 }
 
 /// Opens a pidfd for whatever has this pid now.
-pub(super) fn open(pid: i32) -> std::io::Result<OwnedFd> {
+pub(super) fn open(pid: i32) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// The reference of the process behind `pidfd`, which was opened for `pid`.
-pub(super) fn reference(pid: i32, pidfd: &OwnedFd) -> Option<ProcessRef> {
-    let stat = proc_scan::stat(pid)?;
+///
+/// # Errors
+/// When there is no such process any more, or when that cannot be read.
+pub(super) fn reference(pid: i32, pidfd: &OwnedFd) -> io::Result<ProcessRef> {
+    let boot = boot()?;
+    let stat = proc_scan::try_stat(pid)?.ok_or(rustix::io::Errno::SRCH)?;
     // If the pidfd's process had been reaped before the read, the stat could be another's.
-    still_there(pidfd).then(|| ProcessRef {
+    if !still_there(pidfd) {
+        return Err(rustix::io::Errno::SRCH.into());
+    }
+    Ok(ProcessRef {
         pid,
         start_time: stat.start_time,
-        boot_id: boot_id().to_owned(),
+        boot_id: boot.to_owned(),
     })
 }
 
@@ -53,16 +72,30 @@ pub(super) fn prove(process: &ProcessRef) -> Option<OwnedFd> {
 }
 
 /// As [`prove`], for a process of this boot.
-pub(super) fn prove_key(pid: i32, start_time: u64) -> Option<OwnedFd> {
-    let pidfd = open(pid).ok()?;
-    let stat = proc_scan::stat(pid)?;
-    (stat.start_time == start_time && still_there(&pidfd)).then_some(pidfd)
+fn prove_key(pid: i32, start_time: u64) -> Option<OwnedFd> {
+    try_prove_key(pid, start_time).ok().flatten()
+}
+
+/// Opens a pidfd for this very process, of this boot; `None` when it is gone.
+///
+/// # Errors
+/// When that cannot be known, such as without a descriptor to look with.
+pub(super) fn try_prove_key(pid: i32, start_time: u64) -> io::Result<Option<OwnedFd>> {
+    let pidfd = match open(pid) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        opened => opened?,
+    };
+    let stat = proc_scan::try_stat(pid)?;
+    let same = stat.is_some_and(|stat| stat.start_time == start_time) && still_there(&pidfd);
+    Ok(same.then_some(pidfd))
 }
 
 /// Is this process gone for certain? Where no descriptor is left to look with, nothing is.
 pub(super) fn is_gone(process: &ProcessRef) -> bool {
-    if process.boot_id != boot_id() {
-        return true;
+    match boot() {
+        Ok(boot) if boot == process.boot_id => {}
+        Ok(_) => return true,
+        Err(_) => return false,
     }
     match proc_scan::stat(process.pid) {
         Some(stat) => stat.start_time != process.start_time,
@@ -86,10 +119,7 @@ mod tests {
     #[test]
     fn another_start_time_is_another_process() {
         let pid = i32::try_from(std::process::id()).expect("pids are small");
-        let own = open(pid)
-            .ok()
-            .and_then(|fd| reference(pid, &fd))
-            .expect("lives");
+        let own = open(pid).and_then(|fd| reference(pid, &fd)).expect("lives");
         assert!(prove(&own).is_some());
         let reused = ProcessRef {
             start_time: own.start_time + 1,

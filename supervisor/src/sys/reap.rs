@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::{guard_link, kernel, proc_scan};
-use crate::state::ExitStatus;
+use super::{guard_link, kernel, proc_scan, process};
+use crate::state::{ExitStatus, ProcessRef};
 
 static OWNED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 /// Held for reading from before a fork until the child is in `OWNED`.
@@ -200,6 +200,15 @@ impl OwnedChild {
             pid,
             pidfd: Some(pidfd),
         }
+    }
+
+    /// What names it for ever.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub(super) fn reference(&self) -> std::io::Result<ProcessRef> {
+        let pidfd = self.pidfd.as_ref().ok_or(rustix::io::Errno::BADF)?;
+        process::reference(self.pid, pidfd)
     }
 
     /// Hands the descriptor over: collecting and disowning are the caller's business now.

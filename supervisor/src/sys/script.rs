@@ -140,9 +140,8 @@ impl Running {
                     Ok(count) if count > 0 => keep(kept, &chunk[..count]),
                     _ => open = false,
                 },
-                ready = self.pidfd.readable() => match ready {
-                    Ok(mut ready) if !kernel::has_exited(self.pidfd.get_ref()) => ready.clear_ready(),
-                    Ok(_) => {}
+                ended = kernel::until_exited(&self.pidfd) => match ended {
+                    Ok(()) => break,
                     Err(_) => return,
                 },
             }

@@ -13,6 +13,7 @@
 //! nothing else ties to its run. It is left alone, since it might be somebody else's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -99,20 +100,24 @@ impl Run {
 }
 
 /// The living processes of the run, without its leader.
-pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> Vec<Stat> {
+///
+/// # Errors
+/// When it cannot be known of one of them.
+pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> io::Result<Vec<Stat>> {
     let kin = remembered(run.leader);
     // Read after `all`, and before a pid is proven to be still the one in `all`: so it is
     // that process that is inside.
     let inside = run.inside();
     let mut known = HashMap::new();
-    let mut found: Vec<Stat> = all
-        .values()
-        .filter(|stat| !stat.is_zombie() && stat.pid != run.leader.0)
-        .filter(|stat| inside.contains(&stat.pid) || belongs(run, &kin, all, &mut known, stat.pid))
-        .copied()
-        .collect();
+    let mut found = Vec::new();
+    for stat in all.values() {
+        let lives = !stat.is_zombie() && stat.pid != run.leader.0;
+        if lives && (inside.contains(&stat.pid) || belongs(run, &kin, all, &mut known, stat.pid)?) {
+            found.push(*stat);
+        }
+    }
     found.sort_unstable_by_key(Stat::key);
-    found
+    Ok(found)
 }
 
 /// What an earlier walk found out about a process.
@@ -130,7 +135,7 @@ fn belongs(
     all: &HashMap<i32, Stat>,
     known: &mut HashMap<i32, Known>,
     pid: i32,
-) -> bool {
+) -> io::Result<bool> {
     let mut line = Vec::new();
     let mut at = pid;
     let mut above = false;
@@ -168,7 +173,7 @@ fn belongs(
     let mut verdict = answer.unwrap_or(above);
     for at in line.into_iter().rev() {
         if answer.is_none()
-            && let Some(mark) = proc_scan::mark(at, &run.home)
+            && let Some(mark) = proc_scan::try_mark(at, &run.home)?
         {
             verdict = mark.is_of(&run.instance)
                 && mark.generation <= run.generations.up_to
@@ -180,7 +185,7 @@ fn belongs(
         };
         known.insert(at, known_now);
     }
-    verdict
+    Ok(verdict)
 }
 
 fn is_self(pid: i32) -> bool {
@@ -198,7 +203,12 @@ pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
         _ => 0,
     };
     for _ in 0..looks {
-        let new: Vec<Stat> = members(run, &proc_scan::all())
+        let Ok(found) = proc_scan::try_all().and_then(|all| members(run, &all)) else {
+            // There may be somebody who cannot be seen.
+            breathe();
+            continue;
+        };
+        let new: Vec<Stat> = found
             .into_iter()
             .filter(|stat| !reached.contains(&stat.key()))
             .collect();
@@ -207,14 +217,32 @@ pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
         }
         // Known from now on, also if killing its parent hides where it came from.
         remember(run.leader, new.iter().map(Stat::key));
+        let mut missed = false;
         for stat in new {
-            if let Some(pidfd) = process::prove_key(stat.pid, stat.start_time) {
-                let _ = kernel::signal(pidfd.as_fd(), signal);
+            match process::try_prove_key(stat.pid, stat.start_time) {
+                Ok(pidfd) => {
+                    if let Some(pidfd) = pidfd {
+                        let _ = kernel::signal(pidfd.as_fd(), signal);
+                    }
+                    reached.insert(stat.key());
+                }
+                Err(_) => missed = true,
             }
-            reached.insert(stat.key());
+        }
+        if missed {
+            breathe();
         }
     }
     reached.len().max(killed)
+}
+
+/// A moment in which descriptors may become free.
+fn breathe() {
+    let moment = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 5_000_000,
+    };
+    let _ = rustix::event::poll(&mut [], Some(&moment));
 }
 
 #[cfg(test)]
@@ -263,8 +291,10 @@ mod tests {
             cgroup: None,
         };
         remember(run.leader, [(base + 3, 13), (base + 6, 99)]);
-        let pids =
-            |run: &Run| -> Vec<i32> { members(run, &all).iter().map(|s| s.pid - base).collect() };
+        let pids = |run: &Run| -> Vec<i32> {
+            let found = members(run, &all).expect("all can be read");
+            found.iter().map(|stat| stat.pid - base).collect()
+        };
         assert_eq!(pids(&run), [1, 2, 3]);
         forget(run.leader);
         assert_eq!(pids(&run), [1, 2]);
