@@ -8,7 +8,9 @@
 //! This file only puts parts together and takes them apart again in the right order.
 
 mod parts;
+mod runtime;
 mod signals;
+mod start_error;
 mod timers;
 
 use std::sync::Arc;
@@ -48,6 +50,7 @@ use super::upgrade::UpgradePort;
 use super::wiring::{self, Wires};
 use parts::{close_databases, follow_metrics, limits, open_store, reopen_log};
 use signals::Signals;
+pub(super) use start_error::{StartError, cannot, with_source};
 use timers::{again, every, over, tick};
 
 /// How long tasks may take to end once their work is done.
@@ -66,35 +69,6 @@ const OPENED_LAST: &[&str] = &["brain.", "agent.", "ai.", "bot.", "notify."];
 const SPARE: Duration = Duration::from_secs(15);
 /// How often the clock is set anew.
 const REANCHOR: Duration = Duration::from_secs(60);
-/// Worker threads. The work is small; two keep a long answer from delaying a restart.
-const WORKERS: usize = 2;
-
-/// Why the daemon could not start.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StartError {
-    #[error("{}", with_source(.0))]
-    Home(#[from] supervisor::HomeError),
-    #[error("another daemon runs for this home (pid {pid}); ask it with: mhost daemon status")]
-    Running { pid: String },
-    #[error("cannot {what}: {source}")]
-    System {
-        what: String,
-        source: std::io::Error,
-    },
-    #[error("{}", with_source(.0))]
-    Store(#[from] supervisor::store::StoreError),
-}
-
-pub(super) fn with_source(error: &dyn std::error::Error) -> String {
-    error
-        .source()
-        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-}
-
-pub(super) fn cannot(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
-    let what = what.into();
-    move |source| StartError::System { what, source }
-}
 
 /// Runs the daemon proper. Returns the exit code of the process.
 pub(crate) fn run(paths: &Paths, resurrect: bool) -> u8 {
@@ -102,16 +76,19 @@ pub(crate) fn run(paths: &Paths, resurrect: bool) -> u8 {
     let guard = Guarded::from_env();
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let level = log_to_stderr();
-    let code = match start(paths, &guard, level, resurrect) {
-        Ok(End::Stop) => 0,
-        Ok(End::Upgrade) => u8::try_from(EXIT_FOR_UPGRADE).unwrap_or(u8::MAX),
+    let (code, passes) = match start(paths, &guard, level, resurrect) {
+        Ok(End::Stop) => (0, false),
+        Ok(End::Upgrade) => (u8::try_from(EXIT_FOR_UPGRADE).unwrap_or(u8::MAX), false),
         Err(error) => {
             error!(%error, "The daemon could not start.");
-            1
+            (1, error.may_pass())
         }
     };
     if let Some(guard) = guard.link() {
-        guard.bye(i32::from(code));
+        match passes {
+            true => guard.later(i32::from(code)),
+            false => guard.bye(i32::from(code)),
+        }
     }
     code
 }
@@ -131,15 +108,7 @@ fn start(
     let _ = rustls::crypto::ring::default_provider().install_default();
     sys::share_heaps();
     sys::small_databases();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .max_blocking_threads(16)
-        .thread_keep_alive(Duration::from_secs(2))
-        .thread_stack_size(1024 * 1024)
-        .thread_name("mhost")
-        .enable_all()
-        .build()
-        .map_err(cannot("start the runtime"))?;
+    let runtime = runtime::build(guard)?;
     runtime.block_on(async {
         let lock = PidFile::take(paths).await?;
         let settings = Settings::load(paths, level);

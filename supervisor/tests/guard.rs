@@ -35,6 +35,8 @@ fn main() {
                     a_killed_daemon_comes_back_and_adopts,
                     an_orderly_exit_ends_the_guard,
                     a_daemon_that_dies_at_its_start_is_given_up,
+                    a_daemon_is_not_given_up_once_one_was_up,
+                    a_first_daemon_that_cannot_start_ends_the_guard,
                     an_upgrade_starts_the_new_binary_or_goes_back,
                     a_new_guard_takes_over,
                 ] {
@@ -62,6 +64,10 @@ fn daemon(folder: &Path) -> u8 {
     note(folder, "started", &format!("{own} {name}\n"));
     if folder.join("die-at-start").exists() {
         return 3;
+    }
+    if folder.join("disk-is-full").exists() {
+        link.later(5);
+        return 5;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -296,6 +302,38 @@ fn a_daemon_that_dies_at_its_start_is_given_up() {
         log.ends_with("ten times in a row; the guard gives up."),
         "{log}"
     );
+}
+
+/// Programs run that nobody else would come for.
+fn a_daemon_is_not_given_up_once_one_was_up() {
+    for trouble in ["die-at-start", "disk-is-full"] {
+        let bench = Bench::start(|_| {});
+        bench.tell("spawn exec sleep 600");
+        let child = bench.lines("child", 1).remove(0);
+        let file = bench.folder.path().join(trouble);
+        std::fs::write(&file, "").expect("writes");
+        kill(bench.daemon(1).0, Sig::KILL);
+        // The one that was killed, ten that died at their start, and the next.
+        let (last, _) = bench.daemon(12);
+        std::fs::remove_file(&file).expect("removes");
+        wait_until(|| !exists(last), || "it does not die".to_owned());
+        bench.daemon(13);
+        bench.tell(&format!("adopt {child}"));
+        let process: ProcessRef = serde_json::from_str(&child).expect("reads");
+        kill(process.pid, Sig::KILL);
+        bench.lines("exit", 1);
+        kill(bench.guard, Sig::TERM);
+        assert_eq!(bench.guard_code(), 0);
+    }
+}
+
+/// Whoever starts the first one waits for it, and is told at once.
+fn a_first_daemon_that_cannot_start_ends_the_guard() {
+    let bench = Bench::start(|folder| {
+        std::fs::write(folder.join("disk-is-full"), "").expect("writes");
+    });
+    assert_eq!(bench.guard_code(), 5);
+    assert_eq!(bench.lines("started", 1).len(), 1);
 }
 
 fn an_upgrade_starts_the_new_binary_or_goes_back() {

@@ -3,16 +3,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::fs::Mode;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::guard_link::{GUARD_FD, REAP_FD};
-use super::{kernel, limits};
+use super::{kernel, limits, process, reap};
 
 /// Starts `exe args…` detached from the terminal: own session, standard input empty, output
 /// appended to `log_file`, in `/`, files readable by nobody else. `env` is added to the
@@ -48,17 +49,18 @@ pub fn daemonize_spawn(
             Ok(())
         });
     }
+    let _in_progress = reap::forking();
     start(command)
 }
 
 /// Starts `exe args…` in a process group of its own, with `passed` open under the number
-/// that the variable `name` tells.
+/// that the variable `name` tells. What cannot be watched is ended again.
 pub(super) fn spawn_with(
     exe: &Path,
     args: &[OsString],
     name: &str,
     passed: BorrowedFd<'_>,
-) -> io::Result<i32> {
+) -> io::Result<(i32, OwnedFd)> {
     let number = passed.as_raw_fd();
     let nofile = limits::original_nofile();
     let mut command = command(exe, args);
@@ -77,7 +79,17 @@ pub(super) fn spawn_with(
             Ok(())
         });
     }
-    start(command)
+    let _in_progress = reap::forking();
+    let pid = start(command)?;
+    let watched = process::open_patiently(pid);
+    watched.map(|pidfd| (pid, pidfd)).inspect_err(|_| {
+        // Our own child, not collected: the number is its group for sure.
+        let _ = kernel::signal_group_number(pid, libc::SIGKILL);
+        if let Some(pid) = Pid::from_raw(pid) {
+            let wait = || waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+            let _ = rustix::io::retry_on_intr(wait);
+        }
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this starts mhost itself")]
@@ -93,7 +105,6 @@ fn command(exe: &Path, args: &[OsString]) -> Command {
 }
 
 fn start(mut command: Command) -> io::Result<i32> {
-    let _in_progress = super::reap::forking();
     let child = command.spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   guard ──starts, watches by pidfd──► daemon
 //!     ▲ └──SIGTERM, SIGINT, SIGHUP, …────►  │
-//!     └─reap, exec, up, bye, hold, drop, keep, free─┘
+//!     └─reap, exec, up, bye, later, hold, drop, keep, free─┘
 //! ```
 //!
 //! It opens no socket, runs no async runtime, and keeps nothing open but the FIFOs of running
@@ -29,8 +29,10 @@ use crate::state::ExitStatus;
 
 /// A daemon that lives shorter than this died at its start.
 const QUICK: Duration = Duration::from_secs(1);
-/// So many deaths at the start in a row, and it is given up.
+/// So many deaths at the start in a row, and it is given up, if none has ever come up.
 const MOST_QUICK: u32 = 10;
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Within this time an upgraded daemon must say that it is up.
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,9 +45,10 @@ pub fn run(exe: &Path, args: &[OsString]) -> u8 {
 /// As [`run`], for a daemon that is running already and has started this process after its
 /// first guard had died.
 pub fn watch(exe: &Path, args: &[OsString], daemon: i32) -> u8 {
-    let Some(guard) = Guard::new(exe, args) else {
+    let Some(mut guard) = Guard::new(exe, args) else {
         return 1;
     };
+    guard.served = true;
     let Some(messages) = from_daemon() else {
         say("A guard for a running daemon is started by that daemon only.");
         return 1;
@@ -53,8 +56,12 @@ pub fn watch(exe: &Path, args: &[OsString], daemon: i32) -> u8 {
     let is_parent =
         || rustix::process::getppid().is_some_and(|parent| parent.as_raw_nonzero().get() == daemon);
     // Still our parent after the pidfd was opened: so that is what it means.
-    if let Some(pidfd) = process::open(daemon).ok().filter(|_| is_parent()) {
+    if let Some(pidfd) = process::open_patiently(daemon).ok().filter(|_| is_parent()) {
         return guard.keep_running(Some(Watched::new(daemon, pidfd, messages)));
+    }
+    if is_parent() {
+        // It lives and cannot be watched: it starts another guard when this one is gone.
+        return 1;
     }
     // It has died meanwhile; perhaps it had said that it would.
     let mut last_words = Vec::new();
@@ -85,6 +92,8 @@ struct Guard {
     /// The binary to go back to while an upgraded daemon is not up yet.
     former: Option<PathBuf>,
     quick_deaths: u32,
+    /// A daemon was up: what it left runs, and somebody must come for it.
+    served: bool,
     held: Held,
 }
 
@@ -110,6 +119,8 @@ struct Watched {
     next: Option<PathBuf>,
     up: bool,
     bye: Option<i32>,
+    /// It could not start, and the next one may.
+    later: Option<i32>,
     told_to_end: bool,
 }
 
@@ -130,6 +141,7 @@ impl Guard {
                 signals,
                 former: None,
                 quick_deaths: 0,
+                served: false,
                 held: Held::default(),
             }),
             Err(error) => {
@@ -172,8 +184,7 @@ impl Guard {
         let (messages, daemons) = socket_keep::link()?;
         // It finds them when it looks: before it opens anything of its own.
         socket_keep::hand_over(messages.as_fd(), &self.held.sockets);
-        let pid = daemonize::spawn_with(&self.exe, &self.args, REAP_FD, daemons.as_fd())?;
-        let pidfd = process::open(pid)?;
+        let (pid, pidfd) = daemonize::spawn_with(&self.exe, &self.args, REAP_FD, daemons.as_fd())?;
         Ok(Watched::new(pid, pidfd, messages))
     }
 
@@ -197,6 +208,7 @@ impl Guard {
             }
         }
         daemon.listen(&mut self.held);
+        self.served |= daemon.up;
         if self.former.is_some() && !daemon.up {
             // It is no daemon of ours, and may have started others. It has not been collected
             // yet, so the number is its group for sure; that may be empty.
@@ -218,7 +230,9 @@ impl Guard {
             (ExitStatus::Code(0), _) => After::Exit(0),
             // Told to end before it could listen.
             (ExitStatus::Signal(signal), _) if daemon.told_to_end && ends(signal) => After::Exit(0),
-            (ExitStatus::Code(code), None) if daemon.bye == Some(code) => {
+            (ExitStatus::Code(code), None)
+                if daemon.bye == Some(code) || (daemon.later == Some(code) && !self.served) =>
+            {
                 After::Exit(u8::try_from(code).unwrap_or(1))
             }
             (_, Some(former)) if !daemon.up => {
@@ -236,7 +250,8 @@ impl Guard {
                 ));
                 // Killed by somebody else, it did not fail; and who is up has not died at its start.
                 let killed = daemon.up && exit == ExitStatus::Signal(libc::SIGKILL);
-                if killed || passed(daemon.since) >= QUICK {
+                let lived = daemon.later.is_none() && passed(daemon.since) >= QUICK;
+                if killed || lived {
                     self.quick_deaths = 0;
                     return After::StartAgain(Duration::ZERO);
                 }
@@ -249,14 +264,15 @@ impl Guard {
     }
 
     fn died_at_start(&mut self, code: u8) -> After {
-        self.quick_deaths += 1;
-        if self.quick_deaths >= MOST_QUICK {
+        self.quick_deaths = self.quick_deaths.saturating_add(1);
+        if self.quick_deaths >= MOST_QUICK && !self.served {
             say("The daemon died at its start ten times in a row; the guard gives up.");
             return After::Exit(code);
         }
         // Three times at once, then after 0.1, 0.2, 0.4 … seconds.
         let doublings = self.quick_deaths.checked_sub(4);
-        After::StartAgain(doublings.map_or(Duration::ZERO, |n| Duration::from_millis(100 << n)))
+        let pause = |n: u32| Duration::from_millis(100 << n.min(10)).min(LONGEST_PAUSE);
+        After::StartAgain(doublings.map_or(Duration::ZERO, pause))
     }
 }
 
@@ -272,6 +288,7 @@ impl Watched {
             next: None,
             up: false,
             bye: None,
+            later: None,
             told_to_end: false,
         }
     }
@@ -323,6 +340,8 @@ impl Watched {
             memory::give_back();
         } else if let Some(code) = line.strip_prefix(b"bye ") {
             self.bye = number(code);
+        } else if let Some(code) = line.strip_prefix(b"later ") {
+            self.later = number(code);
         }
     }
 

@@ -7,6 +7,7 @@
 //! exec <path>    start this binary at the next exit with code 85
 //! up             the daemon answers: an upgrade has worked
 //! bye <code>     an orderly exit with this code follows
+//! later <code>   the same, and what kept this daemon from coming up may pass
 //! hold <path>    keep this FIFO open for reading: what is in it must outlive the daemon
 //! drop <path>    it has been read to its end
 //! keep <socket>  keep the socket that comes with this open for the next daemon
@@ -67,7 +68,7 @@ impl GuardLink {
         let _ = rustix::io::fcntl_setfd(&link, rustix::io::FdFlags::CLOEXEC);
         socket_keep::take_over(link.as_fd());
         let pid = rustix::process::getppid()?.as_raw_nonzero().get();
-        let pidfd = process::open(pid).ok()?;
+        let pidfd = process::open_patiently(pid).ok()?;
         let link = Self {
             pid,
             pidfd,
@@ -85,11 +86,11 @@ impl GuardLink {
     /// What the system said.
     pub fn start_another(exe: &Path, args: &[OsString]) -> io::Result<Arc<Self>> {
         let (guards, link) = socket_keep::link()?;
-        let pid = daemonize::spawn_with(exe, args, GUARD_FD, guards.as_fd())?;
+        let (pid, pidfd) = daemonize::spawn_with(exe, args, GUARD_FD, guards.as_fd())?;
         reap::own(pid);
         let link = Self {
             pid,
-            pidfd: process::open(pid)?,
+            pidfd,
             link,
             parent: false,
         };
@@ -129,6 +130,11 @@ impl GuardLink {
     /// Tells the guard that this daemon is about to exit of its own will.
     pub fn bye(&self, code: i32) {
         let _ = self.tell(format!("bye {code}\n").as_bytes());
+    }
+
+    /// Tells the guard that this daemon could not come up, and that the next one may.
+    pub fn later(&self, code: i32) {
+        let _ = self.tell(format!("later {code}\n").as_bytes());
     }
 
     fn tell_of(&self, verb: &[u8], path: &Path) {

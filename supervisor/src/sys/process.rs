@@ -45,6 +45,24 @@ pub(super) fn open(pid: i32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
+/// As [`open`], for a process that is known to be there: tries again for a while.
+pub(super) fn open_patiently(pid: i32) -> io::Result<OwnedFd> {
+    let moment = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    // A fifth of a second.
+    for _ in 0..20 {
+        match open(pid) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                let _ = rustix::event::poll(&mut [], Some(&moment));
+            }
+            opened => return opened,
+        }
+    }
+    open(pid)
+}
+
 /// The reference of the process behind `pidfd`, which was opened for `pid`.
 ///
 /// # Errors
