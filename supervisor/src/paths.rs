@@ -213,13 +213,21 @@ impl Paths {
     }
 
     /// Where a run that has begun writes one of its streams, whatever its definition says now.
-    pub fn output(&self, instance: &InstanceId, generation: Generation, stream: Stream) -> PathBuf {
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub fn output(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        stream: Stream,
+    ) -> std::io::Result<PathBuf> {
         let spool = self.spool(instance, generation, stream);
-        if spool.exists() {
+        Ok(if spool.try_exists()? {
             spool
         } else {
             self.fifo(instance, generation, stream)
-        }
+        })
     }
 
     /// Locked by the guard while it lives.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 
 use super::Context;
 use crate::ids::InstanceId;
@@ -30,6 +31,8 @@ pub(super) struct LiveRun {
     pub(super) probe_events: Option<mpsc::Receiver<ProbeEvent>>,
     /// When it is over its limit, if it has one.
     pub(super) memory: Option<mpsc::Receiver<MemoryBreach>>,
+    /// Its streams could not be read yet; that is tried until this is dropped.
+    pub(super) unread: Option<DropGuard>,
 }
 
 impl LiveRun {
@@ -43,6 +46,7 @@ impl LiveRun {
             probes: None,
             probe_events: None,
             memory: None,
+            unread: None,
         }
     }
 

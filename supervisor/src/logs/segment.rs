@@ -123,7 +123,11 @@ impl Writer {
             Err(error) => return Err(error),
         };
         let sealed_size = match log_size {
-            None => Bytes::sealed_size(&names, header.number).ok().flatten(),
+            // One that is damaged is not there; one that cannot be read now is.
+            None => match Bytes::sealed_size(&names, header.number) {
+                Err(error) if error.raw_os_error().is_some() => return Err(error),
+                size => size.ok().flatten(),
+            },
             Some(_) => None,
         };
         let last_offset = index.last()?.map_or(header.base, |last| last.offset);
@@ -201,9 +205,12 @@ impl Writer {
         }
     }
 
-    fn open_pending(&mut self, now_ms: i64) -> io::Result<()> {
+    /// What is there already has its numbers: the next are greater.
+    fn open_pending(&mut self, now_ms: i64, sequence: &mut Sequence) -> io::Result<()> {
         if self.pending || (self.files.is_none() && self.was_removed()) {
-            *self = Self::open(self.names.clone(), now_ms)?.0;
+            let (opened, newest) = Self::open(self.names.clone(), now_ms)?;
+            sequence.0 = sequence.0.max(newest);
+            *self = opened;
         }
         Ok(())
     }
@@ -264,7 +271,7 @@ impl Writer {
         limits: &Limits,
     ) -> io::Result<()> {
         limits.check()?;
-        self.open_pending(now_ms)?;
+        self.open_pending(now_ms, sequence)?;
         let ts_ms = now_ms.max(self.last.ts_ms);
         let starts = self.last.generation != Some(generation);
         let flags = if starts { flags | START } else { flags };
@@ -325,7 +332,7 @@ impl Writer {
         limits: &Limits,
     ) -> io::Result<()> {
         limits.check()?;
-        self.open_pending(now_ms)?;
+        self.open_pending(now_ms, sequence)?;
         if self.end - self.header.base >= limits.raw_max_size {
             self.rotate_at_line_end(limits)?;
         }
@@ -386,8 +393,13 @@ impl Writer {
     }
 
     /// Seals the current segment where no line goes on, so that it can be thinned out.
-    pub(super) fn seal_for_age(&mut self, now_ms: i64, limits: &Limits) -> io::Result<()> {
-        self.open_pending(now_ms)?;
+    pub(super) fn seal_for_age(
+        &mut self,
+        now_ms: i64,
+        sequence: &mut Sequence,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        self.open_pending(now_ms, sequence)?;
         let ended = self.last.generation.is_none();
         if self.end == self.header.base || !(ended || self.at_line_end()?) {
             return Ok(());
@@ -458,8 +470,8 @@ impl Writer {
     }
 
     /// Deletes what was captured so far. Offsets go on, so that followers stay where they are.
-    pub(super) fn flush(&mut self, now_ms: i64) -> io::Result<()> {
-        self.open_pending(now_ms)?;
+    pub(super) fn flush(&mut self, now_ms: i64, sequence: &mut Sequence) -> io::Result<()> {
+        self.open_pending(now_ms, sequence)?;
         self.files = None;
         let first = self.header.number + 1;
         let noted = self.names.begins_with(first);

@@ -39,7 +39,8 @@ pub(super) struct Spool {
 impl Spool {
     /// Opens a file where it was left.
     pub(super) fn open(path: &Path) -> io::Result<(OwnedFd, Self)> {
-        let resumed = path.exists();
+        // What was read must not be taken for new.
+        let resumed = path.try_exists()?;
         let file = sys::open_spool(path)?;
         let note = File::options()
             .read(true)
@@ -50,6 +51,7 @@ impl Spool {
         let mut bytes = [0; 8];
         let read = match note.read_exact_at(&mut bytes, 0) {
             Ok(()) if resumed => u64::from_le_bytes(bytes),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
             _ => 0,
         };
         rustix::fs::seek(&file, SeekFrom::Start(read))?;
@@ -77,8 +79,10 @@ impl Spool {
 
     /// Nothing is left to read. True when nobody can write any more.
     pub(super) fn is_over(&mut self, file: &OwnedFd) -> bool {
-        let size = rustix::fs::fstat(file).map_or(0, |stat| stat.st_size.unsigned_abs());
-        if size < self.read {
+        let Ok(stat) = rustix::fs::fstat(file) else {
+            return false;
+        };
+        if stat.st_size.unsigned_abs() < self.read {
             // The program has truncated it and appends from the start.
             (self.read, self.given_back) = (0, 0);
             let _ = self.note.write_all_at(&0u64.to_le_bytes(), 0);
@@ -110,23 +114,32 @@ pub(super) struct News {
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     inotify: Option<OwnedFd>,
+    /// The descriptor is looked at by whoever asks for news.
+    polled: bool,
     tokens: HashMap<i32, u64>,
 }
 
 impl Watches {
-    /// Watches a file. A new descriptor is handed out to be polled.
-    pub(super) fn add(&mut self, path: &Path, token: u64) -> io::Result<Option<&OwnedFd>> {
-        let fresh = self.inotify.is_none();
-        if fresh {
-            self.inotify = Some(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?);
-        }
-        let Some(inotify) = &self.inotify else {
-            return Ok(None);
+    /// Watches a file. `poll` has the descriptor looked at, and is asked until that has worked.
+    pub(super) fn add(
+        &mut self,
+        path: &Path,
+        token: u64,
+        poll: impl FnOnce(&OwnedFd) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let inotify = match self.inotify.take() {
+            Some(inotify) => inotify,
+            None => inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
         };
+        let inotify = self.inotify.insert(inotify);
+        if !self.polled {
+            poll(inotify)?;
+            self.polled = true;
+        }
         let flags = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
         let watch = inotify::add_watch(inotify, path, flags)?;
         self.tokens.insert(watch, token);
-        Ok(self.inotify.as_ref().filter(|_| fresh))
+        Ok(())
     }
 
     /// Stops watching.
@@ -166,6 +179,7 @@ impl Watches {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use super::*;
@@ -185,7 +199,7 @@ mod tests {
         let spool = paths.spool(&api, 1, Stream::Out);
         let start = || Ingest::start(&paths, &Clock::system()).unwrap();
         let attach = async |ingest: &Ingest| {
-            let path = paths.output(&api, 1, Stream::Out);
+            let path = paths.output(&api, 1, Stream::Out).unwrap();
             ingest.attach(&api, 1, Stream::Out, &path).await
         };
         let first = start();
@@ -217,6 +231,70 @@ mod tests {
             expected.len()
         );
         assert_eq!(std::fs::read_dir(paths.run()).unwrap().count(), 0);
+    }
+
+    /// What a run left in its file while the disk was full comes before what the next one
+    /// printed.
+    #[tokio::test]
+    async fn runs_keep_their_order_over_a_full_disk() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::new(home.path()).unwrap();
+        paths.create().unwrap();
+        let limits = crate::logs::Limits::default();
+        let full = limits.full.clone();
+        let ingest = Ingest::start_with(&paths, &Clock::system(), limits).unwrap();
+        let mut grew = ingest.grew();
+        full.store(true, Ordering::Relaxed);
+        let ids: Vec<InstanceId> = (0..8)
+            .map(|index| InstanceId::new("api".parse().unwrap(), index))
+            .collect();
+        let mut programs = Vec::new();
+        for id in &ids {
+            for generation in [1, 2] {
+                let path = paths.spool(id, generation, Stream::Out);
+                let attached = ingest.attach(id, generation, Stream::Out, &path).await;
+                attached.unwrap();
+                let mut program = File::options().append(true).open(&path).unwrap();
+                writeln!(program, "{generation}a").unwrap();
+                while ingest.bytes(id) < 3 {
+                    grew.changed().await.unwrap();
+                }
+                writeln!(program, "{generation}b").unwrap();
+                programs.push(program);
+            }
+        }
+        full.store(false, Ordering::Relaxed);
+        for id in &ids {
+            while ingest.bytes(id) < 12 {
+                grew.changed().await.unwrap();
+            }
+            let kept = std::fs::read_to_string(paths.segment(id, Stream::Out)).unwrap();
+            assert_eq!(kept, "1a\n1b\n2a\n2b\n", "{id}");
+        }
+    }
+
+    /// A first file that cannot be watched, as above the user's share of watches, takes the
+    /// others nothing.
+    #[test]
+    fn what_cannot_be_watched_keeps_nobody_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "").unwrap();
+        let mut watches = Watches::default();
+        let mut polled = 0;
+        let refused = || Err(io::ErrorKind::OutOfMemory.into());
+        assert!(watches.add(&path, 1, |_| refused()).is_err());
+        let missing = folder.path().join("b");
+        let mut poll = |_: &OwnedFd| -> io::Result<()> {
+            polled += 1;
+            Ok(())
+        };
+        assert!(watches.add(&missing, 2, &mut poll).is_err());
+        watches.add(&path, 3, &mut poll).unwrap();
+        assert_eq!(polled, 1, "it is looked at, and once");
+        std::fs::write(&path, "x").unwrap();
+        let news: Vec<u64> = watches.news().iter().map(|news| news.token).collect();
+        assert_eq!(news, [3]);
     }
 
     /// What the program cuts off starts again from its beginning.

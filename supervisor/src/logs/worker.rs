@@ -141,14 +141,19 @@ impl Worker {
 
     pub(super) fn run(mut self) {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(64);
+        let mut refused = false;
         loop {
             let timeout = self.timeout().map(timespec);
             events.clear();
             match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(_) => refused = false,
+                Err(Errno::INTR) => {}
                 Err(error) => {
-                    tracing::error!(%error, "The capture of output ended.");
-                    return;
+                    // Nobody else would take what programs print.
+                    if !std::mem::replace(&mut refused, true) {
+                        tracing::error!(%error, "The capture of output cannot wait for more.");
+                    }
+                    let _ = rustix::event::poll(&mut [], Some(&timespec(GREW_EVERY)));
                 }
             }
             self.now = Instant::now();
@@ -168,7 +173,15 @@ impl Worker {
                     biggest = biggest.max(bytes);
                 }
             }
-            for token in std::mem::take(&mut self.unread) {
+            // In the order in which the runs began: what an ended one left comes first.
+            let mut unread = std::mem::take(&mut self.unread);
+            unread.sort_unstable();
+            unread.dedup();
+            for token in unread {
+                if self.comes_after_unread(token) {
+                    self.unread.push(token);
+                    continue;
+                }
                 moved += self.pump_file(token, now_ms);
                 biggest = biggest.max(SMALL);
             }
@@ -257,6 +270,13 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// An earlier run of the same stream has more to read.
+    fn comes_after_unread(&self, token: u64) -> bool {
+        let key = |token| self.captures.get(token).map(|capture| &capture.key);
+        let own = key(&token);
+        self.unread.iter().any(|other| key(other) == own)
     }
 
     /// Copies what a file has, up to its turn. Returns how many bytes.

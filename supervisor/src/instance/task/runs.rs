@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -14,6 +15,11 @@ use crate::machine::Input;
 use crate::paths::Stream;
 use crate::spec::{Output, Signal};
 use crate::state::Run;
+
+/// When streams that could not be read are tried again.
+const ATTACH_AGAIN: Duration = Duration::from_millis(100);
+/// How often, for a run that has ended.
+const ATTACH_TIMES: u32 = 20;
 
 /// The streams of a run that was not spawned yet.
 pub(super) struct Attached {
@@ -84,9 +90,41 @@ impl InstanceTask {
 
     /// Reads again what a run that has begun prints.
     pub(super) async fn attach(&mut self, generation: Generation) -> Option<SpawnError> {
-        let paths = &self.context.paths;
-        let outputs = Stream::BOTH.map(|stream| paths.output(&self.id, generation, stream));
-        attach(&self.context, &self.id, generation, outputs).await
+        attach_begun(&self.context, &self.id, generation).await
+    }
+
+    /// The same for a run that goes on and could not be read: again until it can. Its program
+    /// would wait for ever in front of a full FIFO.
+    pub(super) fn attach_later(&mut self, generation: Generation) {
+        let Some(live) = &mut self.live else {
+            return;
+        };
+        let (context, id) = (self.context.clone(), self.id.clone());
+        let stop = context.tasks.token().child_token();
+        live.unread = Some(stop.clone().drop_guard());
+        let again = async move {
+            loop {
+                tokio::time::sleep(ATTACH_AGAIN).await;
+                if attach_begun(&context, &id, generation).await.is_none() {
+                    return;
+                }
+            }
+        };
+        let tasks = &self.context.tasks;
+        tasks.spawn(format!("capture of {}", self.id), async move {
+            stop.run_until_cancelled(again).await;
+        });
+    }
+
+    /// The same for a run that has ended: what it left in its FIFO goes with the next attempt to
+    /// start it, which is not kept waiting for long.
+    pub(super) async fn attach_before_it_goes(&mut self, generation: Generation) {
+        for _ in 0..ATTACH_TIMES {
+            tokio::time::sleep(ATTACH_AGAIN).await;
+            if self.attach(generation).await.is_none() {
+                return;
+            }
+        }
     }
 
     /// Begins to watch and probe a run.
@@ -150,6 +188,22 @@ impl InstanceTask {
             leftovers::end(Arc::clone(&launcher), id, run, signal, grace).await;
             launcher.forget(&process);
         }));
+    }
+}
+
+/// Has what a run prints captured that has begun.
+async fn attach_begun(
+    context: &Context,
+    id: &InstanceId,
+    generation: Generation,
+) -> Option<SpawnError> {
+    let path = |stream| context.paths.output(id, generation, stream);
+    match (path(Stream::Out), path(Stream::Err)) {
+        (Ok(out), Ok(err)) => attach(context, id, generation, [out, err]).await,
+        (Err(error), _) | (_, Err(error)) => Some(SpawnError::Output {
+            path: context.paths.spool(id, generation, Stream::Out),
+            error: error.to_string(),
+        }),
     }
 }
 

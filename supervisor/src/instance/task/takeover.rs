@@ -110,12 +110,15 @@ impl InstanceTask {
 
     pub(super) async fn adopt(&mut self, run: Run) {
         self.renew_kill_wait();
-        self.attach(run.generation).await;
+        let unread = self.attach(run.generation).await.is_some();
         match self.context.launcher.adopt(&run.process).await {
             Found::Alive(_) => {
                 info!(process = %self.id.process, instance = self.id.index, pid = run.process.pid, "Adopted a running instance.");
                 let data = json!({ "pid": run.process.pid, "generation": run.generation });
                 self.enter_run(run.clone());
+                if unread {
+                    self.attach_later(run.generation);
+                }
                 self.record(vec![(EventKind::Adopted, data)], SYSTEM).await;
                 self.signal_again(&run).await;
                 if let State::Stopping { exit: Some(_), .. } = self.saved.state {
@@ -123,6 +126,9 @@ impl InstanceTask {
                 }
             }
             Found::Ended(status) => {
+                if unread {
+                    self.attach_before_it_goes(run.generation).await;
+                }
                 // The leader has gone; the rest of its tree may have heard nothing yet.
                 self.signal_again(&run).await;
                 let is_waited_for = match self.saved.state {

@@ -135,3 +135,21 @@ async fn sealed_segments_get_their_times_back() {
     }
     drop(out);
 }
+
+/// A segment that could not be opened when its stream came goes on with greater numbers: those
+/// who follow know lines by them.
+#[test]
+fn a_segment_that_opens_late_goes_on_with_greater_numbers() {
+    use crate::logs::names::Names;
+    use crate::logs::segment::{Sequence, Writer};
+    let folder = tempfile::tempdir().unwrap();
+    let names = Names::new(folder.path(), &id("api"), Stream::Out);
+    let (limits, mut sequence) = (Limits::default(), Sequence(40));
+    let mut writer = Writer::open(names.clone(), 1).unwrap().0;
+    writer.prepare(1, 1, &mut sequence, &limits).unwrap();
+    writer.write(b"a\n", &limits).unwrap();
+    let newest = sequence.0;
+    let (mut late, mut sequence) = (Writer::pending(names), Sequence::default());
+    late.prepare(2, 1, &mut sequence, &limits).unwrap();
+    assert!(sequence.0 > newest, "{} after {newest}", sequence.0);
+}

@@ -135,16 +135,16 @@ impl Worker {
 
     /// Has the kernel tell of what comes.
     fn listen(&mut self, capture: &Capture, token: u64) -> io::Result<()> {
-        let add = |fd: &OwnedFd, token| {
+        let epoll = &self.epoll;
+        let add = |fd: &OwnedFd, token| -> io::Result<()> {
             let data = epoll::EventData::new_u64(token);
-            epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN)
+            Ok(epoll::add(epoll, fd, data, epoll::EventFlags::IN)?)
         };
         let Some(spool) = &capture.spool else {
-            return Ok(add(&capture.fifo, token)?);
+            return add(&capture.fifo, token);
         };
-        if let Some(inotify) = self.watches.add(&capture.path, token)? {
-            add(inotify, NEWS)?;
-        }
+        self.watches
+            .add(&capture.path, token, |inotify| add(inotify, NEWS))?;
         if spool.opened {
             // Written while nobody read.
             self.unread.push(token);
@@ -229,12 +229,13 @@ impl Worker {
             if target.backlog.is_some() {
                 return Ok(());
             }
-            return target.writer.seal_for_age(now_ms, &self.limits);
+            let sequence = &mut self.sequence;
+            return target.writer.seal_for_age(now_ms, sequence, &self.limits);
         }
         let names = Names::new(&self.folder, &key.0, key.1);
         if names.log().exists() {
             let mut writer = Writer::open(names, now_ms)?.0;
-            writer.seal_for_age(now_ms, &self.limits)?;
+            writer.seal_for_age(now_ms, &mut self.sequence, &self.limits)?;
         }
         Ok(())
     }
@@ -262,12 +263,14 @@ impl Worker {
     fn flush(&mut self, instance: &InstanceId, now_ms: i64) -> io::Result<()> {
         for stream in Stream::BOTH {
             if let Some(target) = self.targets.get_mut(&(instance.clone(), stream)) {
-                target.writer.flush(now_ms)?;
+                target.writer.flush(now_ms, &mut self.sequence)?;
                 continue;
             }
             let names = Names::new(&self.folder, instance, stream);
             if names.index().exists() || names.log().exists() {
-                Writer::open(names, now_ms)?.0.flush(now_ms)?;
+                Writer::open(names, now_ms)?
+                    .0
+                    .flush(now_ms, &mut self.sequence)?;
             }
         }
         self.unseen = true;
