@@ -297,9 +297,12 @@ impl Task {
         outcome: Outcome,
     ) -> Option<bool> {
         let _order = self.board.order.lock().await;
-        let mut news = vec![ProbeEvent::Attempt {
-            passed: outcome.passed(),
-        }];
+        let mut news = Vec::new();
+        if !outcome.unmade {
+            news.push(ProbeEvent::Attempt {
+                passed: outcome.passed(),
+            });
+        }
         let settled = {
             let mut state = self.board.lock();
             let tracker = &mut state.trackers[self.index];

@@ -15,7 +15,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, Url};
 use tokio::sync::OnceCell;
 
-use super::tracker::Outcome;
+use super::tracker::{Outcome, is_ours};
 use crate::spec::{ExpectedCode, HttpProbe};
 
 /// Most of a body that is searched for `body_contains`.
@@ -62,7 +62,7 @@ impl HttpCheck {
             Err(error) => return Outcome::fail(error),
         };
         let client = if self.insecure || request.url.scheme() == "http" {
-            unverified().clone()
+            unverified()
         } else {
             verifying().await
         };
@@ -77,6 +77,7 @@ impl HttpCheck {
             .await;
         match sent {
             Ok(response) => self.judge(response).await,
+            Err(error) if is_our_fault(&error) => Outcome::unmade(describe(&error)),
             Err(error) => Outcome::fail(describe(&error)),
         }
     }
@@ -159,10 +160,14 @@ pub(super) fn head(bytes: &[u8]) -> String {
     text[..text.floor_char_boundary(MAX_OUTPUT)].to_owned()
 }
 
-/// For `http://` and `insecure = true`.
-fn unverified() -> &'static Result<Client, String> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    CLIENT.get_or_init(|| build(|builder| builder.tls_danger_accept_invalid_certs(true)))
+/// For `http://` and `insecure = true`. A failure is not kept here either.
+fn unverified() -> Result<Client, String> {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client.clone());
+    }
+    let client = build(|builder| builder.tls_danger_accept_invalid_certs(true))?;
+    Ok(CLIENT.get_or_init(|| client).clone())
 }
 
 /// For `https://`. A failure is not kept: the certificates may be installed meanwhile.
@@ -203,6 +208,18 @@ fn build(
             }
             text => format!("tls: {text}"),
         })
+}
+
+/// Was it for want of a descriptor or of memory here?
+fn is_our_fault(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(link) = cause {
+        if link.downcast_ref::<io::Error>().is_some_and(is_ours) {
+            return true;
+        }
+        cause = link.source();
+    }
+    false
 }
 
 /// A short word for what went wrong. It never holds the URL, which may hold a token.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::http::head;
 use super::tracker::Outcome;
+use crate::launch::SpawnError;
 use crate::secret::masked;
 use crate::spec::Signal;
 use crate::state::ExitStatus;
@@ -18,6 +19,8 @@ impl ScriptCheck {
     pub(super) async fn run(&self, timeout: Duration) -> Outcome {
         let script = match run_script(&self.0, timeout).await {
             Ok(script) => script,
+            // No fork, no pipe: that says nothing of the process.
+            Err(error @ SpawnError::System { .. }) => return Outcome::unmade(error.to_string()),
             Err(error) => return Outcome::fail(error.to_string()),
         };
         let outcome = match script.exit {

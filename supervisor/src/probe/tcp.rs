@@ -11,7 +11,7 @@ use futures::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
 use super::http::io_text;
-use super::tracker::Outcome;
+use super::tracker::{Outcome, is_ours};
 
 /// Addresses of one host that are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -44,6 +44,7 @@ impl TcpCheck {
         };
         let addresses = match addresses(&self.host, port).await {
             Ok(addresses) => addresses,
+            Err(error) if is_ours(&error) => return Outcome::unmade(format!("dns: {error}")),
             Err(error) => return Outcome::fail(format!("dns: {error}")),
         };
         let mut tries: FuturesUnordered<_> =
@@ -54,16 +55,18 @@ impl TcpCheck {
                 Ok(_connection) => return Outcome::pass(),
                 // A refusal says more than "no such network".
                 Err(error) => {
-                    if worst.is_none() || error.kind() == io::ErrorKind::ConnectionRefused {
+                    let of_no_weight = worst.as_ref().is_none_or(is_ours);
+                    if of_no_weight || error.kind() == io::ErrorKind::ConnectionRefused {
                         worst = Some(error);
                     }
                 }
             }
         }
-        Outcome::fail(match worst {
-            Some(error) => io_text(&error),
-            None => format!("dns: `{}` has no address", self.host),
-        })
+        match worst {
+            Some(error) if is_ours(&error) => Outcome::unmade(io_text(&error)),
+            Some(error) => Outcome::fail(io_text(&error)),
+            None => Outcome::fail(format!("dns: `{}` has no address", self.host)),
+        }
     }
 }
 

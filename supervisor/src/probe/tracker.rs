@@ -53,6 +53,15 @@ pub(super) struct Outcome {
     pub(super) error: Option<String>,
     /// The first bytes of what came back.
     pub(super) output: Option<String>,
+    /// No attempt could be made, for want of something on our side: nobody failed.
+    pub(super) unmade: bool,
+}
+
+/// Does an error say that we could not ask, rather than how it is with whom we asked?
+pub(super) fn is_ours(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
 }
 
 impl Outcome {
@@ -63,7 +72,15 @@ impl Outcome {
     pub(super) fn fail(error: impl Into<String>) -> Self {
         Self {
             error: Some(error.into()),
-            output: None,
+            ..Self::default()
+        }
+    }
+
+    /// It could not be tried, for this reason.
+    pub(super) fn unmade(error: impl Into<String>) -> Self {
+        Self {
+            unmade: true,
+            ..Self::fail(error)
         }
     }
 
@@ -149,6 +166,7 @@ impl Tracker {
     ) -> Turn {
         self.note(at, took, &outcome);
         match outcome.error {
+            Some(_) if outcome.unmade => Turn::Same,
             None => self.pass(since + took),
             Some(error) => self.fail(since, error),
         }
@@ -282,6 +300,30 @@ mod tests {
             error: "refused".into(),
             failures,
         }
+    }
+
+    /// A daemon without descriptors does not restart what is well.
+    #[test]
+    fn what_could_not_be_tried_counts_for_nothing() {
+        let (mut tracker, _) = turns(rules(), &[(0, true)]);
+        let at = Timestamp::from_second(1_000_000).expect("in range");
+        for second in 1..10 {
+            let unmade = Outcome::unmade("too many open files");
+            let since = Duration::from_secs(second * 10);
+            let turn = tracker.record(at, since, Duration::ZERO, unmade);
+            assert_eq!(turn, Turn::Same);
+        }
+        assert!(tracker.passes());
+        let view = tracker.view(&InstanceId::new("a".parse().expect("valid"), 0));
+        assert_eq!(
+            view.error.as_deref(),
+            Some("too many open files"),
+            "it is told"
+        );
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NOMEM] {
+            assert!(is_ours(&errno.into()));
+        }
+        assert!(!is_ours(&rustix::io::Errno::CONNREFUSED.into()));
     }
 
     #[test]
