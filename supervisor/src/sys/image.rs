@@ -209,9 +209,10 @@ pub(crate) fn find(program: &str, cwd: &Path, path: Option<&OsStr>) -> Result<Pa
                 program: program.to_owned(),
             }),
             Look::Nothing => Err(missing("")),
+            Look::Unknown(error) => Err(unseen(&error)),
         };
     }
-    let mut forbidden = None;
+    let (mut forbidden, mut unknown) = (None, None);
     for folder in std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH))) {
         // An empty entry means the working folder; a relative one is taken from there.
         let file = cwd.join(folder).join(program);
@@ -221,7 +222,11 @@ pub(crate) fn find(program: &str, cwd: &Path, path: Option<&OsStr>) -> Result<Pa
                 forbidden.get_or_insert(file);
             }
             Look::Nothing => {}
+            Look::Unknown(error) => unknown = Some(error),
         }
+    }
+    if let Some(error) = unknown {
+        return Err(unseen(&error));
     }
     Err(forbidden.map_or_else(
         || missing(" on PATH"),
@@ -235,20 +240,39 @@ enum Look {
     Program,
     Forbidden,
     Nothing,
+    /// The system did not say: that may be another time.
+    Unknown(std::io::Error),
+}
+
+fn unseen(error: &std::io::Error) -> SpawnError {
+    SpawnError::System {
+        stage: "looking for the program".to_owned(),
+        error: super::spawn::plain(error),
+    }
 }
 
 fn look(file: &Path) -> Look {
-    match std::fs::metadata(file) {
-        Ok(found) if found.is_file() => {
-            if rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() {
-                Look::Program
-            } else {
-                Look::Forbidden
-            }
+    let looked = std::fs::metadata(file).and_then(|found| {
+        if found.is_file() {
+            rustix::fs::access(file, rustix::fs::Access::EXEC_OK)?;
         }
-        Ok(_) => Look::Forbidden,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Look::Forbidden,
-        Err(_) => Look::Nothing,
+        Ok(found.is_file())
+    });
+    match looked {
+        Ok(true) => Look::Program,
+        Ok(false) => Look::Forbidden,
+        Err(error) => said(error),
+    }
+}
+
+/// What an error says of a program.
+fn said(error: std::io::Error) -> Look {
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM) => Look::Forbidden,
+        Some(libc::EIO | libc::EINTR | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
+            Look::Unknown(error)
+        }
+        _ => Look::Nothing,
     }
 }
 
@@ -287,5 +311,17 @@ mod tests {
         assert_eq!(text("./plain", "bin"), "no permission to execute `./plain`");
         assert_eq!(text("./bin", "bin"), "no permission to execute `./bin`");
         assert_eq!(text("", "bin"), "program `` not found");
+    }
+
+    /// A disk that does not answer is no reason to give a program up.
+    #[test]
+    fn what_the_system_does_not_say_is_not_called_missing() {
+        let error = |number| std::io::Error::from_raw_os_error(number);
+        for number in [libc::EIO, libc::ENOMEM] {
+            assert!(matches!(said(error(number)), Look::Unknown(_)));
+        }
+        assert!(matches!(said(error(libc::ENOENT)), Look::Nothing));
+        assert!(matches!(said(error(libc::EACCES)), Look::Forbidden));
+        assert!(!unseen(&error(libc::EIO)).counts_for_breaker());
     }
 }

@@ -3,8 +3,10 @@
 //! Only asked when a process is to run as somebody else. Name services beyond the two files
 //! are not consulted: a number works for everybody they know.
 
+use std::io;
 use std::path::Path;
 
+use super::spawn::plain;
 use crate::launch::SpawnError;
 
 /// Whom a child becomes before exec.
@@ -33,7 +35,6 @@ fn identity_in(
     user: Option<&str>,
     group: Option<&str>,
 ) -> Result<Option<Identity>, SpawnError> {
-    let read = |name: &str| std::fs::read_to_string(etc.join(name)).unwrap_or_default();
     let unknown = |who: &str, error: &str| SpawnError::Identity {
         who: who.to_owned(),
         error: error.to_owned(),
@@ -41,7 +42,18 @@ fn identity_in(
     if user.is_none() && group.is_none() {
         return Ok(None);
     }
-    let groups_file = read("group");
+    // A file that is there and cannot be read does not mean that nobody is in it: the program
+    // would keep groups that are not its user's.
+    let read = |name: &str| match std::fs::read_to_string(etc.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let who = user.or(group).unwrap_or_default();
+            let path = etc.join(name);
+            let why = format!("{} cannot be read: {}", path.display(), plain(&error));
+            Err(unknown(who, &why))
+        }
+        read => Ok(read.unwrap_or_default()),
+    };
+    let groups_file = read("group")?;
     let group_id = group
         .map(|name| find_group(&groups_file, name).ok_or_else(|| unknown(name, "no such group")))
         .transpose()?;
@@ -53,7 +65,7 @@ fn identity_in(
             who: group.unwrap_or_default().to_owned(),
         }));
     };
-    let found = find_user(&read("passwd"), name).ok_or_else(|| unknown(name, "no such user"))?;
+    let found = find_user(&read("passwd")?, name).ok_or_else(|| unknown(name, "no such user"))?;
     let gid = group_id.or(found.gid);
     let mut groups = members(&groups_file, &found.name);
     groups.extend(gid);
@@ -119,6 +131,25 @@ fn members(file: &str, user: &str) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A program must not keep the groups of the daemon because a file could not be read.
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_taken_for_empty() {
+        let etc = tempfile::tempdir().expect("temp folder");
+        std::fs::write(etc.path().join("passwd"), "www:x:33:34::/:/bin/false\n").expect("writes");
+        assert!(
+            identity_in(etc.path(), Some("www"), None).is_ok(),
+            "no file is no group"
+        );
+        // Nobody, not even root, reads a folder.
+        std::fs::create_dir(etc.path().join("group")).expect("makes");
+        let error = identity_in(etc.path(), Some("www"), None).expect_err("is refused");
+        let text = error.to_string();
+        assert!(
+            text.contains("cannot run as `www`") && text.contains("cannot be read"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn names_and_numbers_are_found() {
