@@ -226,7 +226,7 @@ impl RegistryHandle {
         actor: &str,
         scaled: bool,
     ) -> Result<(), ControlError> {
-        let (new, surplus, row, from, wanted) = {
+        let (new, surplus, row, from, wanted, former) = {
             let mut inner = self.inner();
             let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
             if entry.row.removal.is_some() {
@@ -234,6 +234,7 @@ impl RegistryHandle {
                 return Err(ControlError::Conflict { message });
             }
             let from = entry.handles.len() as u16;
+            let former = entry.row.scaled;
             entry.row.scaled = (scaled && to != entry.row.spec.instances).then_some(to);
             let spec = Arc::clone(&entry.spec);
             let new: Vec<InstanceHandle> = (from..to)
@@ -252,6 +253,7 @@ impl RegistryHandle {
                 entry.row.clone(),
                 from,
                 entry.row.desired == Desired::Online,
+                former,
             )
         };
         let mut batch = Batch {
@@ -266,7 +268,11 @@ impl RegistryHandle {
                 actor,
             ));
         }
-        self.journal(batch).await?;
+        if let Err(error) = self.journal(batch).await {
+            // Whoever asked is told that it was not done.
+            self.unscale(name, former, &new);
+            return Err(error);
+        }
         if wanted {
             for handle in &new {
                 // Whether it comes up is its own affair: the count has changed either way.
@@ -316,6 +322,18 @@ impl RegistryHandle {
         }
         self.bump();
         Ok(())
+    }
+
+    /// Goes back to the former number of copies, of which `new` were none.
+    fn unscale(&self, name: &ProcessName, former: Option<u16>, new: &[InstanceHandle]) {
+        if let Some(entry) = self.inner().entry_mut(name) {
+            entry.row.scaled = former;
+        }
+        let removed = self.drop_handles(name, new).unwrap_or_default();
+        removed
+            .iter()
+            .for_each(|id| self.context().board.remove(id));
+        self.bump();
     }
 
     /// Takes these out of the set of instances. `None` when they are not in it.

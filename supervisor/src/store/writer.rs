@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,7 +85,17 @@ impl Writer {
         health: Arc<Mutex<Health>>,
     ) -> Result<Self, StoreError> {
         let snapshots = Snapshots::new(path.with_file_name("processes"));
-        let existed = fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let existed = match fs::metadata(path) {
+            Ok(file) => file.len() > 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            // Snapshots, which are older, must not come over what may be there.
+            Err(source) => {
+                return Err(StoreError::Open {
+                    path: path.to_owned(),
+                    source: Arc::new(source),
+                });
+            }
+        };
         let mut notes = Vec::new();
         let (db, lost) = match open_checked(path) {
             Ok((db, unreadable)) => {

@@ -213,6 +213,35 @@ async fn scaling_leaves_the_others_alone() {
     rig.finish().await;
 }
 
+/// A change that was refused has not been made: no copy is left that nobody starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scaling_that_cannot_be_recorded_changes_nothing() {
+    let rig = Rig::new().await;
+    rig.apply(vec![spec("web", "exec sleep 600", "")])
+        .await
+        .expect("starts");
+    let before = rig.online("web").await;
+    let paths = supervisor::Paths::new(rig.home.path()).expect("paths");
+    let other = rusqlite::Connection::open(paths.database()).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    let to = |count| Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::To(count),
+    };
+    rig.call(to(3)).await.expect_err("it cannot be recorded");
+    assert_eq!(rig.view("web").await.instances.len(), 1);
+    other.execute_batch("ROLLBACK").expect("unlocks");
+    rig.call(to(2)).await.expect("scales up");
+    let after = rig
+        .until("web", "two online", |view| {
+            let mut all = view.instances.iter();
+            view.instances.len() == 2 && all.all(|one| one.state == Status::Online)
+        })
+        .await;
+    assert_eq!(after.instances[0].pid, before.instances[0].pid);
+    rig.finish().await;
+}
+
 /// What a file says twice is done once; what changed is restarted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn applying_twice_changes_nothing() {
