@@ -71,10 +71,13 @@ impl Home {
     }
 }
 
-/// Device and inode of what is at `path`.
-fn file_at(path: &Path) -> Option<(u64, u64)> {
-    let found = path.symlink_metadata().ok()?;
-    Some((found.dev(), found.ino()))
+/// Device and inode of what is at `path`; `None` when nothing is. An error says neither.
+fn file_at(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    match path.symlink_metadata() {
+        Ok(found) => Ok(Some((found.dev(), found.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Socket {
@@ -84,8 +87,8 @@ impl Socket {
         let listener = Self::bind(&paths.socket()).await?;
         Ok(Self {
             listener,
-            file: file_at(&paths.socket()),
-            database: file_at(&paths.database()),
+            file: file_at(&paths.socket())?,
+            database: file_at(&paths.database())?,
             paths,
             home,
         })
@@ -93,13 +96,15 @@ impl Socket {
 
     /// Opens it anew when its file is gone: without it nobody could ever ask again.
     async fn restore(&mut self) {
-        if file_at(&self.paths.database()) != self.database
-            && !self.home.lost.swap(true, Ordering::Relaxed)
-        {
+        let path = self.paths.socket();
+        let (Ok(database), Ok(file)) = (file_at(&self.paths.database()), file_at(&path)) else {
+            // Nobody knows; it is looked at again.
+            return;
+        };
+        if database != self.database && !self.home.lost.swap(true, Ordering::Relaxed) {
             error!("The state database was removed; what happens from now on is on no disk.");
         }
-        let path = self.paths.socket();
-        if file_at(&path) == self.file {
+        if file == self.file {
             return;
         }
         // Whoever removed the socket may have removed all of the home.
@@ -110,7 +115,7 @@ impl Socket {
             Ok(listener) => {
                 warn!("The socket's file was gone; it is there again.");
                 self.listener = listener;
-                self.file = file_at(&path);
+                self.file = file_at(&path).ok().flatten();
             }
             Err(error) => debug!(%error, "The socket's file is gone and cannot be made."),
         }
@@ -142,7 +147,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // It may have been removed by hand, and be another daemon's now.
         let path = self.paths.socket();
-        if file_at(&path) == self.file {
+        if file_at(&path).is_ok_and(|file| file == self.file) {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -344,7 +344,12 @@ impl Daemon {
                 _ = self.signals.hangup.recv() => self.reload_settings().await,
                 _ = self.signals.reopen.recv() => reopen_log(&self.paths),
                 _ = reanchor.tick() => self.each_minute(),
-                _ = spare.tick() => give_back(),
+                _ = spare.tick() => {
+                    give_back();
+                    if self.settings.are_unread() {
+                        self.reload_settings().await;
+                    }
+                }
                 () = over(&mut settled) => give_back(),
                 // Also of events that were missed.
                 _ = events.recv() => again(&mut settled, SETTLED),
@@ -399,8 +404,15 @@ impl Daemon {
             .link()
             .map_or_else(std::process::id, |guard| guard.pid().unsigned_abs());
         let own = format!("{guard} {}\n", sys::boot_id());
-        if std::fs::read_to_string(&marker).is_ok_and(|text| text == own) {
-            return;
+        match std::fs::read_to_string(&marker) {
+            Ok(text) if text == own => return,
+            Ok(text) if sys::boot_id().is_empty() && text.starts_with(own.trim_end()) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                // What was stopped since must not be started.
+                warn!(%error, "It is not known whether the saved processes were started; they are not.");
+                return;
+            }
+            Ok(_) | Err(_) => {}
         }
         if let Err(error) = std::fs::write(&marker, own) {
             warn!(%error, "It cannot be noted that the saved processes were started.");

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     problem: Arc<Mutex<Option<String>>>,
     /// The file could be read once.
     read: Arc<AtomicBool>,
+    /// It could not be read at the last try, whatever is in it.
+    unreadable: Arc<AtomicBool>,
 }
 
 impl Settings {
@@ -55,6 +57,7 @@ impl Settings {
             current: watch::Sender::new(Arc::new(careful())),
             problem: Arc::default(),
             read: Arc::default(),
+            unreadable: Arc::default(),
         };
         if let Err(error) = settings.reload() {
             error!(%error, "config.toml is wrong; careful defaults count until it is mended.");
@@ -67,6 +70,8 @@ impl Settings {
         let result = DaemonConfig::load(&self.paths);
         let problem = result.as_ref().err().map(|error| self.said(error));
         *self.lock_problem() = problem;
+        let unreadable = matches!(result, Err(LoadError::Unreadable { .. }));
+        self.unreadable.store(unreadable, Ordering::Relaxed);
         let (config, warnings) = result.map_err(invalid)?;
         self.read.store(true, Ordering::Relaxed);
         for warning in &warnings {
@@ -79,6 +84,12 @@ impl Settings {
         self.current.send_replace(Arc::new(config));
         info!("The settings are in force.");
         Ok(())
+    }
+
+    /// The file is there and could not be read: without a free descriptor, for example. Then it
+    /// is worth another try without anybody asking.
+    pub(crate) fn are_unread(&self) -> bool {
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     /// The settings in force.
