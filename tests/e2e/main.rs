@@ -27,6 +27,7 @@ mod mcp;
 mod metrics;
 mod monit;
 mod notify;
+mod nth_call;
 mod on_call;
 mod output;
 mod playbooks;
