@@ -183,8 +183,12 @@ pub(crate) async fn found(shared: Arc<Shared>, process: ProcessName, diagnosis: 
                     .await?
             }
         };
+        let now = shared.clock.now();
         shared
-            .change(&process, |incident| incident.prove(SymptomKind::Tick))
+            .change(&process, |incident| {
+                incident.prove(SymptomKind::Tick);
+                incident.lasts(now);
+            })
             .await?;
         let incident = shared.open_of(&process).unwrap_or(incident);
         explain(&shared, &incident, &diagnosis).await?;

@@ -170,3 +170,23 @@ async fn what_nobody_would_plan_again_is_handed_over() {
     let told = told.iter().find(|one| one.escalation).unwrap();
     assert!(told.text.contains("stopped the agent"), "{told:?}");
 }
+
+/// What only a look finds has no events: as long as looks find it the question stays open, and
+/// once they do not it is over.
+#[tokio::test(start_paused = true)]
+async fn a_question_about_what_only_looks_find_waits_as_long_as_it_is_found() {
+    let settings = Settings {
+        approval_timeout: std::time::Duration::from_secs(3_600),
+        ..asking()
+    };
+    let rig = Rig::with(settings, vec![]).await;
+    rig.change(|world| world.silent = Box::new(|_| Some(proposal("silent", vec![restart()]))));
+    let asked = rig.question().await;
+    rig.pass(600).await;
+    assert_eq!(state_of(&rig, &asked.id).await, ApprovalState::Pending);
+    let history = rig.agent.history(Default::default()).await.unwrap();
+    assert_eq!(history.len(), 1, "{history:?}");
+    rig.change(|world| world.silent = Box::new(|_| None));
+    rig.pass(200).await;
+    assert_ne!(state_of(&rig, &asked.id).await, ApprovalState::Pending);
+}

@@ -176,6 +176,14 @@ impl Incident {
         }
     }
 
+    /// What has no event of its own, and was found by looking, is found again: it lasts.
+    pub fn lasts(&mut self, now: Timestamp) {
+        let found = self.symptoms.last_mut().filter(|last| last.event.is_none());
+        if let Some(found) = found {
+            found.at = found.at.max(now);
+        }
+    }
+
     /// Adds a symptom. An event that is already in is not added twice.
     pub fn extend(&mut self, symptom: Symptom) {
         let known =
