@@ -11,6 +11,7 @@
 //! told by its form, by the name beside it, or, last, by looking like chance. Nothing is
 //! redacted twice: what was redacted comes out as it went in. The one place that applies this
 //! to everything a model sees is [`Guarded`](crate::guard::Guarded).
+//! It is one piece although it is long: one pass, and what it finds on the way.
 
 mod entropy;
 mod formats;

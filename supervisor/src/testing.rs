@@ -2,6 +2,7 @@
 //!
 //! [`FakeLauncher`] is an operating system on a string: every run does what its [`FakeRun`]
 //! says, and every call is written down.
+//! It is one piece although it is long: one fake, and one method for each of the launcher's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,6 @@
 //! `mhost ai` with real processes: figures without a model, and with the words of one that
 //! says what a test wants.
+//! It is one piece although it is long: one command after the other, in one fleet.
 
 mod agent_setup;
 mod always;
