@@ -354,24 +354,28 @@ fn try_all(what: &str, families: &[Family]) {
 
 /// Full disks, lost folders, no descriptors left.
 #[test]
+#[ignore = "takes minutes, and a quiet machine"]
 fn calls_for_files_may_fail() {
     try_all("files", FILES);
 }
 
 /// No process, no thread, no descriptor for one; a child that fails before it is a program.
 #[test]
+#[ignore = "takes minutes, and a quiet machine"]
 fn calls_for_processes_may_fail() {
     try_all("processes", PROCESSES);
 }
 
 /// No socket, no memory, waits that are cut short.
 #[test]
+#[ignore = "takes minutes, and a quiet machine"]
 fn calls_for_connections_and_memory_may_fail() {
     try_all("connections and memory", REST);
 }
 
 /// The guard starts a daemon in the place of a dead one as soon as it can.
 #[test]
+#[ignore = "takes minutes, and a quiet machine"]
 fn calls_of_the_succession_may_fail() {
     try_all("succession", SUCCESSION);
 }
