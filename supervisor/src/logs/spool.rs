@@ -256,21 +256,34 @@ mod tests {
                 attached.unwrap();
                 let mut program = File::options().append(true).open(&path).unwrap();
                 writeln!(program, "{generation}a").unwrap();
-                while ingest.bytes(id) < 3 {
-                    grew.changed().await.unwrap();
-                }
+                at_least(&ingest, id, 3, &mut grew).await;
                 writeln!(program, "{generation}b").unwrap();
                 programs.push(program);
             }
         }
         full.store(false, Ordering::Relaxed);
         for id in &ids {
-            while ingest.bytes(id) < 12 {
-                grew.changed().await.unwrap();
-            }
+            at_least(&ingest, id, 12, &mut grew).await;
             let kept = std::fs::read_to_string(paths.segment(id, Stream::Out)).unwrap();
             assert_eq!(kept, "1a\n1b\n2a\n2b\n", "{id}");
         }
+    }
+
+    /// Waits for so many bytes of an instance, a minute at most, and looks again without news.
+    async fn at_least(
+        ingest: &Ingest,
+        id: &InstanceId,
+        bytes: u64,
+        grew: &mut tokio::sync::watch::Receiver<u64>,
+    ) {
+        for _ in 0..1_200 {
+            if ingest.bytes(id) >= bytes {
+                return;
+            }
+            let moment = std::time::Duration::from_millis(50);
+            let _ = tokio::time::timeout(moment, grew.changed()).await;
+        }
+        panic!("{id}: {} of {bytes} bytes", ingest.bytes(id));
     }
 
     /// A first file that cannot be watched, as above the user's share of watches, takes the
