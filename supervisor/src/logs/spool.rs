@@ -255,9 +255,11 @@ mod tests {
                 let attached = ingest.attach(id, generation, Stream::Out, &path).await;
                 attached.unwrap();
                 let mut program = File::options().append(true).open(&path).unwrap();
-                writeln!(program, "{generation}a").unwrap();
+                // In one piece: once the disk has refused its begin, the rest waits in the file.
+                let mut print = |text: String| program.write_all(text.as_bytes()).unwrap();
+                print(format!("{generation}a\n"));
                 at_least(&ingest, id, 3, &mut grew).await;
-                writeln!(program, "{generation}b").unwrap();
+                print(format!("{generation}b\n"));
                 programs.push(program);
             }
         }
