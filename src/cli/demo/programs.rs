@@ -16,8 +16,8 @@ use crate::exit::Exit;
 /// How long the server answers before it hangs.
 const WELL_FOR: Duration = Duration::from_secs(4);
 /// What the program needs from the start, what its leak keeps with every step, and how often.
-const BASE: usize = 40 << 20;
-const BLOCK: usize = 2 << 20;
+const BASE: usize = 80 << 20;
+const BLOCK: usize = 4 << 20;
 const STEP: Duration = Duration::from_millis(250);
 
 /// One of the failing programs
