@@ -338,7 +338,9 @@ pub(crate) fn detail(state: &State, now: Timestamp) -> String {
                 format!("{status} (held: {by})")
             }
             Hold::NoAutorestart => format!("{status} (no autorestart)"),
-            Hold::Unkillable { run } => format!("{status} (unkillable, pid {})", run.process.pid),
+            Hold::Unkillable { run, .. } => {
+                format!("{status} (unkillable, pid {})", run.process.pid)
+            }
         },
         State::Stopped
         | State::Spawning { .. }

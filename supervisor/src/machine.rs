@@ -23,6 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::clock::after;
 use crate::event::EventKind;
 use crate::ids::Generation;
 use crate::launch::{Scope, SpawnError};
@@ -214,11 +215,18 @@ impl Machine<'_> {
                 self.press(force, signal);
             }
             (State::Errored { hold }, Input::Stop { reason, force, .. }) => match hold {
-                // Nothing but another SIGKILL can help, and it stays what it is.
-                Hold::Unkillable { run } => {
+                // Nothing but another SIGKILL can help. When it goes, it stays down.
+                Hold::Unkillable { run, .. } => {
                     if force {
                         self.signal(&run, Signal::KILL);
                     }
+                    self.saved.state = State::Errored {
+                        hold: Hold::Unkillable {
+                            run,
+                            then: AfterStop::Stay,
+                            reason,
+                        },
+                    };
                 }
                 Hold::Retrying { .. } | Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart => {
                     self.saved.state = State::Stopped;
@@ -403,13 +411,26 @@ impl Machine<'_> {
             (State::Stopping { exit: Some(_), .. }, Input::Exited(_)) => return Err(illegal),
             (
                 State::Errored {
-                    hold: Hold::Unkillable { run },
+                    hold: Hold::Unkillable { run, then, reason },
                 },
                 Input::Exited(status),
             ) => {
                 self.saved.last_exit = Some(status);
                 self.saved.last_exit_at = Some(self.now);
-                self.gone(run, AfterStop::Stay, Reason::Manual, status);
+                if self.rules.kill_tree {
+                    // The rest of its tree may go with it now; it has as long as ever.
+                    self.effects.push(Effect::AwaitTree { run: run.clone() });
+                    self.saved.state = State::Stopping {
+                        run,
+                        then,
+                        reason,
+                        deadline: after(self.now, KILL_WAIT),
+                        killed: true,
+                        exit: Some(status),
+                    };
+                } else {
+                    self.gone(run, then, reason, status);
+                }
             }
             (State::Stopped | State::Errored { .. }, Input::Exited(_)) => return Err(illegal),
 
@@ -430,12 +451,12 @@ impl Machine<'_> {
             // The leader had gone before the deadline; now the rest of its tree has, too.
             (
                 State::Errored {
-                    hold: Hold::Unkillable { run },
+                    hold: Hold::Unkillable { run, then, reason },
                 },
                 Input::TreeGone,
             ) => {
                 let status = self.saved.last_exit.unwrap_or(ExitStatus::Unknown);
-                self.gone(run, AfterStop::Stay, Reason::Manual, status);
+                self.gone(run, then, reason, status);
             }
             // A late answer of a wait that a deadline has overtaken.
             (

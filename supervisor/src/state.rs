@@ -111,14 +111,21 @@ pub enum Hold {
     Unkillable {
         /// The run that will not die.
         run: Run,
+        /// What happens when it is gone after all.
+        #[serde(default)]
+        then: AfterStop,
+        /// Why it was stopped.
+        #[serde(default)]
+        reason: Reason,
     },
 }
 
 /// What happens when a stopping run is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterStop {
     /// It stays stopped.
+    #[default]
     Stay,
     /// A new run starts at once.
     Start,
@@ -134,10 +141,11 @@ pub enum AfterStop {
 }
 
 /// Why a run is stopped or started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Somebody asked.
+    #[default]
     Manual,
     /// It crashed.
     Crash,
@@ -305,7 +313,7 @@ impl State {
             | State::Online { run, .. }
             | State::Stopping { run, .. }
             | State::Errored {
-                hold: Hold::Unkillable { run },
+                hold: Hold::Unkillable { run, .. },
             } => Some(run),
             State::Stopped | State::Spawning { .. } | State::Errored { .. } => None,
         }

@@ -294,7 +294,7 @@ impl Machine<'_> {
                 json!({ "reason": "unkillable", "pid": run.process.pid }),
             );
             self.saved.state = State::Errored {
-                hold: Hold::Unkillable { run },
+                hold: Hold::Unkillable { run, then, reason },
             };
             return;
         }

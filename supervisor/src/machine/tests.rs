@@ -93,7 +93,11 @@ fn all_states() -> Vec<State> {
             reason: "r".into(),
         }),
         errored(Hold::NoAutorestart),
-        errored(Hold::Unkillable { run: run() }),
+        errored(Hold::Unkillable {
+            run: run(),
+            then: AfterStop::Start,
+            reason: Reason::Manual,
+        }),
     ]
 }
 
@@ -154,8 +158,15 @@ fn check_invariants(before: &Saved, input: &Input, after: &Saved, effects: &[Eff
             matches!(after.state, State::Spawning { .. }),
             "a spawn is written as intention: {after:?}"
         );
-        let had_leader =
-            before.state.run().is_some() && !matches!(before.state, State::Stopping { .. });
+        let ends = matches!(input, Input::Exited(_) | Input::TreeGone);
+        let is_ending = match before.state {
+            State::Stopping { .. } => true,
+            State::Errored {
+                hold: Hold::Unkillable { .. },
+            } => ends,
+            _ => false,
+        };
+        let had_leader = before.state.run().is_some() && !is_ending;
         assert!(
             !had_leader,
             "{input:?} spawned beside a live run: {before:?}"
@@ -337,17 +348,46 @@ fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
     assert_eq!(
         stuck.state,
         State::Errored {
-            hold: Hold::Unkillable { run: run() }
+            hold: Hold::Unkillable {
+                run: run(),
+                then: AfterStop::Stay,
+                reason: Reason::Manual,
+            }
         }
     );
-    let (gone, _) = step(
-        &stuck,
-        Input::Exited(ExitStatus::Signal(9)),
-        &rules(),
-        at(20_000),
-    )
-    .expect("exited");
-    assert_eq!(gone.state, State::Stopped);
+    assert_eq!(after_its_end(&stuck).state, State::Stopped);
+}
+
+#[test]
+fn a_restart_outlasts_a_process_that_does_not_die() {
+    let stuck = saved(State::Errored {
+        hold: Hold::Unkillable {
+            run: run(),
+            then: AfterStop::Start,
+            reason: Reason::Watch,
+        },
+    });
+    let again = after_its_end(&stuck).state;
+    let cause = Some(Reason::Watch);
+    assert!(matches!(again, State::Spawning { cause: because, .. } if because == cause));
+
+    let stop = Input::Stop {
+        reason: Reason::Shutdown,
+        force: false,
+        signal: None,
+    };
+    let (stopped, _) = step(&stuck, stop, &rules(), at(16_000)).expect("stops");
+    assert_eq!(after_its_end(&stopped).state, State::Stopped);
+}
+
+/// The leader of an unkillable run ends after all, then the rest of its tree.
+fn after_its_end(stuck: &Saved) -> Saved {
+    let exited = Input::Exited(ExitStatus::Signal(9));
+    let (waiting, effects) = step(stuck, exited, &rules(), at(20_000)).expect("exited");
+    assert_eq!(effects, [Effect::AwaitTree { run: run() }]);
+    step(&waiting, Input::TreeGone, &rules(), at(21_000))
+        .expect("gone")
+        .0
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
             hold: Hold::NoAutorestart,
         } => Some(Err(ending(snapshot))),
         State::Errored {
-            hold: Hold::Unkillable { run },
+            hold: Hold::Unkillable { run, .. },
         } => Some(Err(format!(
             "pid {} does not die of SIGKILL",
             run.process.pid

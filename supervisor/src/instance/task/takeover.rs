@@ -54,7 +54,7 @@ impl InstanceTask {
             | State::Online { run, .. }
             | State::Stopping { run, .. }
             | State::Errored {
-                hold: Hold::Unkillable { run },
+                hold: Hold::Unkillable { run, .. },
             } => self.adopt(run).await,
         }
         self.show();
