@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   every 5 s   all of /proc ──► group: whose is it? ──► run: a sample ──► ring, breach
-//!   every 1 s   trees with a limit, by their known members ──┘  │
+//!   100 ms–1 s  trees with a limit, by their known members ──┘  │
 //!                                     io, descriptors, pss: seldom
 //! ```
 //!
 //! Every 5 s, or as often as it is set, all of `/proc` is read once and every process given to the tree it belongs to:
 //! by its line of parents, by its session, or because it was seen in that tree before. In
-//! between, each second, only the trees that have a memory limit are read, by their known
-//! members and what those have started. Where no leader has run since the pass before, nobody
+//! between only the trees that have a memory limit are read, by their known members and what
+//! those have started: each second, and more often what is about to reach it. Where no leader has run since the pass before, nobody
 //! else is read. What a pass sees is remembered for the launcher, so
 //! that a process can be ended with its tree after it has cut all its ties.
 //!
@@ -19,6 +19,8 @@
 mod group;
 mod io;
 mod leader;
+mod limit;
+mod look;
 mod pss;
 mod ring;
 mod run;
@@ -40,15 +42,14 @@ use crate::sys::tree::{self, Key};
 use crate::sys::usage;
 use crate::tasks::Tasks;
 use crate::units::ByteSize;
-use leader::{Kept, Leader, Rest};
+use leader::Leader;
+use look::Look;
 use pss::PssLook;
 use ring::Ring;
 use run::Run;
 
 /// Time between two passes over everything, unless another is set.
 const SLOW: Duration = Duration::from_secs(5);
-/// Time between two looks at trees with a limit.
-const FAST: Duration = Duration::from_secs(1);
 /// So long samples are kept.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -114,21 +115,6 @@ struct Watched {
     new: u16,
 }
 
-/// What a look at one tree starts from.
-#[derive(Debug)]
-struct Look {
-    instance: InstanceId,
-    leader: Key,
-    kept: Option<Kept>,
-    rest: Option<Rest>,
-}
-
-impl Look {
-    fn read(&self, now: Instant) -> Option<Leader> {
-        leader::read(self.leader, self.kept.as_ref(), self.rest, now)
-    }
-}
-
 impl Sampler {
     /// Starts the task that samples.
     pub fn start(tasks: &Tasks, clock: &Clock) -> Self {
@@ -160,8 +146,8 @@ impl Sampler {
     }
 
     /// Samples the tree of this run from now on, in place of a former run of the instance.
-    /// A breach of `limit` is sent at once when it is above 120 %, else after two samples in
-    /// a row; again after as many more.
+    /// A breach of `limit` is sent at once when it is above 120 %, after 150 ms when it still
+    /// grows, and else when it lasts for a second; again after as long.
     pub fn watch(
         &self,
         instance: &InstanceId,
@@ -253,33 +239,27 @@ impl Shared {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_limits(&self) -> bool {
-        let has_limit = |watched: &Watched| {
-            watched
-                .run
-                .as_deref()
-                .is_some_and(|run| run.limit.is_some())
-        };
-        self.watched().values().any(has_limit)
+    /// When the next tree with a limit is to be looked at.
+    fn next_limited(&self) -> Option<Instant> {
+        let watched = self.watched();
+        let runs = watched
+            .values()
+            .filter_map(|watched| watched.run.as_deref());
+        runs.filter_map(Run::due).min()
     }
 
     async fn sample_for_ever(self: Arc<Self>) {
         let mut interval = self.interval.subscribe();
         let slow = || *self.interval.borrow();
         let mut next_slow = Instant::now() + slow();
-        let mut next_fast = Instant::now() + FAST;
+        // A slow machine is not made slower by looks without a pause.
+        let mut soonest = Instant::now();
         loop {
-            let next = if self.has_limits() {
-                next_slow.min(next_fast)
-            } else {
-                next_slow
-            };
+            let limited = self.next_limited().map(|due| due.max(soonest));
+            let next = limited.map_or(next_slow, |due| due.min(next_slow));
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
-                () = self.limits_changed.notified() => {
-                    next_fast = next_fast.max(Instant::now());
-                    continue;
-                }
+                () = self.limits_changed.notified() => continue,
                 // Never fails: the sender is ours.
                 _ = interval.changed() => {
                     next_slow = Instant::now() + slow();
@@ -300,16 +280,16 @@ impl Shared {
             if tokio::task::spawn_blocking(pass).await.is_err() {
                 tracing::error!("A pass over the processes failed.");
             }
-            // From the end of the pass, so that a slow machine is not made slower.
-            next_fast = Instant::now() + FAST;
+            let done = Instant::now();
+            soonest = done + done.saturating_duration_since(now).max(limit::NEAR);
             if everything {
-                next_slow = Instant::now() + slow();
+                next_slow = done + slow();
             }
         }
     }
 
     fn look_at_everything(&self, now: Instant) {
-        let looks = self.looks(|_| true);
+        let looks = self.looks();
         let leaders: Vec<Option<Leader>> = looks.iter().map(|look| look.read(now)).collect();
         let share_out = self.due_for_pss(now);
         let record = |look: &Look, read: Leader, members: &[Stat]| {
@@ -369,7 +349,7 @@ impl Shared {
     }
 
     fn look_at_limited(&self, now: Instant) {
-        for look in self.looks(|run| run.limit.is_some()) {
+        for look in self.due_looks(now) {
             let Some(read) = look.read(now) else { continue };
             let Look { instance, .. } = look;
             if read.rests {
@@ -404,19 +384,27 @@ impl Shared {
         pss::due(trees, now)
     }
 
-    fn looks(&self, wanted: impl Fn(&Run) -> bool) -> Vec<Look> {
-        self.watched()
+    fn looks(&self) -> Vec<Look> {
+        let watched = self.watched();
+        let runs = watched
             .iter()
-            .filter_map(|(instance, watched)| {
-                let run = watched.run.as_deref().filter(|run| wanted(run))?;
-                Some(Look {
-                    instance: instance.clone(),
-                    leader: run.leader,
-                    kept: run.kept.clone(),
-                    rest: run.rest,
-                })
-            })
+            .filter_map(|(instance, watched)| Some((instance, watched.run.as_deref()?)));
+        runs.map(|(instance, run)| Look::new(instance, run))
             .collect()
+    }
+
+    /// Of the trees whose limit asks for a look now.
+    fn due_looks(&self, now: Instant) -> Vec<Look> {
+        let mut looks = Vec::new();
+        for (instance, watched) in self.watched().iter_mut() {
+            if let Some(run) = watched.run.as_deref_mut()
+                && run.due().is_some_and(|due| due <= now)
+            {
+                run.postpone(now);
+                looks.push(Look::new(instance, run));
+            }
+        }
+        looks
     }
 
     fn known_members(&self, instance: &InstanceId) -> BTreeSet<Key> {

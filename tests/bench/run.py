@@ -4,7 +4,7 @@
     cargo build --release --locked
     python3 tests/bench/run.py                     everything, about twelve minutes
     python3 tests/bench/run.py list restart        some of: list restart memory flood start
-                                                   sampler monit query brain
+                                                   leak sampler monit query brain
 
 `MHOST` names the binary (default: target/release/mhost), `SUPERVISOR_BIN` and `PM2_BIN` the
 folders of the peers' programs (default: PATH). A peer that is not there is "not installed".
@@ -23,6 +23,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 import brain
 import flood
+import leak
 import listing
 import memory
 import monit
@@ -38,6 +39,7 @@ BENCHES = {
     "memory": memory.run,
     "flood": flood.run,
     "start": start.run,
+    "leak": leak.run,
     "sampler": sampler.run,
     "monit": monit.run,
     "query": query.run,

@@ -182,7 +182,7 @@ pub struct MetricsConfig {
     /// Path of the page. Default `/metrics`.
     #[schemars(extend("x-form" = "urlpath"))]
     pub path: String,
-    /// Time between two samples of all processes, from `1s` to `1m`. Those with `max_memory` are looked at each second all the same. Default `5s`.
+    /// Time between two samples of all processes, from `1s` to `1m`. Those with `max_memory` are looked at each second all the same, and more often when they are about to reach it. Default `5s`.
     #[serde(with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "interval"))]
     pub interval: Duration,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::io::IoSum;
 use super::leader::{self, Kept, Leader, Rest};
+use super::limit::Limit;
 use super::pss::PssLook;
 use super::{MemoryBreach, TreeSample};
 use crate::state::ProcessRef;
@@ -18,16 +19,13 @@ use crate::units::ByteSize;
 
 /// Time between two counts of open descriptors, which cost as much as all the rest.
 const COUNT_FDS: Duration = Duration::from_secs(20);
-/// So many samples in a row above the limit are a breach.
-const SAMPLES_ABOVE: u32 = 2;
 
 /// What is known of the present run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) leader: Key,
-    pub(super) limit: Option<u64>,
-    breach: Option<mpsc::Sender<MemoryBreach>>,
-    above: u32,
+    /// Boxed, since most have none.
+    pub(super) limit: Option<Box<Limit>>,
     /// The file by which the leader is read.
     pub(super) kept: Option<Kept>,
     /// What the tree was at the last look, if it could be at rest since.
@@ -92,9 +90,9 @@ impl Run {
     ) -> Self {
         Self {
             leader: (process.pid, process.start_time),
-            limit: limit.map(|limit| limit.0).filter(|limit| *limit > 0),
-            breach,
-            above: 0,
+            limit: limit
+                .filter(|limit| limit.0 > 0)
+                .map(|limit| Box::new(Limit::new(limit.0, breach, Instant::now()))),
             kept: Kept::open(process.pid),
             rest: None,
             fds: None,
@@ -108,6 +106,18 @@ impl Run {
     /// The processes of the last look.
     pub(super) fn members(&self) -> impl Iterator<Item = Key> {
         self.last.iter().flat_map(|(_, members)| members.keys())
+    }
+
+    /// When its limit asks for a look, if it has one.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.limit.as_deref().map(Limit::due)
+    }
+
+    /// A look for the limit has begun.
+    pub(super) fn postpone(&mut self, now: Instant) {
+        if let Some(limit) = &mut self.limit {
+            limit.postpone(now);
+        }
     }
 
     /// What the tree has read and written since the run began.
@@ -161,7 +171,7 @@ impl Run {
             ..latest
         };
         self.latest = Some(sample);
-        self.check_limit(sample.rss_bytes);
+        self.check_limit(sample.rss_bytes, now);
         Some(sample)
     }
 
@@ -203,7 +213,7 @@ impl Run {
         };
         self.last = Some((now, seen));
         self.latest = Some(sample);
-        self.check_limit(sample.rss_bytes);
+        self.check_limit(sample.rss_bytes, now);
         sample
     }
 
@@ -218,25 +228,9 @@ impl Run {
         fds
     }
 
-    fn check_limit(&mut self, rss_bytes: u64) {
-        let Some(limit_bytes) = self.limit else {
-            return;
-        };
-        if rss_bytes <= limit_bytes {
-            self.above = 0;
-            return;
-        }
-        self.above += 1;
-        let far_above = rss_bytes > limit_bytes.saturating_add(limit_bytes / 5);
-        if far_above || self.above >= SAMPLES_ABOVE {
-            self.above = 0;
-            // A full queue already holds this news.
-            if let Some(breach) = &self.breach {
-                let _ = breach.try_send(MemoryBreach {
-                    rss_bytes,
-                    limit_bytes,
-                });
-            }
+    fn check_limit(&mut self, rss_bytes: u64, now: Instant) {
+        if let Some(limit) = &mut self.limit {
+            limit.check(rss_bytes, now);
         }
     }
 }
@@ -302,35 +296,18 @@ pub(super) mod tests {
         }
     }
 
-    fn run(limit: u64) -> (Run, mpsc::Receiver<MemoryBreach>) {
-        let (breach, breaches) = mpsc::channel(8);
+    fn run() -> Run {
         let nobody = ProcessRef {
             pid: -1,
             start_time: 1,
             boot_id: String::new(),
         };
-        let run = Run::new(&nobody, Some(ByteSize(limit)), Some(breach));
-        (run, breaches)
-    }
-
-    #[test]
-    fn one_sample_far_above_or_two_in_a_row() {
-        let (mut run, mut breaches) = run(1_000);
-        for rss in [900, 1_100, 1_000, 1_200, 900] {
-            run.check_limit(rss);
-        }
-        assert!(breaches.try_recv().is_err());
-        run.check_limit(1_100);
-        run.check_limit(1_150);
-        assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_150));
-        run.check_limit(1_201);
-        assert_eq!(breaches.try_recv().map(|b| b.rss_bytes), Ok(1_201));
-        assert!(breaches.try_recv().is_err());
+        Run::new(&nobody, None, None)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_tree_at_rest_has_the_figures_it_had() {
-        let (mut run, mut breaches) = run(1_000);
+        let mut run = run();
         let counts = |_| {
             Some(Io {
                 read: 7,
@@ -340,7 +317,9 @@ pub(super) mod tests {
         let start = Instant::now();
         let mut stat = stat(7, 50);
         stat.rss_pages = 1;
-        run.limit = Some(rss_bytes(&[stat]) - 1);
+        let (breach, mut breaches) = mpsc::channel(8);
+        let limit = Limit::new(rss_bytes(&[stat]) - 1, Some(breach), start);
+        run.limit = Some(Box::new(limit));
         run.sample(&[stat], 4, Timestamp::UNIX_EPOCH, start, counts);
         let at = Timestamp::from_second(5).unwrap();
         let second = start + Duration::from_secs(5);
@@ -366,7 +345,7 @@ pub(super) mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn figures_are_per_second_and_of_one_core() {
-        let (mut run, _breaches) = run(1);
+        let mut run = run();
         let ticks = rustix::param::clock_ticks_per_second();
         let counts = |read| move |_| Some(Io { read, written: 3 });
         let start = Instant::now();
