@@ -23,6 +23,7 @@ mod discover;
 mod envfile;
 mod expand;
 mod forms;
+mod headers;
 mod json_text;
 mod listen;
 mod order;

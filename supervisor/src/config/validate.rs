@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::headers;
 use super::order::{Order, Thing};
 use super::problem::Problems;
 use super::project::GroupConfig;
@@ -46,16 +47,7 @@ pub(crate) fn process_table(entry: &Entry, around: &Around<'_>, problems: &mut P
             secret(variable, problems);
         }
     }
-    let headers = table.find(&["health", "http", "headers"]);
-    for header in headers.map(Node::entries).unwrap_or_default() {
-        let name = reqwest::header::HeaderName::from_bytes(header.key.as_bytes());
-        if name.is_err() {
-            problems.error(
-                &header.key_span,
-                format!("`{}` is not the name of a header", header.key),
-                "write a name such as `Accept` or `X-Request-Id`",
-            );
-        }
+    for header in headers::check(table.find(&["health", "http", "headers"]), problems) {
         if around.is_public {
             secret(header, problems);
         }

@@ -1,6 +1,7 @@
 //! What `[sinks.<name>]` means, checked: names, the keys of each type, what must be there.
 
 use super::{FACILITIES, Facility};
+use crate::config::headers;
 use crate::config::problem::Problems;
 use crate::config::suggest::nearest;
 use crate::config::tree::{Entry, Format, Node, Value};
@@ -176,24 +177,7 @@ fn values(entry: &Entry, problems: &mut Problems) {
             format!("write a name such as `\"{near}\"`, or a number from 0 to 23"),
         );
     }
-    for header in table.get("headers").map(Node::entries).unwrap_or_default() {
-        let name = reqwest::header::HeaderName::from_bytes(header.key.as_bytes());
-        if name.is_err() {
-            problems.error(
-                &header.key_span,
-                format!("`{}` is not the name of a header", header.key),
-                "write a name such as `X-Token`",
-            );
-        }
-        let value = header.value.text().unwrap_or_default();
-        if reqwest::header::HeaderValue::from_str(value).is_err() {
-            problems.error(
-                &header.value.span,
-                format!("the value of header `{}` cannot be sent", header.key),
-                "write it without line ends and control characters",
-            );
-        }
-    }
+    headers::check(table.get("headers"), problems);
     for key in ["flush", "timeout"] {
         if let Some(node) = table.get(key)
             && let Some(text) = node.text()

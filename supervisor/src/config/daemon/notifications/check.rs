@@ -4,6 +4,7 @@
 mod escalation;
 
 use super::{ESCALATION, NotificationType};
+use crate::config::headers;
 use crate::config::problem::Problems;
 use crate::config::suggest::{listed, nearest};
 use crate::config::tree::{Entry, Format, Node, Value};
@@ -385,21 +386,5 @@ fn words(entry: &Entry, problems: &mut Problems) {
             "write `\"POST\"`, `\"PUT\"` or `\"PATCH\"`",
         );
     }
-    for header in table.get("headers").map(Node::entries).unwrap_or_default() {
-        if reqwest::header::HeaderName::from_bytes(header.key.as_bytes()).is_err() {
-            problems.error(
-                &header.key_span,
-                format!("`{}` is not the name of a header", header.key),
-                "write a name such as `X-Token`",
-            );
-        }
-        let value = header.value.text().unwrap_or_default();
-        if reqwest::header::HeaderValue::from_str(value).is_err() {
-            problems.error(
-                &header.value.span,
-                format!("the value of header `{}` cannot be sent", header.key),
-                "write it without line ends and control characters",
-            );
-        }
-    }
+    headers::check(table.get("headers"), problems);
 }
