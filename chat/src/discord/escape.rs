@@ -4,6 +4,8 @@
 //! before a sign makes it an ordinary one, and the text looks the same. Output of programs
 //! stands in a block of code, where Discord looks for nothing but its end.
 
+use crate::text::is_shown;
+
 /// Put between backticks in a block of code, so that they do not end it. Nobody sees it.
 pub(super) const JOINER: char = '\u{2060}';
 
@@ -67,13 +69,6 @@ impl Escaper {
         };
         is_markup.then_some('\\')
     }
-}
-
-/// Letters that show something. Those that turn the direction of others do not.
-pub(super) fn is_shown(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (!c.is_control() || matches!(c, '\n' | '\t')) && !turns
 }
 
 /// Does it show nothing?

@@ -9,9 +9,9 @@ use twilight_model::channel::message::component::{ActionRow, Button as Pressed, 
 use twilight_model::channel::message::embed::EmbedFooter;
 use twilight_model::channel::message::{AllowedMentions, Component, Embed, MessageFlags};
 
-use super::escape::{Escaper, is_blank, is_shown};
+use super::escape::{Escaper, is_blank};
 use super::read::AGAIN;
-use crate::text::{CUT, in_a_line, short, units};
+use crate::text::{CUT, in_a_line, is_shown, short, units};
 use crate::{Block, Button, Card, Document, Note, Platform, Style, Tone};
 
 /// Most characters of a description, a title and a footer, by Discord's documentation; a

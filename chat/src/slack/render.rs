@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use crate::text::{CUT, in_a_line, short, units};
+use crate::text::{CUT, begins_something, in_a_line, is_shown, short, units};
 use crate::{Block, Button, Card, Platform, Style};
 
 /// Most UTF-16 units of a text in a block.
@@ -245,24 +245,6 @@ fn harmless(text: &str) -> String {
         last = Some(letter);
     }
     made
-}
-
-/// Would a mention, an address or a host name go on after this letter?
-fn begins_something(before: Option<char>, c: char, after: Option<char>) -> bool {
-    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    match c {
-        '@' => word(after),
-        ':' => after == Some('/'),
-        '.' => word(before) && word(after),
-        _ => false,
-    }
-}
-
-/// Letters that show something. Those that turn the direction of others do not.
-fn is_shown(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (!c.is_control() || matches!(c, '\n' | '\t')) && !turns
 }
 
 fn is_blank(text: &str) -> bool {

@@ -7,7 +7,7 @@
 
 use teloxide_core::types::{InlineKeyboardButton, InlineKeyboardMarkup};
 
-use crate::text::{CUT, in_a_line, short, units};
+use crate::text::{CUT, begins_something, in_a_line, is_shown, short, units};
 use crate::{Block, Button, Card, Platform};
 
 /// Most UTF-16 units of a message. Telegram counts them without tags and entities, other
@@ -173,24 +173,6 @@ impl Sheet {
         self.used += units(markup);
         self.html.push_str(markup);
     }
-}
-
-/// Would a mention, an address or a host name go on after this letter?
-fn begins_something(before: Option<char>, c: char, after: Option<char>) -> bool {
-    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    match c {
-        '@' => word(after),
-        ':' => after == Some('/'),
-        '.' => word(before) && word(after),
-        _ => false,
-    }
-}
-
-/// Letters that show something. Those that turn the direction of others do not.
-fn is_shown(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (!c.is_control() || matches!(c, '\n' | '\t')) && !turns
 }
 
 fn is_blank(text: &str) -> bool {
