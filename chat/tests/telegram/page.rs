@@ -1,6 +1,10 @@
 //! How Telegram would show an HTML text: what is read, and what of it would be more than text.
 
+#[path = "../conformance/live.rs"]
+mod live;
+
 use crate::conformance::Shown;
+use live::live;
 
 /// Tags that Telegram knows and that lead nowhere.
 const TAGS: [&str; 6] = ["b", "i", "u", "s", "code", "pre"];
@@ -55,29 +59,6 @@ pub(crate) fn read(html: &str) -> Shown {
     assert!(!shown.text.trim().is_empty(), "message text is empty");
     shown.live = live(&loose);
     shown
-}
-
-/// What Telegram would find by itself: `@name`, `scheme://`, `host.name`.
-fn live(text: &str) -> Vec<String> {
-    let letters: Vec<char> = text.chars().collect();
-    let is_word = |at: usize| {
-        let letter = letters.get(at);
-        letter.is_some_and(|c| c.is_alphanumeric() || *c == '_')
-    };
-    let found = |at: usize| match letters[at] {
-        '@' => is_word(at + 1),
-        ':' => letters.get(at + 1) == Some(&'/') && letters.get(at + 2) == Some(&'/'),
-        '.' => at > 0 && is_word(at - 1) && is_word(at + 1),
-        _ => false,
-    };
-    let around = |at: usize| {
-        let until = letters.len().min(at + 12);
-        letters[at.saturating_sub(8)..until].iter().collect()
-    };
-    (0..letters.len())
-        .filter(|at| found(*at))
-        .map(around)
-        .collect()
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! How Slack would show a message: what is read, and what of it would be more than text.
 
+#[path = "../../conformance/live.rs"]
+mod live;
+
 use serde_json::Value;
 
 use super::Seen;
+use live::live;
 
 /// Not seen, and ends whatever somebody would make a link or a mention of.
 const JOINER: char = '\u{2060}';
@@ -134,27 +138,4 @@ impl Page {
 fn has_emoji(text: &str) -> bool {
     let mut parts = text.split(':').skip(1);
     parts.any(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
-}
-
-/// What a client might find by itself: `@name`, `scheme://`, `host.name`.
-fn live(text: &str) -> Vec<String> {
-    let letters: Vec<char> = text.chars().collect();
-    let is_word = |at: usize| {
-        let letter = letters.get(at);
-        letter.is_some_and(|c| c.is_alphanumeric() || *c == '_')
-    };
-    let found = |at: usize| match letters[at] {
-        '@' => is_word(at + 1),
-        ':' => letters.get(at + 1) == Some(&'/') && letters.get(at + 2) == Some(&'/'),
-        '.' => at > 0 && is_word(at - 1) && is_word(at + 1),
-        _ => false,
-    };
-    let around = |at: usize| {
-        let until = letters.len().min(at + 12);
-        letters[at.saturating_sub(8)..until].iter().collect()
-    };
-    (0..letters.len())
-        .filter(|at| found(*at))
-        .map(around)
-        .collect()
 }
