@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::rig::counterparts::folder;
 use crate::rig::{Rig, home, until};
 use http::Http;
 
@@ -333,18 +334,9 @@ fn wrong_calls_of_an_agent_are_answered_with_what_is_wrong() {
 
 /// The script that speaks by the official client, if it is installed.
 fn official() -> Option<(PathBuf, PathBuf)> {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-    let found = folder
-        .map(|folder| folder.join("mcp"))
-        .filter(|path| path.exists());
-    if found.is_none() {
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: there is no mcp in MHOST_COUNTERPARTS; see .ci/run"
-        );
-    }
+    let found = folder("mcp")?;
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mcp_client.py");
-    Some((found?, script))
+    Some((found, script))
 }
 
 fn by_the_official_client(rig: &Rig, args: &[&str]) -> Option<Value> {

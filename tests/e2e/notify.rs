@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::rig::counterparts::folder;
 use crate::rig::home::command;
 use crate::rig::{Rig, free_port, until};
 use receiver::{How, Receiver};
@@ -127,13 +128,7 @@ fn a_crash_is_told_to_a_webhook_whose_signature_others_can_verify() {
 
 #[test]
 fn a_crash_is_a_readable_mail() {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(std::path::PathBuf::from);
-    let Some(packages) = folder
-        .map(|one| one.join("smtp"))
-        .filter(|one| one.exists())
-    else {
-        let text = "skipped: there is no smtp in MHOST_COUNTERPARTS; see .ci/run\n";
-        let _ = std::io::stderr().write_all(text.as_bytes());
+    let Some(packages) = folder("smtp") else {
         return;
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/chat/tests/notify/mail.py");

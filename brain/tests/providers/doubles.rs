@@ -1,6 +1,8 @@
 //! The same against servers of other people: `aimock` of npm and `llmock` of PyPI, which also
 //! judges how a client takes its faults; and OpenAI's own description of what may be asked.
-//! `MHOST_COUNTERPARTS` names the folder that `.ci/run` has installed them in.
+
+#[path = "../../../tests/rig/counterparts.rs"]
+mod counterparts;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -15,6 +17,7 @@ use supervisor::config::{AiConfig, AiProvider};
 use crate::server::Server;
 use crate::tape::Tape;
 use crate::{config, model, question, with_tool};
+use counterparts::{folder, skipped};
 
 /// A server that ends with the test.
 struct Other {
@@ -27,22 +30,6 @@ impl Drop for Other {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
-fn folder(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-    let found = folder.map(|folder| folder.join(what));
-    let found = found.filter(|path| path.exists());
-    if found.is_none() {
-        skipped(&format!(
-            "there is no {what} in MHOST_COUNTERPARTS; see .ci/run"
-        ));
-    }
-    found
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server is a real one")]

@@ -2,12 +2,14 @@
 //! the REST API, which `discord.js` has to get along with, too. Every request is held against
 //! Discord's own description of its API, and every text against a parser of Discord's markdown
 //! that is not ours.
-//! `MHOST_COUNTERPARTS` names the folder that `.ci/run` has installed them in.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+
+#[path = "../../../tests/rig/counterparts.rs"]
+mod counterparts;
 
 #[allow(dead_code, reason = "the tests of the program use the rest")]
 mod server;
@@ -25,31 +27,13 @@ mod page;
 mod places;
 mod strict;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use chat::discord::{Discord, Settings};
 
+use counterparts::{folder, skipped};
 use server::{GUILD, Server, TOKEN};
-
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
-/// Where `.ci/run` has put it.
-fn folder(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-    let found = folder.map(|folder| folder.join(what));
-    let found = found.filter(|path| path.exists());
-    if found.is_none() {
-        skipped(&format!(
-            "there is no {what} in MHOST_COUNTERPARTS; see .ci/run"
-        ));
-    }
-    found
-}
 
 #[expect(clippy::disallowed_methods, reason = "the counterpart is a real one")]
 fn command(program: &str) -> Command {

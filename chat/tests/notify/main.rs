@@ -1,10 +1,10 @@
 //! Senders against servers: strict ones of ours that refuse what a platform does not know, the
 //! platforms' own descriptions, a real mail server, and an independent check of signatures.
-//!
-//! `MHOST_COUNTERPARTS` names the folder that `.ci/run` has installed other people's programs
-//! in; without them the tests that need them say that they were skipped.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../../../tests/rig/counterparts.rs"]
+mod counterparts;
 
 mod documents;
 mod failures;
@@ -13,8 +13,6 @@ mod platforms;
 mod server;
 mod signature;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::process::Command;
 
 use chat::notify::{
@@ -24,20 +22,7 @@ use chat::notify::{
 use serde_json::json;
 use supervisor::Clock;
 
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
-fn folder(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-    let found = folder.map(|folder| folder.join(what));
-    let found = found.filter(|path| path.exists());
-    if found.is_none() {
-        let text = format!("there is no {what} in MHOST_COUNTERPARTS; see .ci/run");
-        skipped(&text);
-    }
-    found
-}
+use counterparts::{folder, skipped};
 
 #[expect(clippy::disallowed_methods, reason = "it is a program of other people")]
 fn command(program: &str) -> Command {

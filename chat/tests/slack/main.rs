@@ -1,12 +1,14 @@
 //! The Slack adapter against a strict server of ours, which is proven first with Slack's own
 //! client (`sdk.rs`). Each call of the adapter is held against Slack's description of its Web
 //! API, too.
-//! `MHOST_COUNTERPARTS` names the folder that `.ci/run` has installed that client in.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+
+#[path = "../../../tests/rig/counterparts.rs"]
+mod counterparts;
 
 mod ana;
 mod described;
@@ -16,31 +18,13 @@ mod sdk;
 mod signed;
 mod sockets;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chat::Channel;
 use chat::slack::{Settings, Slack};
 
+use counterparts::{folder, skipped};
 use platform::{APP_TOKEN, BOT_TOKEN, Platform};
-
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
-/// Where `.ci/run` has put it.
-fn folder(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-    let found = folder.map(|folder| folder.join(what));
-    let found = found.filter(|path| path.exists());
-    if found.is_none() {
-        skipped(&format!(
-            "there is no {what} in MHOST_COUNTERPARTS; see .ci/run"
-        ));
-    }
-    found
-}
 
 /// Settings for a bot at this server, by Socket Mode.
 fn settings(platform: &Platform) -> Settings {

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../../tests/rig/counterparts.rs"]
+mod counterparts;
+
 mod elastic;
 mod failures;
 mod feed;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +12,8 @@ use serde_json::Value;
 use supervisor::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::rig::{Rig, skipped, until};
+use crate::counterparts::folder;
+use crate::rig::{Rig, until};
 
 /// A receiver that prints a line of JSON now and then. It ends with the test.
 struct Other {
@@ -26,19 +26,6 @@ impl Drop for Other {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn folder(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-    let found = folder
-        .map(|folder| folder.join(what))
-        .filter(|path| path.exists());
-    if found.is_none() {
-        skipped(&format!(
-            "there is no {what} in MHOST_COUNTERPARTS; see .ci/run"
-        ));
-    }
-    found
 }
 
 impl Other {

@@ -155,9 +155,3 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool, state: impl Fn() 
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
-
-/// Says that a test did not run, past the capture of the test harness.
-pub(crate) fn skipped(why: &str) {
-    let line = format!("skipped: {why}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
-}

@@ -7,7 +7,8 @@ use supervisor::Stream;
 use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 
-use crate::rig::{PATIENCE, Rig, skipped, until};
+use crate::counterparts::skipped;
+use crate::rig::{PATIENCE, Rig, until};
 
 /// A line of rsyslogd's template.
 const TEMPLATE: &str = r#"template(name="fields" type="string" string="%pri%\t%protocol-version%\t%timestamp:::date-rfc3339%\t%hostname%\t%app-name%\t%procid%\t%msgid%\t%structured-data%\t%msg%\n")"#;

@@ -1,14 +1,11 @@
 //! The same at a server that plays Telegram and is not ours: `lo-bot-api-emulator`, which
 //! refuses what it does not know. It has no memory of messages, so what stands between it and
 //! mhost keeps what was sent; the adapter is tried there, too (`chat/tests/telegram`).
-//! `MHOST_COUNTERPARTS` names the folder that `.ci/run` has installed it in.
 
 #[path = "../../../chat/tests/telegram/between.rs"]
 #[allow(dead_code, reason = "the tests of the adapter use the rest")]
 mod between;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -19,6 +16,7 @@ use tokio::runtime::Runtime;
 use self::between::{Between, Call};
 use super::person::{At, Message, Person};
 use super::{ADMIN, GROUP, fault, settings_at, words};
+use crate::rig::counterparts::folder;
 use crate::rig::home::command;
 use crate::rig::{free_port, until};
 
@@ -47,13 +45,7 @@ impl Drop for Strict {
 impl Strict {
     /// `None` when it is not installed.
     fn start() -> Option<Self> {
-        let folder = std::env::var_os("MHOST_COUNTERPARTS").map(PathBuf::from);
-        let packages = folder.map(|folder| folder.join("telegram"));
-        let Some(packages) = packages.filter(|path| path.exists()) else {
-            let why = "skipped: there is no telegram in MHOST_COUNTERPARTS; see .ci/run";
-            let _ = writeln!(std::io::stderr(), "{why}");
-            return None;
-        };
+        let packages = folder("telegram")?;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let port = free_port();
         let child = command("python3")
