@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, kill, until};
+use crate::rig::{Rig, assert_runs_without_gaps, kill, until};
 
 /// Bytes that are no text are shown as well as they can be, and lose no line.
 #[test]
@@ -97,29 +97,6 @@ fn a_follower_sees_each_line_once_through_everything() {
     assert_eq!(followed(), printed);
     drop(follower);
     assert_runs_without_gaps(&printed, 3);
-}
-
-/// Numbers that rise by one, and begin at one in each of so many runs.
-pub(super) fn assert_runs_without_gaps(lines: &[String], runs: usize) {
-    let numbers: Vec<u64> = lines
-        .iter()
-        .map(|line| {
-            line.parse()
-                .unwrap_or_else(|_| panic!("{line:?} is no number"))
-        })
-        .collect();
-    let mut begun = 0;
-    let mut former = 0;
-    for (place, number) in numbers.iter().enumerate() {
-        if *number == 1 && begun < runs {
-            begun += 1;
-        } else {
-            let around = &numbers[place.saturating_sub(3)..numbers.len().min(place + 4)];
-            assert_eq!(*number, former + 1, "at line {place}: {around:?}");
-        }
-        former = *number;
-    }
-    assert_eq!(begun, runs);
 }
 
 /// Filters combine, and none of them shows a line of somebody else.

@@ -1,7 +1,6 @@
 //! The real binary with real processes: one file per promise, one home per test.
 //!
 //! It is one test program, so that it is linked once and its tests run side by side.
-//! `MHOST_STORM` and `MHOST_STOPS` make two of them as long as wanted.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,32 +1,6 @@
 //! After a stop nothing is left, however a program has hidden.
 
-use crate::rig::{Rig, rounds};
-
-/// A program that forks twice into a new session and ignores SIGTERM leaves nothing.
-/// `MHOST_STOPS` says how often that is tried.
-#[test]
-fn what_hides_in_a_session_of_its_own_is_ended_too() {
-    let rig = Rig::new();
-    rig.ok(&[
-        "start",
-        "puppet fork",
-        "--name",
-        "api",
-        "--grace-period",
-        "100ms",
-    ]);
-    for round in 0..rounds("MHOST_STOPS", 10) {
-        crate::rig::until("the grandchild is there", || {
-            rig.home().strays_named("puppet").len() == 2
-        });
-        rig.ok(&["stop", "api"]);
-        let left = rig.home().strays_named("puppet");
-        assert!(left.is_empty(), "round {round}: {left:?}");
-        rig.ok(&["start", "api"]);
-    }
-    rig.ok(&["delete", "api"]);
-    rig.assert_only(&[]);
-}
+use crate::rig::Rig;
 
 /// What a program leaves when it ends by itself is ended before its next run.
 #[test]

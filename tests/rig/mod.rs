@@ -5,6 +5,7 @@
 //! file and not a hundred tests. When a test fails it shows the processes, their events and
 //! the log of the daemon.
 
+pub(crate) mod counterparts;
 pub(crate) mod home;
 
 use std::io::{BufRead, BufReader, Write};
@@ -348,10 +349,25 @@ fn command_line(pid: i32) -> String {
     )
 }
 
-/// A number from the environment, for runs that are longer than usual.
-pub(crate) fn rounds(variable: &str, usual: usize) -> usize {
-    std::env::var(variable)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(usual)
+/// Numbers that rise by one, and begin at one in each of so many runs.
+pub(crate) fn assert_runs_without_gaps(lines: &[String], runs: usize) {
+    let numbers: Vec<u64> = lines
+        .iter()
+        .map(|line| {
+            line.parse()
+                .unwrap_or_else(|_| panic!("{line:?} is no number"))
+        })
+        .collect();
+    let mut begun = 0;
+    let mut former = 0;
+    for (place, number) in numbers.iter().enumerate() {
+        if *number == 1 && begun < runs {
+            begun += 1;
+        } else {
+            let around = &numbers[place.saturating_sub(3)..numbers.len().min(place + 4)];
+            assert_eq!(*number, former + 1, "at line {place}: {around:?}");
+        }
+        former = *number;
+    }
+    assert_eq!(begun, runs);
 }

@@ -1,0 +1,50 @@
+//! Very many processes at once.
+
+use rustix::process::Signal;
+use serde_json::json;
+use supervisor::Clock;
+
+use crate::rig::{PATIENCE, Rig, kill, wait_until};
+use crate::{amount, answers, daemon_pid, millis_since, tell};
+
+/// They come up, outlive their daemon with the same pids, and are stopped.
+#[test]
+fn a_crowd_comes_up_outlives_its_daemon_and_goes() {
+    let count = amount(150, 1_000);
+    let clock = Clock::system();
+    let config = format!("[process.crowd]\ncommand = \"sleep 1000000\"\ninstances = {count}\n");
+    let rig = Rig::new().config(&config);
+    let begun = clock.now();
+    rig.ok(&["start", "--no-wait"]);
+    let all_online = || {
+        let process = rig.process("crowd");
+        let instances = process["instances"].as_array().unwrap().clone();
+        instances.len() == count && instances.iter().all(|one| one["state"] == "online")
+    };
+    assert!(wait_until(PATIENCE * 4, all_online), "all come up");
+    let up_ms = millis_since(&clock, begun);
+    let mut pids = rig.pids("crowd");
+
+    let former = daemon_pid(&rig);
+    let killed = clock.now();
+    kill(former, Signal::KILL);
+    assert!(wait_until(PATIENCE, || answers(&rig)), "it is back");
+    let back_ms = millis_since(&clock, killed);
+    assert!(wait_until(PATIENCE, all_online), "all are adopted");
+    let adopted_ms = millis_since(&clock, killed);
+    assert_eq!(rig.pids("crowd"), pids);
+    rig.assert_only(&pids);
+
+    let begun = clock.now();
+    rig.ok(&["stop", "crowd", "--timeout", "120s"]);
+    let stopped_ms = millis_since(&clock, begun);
+    rig.assert_only(&[]);
+    pids.sort_unstable();
+    pids.dedup();
+    assert_eq!(pids.len(), count);
+    let note = json!({
+        "processes": count, "up_ms": up_ms, "daemon_back_ms": back_ms, "adopted_ms": adopted_ms,
+        "stopped_ms": stopped_ms, "lost": 0, "doubled": 0,
+    });
+    tell("crowd", &note);
+}
