@@ -10,6 +10,7 @@
 //! lag the missed ones are read from the store.
 
 mod handle;
+mod pace;
 mod resume;
 mod round;
 mod seen;
@@ -24,9 +25,11 @@ use jiff::Timestamp;
 use supervisor::{Caller, ControlError, Event, EventId, ProcessName, Tasks};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub use handle::AgentHandle;
 
+use pace::Pace;
 use round::Todo;
 use seen::Seen;
 
@@ -107,6 +110,7 @@ impl Agent {
             answered: BTreeMap::new(),
             proposed: BTreeMap::new(),
             seen: Seen::up_to(heard.unwrap_or(0)),
+            pace: Pace::default(),
             next_expiry: None,
         };
         for job in resumed {
@@ -144,6 +148,8 @@ struct Loop {
     /// Answers that wait for their process.
     answered: BTreeMap<ProcessName, Answered>,
     seen: Seen,
+    /// Of the quick looks.
+    pace: Pace,
     next_expiry: Option<Timestamp>,
 }
 
@@ -408,7 +414,13 @@ impl Loop {
 
     /// The quick look: first signs that no event tells of.
     async fn quick_look(&mut self) {
-        match round::suspects(&self.shared).await {
+        let begun = Instant::now();
+        if !self.pace.is_due(self.shared.facts.pulse(), begun) {
+            return;
+        }
+        let found = round::suspects(&self.shared).await;
+        self.pace.looked(begun, Instant::now());
+        match found {
             Ok(processes) if processes.is_empty() => {}
             Ok(processes) => {
                 self.regroup().await;
@@ -449,7 +461,7 @@ impl Loop {
 
 fn ticker(interval: std::time::Duration) -> tokio::time::Interval {
     let interval = interval.max(std::time::Duration::from_millis(100));
-    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    let mut tick = tokio::time::interval_at(Instant::now() + interval, interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tick
 }

@@ -99,8 +99,6 @@ struct Memory {
     passed: BTreeMap<ProcessName, Incident>,
     /// When people were last told that the budget is used up.
     budget_told: Option<Timestamp>,
-    /// When the next quick look may be taken.
-    next_quick: Option<Timestamp>,
     /// When the last slow look ended.
     last_round: Option<Timestamp>,
 }
@@ -584,19 +582,6 @@ impl Shared {
     /// Lets a plan be decided on again.
     pub(crate) fn try_again(&self, incident: IncidentId) {
         lock(&self.memory).tried.remove(&incident);
-    }
-
-    /// May a quick look be taken now?
-    pub(crate) fn may_look_quickly(&self, now: Timestamp) -> bool {
-        lock(&self.memory).next_quick.is_none_or(|next| next <= now)
-    }
-
-    /// A quick look that began then is over. The next one waits so long that all of them take
-    /// a fiftieth of the time, however large the fleet is.
-    pub(crate) fn looked_quickly(&self, begun: Timestamp) {
-        let now = self.clock.now();
-        let took = supervisor::until(begun, now);
-        lock(&self.memory).next_quick = Some(supervisor::after(now, took * 50));
     }
 
     pub(crate) fn round_ended(&self) {

@@ -241,6 +241,11 @@ pub trait Facts: Send + Sync {
         let _ = processes;
         BTreeSet::new()
     }
+    /// A number that is another one when somebody printed something or a sample differs from the
+    /// one before; `None` when nobody keeps it.
+    fn pulse(&self) -> Option<u64> {
+        None
+    }
     /// Those worth a quick look: who printed something in the last second, has a limit that it
     /// may come near, or so many threads, children or descriptors that they may pile up.
     /// Answered from counters.

@@ -26,6 +26,7 @@ mod ring;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ struct Shared {
     /// Time between two passes over everything.
     interval: watch::Sender<Duration>,
     limits_changed: Notify,
+    /// Samples of trees that were not at rest.
+    stirs: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -124,6 +127,7 @@ impl Sampler {
             census: Mutex::default(),
             interval: watch::Sender::new(SLOW),
             limits_changed: Notify::new(),
+            stirs: AtomicU64::new(0),
         });
         let task = shared.clone();
         let cancel = tasks.token();
@@ -194,6 +198,11 @@ impl Sampler {
             such(&sample).then(|| instance.clone())
         });
         newest.collect()
+    }
+
+    /// So many samples were of trees that had done something since the one before.
+    pub fn stirs(&self) -> u64 {
+        self.shared.stirs.load(Ordering::Relaxed)
     }
 
     /// Bytes that the present run has read from storage and written to it, with its children.
@@ -431,6 +440,9 @@ impl Shared {
         let others = members.iter().map(Stat::key).filter(|key| *key != leader);
         if members.len() > 1 {
             tree::remember(leader, others);
+        }
+        if !read.rests {
+            self.stirs.fetch_add(1, Ordering::Relaxed);
         }
         let at = self.clock.now();
         let mut watched = self.watched();

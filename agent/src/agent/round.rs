@@ -40,10 +40,6 @@ pub(super) async fn missed(shared: &Arc<Shared>, last: EventId) -> Vec<Event> {
 /// Takes the quick look and opens an incident for everything suspicious that has none. Answers
 /// with those to think about.
 pub(super) async fn suspects(shared: &Arc<Shared>) -> Result<Vec<ProcessName>, BrainStoreError> {
-    let begun = shared.clock.now();
-    if !shared.may_look_quickly(begun) {
-        return Ok(Vec::new());
-    }
     let found = shared
         .blocking(|shared| {
             let all = shared.facts.talking();
@@ -59,7 +55,6 @@ pub(super) async fn suspects(shared: &Arc<Shared>) -> Result<Vec<ProcessName>, B
         })
         .await
         .unwrap_or_default();
-    shared.looked_quickly(begun);
     let mut wanted = Vec::new();
     for (process, sign) in found {
         if shared.suspicion(&process, &sign).await? {

@@ -408,6 +408,11 @@ impl Facts for LiveFacts {
         calm
     }
 
+    fn pulse(&self) -> Option<u64> {
+        // Both only grow.
+        Some(self.ingest.growth().wrapping_add(self.sampler.stirs()))
+    }
+
     fn talking(&self) -> Vec<ProcessName> {
         // Asked twice a second: what grows with all processes must stay one pass.
         let mut all = self.registry.near_limit(NEAR);

@@ -354,6 +354,11 @@ impl Ingest {
             .collect()
     }
 
+    /// A number that grows when any segment did, at most every 20 ms.
+    pub fn growth(&self) -> u64 {
+        *self.inner.shared.grew.borrow()
+    }
+
     /// Changes when any segment grew, at most every 20 ms.
     pub fn grew(&self) -> watch::Receiver<u64> {
         self.inner.shared.grew.subscribe()
