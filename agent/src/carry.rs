@@ -314,19 +314,24 @@ pub(crate) async fn conclude(
     let undone = !helped && put_back(shared, errand, authority, acted).await?;
     let next =
         verifying && !helped && !undone && another_may_help(shared, errand, escalated).await?;
-    if verifying {
-        let input = match outcome {
-            _ if next => IncidentInput::NextPlan,
-            // What was halted on purpose waits for a person; it is not well.
-            Outcome::Success if escalated || wants_down(&errand.plan) => IncidentInput::Escalated,
-            Outcome::Success => IncidentInput::Verified,
-            Outcome::Failed(_) | Outcome::Partial(_) | Outcome::Unknown(_) => {
-                IncidentInput::NotHelped
-            }
-        };
+    let input = match outcome {
+        _ if next => IncidentInput::NextPlan,
+        // What was halted on purpose waits for a person; it is not well.
+        Outcome::Success if escalated || wants_down(&errand.plan) => IncidentInput::Escalated,
+        Outcome::Success => IncidentInput::Verified,
+        Outcome::Failed(_) | Outcome::Partial(_) | Outcome::Unknown(_) => IncidentInput::NotHelped,
+    };
+    // Nobody takes up an incident that is over: its books are closed before it is. A daemon that
+    // ends in between leaves it to be measured again.
+    let is_end = matches!(input, IncidentInput::Verified);
+    if verifying && !is_end {
         shared.advance(&errand.process, input).await?;
     }
-    close(shared, errand, authority, outcome, escalated, next).await
+    close(shared, errand, authority, outcome, escalated, next).await?;
+    if verifying && is_end {
+        shared.advance(&errand.process, input).await?;
+    }
+    Ok(())
 }
 
 /// Records an outcome everywhere it counts.

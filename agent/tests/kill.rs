@@ -81,6 +81,26 @@ async fn the_rest_of_a_plan_is_done() {
     assert_eq!(rig.calls(), [clear, start]);
 }
 
+/// A daemon that ends before all is written down leaves an incident that is taken up again.
+#[tokio::test(start_paused = true)]
+async fn an_incident_is_over_when_all_is_written_down() {
+    let rig = Rig::new(vec![restart()]).await;
+    let (open, counted) = std::sync::mpsc::channel();
+    let agent = rig.agent.clone();
+    rig.change(|world| {
+        world.measured = Some(Box::new(move || {
+            open.send(agent.open_incidents().len()).unwrap();
+        }));
+    });
+    rig.crash();
+    rig.outcome("verified", 120).await;
+    assert_eq!(counted.try_recv(), Ok(1));
+    rig.until("it is over", 10, async |rig: &Rig| {
+        rig.agent.open_incidents().is_empty()
+    })
+    .await;
+}
+
 /// The moment in which the incident says that it is acted on, and nothing is.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_was_not_begun_is_carried_out() {

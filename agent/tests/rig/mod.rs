@@ -57,6 +57,8 @@ pub struct World {
     pub slow_thought: Option<Meanwhile>,
     pub inquire: Option<Inquire>,
     pub inquiries: u32,
+    /// What happens when the brain is told what came of a plan.
+    pub measured: Option<Box<dyn Fn() + Send>>,
     /// What a model would say about all processes.
     pub watch: Option<Box<dyn Fn() -> Watching + Send>>,
     pub watches: u32,
@@ -279,6 +281,11 @@ impl Mind for Shared {
         let steps: Vec<_> = steps.collect();
         (!steps.is_empty()).then_some(Plan { steps, ask: None })
     }
+    fn outcome(&self, _: &PlaybookId, _: bool) {
+        if let Some(measured) = &self.0.lock().unwrap().measured {
+            measured();
+        }
+    }
     fn version(&self, _: &str) -> Option<String> {
         self.0.lock().unwrap().version.clone()
     }
@@ -393,6 +400,7 @@ impl Rig {
             slow_thought: None,
             inquire: None,
             inquiries: 0,
+            measured: None,
             watch: None,
             watches: 0,
             silent: Box::new(|_| None),
