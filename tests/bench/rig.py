@@ -7,6 +7,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -104,6 +105,8 @@ class Mhost:
     program = shutil.which(MHOST)
 
     def __init__(self, folder, settings=""):
+        if self.program is None:
+            sys.exit(f"there is no {MHOST}: build it with `cargo build --release --locked`")
         self.folder = folder
         folder.mkdir(parents=True)
         home = folder / "home"
