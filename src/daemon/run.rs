@@ -64,9 +64,9 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// How the names of the methods begin that are opened when the socket is served already: of the
 /// brain and the agent, of the chats and the notifications.
 const OPENED_LAST: &[&str] = &["brain.", "agent.", "ai.", "bot.", "notify."];
-/// How often it is given back after that: what looks at all processes every few seconds touches
-/// code all over the program.
-const SPARE: Duration = Duration::from_secs(15);
+/// How often it is given back while nothing happens: what looks at all processes every few
+/// seconds touches code all over the program.
+const SPARE: Duration = Duration::from_secs(5);
 /// How often the clock is set anew.
 const REANCHOR: Duration = Duration::from_secs(60);
 
@@ -345,7 +345,9 @@ impl Daemon {
                 _ = self.signals.reopen.recv() => reopen_log(&self.paths),
                 _ = reanchor.tick() => self.each_minute(),
                 _ = spare.tick() => {
-                    give_back();
+                    if settled.is_none() {
+                        give_back();
+                    }
                     if self.settings.are_unread() {
                         self.reload_settings().await;
                     }
