@@ -30,6 +30,7 @@ mod order;
 mod plain_file;
 mod problem;
 mod project;
+mod reload;
 mod schema;
 mod select;
 mod shell;

@@ -8,6 +8,7 @@ mod config;
 mod forms;
 mod health;
 mod listen;
+mod reload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use listen::{
     DEFAULT_MODE, FIRST_DESCRIPTOR, Listen, ListenAddress, ListenError, MAX_LISTEN,
     MAX_SOCKET_PATH, SocketMode, descriptor, is_socket_name,
 };
+pub use reload::{Reload, ReloadMode};
 
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;

@@ -18,6 +18,7 @@ use super::envfile::{self, Files};
 use super::expand::{Scope, Which, expand_tree};
 use super::listen;
 use super::problem::{LoadError, Problem, Problems, Source};
+use super::reload;
 use super::schema;
 use super::tree::{Entry, Format, Node, Value, is_extension};
 use super::validate::{self, Around};
@@ -170,6 +171,7 @@ impl Loading<'_> {
             let problems = &mut self.problems;
             listen::settle(entry, &mut config, &self.folder, &mut taken, problems);
             validate::process(entry, &config, &around, &mut self.problems);
+            reload::check(entry, &config, self.format, &mut self.problems);
             let vars = files.remove(&entry.key).unwrap_or_default();
             processes.extend(self.spec(entry, config, vars, &mut notes));
         }
@@ -437,7 +439,7 @@ fn explain(table: &str, key: &str) -> Option<String> {
         "api",
         "include",
     ];
-    const LATER_KEYS: [&str; 2] = ["reload", "log_file"];
+    const LATER_KEYS: [&str; 1] = ["log_file"];
     const GLOBAL: [&str; 7] = [
         "agent",
         "bot",
@@ -459,6 +461,11 @@ fn explain(table: &str, key: &str) -> Option<String> {
             "it is a setting of the daemon: write `[{key}]` in `config.toml` of the home folder (`~/.mhost`)"
         )),
         _ if is_process && LATER_KEYS.contains(&key) => Some(unknown("key")),
+        _ if key == "port_env" && table.ends_with(".reload") => Some(
+            "it is for the HTTP front, which this version of mhost does not have: remove it; with \
+             `listen` old and new copies share a port"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

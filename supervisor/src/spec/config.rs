@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use super::listen::Listen;
+use super::reload::Reload;
 use crate::secret::EnvVars;
 use crate::units::ByteSize;
 
@@ -136,6 +137,9 @@ pub struct ProcessConfig {
     /// Probes; all must pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub health: Health,
+    /// What `mhost reload` does.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reload: Reload,
     /// Labels for `--tag`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -321,6 +325,14 @@ pub mod defaults {
     }
     /// 30 s.
     pub fn start_timeout() -> Duration {
+        Duration::from_secs(30)
+    }
+    /// `SIGUSR2`: what Puma, unicorn and others renew themselves on.
+    pub fn reload_signal() -> super::Signal {
+        super::Signal::USR2
+    }
+    /// 30 s: the figure of the peer.
+    pub fn reload_timeout() -> Duration {
         Duration::from_secs(30)
     }
     /// 10 s, also for TCP.

@@ -349,6 +349,10 @@ impl Signal {
     pub const TERM: Self = Self(15);
     /// End at once.
     pub const KILL: Self = Self(9);
+    /// Ask to reload.
+    pub const USR2: Self = Self(12);
+    /// Freeze.
+    pub const STOP: Self = Self(19);
 }
 
 impl Default for Signal {
