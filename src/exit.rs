@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     NotRunning = 4,
     /// The daemon answered, but not as agreed: broken frame, time limit, other version.
     Protocol = 5,
-    /// A reload failed and the old instances were kept.
+    /// A reload failed; what it had not renewed yet was kept.
     Deployment = 6,
 }
 

@@ -11,8 +11,10 @@ use crate::exit::Exit;
 /// Replace processes without a gap
 ///
 /// New copies are started beside the old ones. When all pass their probes the old ones are
-/// stopped; when one fails, the old ones stay and the exit code is 6. --timeout says how long
-/// the new ones may take (default 30s). A process without probes is restarted.
+/// stopped; when one fails, the old ones stay and the exit code is 6. A process without probes
+/// is restarted. In [process.NAME.reload] of the config file `surge` does it in batches,
+/// `mode = "signal"` sends a signal to one copy after another instead, and `timeout` says how
+/// long the new ones may take (30s); --timeout comes before it.
 #[derive(Debug, Args)]
 pub(crate) struct Reload {
     #[command(flatten)]

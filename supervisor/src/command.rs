@@ -85,11 +85,11 @@ pub enum Command {
         /// SIGKILL at once.
         force: bool,
     },
-    /// Replace without a gap.
+    /// Renew without a gap, in the way that each process says.
     Reload {
         /// Which.
         target: Target,
-        /// How long the new set may take.
+        /// How long that may take, instead of what the process says.
         timeout: Option<Duration>,
         /// Answer only when the old set is gone, too.
         wait: bool,

@@ -79,12 +79,12 @@ pub enum ControlError {
         /// Who may.
         listed: Vec<String>,
     },
-    /// A reload failed and the old instances were kept.
-    #[error("reload of `{process}` failed and the old instances were kept: {error}")]
+    /// A reload failed; what it had not renewed yet was kept.
+    #[error("reload of `{process}` failed: {error}")]
     ReloadFailed {
         /// The process.
         process: String,
-        /// Why.
+        /// Why, and what was kept.
         error: String,
     },
     /// It took too long.

@@ -45,7 +45,7 @@ pub enum EventKind {
     ReloadStarted,
     /// A reload ended well. Data: `generation`.
     ReloadDone,
-    /// A reload failed; the old instances were kept. Data: `error`.
+    /// A reload failed; what it had not renewed yet was kept. Data: `error`.
     ReloadFailed,
     /// The number of instances changed. Data: `from`, `to`.
     Scaled,

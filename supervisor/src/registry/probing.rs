@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(75);
 
 /// What came of an attempt with each probe of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tried {
+pub(super) enum Tried {
     /// It is not up, or has none.
     NoProbe,
     /// No verdict in time.
@@ -72,7 +72,7 @@ fn told(tried: &[Tried]) -> Result<String, String> {
 }
 
 /// One attempt with each probe of a copy.
-async fn attempt(handle: &InstanceHandle) -> Tried {
+pub(super) async fn attempt(handle: &InstanceHandle) -> Tried {
     let answers = match handle.probe_now().await {
         Ok(answers) if !answers.is_empty() => answers,
         _ => return Tried::NoProbe,

@@ -57,7 +57,8 @@ fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
     }
 }
 
-fn ending(snapshot: &Snapshot) -> String {
+/// How its last run ended.
+pub(super) fn ending(snapshot: &Snapshot) -> String {
     if let State::Errored {
         hold: Hold::Retrying {
             cause: Reason::Memory,

@@ -1,6 +1,8 @@
 //! The registry with real processes, a real store and real logs.
 
 mod reload;
+mod reload_batches;
+mod reload_signal;
 mod removal;
 mod restarts;
 mod rig;

@@ -141,8 +141,20 @@ impl Rig {
     /// Waits until this run is the only one of the home. Beside it there may be a probe for a
     /// moment.
     pub(crate) async fn until_only(&self, pid: i32) {
+        self.until_only_these(&[pid]).await;
+    }
+
+    /// The same for several.
+    pub(crate) async fn until_only_these(&self, pids: &[i32]) {
         let home = self.home.path();
-        wait_until("the other runs to end", || marked(home) == [pid]).await;
+        let mut wanted = pids.to_vec();
+        wanted.sort_unstable();
+        let found = || {
+            let mut found = marked(home);
+            found.sort_unstable();
+            found == wanted
+        };
+        wait_until("the other runs to end", found).await;
     }
 
     /// Waits until nothing that was started here is left.
@@ -171,6 +183,23 @@ pub(crate) async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) 
     while !condition() {
         assert!(tokio::time::Instant::now() < end, "waited for {what}");
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// A reload as the definition says it, waited for to its end.
+pub(crate) fn reload_as_said(name: &str) -> Command {
+    Command::Reload {
+        target: Target(name.into()),
+        timeout: None,
+        wait: true,
+    }
+}
+
+/// What a reload said that failed.
+pub(crate) fn failure(reloaded: Result<Reply, ControlError>) -> String {
+    match reloaded {
+        Err(ControlError::ReloadFailed { error, .. }) => error,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -218,6 +247,12 @@ pub(crate) fn spec(name: &str, script: &str, extra: &str) -> ProcessSpec {
 
 pub(crate) fn pid(view: &ProcessView) -> i32 {
     view.instances[0].pid.expect("it runs")
+}
+
+/// The pids of all instances, in their order.
+pub(crate) fn pids(view: &ProcessView) -> Vec<i32> {
+    let pids = view.instances.iter().map(|one| one.pid);
+    pids.map(|pid| pid.expect("it runs")).collect()
 }
 
 pub(crate) fn kill(pid: i32) {

@@ -1,0 +1,99 @@
+//! Mode `signal`: each instance gets the signal and renews itself, one after another.
+//!
+//! The next one gets it when the one before is alive and passes its probes. Nothing is recorded
+//! of how far it came: an instance that got the signal is the same run as before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::proof::{end_of, late, told};
+use super::{Renewal, UNWANTED};
+use crate::instance::InstanceHandle;
+use crate::launch::Scope;
+use crate::registry::RegistryHandle;
+use crate::registry::probing::{Tried, attempt};
+use crate::state::State;
+
+/// What a program has to act on the signal: one that does not know it dies of it, and a probe
+/// that passes at once says nothing.
+const TO_ACT: Duration = Duration::from_secs(1);
+
+/// Between two attempts with the probes.
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl RegistryHandle {
+    /// Has each instance of the set renew itself. The first that fails ends it.
+    pub(super) async fn signal_each(
+        &self,
+        renewal: &Renewal<'_>,
+        set: &[InstanceHandle],
+    ) -> Result<(), String> {
+        for (done, handle) in set.iter().enumerate() {
+            let renewed = tokio::select! {
+                biased;
+                () = self.until_unwanted(renewal.name, set) => Err(UNWANTED.to_owned()),
+                renewed = self.renew(handle, renewal) => renewed,
+            };
+            renewed.map_err(|error| {
+                let untouched = set.len() - done - 1;
+                with_untouched(&format!("{}: {error}", told(handle.id())), untouched)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends the signal and waits until the run has stood it.
+    async fn renew(&self, handle: &InstanceHandle, renewal: &Renewal<'_>) -> Result<(), String> {
+        let snapshot = handle.snapshot();
+        let State::Online { run, .. } = &snapshot.saved.state else {
+            return Err("it is not online any longer".to_owned());
+        };
+        let config = &renewal.spec.config;
+        let (launcher, signal) = (Arc::clone(&self.context().launcher), config.reload.signal);
+        // Its children did not ask for one, and most would die of it.
+        let reached = launcher
+            .signal(handle.id(), &run.process, signal, Scope::Leader)
+            .await;
+        if !reached {
+            return Err(format!("{signal} did not reach it"));
+        }
+        let is_probed = !config.health.is_empty();
+        let ended = handle.until_some(None, |snapshot| end_of(snapshot, run.generation));
+        let well = async {
+            tokio::time::sleep(TO_ACT.min(renewal.timeout / 2)).await;
+            while is_probed && attempt(handle).await != Tried::Verdict(true) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::select! {
+            // Its task ends with the daemon.
+            end = ended => Err(end.unwrap_or_else(|| "the daemon ended".to_owned())),
+            well = tokio::time::timeout(renewal.timeout, well) => {
+                well.map_err(|_| late(&handle.snapshot(), renewal.timeout))
+            }
+        }
+    }
+}
+
+/// Why a reload failed, and how many instances after that one did not get the signal.
+fn with_untouched(error: &str, untouched: usize) -> String {
+    match untouched {
+        0 => error.to_owned(),
+        1 => format!("{error}; the one after it was not touched"),
+        more => format!("{error}; the {more} after it were not touched"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_touched_is_told() {
+        assert_eq!(with_untouched("it fell", 0), "it fell");
+        let one = "it fell; the one after it was not touched";
+        assert_eq!(with_untouched("it fell", 1), one);
+        let more = "it fell; the 3 after it were not touched";
+        assert_eq!(with_untouched("it fell", 3), more);
+    }
+}
