@@ -2,6 +2,7 @@
 
 mod reload;
 mod reload_batches;
+mod reload_crash;
 mod reload_signal;
 mod removal;
 mod restarts;
