@@ -46,12 +46,19 @@ pub(super) fn check(
             }
             let place = key("signal").map(|entry| &entry.value.span);
             let place = place.unwrap_or(&table.key_span);
-            let other = format.assign("signal", "\"SIGHUP\"");
+            let other = match config.stop_signal {
+                Signal::USR2 => "\"SIGHUP\"",
+                _ => "\"SIGUSR2\"",
+            };
+            let other = format!(
+                "write `{}`, or what the program takes for a reload",
+                format.assign("signal", other)
+            );
             if [Signal::KILL, Signal::STOP].contains(&reload.signal) {
                 problems.error(
                     place,
                     format!("no program can act on {}", reload.signal),
-                    format!("write `{other}`, or what the program takes for a reload"),
+                    other,
                 );
             } else if reload.signal == config.stop_signal {
                 problems.error(
@@ -60,7 +67,7 @@ pub(super) fn check(
                         "{} is also the `stop_signal`, so a reload would stop it",
                         reload.signal
                     ),
-                    format!("write `{other}`, or what the program takes for a reload"),
+                    other,
                 );
             }
         }

@@ -27,7 +27,7 @@ use crate::state::{Reason, State};
 const REUSEPORT: &str = "MHOST_REUSEPORT";
 
 /// The limit of the reload is the one that counts for a new instance, not its `start_timeout`.
-const SLACK: Duration = Duration::from_secs(5);
+const MARGIN: Duration = Duration::from_secs(5);
 
 impl RegistryHandle {
     /// Replaces the set batch by batch. Gives the old instances of the last batch, which run.
@@ -81,7 +81,7 @@ impl RegistryHandle {
     fn shadows(&self, renewal: &Renewal<'_>, old: &[InstanceHandle]) -> Vec<InstanceHandle> {
         let mut spec = (*renewal.spec).clone();
         spec.env.flags.insert(REUSEPORT.into(), "1".into());
-        spec.config.start_timeout = renewal.timeout.saturating_add(SLACK);
+        spec.config.start_timeout = renewal.timeout.saturating_add(MARGIN);
         let spec = Arc::new(spec);
         debug_assert!(
             old.iter()
