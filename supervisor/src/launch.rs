@@ -4,6 +4,7 @@
 //! [`SpawnOrder`] and gets a [`ProcessRef`] back. The real one is `sys::OsLauncher`; tests
 //! use `testing::FakeLauncher`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;
 use crate::secret::EnvVars;
 use crate::spec::{Argv, Limits, Listen, ListenAddress, Signal};
-use crate::state::{ExitStatus, ProcessRef};
+use crate::state::{ExitStatus, ProcessRef, Run};
 
 /// Everything a spawn needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +159,28 @@ pub enum Found {
     Ended(ExitStatus),
 }
 
+/// A TCP connection that this daemon has opened to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// Our end.
+    pub ours: SocketAddr,
+    /// Its end.
+    pub theirs: SocketAddr,
+}
+
+/// Which of some [`Connection`]s a run has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// None yet, and some wait to be accepted.
+    Open,
+    /// The one at this place, at least.
+    Of(usize),
+    /// None: others have accepted all of them.
+    Others,
+    /// The run does not let itself be looked at.
+    Unseen,
+}
+
 /// The operating system as the supervisor needs it.
 #[async_trait]
 pub trait Launcher: Send + Sync + std::fmt::Debug {
@@ -221,6 +244,12 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
     /// The sockets that are open for a process, in the order of its definition.
     fn listening(&self, _process: &ProcessName) -> Vec<Listening> {
         Vec::new()
+    }
+
+    /// Has the leader of a run, or one of its tree, accepted one of these connections to such a
+    /// socket? A launcher that opens none is not asked.
+    async fn accepted(&self, _: &InstanceId, _: &Run, _: Vec<Connection>) -> Acceptance {
+        Acceptance::Unseen
     }
 
     /// Closes the sockets of a process that is not to run any longer.

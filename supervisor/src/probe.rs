@@ -13,6 +13,7 @@
 
 mod check;
 mod http;
+mod own;
 mod script;
 mod tcp;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use check::Check;
 pub(crate) use http::{describe as describe_http_error, io_text};
+pub(crate) use own::{PortProbe, port_probes};
 use tracker::{Outcome, Rules, Tracker, Turn};
 
 use crate::clock::Clock;

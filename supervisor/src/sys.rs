@@ -14,6 +14,7 @@
 //!
 //! It decides nothing about restarts, and keeps no log.
 
+mod accepted;
 pub(crate) mod census;
 mod cgroup;
 mod child;

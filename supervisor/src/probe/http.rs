@@ -11,12 +11,18 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response, Url};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use reqwest::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::{Body, Client, Method, Response, Url};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::tracker::{Outcome, is_ours};
 use crate::spec::{ExpectedCode, HttpProbe};
+
+/// Who asks.
+const AGENT: &str = concat!("mhost/", env!("CARGO_PKG_VERSION"));
 
 /// Most of a body that is searched for `body_contains`.
 const MAX_BODY: usize = 64 << 10;
@@ -82,6 +88,45 @@ impl HttpCheck {
         }
     }
 
+    /// Whom it asks, if it can ask on a connection that somebody else has opened: in the clear
+    /// and without a password.
+    pub(super) fn place(&self) -> Option<(String, u16)> {
+        let url = &self.request.as_ref().ok()?.url;
+        let is_plain = url.scheme() == "http" && url.username().is_empty();
+        let host = url.host_str().filter(|_| is_plain)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Some((host.to_owned(), url.port_or_known_default()?))
+    }
+
+    /// Asks on a connection that is open.
+    pub(super) async fn run_on(&self, stream: TcpStream) -> Outcome {
+        let request = match &self.request {
+            Ok(request) => request.on_its_own(),
+            Err(error) => Err(error.clone()),
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Outcome::fail(error),
+        };
+        let opened = handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Outcome::fail(cut(&error.to_string())),
+        };
+        let asked = async {
+            match sender.send_request(request).await {
+                Ok(response) => self.judge(response.map(Body::wrap).into()).await,
+                Err(error) => Outcome::fail(cut(&root_text(&error))),
+            }
+        };
+        tokio::pin!(asked);
+        tokio::select! {
+            outcome = &mut asked => outcome,
+            // What it had to say is there already.
+            _ = connection => asked.await,
+        }
+    }
+
     async fn judge(&self, mut response: Response) -> Outcome {
         let status = response.status().as_u16();
         if !self.expected.accepts(status) {
@@ -104,6 +149,34 @@ impl HttpCheck {
             false => Outcome::fail(cut(&format!("body does not contain `{wanted}`"))),
         }
         .with_output(head(&body))
+    }
+}
+
+impl Request {
+    /// As it is sent on a connection that serves it alone.
+    fn on_its_own(&self) -> Result<hyper::Request<String>, String> {
+        let (url, host) = (&self.url, self.url.host_str().unwrap_or_default());
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let host = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let mut request = hyper::Request::builder()
+            .method(self.method.clone())
+            .uri(target)
+            .header(HOST, host)
+            .header(USER_AGENT, AGENT)
+            .header(ACCEPT, "*/*")
+            .body(String::new())
+            .map_err(|error| error.to_string())?;
+        request.headers_mut().extend(self.headers.clone());
+        request
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+        Ok(request)
     }
 }
 
@@ -198,7 +271,7 @@ fn build(
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
-        .user_agent(concat!("mhost/", env!("CARGO_PKG_VERSION")))
+        .user_agent(AGENT)
         .resolve_to_addrs("localhost", &localhost);
     configure(builder)
         .build()

@@ -37,6 +37,12 @@ impl TcpCheck {
         }
     }
 
+    /// Whom it asks.
+    pub(super) fn place(&self) -> Option<(String, u16)> {
+        let port = self.port.as_ref().ok()?;
+        Some((self.host.clone(), *port))
+    }
+
     pub(super) async fn run(&self) -> Outcome {
         let port = match &self.port {
             Ok(port) => *port,

@@ -9,6 +9,7 @@
 //! What cannot be proven is restarted in the ordinary way, and that is said. Here is what the
 //! two ways share; each has a file of its own.
 
+mod own;
 mod proof;
 mod replace;
 mod signal;

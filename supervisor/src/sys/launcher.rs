@@ -22,13 +22,15 @@ use super::kept::Kept;
 use super::sockets::{self, Sockets};
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
-use super::{fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
+use super::{accepted, fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
 use crate::ids::{Generation, InstanceId, ProcessName};
-use crate::launch::{Found, Launcher, Listening, Scope, SpawnError, SpawnOrder};
+use crate::launch::{
+    Acceptance, Connection, Found, Launcher, Listening, Scope, SpawnError, SpawnOrder,
+};
 use crate::os_text::OsText;
 use crate::paths::Paths;
 use crate::spec::{Listen, Signal};
-use crate::state::{ExitStatus, ProcessRef};
+use crate::state::{self, ExitStatus, ProcessRef};
 
 /// When a process that runs and cannot be watched is tried again.
 const WATCH_AGAIN: Duration = Duration::from_millis(100);
@@ -336,6 +338,36 @@ impl OsLauncher {
         members.map_or(1, |members| members.len())
     }
 
+    fn accepted_now(
+        &self,
+        instance: &InstanceId,
+        run: &state::Run,
+        connections: &[Connection],
+    ) -> Acceptance {
+        let Ok(taken) = accepted::by_anybody(connections) else {
+            return Acceptance::Unseen;
+        };
+        let of = |pid: i32| {
+            let own = accepted::sockets_of(pid)?;
+            let place = taken.iter().find(|(_, inode)| own.contains(inode));
+            Ok::<_, io::Error>(place.map(|(place, _)| Acceptance::Of(*place)))
+        };
+        match of(run.process.pid) {
+            Ok(Some(of)) => return of,
+            Ok(None) => {}
+            Err(_) => return Acceptance::Unseen,
+        }
+        let tree = self.run_of(instance, &run.process, run.generation);
+        let members = proc_scan::all_shared().and_then(|all| tree::members(&tree, &all));
+        let mut members = members.into_iter().flatten();
+        let found = members.find_map(|one| of(one.pid).ok().flatten());
+        let rest = match taken.len() < connections.len() {
+            true => Acceptance::Open,
+            false => Acceptance::Others,
+        };
+        found.unwrap_or(rest)
+    }
+
     /// The leader is gone, so what it left are children of the subreapers above it. If there
     /// are none at all, nobody needs to read all of `/proc`: the crash path.
     fn has_no_strays(&self, kept: &Kept, cgroup: Option<&Cgroup>) -> bool {
@@ -595,6 +627,18 @@ impl Launcher for OsLauncher {
 
     fn listening(&self, process: &ProcessName) -> Vec<Listening> {
         self.sockets.listening(process)
+    }
+
+    async fn accepted(
+        &self,
+        instance: &InstanceId,
+        run: &state::Run,
+        connections: Vec<Connection>,
+    ) -> Acceptance {
+        let (launcher, instance, run) = (self.clone(), instance.clone(), run.clone());
+        blocking(move || launcher.accepted_now(&instance, &run, &connections))
+            .await
+            .unwrap_or(Acceptance::Open)
     }
 
     fn close_sockets(&self, process: &ProcessName) {

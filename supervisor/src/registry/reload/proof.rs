@@ -1,10 +1,12 @@
-//! The proof of a new instance: its first run comes up in time, and stays up for a moment.
+//! The proof of a new instance: its first run comes up in time, answers by itself, and stays up
+//! for a moment.
 //!
 //! It has one try: what dies beside an old instance that is well is not worth a second one.
 
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use tokio::time::Instant;
 
 use super::Renewal;
 use crate::ids::{Generation, InstanceId};
@@ -55,14 +57,19 @@ impl RegistryHandle {
             State::Online { run: up, .. } if up.generation == run => Some(Ok(())),
             _ => end_of(snapshot, run).map(Err),
         };
+        let begun = Instant::now();
         let came_up = handle.until_some(Some(renewal.timeout), came_up).await;
+        let fell = |snapshot: &Snapshot| end_of(snapshot, run);
         let end = match came_up {
             None => return Err(late(&handle.snapshot(), renewal.timeout)),
             Some(Err(end)) => Some(end),
-            Some(Ok(())) => {
-                let fell = |snapshot: &Snapshot| end_of(snapshot, run);
-                handle.until_some(Some(PROOF), fell).await
-            }
+            Some(Ok(())) => tokio::select! {
+                end = handle.until_some(None, fell) => end,
+                own = self.answer_itself(handle, renewal, begun + renewal.timeout) => {
+                    own?;
+                    handle.until_some(Some(PROOF), fell).await
+                }
+            },
         };
         match end {
             None => Ok(()),
