@@ -1,45 +1,14 @@
 //! Sockets that outlive programs: nobody is refused while a program, or the daemon, is away.
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::rig::{PATIENCE, Rig, home, kill, lives, parent, text, until, wait_until};
-
-/// Connections at the same time in a load.
-const CLIENTS: usize = 4;
-
-/// The servers of `examples/sockets`, as a config names them.
-fn server(language: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sockets");
-    match language {
-        "python" => format!("python3 {}/server.py ${{FD}}", folder.display()),
-        _ => format!("node {}/server.js ${{FD}}", folder.display()),
-    }
-}
-
-/// The languages that are there.
-#[expect(clippy::disallowed_macros, reason = "a test tells what it found")]
-fn languages() -> Vec<&'static str> {
-    let programs = [("python", "python3"), ("node", "node")];
-    let is_there = |program: &str| {
-        let version = home::command(program).arg("--version").output();
-        version.is_ok_and(|output| output.status.success())
-    };
-    let found = programs.into_iter().filter(|(language, program)| {
-        let found = is_there(program);
-        if !found {
-            eprintln!("skipped: {language}, there is no {program}");
-        }
-        found
-    });
-    found.map(|(language, _)| language).collect()
-}
+use crate::load::{CLIENTS, ask, connect, languages, server, under_load, until_answered};
+use crate::rig::{PATIENCE, Rig, kill, lives, parent, text, until, wait_until};
 
 fn serving(language: &str, more: &str) -> Rig {
     let config = format!(
@@ -58,69 +27,6 @@ fn port(rig: &Rig, name: &str) -> u16 {
     let bound = bound(rig, name);
     let (_, port) = bound.rsplit_once(':').unwrap();
     port.parse().unwrap()
-}
-
-fn connect(port: u16) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    Ok(stream)
-}
-
-/// Asks on an open connection, and gives the last line of the answer.
-fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    match answer.trim_end().rsplit_once('\n') {
-        Some((head, line)) if head.starts_with("HTTP/1.") => Ok(line.to_owned()),
-        _ => Err(std::io::Error::new(ErrorKind::UnexpectedEof, answer)),
-    }
-}
-
-/// What came of a load.
-#[derive(Debug, Default)]
-struct Load {
-    answered: AtomicUsize,
-    /// Could not connect.
-    refused: AtomicUsize,
-    /// Was connected and not answered.
-    broken: AtomicUsize,
-}
-
-/// Does something while clients ask without a pause.
-fn under_load(port: u16, work: impl FnOnce(&Load)) -> Load {
-    let (load, over) = (Load::default(), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let count = match connect(port) {
-                        Err(_) => &load.refused,
-                        Ok(stream) => match ask(stream) {
-                            Ok(_) => &load.answered,
-                            Err(_) => &load.broken,
-                        },
-                    };
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        // Whatever fails in it, the clients end.
-        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&load)));
-        over.store(true, Ordering::Relaxed);
-        if let Err(panic) = worked {
-            std::panic::resume_unwind(panic);
-        }
-    });
-    load
-}
-
-/// Waits until some more requests were answered.
-#[track_caller]
-fn until_answered(load: &Load, more: usize) {
-    let goal = load.answered.load(Ordering::Relaxed) + more;
-    let answered = home::wait_until(PATIENCE, || load.answered.load(Ordering::Relaxed) >= goal);
-    assert!(answered, "{goal} are not answered in time: {load:?}");
 }
 
 /// Is this a guard that has come later, and does it have this open? What has just ended has
