@@ -18,6 +18,9 @@
 //! puppet close-stdout                close both streams and live on
 //! puppet bytes                       print lines that are not UTF-8, and live on
 //! puppet long-line BYTES             print one line of that size and a short one, and live on
+//! puppet say WORD…                   say each word (READY=1) to NOTIFY_SOCKET, wait at a number
+//!                                    (ms) or until a file is there (file:go), begin again at
+//!                                    `again`, and live on
 //! ```
 //!
 //! It uses the standard library and the system only, so that a test depends on nothing else.
@@ -32,6 +35,7 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -117,8 +121,33 @@ fn act(words: &[&str]) -> Outcome {
             out.flush()?;
             sleep_for_ever()
         }
+        ["say", words @ ..] => say(words),
         _ => Err("there is no such act".into()),
     }
+}
+
+fn say(words: &[&str]) -> Outcome {
+    let place = std::env::var("NOTIFY_SOCKET")?;
+    let socket = UnixDatagram::unbound()?;
+    let mut left = words.iter();
+    while let Some(word) = left.next() {
+        if *word == "again" {
+            left = words.iter();
+        } else if let Ok(ms) = word.parse() {
+            sleep_ms(ms);
+        } else if let Some(file) = word.strip_prefix("file:") {
+            while !std::path::Path::new(file).exists() {
+                sleep_ms(10);
+            }
+        } else {
+            // Who is not heard goes on, as programs do.
+            match socket.send_to(word.as_bytes(), &place) {
+                Ok(_) => println!("said {word}"),
+                Err(error) => println!("not said {word}: {error}"),
+            }
+        }
+    }
+    sleep_for_ever()
 }
 
 fn sleep_ms(ms: u64) {

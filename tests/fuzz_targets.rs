@@ -42,6 +42,13 @@ mod env_file;
     reason = "`no_main` and libFuzzer's macro are for the program that it is else"
 )]
 mod line_decoder;
+#[path = "../fuzz/fuzz_targets/notice.rs"]
+#[expect(
+    unused_attributes,
+    unused_imports,
+    reason = "`no_main` and libFuzzer's macro are for the program that it is else"
+)]
+mod notice;
 #[path = "../fuzz/fuzz_targets/playbook.rs"]
 #[expect(
     unused_attributes,
@@ -95,10 +102,11 @@ mod where_condition;
 type Run = fn(&[u8]);
 
 /// Name, what it runs, and how many inputs an ordinary run of the tests makes up.
-const TARGETS: [(&str, Run, u64); 10] = [
+const TARGETS: [(&str, Run, u64); 11] = [
     ("cron", cron::run, 2000),
     ("env_file", env_file::run, 1000),
     ("line_decoder", line_decoder::run, 4000),
+    ("notice", notice::run, 4000),
     ("playbook", playbook::run, 300),
     ("project_file", project_file::run, 1000),
     ("rpc_frame", rpc_frame::run, 4000),

@@ -142,6 +142,16 @@ impl About {
         field("status", &label, Some(state::tone(process.state)));
         let health = process.health;
         field("health", health.as_str(), Some(state::health_tone(health)));
+        let says = process.instances.iter().filter_map(|instance| {
+            let text = instance.status_text.as_deref()?;
+            match process.instances.len() {
+                1 => Some(text.to_owned()),
+                _ => Some(format!("{}: {text}", instance.index)),
+            }
+        });
+        for text in says {
+            field("says", &text, None);
+        }
         field("instances", &process.instances.len().to_string(), None);
         field("command", &config.command, None);
         field("runs", &process.argv.join(" "), None);

@@ -31,6 +31,7 @@ fn rules() -> Rules {
         autorestart: Autorestart::Always,
         start_timeout: Duration::from_secs(30),
         probed: true,
+        sign: None,
         kill_tree: true,
         newest: 0,
         jitter: None,

@@ -12,6 +12,7 @@
 //! reads its dependencies' snapshots from the [`Board`] and nothing more.
 
 mod board;
+mod hearing;
 mod leftovers;
 mod run;
 mod task;
@@ -30,7 +31,7 @@ use crate::clock::Clock;
 use crate::command::view::{HealthStatus, HealthView};
 use crate::ids::{Generation, InstanceId};
 use crate::launch::Launcher;
-use crate::machine::{IllegalInput, Input};
+use crate::machine::{Awaited, IllegalInput, Input, Rules};
 use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::seams::{Capture, Journal};
@@ -87,6 +88,10 @@ pub(crate) struct Snapshot {
     pub(crate) probes: Arc<Vec<HealthView>>,
     /// Since when a probe has been failing.
     pub(crate) failing_since: Option<Timestamp>,
+    /// What must come before a run is up.
+    pub(crate) awaited: Awaited,
+    /// What it says of itself.
+    pub(crate) status_text: Option<Arc<str>>,
 }
 
 impl Snapshot {
@@ -202,6 +207,8 @@ impl InstanceHandle {
             health: HealthStatus::Off,
             probes: Arc::default(),
             failing_since: None,
+            awaited: Rules::of(&spec, id.index).awaited(),
+            status_text: None,
         };
         let (publish, snapshot) = watch::channel(Arc::new(snapshot));
         let tasks = context.tasks.clone();
@@ -342,10 +349,11 @@ pub(crate) fn detail(state: &State, now: Timestamp) -> String {
                 format!("{status} (unkillable, pid {})", run.process.pid)
             }
         },
+        State::Online { leaving: true, .. } => format!("{status} (says it is stopping)"),
         State::Stopped
         | State::Spawning { .. }
         | State::Starting { .. }
-        | State::Online { .. }
+        | State::Online { leaving: false, .. }
         | State::Stopping { .. } => status.to_owned(),
     }
 }

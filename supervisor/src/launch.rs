@@ -6,10 +6,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::ids::{Generation, InstanceId, ProcessName};
+use crate::notice::Notice;
 use crate::os_text::OsText;
 use crate::secret::EnvVars;
 use crate::spec::{Argv, Limits, Listen, ListenAddress, Signal};
@@ -41,6 +43,28 @@ pub struct SpawnOrder {
     /// Sockets it gets as descriptors 3, 4, …; those of its process, opened now if they are
     /// not open yet.
     pub listen: Vec<Listen>,
+    /// What it may say of itself, if it is listened to.
+    pub voice: Option<Voice>,
+}
+
+/// What a run is told about speaking by the protocol of `sd_notify`. That it is listened to at
+/// all is in its `NOTIFY_SOCKET`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Voice {
+    /// It has to say that it is alive within this time, again and again.
+    pub watchdog: Option<Duration>,
+}
+
+/// Where one hears what the processes of a run say by the protocol of `sd_notify`.
+#[async_trait]
+pub trait Ear: Send + std::fmt::Debug {
+    /// Waits until somebody has something to say. Cancel safe.
+    async fn heard(&mut self);
+
+    /// Takes what was said meanwhile, at most so many datagrams, and says how many there were.
+    /// Those of processes of the run are taken into `notice`; what others say, and what is too
+    /// long, is dropped. Not cancel safe: what was taken is gone.
+    async fn take(&mut self, notice: Notice, most: usize) -> (Notice, usize);
 }
 
 /// A socket that is open for a process.
@@ -103,6 +127,14 @@ pub enum SpawnError {
     #[error("cannot open {path} for its output: {error}")]
     Output {
         /// The FIFO or file.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
+    },
+    /// The socket that it would speak to cannot be made.
+    #[error("cannot listen to it at {path}: {error}")]
+    Voice {
+        /// The socket.
         path: PathBuf,
         /// What the system said.
         error: String,
@@ -235,6 +267,21 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
 
     /// Lets go of what is kept for a process that has been dealt with.
     fn forget(&self, process: &ProcessRef);
+
+    /// Where a run is heard that was spawned with a [`Voice`], or taken over and had one. `user`
+    /// is whom it runs as. A launcher may have no ears.
+    ///
+    /// # Errors
+    /// When its socket cannot be opened, which may be otherwise a moment later.
+    fn ear(
+        &self,
+        _instance: &InstanceId,
+        _process: &ProcessRef,
+        _generation: Generation,
+        _user: Option<&str>,
+    ) -> std::io::Result<Box<dyn Ear>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 
     /// Says once, before anything is adopted, which sockets a new daemon goes on with. Those
     /// that a former daemon kept and that are not among them are closed. A launcher that opens

@@ -18,6 +18,7 @@ pub mod launch;
 pub mod logs;
 pub mod machine;
 pub mod metrics;
+pub mod notice;
 mod os_text;
 mod paths;
 mod probe;

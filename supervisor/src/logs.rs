@@ -7,6 +7,7 @@
 //! Segments are the truth: bytes as they came. What a line is (split, cut, replacement of what
 //! is not UTF-8) is decided when they are read. Nothing here keeps lines in memory.
 
+mod awaited;
 mod backlog;
 mod copies;
 mod count;

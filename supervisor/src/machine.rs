@@ -1,7 +1,7 @@
 //! The instance machine: what an instance does next, as one pure function.
 //!
 //! ```text
-//!  stopped ─Start─► spawning ─Spawned─► starting ─Ready, lived─► online ─Stop─► stopping ─gone─► stopped
+//!  stopped ─Start─► spawning ─Spawned─► starting ─Ready, said, lived─► online ─Stop─► stopping ─gone─► stopped
 //!                      │                   └─Exited, timeout─┐  │Exited≠0, probe   │    └─will not die─► errored
 //!                      └─SpawnFailed─────────────────────────▼  ▼                  ▼
 //!                                           errored(retry | breaker | held) ─timer, Start─► spawning
@@ -30,7 +30,7 @@ use crate::launch::{Scope, SpawnError};
 use crate::spec::Signal;
 use crate::state::{AfterStop, ExitStatus, Hold, ProcessRef, Reason, Run, Saved, State};
 
-pub use rules::Rules;
+pub use rules::{Awaited, Rules};
 pub use wake::{Wake, wake};
 
 /// How long a process may outlive SIGKILL before it is called unkillable.
@@ -38,6 +38,9 @@ pub const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// A run without probes counts as online after this, or after `min_uptime` if that is less.
 pub const ONLINE_AFTER: Duration = Duration::from_secs(1);
+
+/// A program that asks for more time to come up gets at most so many times its `start_timeout`.
+pub const MOST_EXTENDED: u32 = 10;
 
 /// Something that happened to an instance, or is asked of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +86,12 @@ pub enum Input {
     TreeGone,
     /// All probes pass.
     Ready,
+    /// The sign of `ready` has come.
+    SaidReady,
+    /// It needs so much time from now to come up.
+    Extended(Duration),
+    /// It says that it ends by itself.
+    SaidStopping,
     /// A probe failed as often as it may, and asks for a restart.
     ProbeFailed,
     /// The tree's memory is over its limit.
@@ -194,7 +203,7 @@ impl Machine<'_> {
             // Stop.
             (State::Stopped, Input::Stop { .. }) => {}
             (
-                State::Starting { run } | State::Online { run, .. },
+                State::Starting { run, .. } | State::Online { run, .. },
                 Input::Stop {
                     reason,
                     force,
@@ -240,7 +249,7 @@ impl Machine<'_> {
                 self.start_again(reason);
             }
             (
-                State::Starting { run } | State::Online { run, .. },
+                State::Starting { run, .. } | State::Online { run, .. },
                 Input::Restart {
                     reason,
                     force,
@@ -290,7 +299,10 @@ impl Machine<'_> {
 
             // Hold.
             (State::Stopped, Input::Hold { .. }) => {}
-            (State::Starting { run } | State::Online { run, .. }, Input::Hold { by, reason }) => {
+            (
+                State::Starting { run, .. } | State::Online { run, .. },
+                Input::Hold { by, reason },
+            ) => {
                 self.stop(
                     run,
                     AfterStop::Hold { by, reason },
@@ -364,6 +376,9 @@ impl Machine<'_> {
                 | Input::Exited(_)
                 | Input::TreeGone
                 | Input::Ready
+                | Input::SaidReady
+                | Input::Extended(_)
+                | Input::SaidStopping
                 | Input::ProbeFailed
                 | Input::MemoryExceeded { .. }
                 | Input::Woken,
@@ -378,7 +393,7 @@ impl Machine<'_> {
             ) => return Err(illegal),
 
             // The leader is gone.
-            (State::Starting { run } | State::Online { run, .. }, Input::Exited(status)) => {
+            (State::Starting { run, .. } | State::Online { run, .. }, Input::Exited(status)) => {
                 self.exited(run, status);
             }
             (
@@ -468,7 +483,12 @@ impl Machine<'_> {
             ) => {}
 
             // Probes.
-            (State::Starting { run }, Input::Ready) => self.online(run),
+            (State::Starting { run, said, .. }, Input::Ready) => {
+                // Else the sign decides, which has not come yet.
+                if said || self.rules.sign.is_none() {
+                    self.online(run);
+                }
+            }
             (
                 State::Online { .. }
                 | State::Stopping { .. }
@@ -476,7 +496,16 @@ impl Machine<'_> {
                 | State::Errored { .. },
                 Input::Ready,
             ) => {}
-            (State::Online { run, .. }, Input::ProbeFailed) => {
+            // Who says that it ends is not restarted for failing meanwhile.
+            (State::Online { leaving: true, .. }, Input::ProbeFailed) => {}
+            (
+                State::Online {
+                    run,
+                    leaving: false,
+                    ..
+                },
+                Input::ProbeFailed,
+            ) => {
                 self.stop(run, AfterStop::Fail, Reason::Probe, false, None);
             }
             // While it starts, `start_timeout` decides.
@@ -488,9 +517,58 @@ impl Machine<'_> {
                 Input::ProbeFailed,
             ) => {}
 
+            // What it says of itself.
+            (
+                State::Starting {
+                    run,
+                    said: false,
+                    extended,
+                },
+                Input::SaidReady,
+            ) => {
+                if self.rules.sign.is_some() {
+                    self.said_ready(run, extended);
+                }
+            }
+            (State::Starting { said: true, .. }, Input::SaidReady) => {}
+            (
+                State::Starting {
+                    run,
+                    said,
+                    extended,
+                },
+                Input::Extended(by),
+            ) => {
+                if !self.rules.awaited().is_nothing() {
+                    self.extend(run, said, extended, by);
+                }
+            }
+            (
+                State::Online {
+                    run,
+                    since,
+                    leaving: _,
+                },
+                Input::SaidStopping,
+            ) => {
+                self.saved.state = State::Online {
+                    run,
+                    since,
+                    leaving: true,
+                };
+            }
+            // While it starts, it may end as it likes.
+            (State::Starting { .. }, Input::SaidStopping) => {}
+            (State::Online { .. }, Input::SaidReady | Input::Extended(_)) => {}
+            // What was said before the end of a run, and heard after it.
+            (
+                State::Stopping { .. } | State::Stopped | State::Errored { .. },
+                Input::SaidReady | Input::Extended(_) | Input::SaidStopping,
+            ) => {}
+
             // Memory.
             (
-                State::Starting { run } | State::Online { run, .. },
+                State::Starting { run, .. } | State::Online { run, .. },
                 Input::MemoryExceeded { rss, limit },
             ) => {
                 self.event(
@@ -505,11 +583,11 @@ impl Machine<'_> {
             ) => {}
 
             // Time.
-            (State::Starting { run }, Input::Woken) => {
-                if self.rules.probed {
-                    self.stop(run, AfterStop::Fail, Reason::StartTimeout, false, None);
-                } else {
+            (State::Starting { run, .. }, Input::Woken) => {
+                if self.rules.awaited().is_nothing() {
                     self.online(run);
+                } else {
+                    self.stop(run, AfterStop::Fail, Reason::StartTimeout, false, None);
                 }
             }
             (
@@ -580,6 +658,9 @@ fn input_name(input: &Input) -> &'static str {
         Input::Exited(_) => "exited",
         Input::TreeGone => "tree gone",
         Input::Ready => "ready",
+        Input::SaidReady => "said ready",
+        Input::Extended(_) => "extended",
+        Input::SaidStopping => "said stopping",
         Input::ProbeFailed => "probe failed",
         Input::MemoryExceeded { .. } => "memory exceeded",
         Input::Woken => "woken",

@@ -10,6 +10,9 @@ pub const MAX_SOCKET_PATH: usize = 107;
 /// How the name of an output file ends; a FIFO's has no such end.
 const SPOOL: &str = ".spool";
 
+/// How the name of a socket ends that a run speaks to.
+pub(crate) const NOTIFY: &str = ".notify";
+
 /// Is this the name of an output file, and not of a FIFO? The name says it, so that whoever
 /// takes over a run needs to know nothing else.
 pub(crate) fn is_spool(path: &Path) -> bool {
@@ -210,6 +213,13 @@ impl Paths {
         let mut name = self.fifo(instance, generation, stream).into_os_string();
         name.push(SPOOL);
         name.into()
+    }
+
+    /// The socket that a run speaks to by the protocol of `sd_notify`.
+    pub fn notify(&self, instance: &InstanceId, generation: Generation) -> PathBuf {
+        let InstanceId { process, index } = instance;
+        self.run()
+            .join(format!("{process}-{index}.{generation}{NOTIFY}"))
     }
 
     /// Where a run that has begun writes one of its streams, whatever its definition says now.

@@ -196,6 +196,11 @@ impl Probes {
         asks.collect()
     }
 
+    /// Do all pass now?
+    pub fn all_pass(&self) -> bool {
+        self.board.lock().all_pass
+    }
+
     /// How each probe is doing.
     pub fn views(&self) -> Vec<HealthView> {
         let state = self.board.lock();

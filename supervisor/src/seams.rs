@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use regex::Regex;
 
 use crate::event::Event;
 use crate::ids::{Generation, InstanceId};
@@ -53,6 +55,15 @@ pub(crate) trait Capture: Send + Sync {
     /// so that it stands before what the next run prints. Does not wait.
     fn finish(&self, instance: &InstanceId, generation: Generation);
 
+    /// Waits until a run that began then has printed a line that matches.
+    async fn printed(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        began: Timestamp,
+        pattern: Regex,
+    );
+
     /// The last lines a run that has just ended printed to stderr, else to stdout.
     async fn last_words(&self, instance: &InstanceId, generation: Generation) -> Vec<String>;
 }
@@ -71,6 +82,16 @@ impl Capture for Ingest {
 
     fn finish(&self, instance: &InstanceId, generation: Generation) {
         Ingest::finish(self, instance, generation);
+    }
+
+    async fn printed(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        began: Timestamp,
+        pattern: Regex,
+    ) {
+        Ingest::printed(self, instance, generation, began, pattern).await;
     }
 
     async fn last_words(&self, instance: &InstanceId, generation: Generation) -> Vec<String> {

@@ -8,6 +8,7 @@ mod config;
 mod forms;
 mod health;
 mod listen;
+mod ready;
 mod reload;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use listen::{
     DEFAULT_MODE, FIRST_DESCRIPTOR, Listen, ListenAddress, ListenError, MAX_LISTEN,
     MAX_SOCKET_PATH, SocketMode, descriptor, is_socket_name,
 };
+pub use ready::{Ready, Sign, line_pattern};
 pub use reload::{Reload, ReloadMode};
 
 use crate::ids::{Generation, InstanceId, ProcessName};

@@ -49,10 +49,17 @@ pub enum State {
         /// Why it follows an earlier run; none for a fresh start.
         cause: Option<Reason>,
     },
-    /// Running; its probes have not all passed yet, or it has not lived long enough.
+    /// Running; its probes have not all passed yet, it has not said that it is ready, or it has
+    /// not lived long enough.
     Starting {
         /// The run.
         run: Run,
+        /// The sign of `ready` has come. It comes once, and the daemon that heard it may die.
+        #[serde(default, skip_serializing_if = "is_false")]
+        said: bool,
+        /// It asked for time until then, beyond `start_timeout`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        extended: Option<Timestamp>,
     },
     /// Running and passing all probes.
     Online {
@@ -60,6 +67,9 @@ pub enum State {
         run: Run,
         /// Since when.
         since: Timestamp,
+        /// It says that it ends by itself.
+        #[serde(default, skip_serializing_if = "is_false")]
+        leaving: bool,
     },
     /// The stop signal was sent; inside the grace period, or waiting for the rest of the tree.
     Stopping {
@@ -241,6 +251,14 @@ pub struct Saved {
     pub changed_file: Option<Box<str>>,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde wants"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl Default for Saved {
     fn default() -> Self {
         Self {
@@ -309,7 +327,7 @@ impl State {
     /// The run, where there is one.
     pub fn run(&self) -> Option<&Run> {
         match self {
-            State::Starting { run }
+            State::Starting { run, .. }
             | State::Online { run, .. }
             | State::Stopping { run, .. }
             | State::Errored {

@@ -5,6 +5,7 @@
 //!   probes ───────run_script───────────────────► spawn, reap
 //!   sampler ──────proc_scan, census, usage, tree, reap::collect_strays
 //!                                              └─► sockets ──► socket_keep
+//!   runs ──sd_notify──► notify_socket ──────────────────────────┤
 //!   guard (a process of its own) ◄──link── GuardLink in the daemon ◄──┘
 //! ```
 //!
@@ -34,6 +35,7 @@ mod launcher;
 mod limits;
 mod lock;
 mod memory;
+mod notify_socket;
 mod ports;
 pub(crate) mod proc_scan;
 mod process;

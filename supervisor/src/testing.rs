@@ -470,6 +470,7 @@ mod tests {
             stdout: "/o".into(),
             stderr: "/e".into(),
             listen: Vec::new(),
+            voice: None,
         }
     }
 

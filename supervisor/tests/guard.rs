@@ -146,6 +146,7 @@ fn order(paths: &Paths, script: &str) -> SpawnOrder {
         stdout: paths.fifo(&instance, 1, Stream::Out),
         stderr: paths.fifo(&instance, 1, Stream::Err),
         listen: Vec::new(),
+        voice: None,
         instance,
     }
 }

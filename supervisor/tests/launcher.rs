@@ -8,6 +8,8 @@ mod adoption;
 mod bench;
 #[path = "launcher/trees.rs"]
 mod trees;
+#[path = "launcher/voice.rs"]
+mod voice;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -33,6 +33,7 @@ async fn what_cannot_be_watched_is_not_called_dead() {
         stdout: paths.fifo(&instance, 1, Stream::Out),
         stderr: paths.fifo(&instance, 1, Stream::Err),
         listen: Vec::new(),
+        voice: None,
     };
     let process = first.spawn(order).await.expect("starts");
 

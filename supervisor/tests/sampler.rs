@@ -34,6 +34,7 @@ async fn start(
         stdout: paths.fifo(instance, 1, Stream::Out),
         stderr: paths.fifo(instance, 1, Stream::Err),
         listen: Vec::new(),
+        voice: None,
     };
     launcher.spawn(order).await.expect("starts")
 }

@@ -31,6 +31,7 @@ mod nth_call;
 mod on_call;
 mod output;
 mod playbooks;
+mod ready;
 mod reload;
 mod rpc;
 mod secrets;

@@ -252,7 +252,10 @@ fn errored(
         "max_restarts" => "it failed too often in a row and is not tried again".to_owned(),
         "held" => format!("{} holds it: {}", text(data, "by"), text(data, "error")),
         "spawn_failed" => "it could not be started".to_owned(),
-        "start_timeout" => "it did not come up in time".to_owned(),
+        "start_timeout" => match text(data, "error") {
+            "" => "it did not come up in time".to_owned(),
+            error => format!("it did not come up in time: {error}"),
+        },
         "probe" => "its probe did not recover".to_owned(),
         "no_autorestart" => "it ended, and `autorestart` is off".to_owned(),
         "unkillable" => "it does not end, not even by SIGKILL".to_owned(),

@@ -94,6 +94,9 @@ pub struct InstanceView {
     pub next_retry_at: Option<Timestamp>,
     /// Who holds it, when it is held.
     pub held_by: Option<String>,
+    /// What it says of itself (`STATUS=` of `sd_notify`): text from outside, of one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_text: Option<String>,
 }
 
 /// The outcome of probes.

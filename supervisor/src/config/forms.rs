@@ -10,7 +10,7 @@ use globset::Glob;
 
 use super::suggest::nearest;
 use crate::schedule::Schedule;
-use crate::spec::{ListenAddress, ListenError, Signal, SocketMode, is_socket_name};
+use crate::spec::{ListenAddress, ListenError, Signal, SocketMode, is_socket_name, line_pattern};
 use crate::units::{ByteSize, parse_duration};
 
 /// What is wrong with a text, and what to type.
@@ -18,7 +18,7 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 23] = [
+pub(crate) const FORMS: [&str; 24] = [
     "duration",
     "size",
     "memory",
@@ -42,6 +42,7 @@ pub(crate) const FORMS: [&str; 23] = [
     "listen",
     "socketname",
     "mode",
+    "regex",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -69,6 +70,7 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "listen" => "\"tcp://127.0.0.1:3000\"",
         "socketname" => "\"http\"",
         "mode" => "\"0660\"",
+        "regex" => "\"listening on\"",
         _ => return None,
     })
 }
@@ -125,6 +127,7 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "listen" => complaint(text.parse::<ListenAddress>()),
         "mode" => complaint(text.parse::<SocketMode>()),
         "socketname" => socket_name(text),
+        "regex" => regex(text),
         _ => Ok(()),
     }
 }
@@ -156,6 +159,22 @@ fn socket_name(text: &str) -> Result<(), Complaint> {
         format!("`{text}` cannot be the name of a socket"),
         "write at most 64 letters, digits, `.`, `_` and `-`, such as `\"http\"`".to_owned(),
     ))
+}
+
+fn regex(text: &str) -> Result<(), Complaint> {
+    if text.is_empty() {
+        return Err((
+            "the pattern is empty, and so matches every line".to_owned(),
+            "write what the line says, such as `\"listening on\"`".to_owned(),
+        ));
+    }
+    line_pattern(text).map(drop).map_err(|why| {
+        (
+            format!("`{text}` is not a regular expression: {why}"),
+            "write what the line says, such as `\"listening on\"`; put `\\\\` before a character of `( ) [ { . * + ? | ^ $` that means itself"
+                .to_owned(),
+        )
+    })
 }
 
 fn socket(text: &str) -> Result<(), Complaint> {
@@ -517,6 +536,11 @@ mod tests {
                 vec!["hh:mm", "YY", "YYYY-mm-dd"],
             ),
             ("variable", vec!["PORT", "_a1"], vec!["1A", "", "A-B"]),
+            (
+                "regex",
+                vec!["ready", "port \\d+$"],
+                vec!["", "(", "a{2,1}"],
+            ),
             (
                 "hours",
                 vec!["", "22:00-07:00"],

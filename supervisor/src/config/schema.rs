@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde_json::{Map, Value as Json, json};
 
-use super::allowed::{alternatives, described, resolve};
+use super::allowed::{alternatives, described, resolve, words};
 use super::daemon::DaemonConfig;
 use super::project::ProjectFile;
 
@@ -136,9 +136,13 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The table or map of tables that a value is, with what its name ends in.
+    /// The table or map of tables that a value is, with what its name ends in. One that may be
+    /// a word as well is told of where the word is.
     fn inner(&self, schema: &'a Json) -> Option<(&'static str, &'a Json)> {
         let tables = alternatives(self.schema, schema);
+        if tables.iter().any(|one| !words(one).is_empty()) {
+            return None;
+        }
         let table = tables.into_iter().find(|one| {
             one.get("properties").is_some() || one.get("additionalProperties").is_some()
         })?;

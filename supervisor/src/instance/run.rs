@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
 use super::Context;
+use super::hearing::Hearing;
 use crate::ids::InstanceId;
 use crate::os_text::OsText;
 use crate::probe::{ProbeEvent, Probes};
@@ -29,6 +30,8 @@ pub(super) struct LiveRun {
     pub(super) probes: Option<Probes>,
     /// What they say. A channel weighs more than all the rest here: most runs have none.
     pub(super) probe_events: Option<mpsc::Receiver<ProbeEvent>>,
+    /// What it says of itself, if somebody listens to that.
+    pub(super) hearing: Option<Box<Hearing>>,
     /// When it is over its limit, if it has one.
     pub(super) memory: Option<mpsc::Receiver<MemoryBreach>>,
     /// Its streams could not be read yet; that is tried until this is dropped.
@@ -45,6 +48,7 @@ impl LiveRun {
             exit: Some(exit),
             probes: None,
             probe_events: None,
+            hearing: None,
             memory: None,
             unread: None,
         }

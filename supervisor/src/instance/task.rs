@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   takeover ─once─► turn ─input─► machine ─► record ─► runs (spawn, leftovers) ─► show
-//!                     ▲  └─probe─► health ─────┘
+//!                        ├─probe─► health ─────┤
+//!                        └─said──► heard ──────┘
 //! ```
 
 mod alarm;
 mod health;
+mod heard;
 mod record;
 mod runs;
 mod takeover;
@@ -18,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error};
 
+use super::hearing::Heard;
 use super::run::{LiveRun, Pending};
 use super::{Context, Message, OrderError, Snapshot, Standing};
 use crate::command::view::HealthStatus;
@@ -72,6 +75,7 @@ enum Turn {
     Message(Box<Message>),
     Input(Input),
     Probe(ProbeEvent),
+    Heard(Heard),
     CleanedUp,
     Suspicion,
     End,
@@ -126,6 +130,7 @@ impl InstanceTask {
                     let _ = Box::pin(self.take(input, SYSTEM)).await;
                 }
                 Turn::Probe(event) => Box::pin(self.probe(event)).await,
+                Turn::Heard(heard) => Box::pin(self.heard(heard)).await,
                 Turn::CleanedUp => self.show(),
                 Turn::Suspicion => Box::pin(self.suspicion_over()).await,
                 Turn::End => break,
@@ -145,12 +150,13 @@ impl InstanceTask {
             cleanup,
             ..
         } = self;
-        let (mut nothing, mut probe, mut memory) = (None, None, None);
+        let (mut nothing, mut probe, mut heard, mut memory) = (None, None, None, None);
         let mut exit: &mut Option<Pending<ExitStatus>> = &mut nothing;
         if let Some(live) = live {
-            (exit, probe, memory) = (
+            (exit, probe, heard, memory) = (
                 &mut live.exit,
                 live.probe_events.as_mut(),
+                live.hearing.as_mut().map(|hearing| &mut hearing.events),
                 live.memory.as_mut(),
             );
         }
@@ -165,6 +171,7 @@ impl InstanceTask {
                 Turn::Input(Input::MemoryExceeded { rss: breach.rss_bytes, limit: breach.limit_bytes })
             }
             Some(event) = received(&mut probe) => Turn::Probe(event),
+            Some(said) = received(&mut heard) => Turn::Heard(said),
             () = wake => Turn::Input(Input::Woken),
             () = suspicion => Turn::Suspicion,
         }
@@ -363,6 +370,11 @@ impl InstanceTask {
             health,
             probes: Arc::new(probes),
             failing_since: self.failing_since,
+            awaited: self.rules.awaited(),
+            status_text: self
+                .live
+                .as_ref()
+                .and_then(|live| live.hearing.as_ref()?.status.clone()),
         };
         self.publish.send_if_modified(|shown| {
             let changed = **shown != snapshot;

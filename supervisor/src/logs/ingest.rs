@@ -18,8 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use regex::Regex;
 use tokio::sync::{broadcast, oneshot, watch};
 
+use super::awaited;
 use super::counter::Counter;
 use super::index::{IndexView, LogIndex, NewPattern, Order, Orders};
 use super::mend::Plan;
@@ -327,6 +330,19 @@ impl Ingest {
             None => line,
         };
         lines.into_iter().map(cut).collect()
+    }
+
+    /// Waits until a run has printed a line that matches, to either stream; at once, if it has
+    /// already. `began` is when the run did.
+    pub async fn printed(
+        &self,
+        instance: &InstanceId,
+        generation: Generation,
+        began: Timestamp,
+        pattern: Regex,
+    ) {
+        let (folder, clock) = (self.inner.folder.clone(), &self.inner.clock);
+        awaited::printed(self, folder, clock, instance, generation, began, pattern).await;
     }
 
     /// Bytes captured for an instance since the daemon started, both streams.

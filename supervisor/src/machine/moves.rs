@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Effect, KILL_WAIT, Machine};
+use super::{Effect, KILL_WAIT, MOST_EXTENDED, Machine};
 use crate::backoff;
 use crate::clock::{after, until};
 use crate::event::EventKind;
@@ -64,7 +65,11 @@ impl Machine<'_> {
             EventKind::Start,
             json!({ "pid": pid, "generation": generation }),
         );
-        self.saved.state = State::Starting { run };
+        self.saved.state = State::Starting {
+            run,
+            said: false,
+            extended: None,
+        };
     }
 
     pub(super) fn spawn_failed(&mut self, cause: Option<Reason>, error: &SpawnError) {
@@ -92,6 +97,32 @@ impl Machine<'_> {
         self.saved.state = State::Online {
             run,
             since: self.now,
+            leaving: false,
+        };
+    }
+
+    /// The sign of `ready` has come. Written down, since it does not come again.
+    pub(super) fn said_ready(&mut self, run: Run, extended: Option<Timestamp>) {
+        if self.rules.probed {
+            self.saved.state = State::Starting {
+                run,
+                said: true,
+                extended,
+            };
+        } else {
+            self.online(run);
+        }
+    }
+
+    /// It needs more time to come up, from now. Not without end: one that asks for ever is one
+    /// that hangs.
+    pub(super) fn extend(&mut self, run: Run, said: bool, former: Option<Timestamp>, by: Duration) {
+        let most = self.rules.start_timeout.saturating_mul(MOST_EXTENDED);
+        let asked = after(self.now, by).min(after(run.started_at, most));
+        self.saved.state = State::Starting {
+            run,
+            said,
+            extended: former.max(Some(asked)),
         };
     }
 
@@ -327,7 +358,12 @@ impl Machine<'_> {
             AfterStop::Start => self.start_again(reason),
             AfterStop::Hold { by, reason } => self.hold(by, reason),
             AfterStop::Fail => {
-                self.event(EventKind::Errored, json!({ "reason": reason.as_str() }));
+                let mut data = json!({ "reason": reason.as_str() });
+                if reason == Reason::StartTimeout {
+                    let awaited = self.rules.awaited().name();
+                    data["error"] = json!(format!("it waited in vain for {awaited}"));
+                }
+                self.event(EventKind::Errored, data);
                 self.fail(until(run.started_at, self.now), reason);
             }
         }

@@ -4,7 +4,34 @@ use std::time::Duration;
 
 use crate::ids::Generation;
 use crate::launch::Scope;
-use crate::spec::{Autorestart, ProcessSpec, Signal};
+use crate::spec::{Autorestart, ProcessSpec, Ready, Sign, Signal};
+
+/// What must come before a run is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Awaited {
+    /// This sign.
+    pub sign: Option<Sign>,
+    /// A pass of each probe.
+    pub probes: bool,
+}
+
+impl Awaited {
+    /// Is it up after a short life, whatever else comes?
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    /// What a run waits for, as in "it waits for …".
+    pub fn name(self) -> &'static str {
+        match (self.sign, self.probes) {
+            (Some(Sign::Notify), true) => "READY=1 and its probes",
+            (Some(Sign::Notify), false) => "READY=1",
+            (Some(Sign::Line), true) => "the line of `ready` and its probes",
+            (Some(Sign::Line), false) => "the line of `ready`",
+            (None, _) => "its probes",
+        }
+    }
+}
 
 /// What the machine needs to know of a definition.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,10 +52,12 @@ pub struct Rules {
     pub stop_signal: Signal,
     /// When to start again.
     pub autorestart: Autorestart,
-    /// Probes must pass within this time.
+    /// Probes must pass within this time, and the sign must have come.
     pub start_timeout: Duration,
     /// Are there probes?
     pub probed: bool,
+    /// By which sign it tells that it is up, if by one.
+    pub sign: Option<Sign>,
     /// End the whole tree, or the leader alone.
     pub kill_tree: bool,
     /// The newest run of the instance, whoever has it: in a reload two tasks start runs.
@@ -52,9 +81,18 @@ impl Rules {
             autorestart: config.autorestart,
             start_timeout: config.start_timeout,
             probed: !config.health.is_empty(),
+            sign: config.ready.as_ref().map(Ready::sign),
             kill_tree: config.kill_tree,
             newest: 0,
             jitter: (spec.instances > 1).then(|| u64::from(index) + 1),
+        }
+    }
+
+    /// What must come before it is up, beside a short life.
+    pub fn awaited(&self) -> Awaited {
+        Awaited {
+            sign: self.sign,
+            probes: self.probed,
         }
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{after, until};
-use crate::spec::Autorestart;
+use crate::spec::{Autorestart, Sign};
 
 fn rules() -> Rules {
     Rules {
@@ -19,6 +19,7 @@ fn rules() -> Rules {
         autorestart: Autorestart::OnFailure,
         start_timeout: Duration::from_secs(30),
         probed: false,
+        sign: None,
         kill_tree: true,
         newest: 0,
         jitter: None,
@@ -57,6 +58,14 @@ fn saved(state: State) -> Saved {
     }
 }
 
+fn starting(said: bool) -> State {
+    State::Starting {
+        run: run(),
+        said,
+        extended: None,
+    }
+}
+
 /// One of each state, with every hold.
 fn all_states() -> Vec<State> {
     let stopping = |exit, then| State::Stopping {
@@ -75,10 +84,17 @@ fn all_states() -> Vec<State> {
             since: at(0),
             cause: None,
         },
-        State::Starting { run: run() },
+        starting(false),
+        starting(true),
         State::Online {
             run: run(),
             since: at(0),
+            leaving: false,
+        },
+        State::Online {
+            run: run(),
+            since: at(0),
+            leaving: true,
         },
         stopping(None, AfterStop::Stay),
         stopping(Some(ExitStatus::Code(0)), AfterStop::Start),
@@ -140,6 +156,9 @@ fn all_inputs() -> Vec<Input> {
         Input::Exited(ExitStatus::Unknown),
         Input::TreeGone,
         Input::Ready,
+        Input::SaidReady,
+        Input::Extended(Duration::from_secs(60)),
+        Input::SaidStopping,
         Input::ProbeFailed,
         Input::MemoryExceeded { rss: 2, limit: 1 },
         Input::Woken,
@@ -206,7 +225,7 @@ fn every_pair_is_decided() {
     // Illegal are: all but three inputs while spawning, a spawn's answer elsewhere, an exit
     // where there is no leader, a start of what will not die.
     assert_eq!(
-        refused, 62,
+        refused, 71,
         "the number of illegal pairs has changed: look at each"
     );
 }
@@ -299,6 +318,7 @@ fn a_job_that_ends_well_stays_down() {
     let online = saved(State::Online {
         run: run(),
         since: at(0),
+        leaving: false,
     });
     let done = Input::Exited(ExitStatus::Code(0));
     let (after, _) = step(&online, done.clone(), &rules(), at(9)).expect("exited");
@@ -321,6 +341,7 @@ fn a_stop_ends_in_sigkill_and_then_in_unkillable() {
     let online = saved(State::Online {
         run: run(),
         since: at(0),
+        leaving: false,
     });
     let stop = Input::Stop {
         reason: Reason::Manual,
@@ -395,6 +416,7 @@ fn an_exit_during_a_stop_waits_for_the_tree() {
     let online = saved(State::Online {
         run: run(),
         since: at(0),
+        leaving: false,
     });
     let stop = Input::Stop {
         reason: Reason::Manual,
@@ -468,6 +490,7 @@ fn a_changed_file_is_named_by_the_restart_it_caused_and_by_no_other() {
     let online = State::Online {
         run: run(),
         since: at(0),
+        leaving: false,
     };
     let watch = Input::Restart {
         reason: Reason::Watch,
@@ -512,10 +535,13 @@ fn a_clock_that_is_set_back_lets_nothing_wait_longer() {
             started_at: at(day),
             ..run()
         },
+        said: false,
+        extended: None,
     });
     let online = saved(State::Online {
         run: run(),
         since: at(day),
+        leaving: false,
     });
     let stop = Input::Stop {
         reason: Reason::Manual,
@@ -554,10 +580,114 @@ fn a_clock_that_is_set_back_lets_nothing_wait_longer() {
     assert!(matches!(again.state, State::Spawning { .. }), "{again:?}");
 }
 
+/// What brings a run up, with what is awaited: the sign and the probes, in either order.
+#[test]
+fn it_is_up_when_all_that_is_awaited_has_come() {
+    let both = Rules {
+        sign: Some(Sign::Notify),
+        probed: true,
+        ..rules()
+    };
+    let says = Rules {
+        probed: false,
+        ..both.clone()
+    };
+    let come = |rules: &Rules, inputs: &[Input]| {
+        let mut saved = saved(starting(false));
+        for input in inputs {
+            saved = step(&saved, input.clone(), rules, at(500)).expect("fits").0;
+        }
+        saved.state
+    };
+    let is_up = |state: &State| matches!(state, State::Online { .. });
+    let (ready, said) = (Input::Ready, Input::SaidReady);
+    assert!(is_up(&come(&says, std::slice::from_ref(&said))));
+    assert_eq!(come(&both, std::slice::from_ref(&ready)), starting(false));
+    let waiting = come(&both, std::slice::from_ref(&said));
+    assert_eq!(waiting, starting(true), "the sign is not needed twice");
+    assert!(is_up(&come(&both, &[said.clone(), ready])));
+    // Who was not asked for a sign is up after a second, as always.
+    assert_eq!(come(&rules(), &[said]), starting(false));
+    assert!(is_up(&come(&rules(), &[Input::Woken])));
+}
+
+#[test]
+fn what_was_awaited_in_vain_is_told() {
+    let rules = Rules {
+        sign: Some(Sign::Line),
+        ..rules()
+    };
+    let mut saved = saved(starting(false));
+    let wait = wake(&saved, &rules).expect("waits").deadline;
+    assert_eq!(wait, at(30_000));
+    let mut told = Vec::new();
+    let inputs = [
+        Input::Woken,
+        Input::Exited(ExitStatus::Signal(15)),
+        Input::TreeGone,
+    ];
+    for input in inputs {
+        let (next, effects) = step(&saved, input, &rules, at(30_000)).expect("fits");
+        saved = next;
+        told.extend(effects);
+    }
+    let error = told.into_iter().find_map(|effect| match effect {
+        Effect::Event {
+            kind: EventKind::Errored,
+            data,
+        } => Some(data["error"].clone()),
+        _ => None,
+    });
+    let text = "it waited in vain for the line of `ready`";
+    assert_eq!(error, Some(json!(text)));
+}
+
+#[test]
+fn more_time_is_given_and_not_without_end() {
+    let rules = Rules {
+        sign: Some(Sign::Notify),
+        ..rules()
+    };
+    let mut saved = saved(starting(false));
+    let mut ask = |seconds, now| {
+        let more = Input::Extended(Duration::from_secs(seconds));
+        saved = step(&saved, more, &rules, at(now)).expect("fits").0;
+        wake(&saved, &rules).expect("waits").deadline
+    };
+    assert_eq!(ask(60, 10_000), at(70_000));
+    assert_eq!(ask(5, 20_000), at(70_000), "it never gets less");
+    assert_eq!(ask(1, 10_000), at(70_000));
+    assert_eq!(ask(100_000, 20_000), at(300_000));
+    assert_eq!(ask(u64::MAX, 290_000), at(300_000));
+}
+
+#[test]
+fn who_says_that_it_ends_is_not_restarted_by_its_probes() {
+    let online = saved(State::Online {
+        run: run(),
+        since: at(0),
+        leaving: false,
+    });
+    let (leaving, _) = step(&online, Input::SaidStopping, &rules(), at(1)).expect("fits");
+    let (same, effects) = step(&leaving, Input::ProbeFailed, &rules(), at(2)).expect("fits");
+    assert_eq!((&same, effects), (&leaving, Vec::new()));
+    let (failed, _) = step(&online, Input::ProbeFailed, &rules(), at(2)).expect("fits");
+    assert!(matches!(failed.state, State::Stopping { .. }));
+}
+
+/// A daemon of an older release wrote states without the newer keys.
+#[test]
+fn states_of_older_releases_are_read() {
+    let mut written = serde_json::to_value(starting(true)).expect("writes");
+    written.as_object_mut().expect("a table").remove("said");
+    let read: State = serde_json::from_value(written).expect("reads");
+    assert_eq!(read, starting(false));
+}
+
 /// A program that is over its limit as soon as it runs is not started again each second.
 #[test]
 fn restarts_for_memory_right_after_the_start_take_ever_longer() {
-    let mut saved = saved(State::Starting { run: run() });
+    let mut saved = saved(starting(false));
     let mut delays = Vec::new();
     let mut now = 2_000;
     for pid in 8..12 {
@@ -618,9 +748,11 @@ proptest! {
         inputs in proptest::collection::vec((any_input(), 0_u64..20_000), 1..200),
         max_restarts in 0_u32..4,
         probed: bool,
+        says: bool,
         kill_tree: bool,
     ) {
-        let rules = Rules { max_restarts, probed, kill_tree, ..rules() };
+        let sign = says.then_some(Sign::Notify);
+        let rules = Rules { max_restarts, probed, sign, kill_tree, ..rules() };
         let mut life = Saved::default();
         let mut now = 0;
         let mut live: Option<i32> = None; // the leader, as the outside world has it
@@ -646,7 +778,7 @@ proptest! {
                 (_, input) => input,
             };
             let held = matches!(life.state, State::Errored { hold: Hold::Held { .. } | Hold::Breaker });
-            let by_itself = matches!(input, Input::Woken | Input::TreeGone | Input::Ready | Input::ProbeFailed | Input::MemoryExceeded { .. });
+            let by_itself = matches!(input, Input::Woken | Input::TreeGone | Input::Ready | Input::SaidReady | Input::Extended(_) | Input::SaidStopping | Input::ProbeFailed | Input::MemoryExceeded { .. });
             let (next, effects) = step(&life, input.clone(), &rules, at(now)).expect("the world is consistent");
             check_invariants(&life, &input, &next, &effects);
             if held && by_itself {

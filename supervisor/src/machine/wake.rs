@@ -28,13 +28,19 @@ impl Wake {
 /// What the instance waits for, if it is a time.
 pub fn wake(saved: &Saved, rules: &Rules) -> Option<Wake> {
     let (deadline, longest) = match &saved.state {
-        State::Starting { run } => {
-            let wait = if rules.probed {
-                rules.start_timeout
-            } else {
+        State::Starting { run, extended, .. } => {
+            let wait = if rules.awaited().is_nothing() {
                 rules.min_uptime.min(ONLINE_AFTER)
+            } else {
+                rules.start_timeout
             };
-            (after(run.started_at, wait), wait)
+            let deadline = after(run.started_at, wait);
+            match extended {
+                Some(extended) if *extended > deadline => {
+                    (*extended, until(run.started_at, *extended))
+                }
+                _ => (deadline, wait),
+            }
         }
         State::Stopping { deadline, .. } => (*deadline, rules.grace_period.max(KILL_WAIT)),
         State::Errored {

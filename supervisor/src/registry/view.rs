@@ -322,6 +322,7 @@ fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> 
         generation: saved.counters.generation,
         next_retry_at,
         held_by: held_by(&saved.state).map(str::to_owned),
+        status_text: snapshot.status_text.as_deref().map(str::to_owned),
     }
 }
 

@@ -60,18 +60,31 @@ fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
 /// How its last run ended.
 pub(super) fn ending(snapshot: &Snapshot) -> String {
     if let State::Errored {
-        hold: Hold::Retrying {
-            cause: Reason::Memory,
-            ..
-        },
+        hold: Hold::Retrying { cause, .. },
     } = snapshot.saved.state
     {
-        return "it is over its max_memory soon after each start".into();
+        if cause == Reason::Memory {
+            return "it is over its max_memory soon after each start".into();
+        }
+        if cause == Reason::StartTimeout {
+            return format!("it waited in vain for {}", snapshot.awaited.name());
+        }
     }
     match snapshot.saved.last_exit {
         Some(ExitStatus::Code(code)) => format!("it exited with code {code}"),
         Some(ExitStatus::Signal(signal)) => format!("{} ended it", Signal(signal)),
         Some(ExitStatus::Unknown) | None => "it ended".into(),
+    }
+}
+
+fn not_online(snapshot: &Snapshot, limit: Duration) -> String {
+    let limit = crate::units::format_duration(limit);
+    let awaited = snapshot.awaited;
+    match snapshot.saved.state {
+        State::Starting { .. } if awaited.sign.is_some() => {
+            format!("not online after {limit}: it waits for {}", awaited.name())
+        }
+        _ => format!("not online after {limit}"),
     }
 }
 
@@ -182,7 +195,7 @@ pub(super) async fn wait_up(
 ) -> Result<(), String> {
     handle.until_some(limit, came_up).await.unwrap_or_else(|| {
         Err(match limit {
-            Some(limit) => format!("not online after {}", crate::units::format_duration(limit)),
+            Some(limit) => not_online(&handle.snapshot(), limit),
             None => "it is gone".into(),
         })
     })

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use regex::Regex;
 
 use super::life::Life;
 use super::promises::{Intention, Promises};
@@ -158,6 +160,10 @@ impl Capture for Silence {
     }
 
     fn finish(&self, _: &InstanceId, _: Generation) {}
+
+    async fn printed(&self, _: &InstanceId, _: Generation, _: Timestamp, _: Regex) {
+        std::future::pending().await
+    }
 
     async fn last_words(&self, _: &InstanceId, _: Generation) -> Vec<String> {
         self.life.call(async { Vec::new() }).await

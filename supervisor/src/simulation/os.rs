@@ -2,8 +2,10 @@
 //!
 //! A leader may leave children that are in its group or have escaped from it; all carry the
 //! mark of their run. Exits are noticed late and out of order, signals take their time, and
-//! some programs do not listen to them.
+//! some programs do not listen to them. Leaders that are asked to say that they are ready do so
+//! once, soon, late or never, and what they say waits until somebody hears it.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use super::disk::Disk;
 use super::life::Life;
 use super::promises::Promises;
 use crate::ids::{Generation, InstanceId};
-use crate::launch::{Found, Launcher, Scope, SpawnError, SpawnOrder};
+use crate::launch::{Ear, Found, Launcher, Scope, SpawnError, SpawnOrder};
+use crate::notice::Notice;
 use crate::spec::Signal;
 use crate::state::{ExitStatus, ProcessRef};
 
@@ -62,6 +65,10 @@ struct Process {
     ends: Option<(Instant, ExitStatus)>,
     /// Between its end and the news of it.
     lag: Duration,
+    /// What it has yet to say, and what it said and nobody has heard.
+    speech: VecDeque<(Instant, &'static str)>,
+    /// It has said that it is ready, and that was heard.
+    heard_ready: bool,
 }
 
 impl Process {
@@ -159,6 +166,9 @@ impl Os {
         }
         let wild = inner.mood == Mood::Wild;
         let leader = inner.add(&instance, generation, None, wild);
+        if order.voice.is_some() {
+            inner.give_speech(wild);
+        }
         if wild && inner.rng.u8(..4) == 0 {
             for _ in 0..inner.rng.u8(1..=2) {
                 inner.add(&instance, generation, Some(leader.pid), wild);
@@ -193,6 +203,49 @@ impl Os {
         drop(inner);
         self.changed.notify_waiters();
         reached
+    }
+
+    /// Was it heard of this process that it is ready?
+    pub(super) fn heard_ready(&self, process: &ProcessRef) -> bool {
+        self.inner()
+            .find(process)
+            .is_some_and(|one| one.heard_ready)
+    }
+
+    /// Waits until a process has said something.
+    async fn speech_of(&self, process: &ProcessRef) {
+        loop {
+            let next = self.inner().find(process).and_then(|one| {
+                let (at, _) = one.speech.front()?;
+                // The dead say nothing.
+                one.ends.is_none_or(|(end, _)| *at < end).then_some(*at)
+            });
+            match next {
+                Some(at) if at <= Instant::now() => return,
+                // It may end before.
+                Some(at) => drop(tokio::time::timeout_at(at, self.changed.notified()).await),
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// Takes what a process has said.
+    fn hear(&self, process: &ProcessRef, mut notice: Notice) -> Notice {
+        let mut inner = self.inner();
+        let mut all = inner.processes.iter_mut();
+        if let Some(one) = all.find(|one| one.process == *process) {
+            while one
+                .speech
+                .front()
+                .is_some_and(|(at, _)| *at <= Instant::now())
+            {
+                if let Some((_, words)) = one.speech.pop_front() {
+                    notice.hear(words.as_bytes());
+                }
+            }
+            one.heard_ready |= notice.ready;
+        }
+        notice
     }
 
     /// Waits for an exit and for the news of it.
@@ -252,9 +305,39 @@ impl Inner {
             listens: !wild || rng.u8(..5) > 0,
             ends,
             lag: Duration::from_millis(rng.u64(0..30)),
+            speech: VecDeque::new(),
+            heard_ready: false,
         };
         self.processes.push(process_of);
         process
+    }
+
+    /// What the newest process will say.
+    fn give_speech(&mut self, wild: bool) {
+        let mut speech = VecDeque::new();
+        let mut at = Instant::now();
+        let mut say = |rng: &mut fastrand::Rng, most, what| {
+            at += Duration::from_millis(rng.u64(0..most));
+            speech.push_back((at, what));
+        };
+        let rng = &mut self.rng;
+        if wild && rng.u8(..3) == 0 {
+            say(
+                rng,
+                5_000,
+                "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=warming up",
+            );
+        }
+        if !wild || rng.u8(..4) > 0 {
+            let most = if wild && rng.bool() { 40_000 } else { 500 };
+            say(rng, most, "READY=1\nSTATUS=serving");
+        }
+        if wild && rng.u8(..3) == 0 {
+            say(rng, 60_000, "STOPPING=1");
+        }
+        if let Some(newest) = self.processes.last_mut() {
+            newest.speech = speech;
+        }
     }
 
     /// The living processes that carry the mark of an instance.
@@ -377,4 +460,38 @@ impl Launcher for Reach {
     }
 
     fn forget(&self, _: &ProcessRef) {}
+
+    fn ear(
+        &self,
+        _: &InstanceId,
+        process: &ProcessRef,
+        _: Generation,
+        _: Option<&str>,
+    ) -> std::io::Result<Box<dyn Ear>> {
+        Ok(Box::new(Listening {
+            os: self.os.clone(),
+            life: Arc::clone(&self.life),
+            process: process.clone(),
+        }))
+    }
+}
+
+/// An ear of one life of the daemon.
+#[derive(Debug)]
+struct Listening {
+    os: Os,
+    life: Arc<Life>,
+    process: ProcessRef,
+}
+
+#[async_trait]
+impl Ear for Listening {
+    async fn heard(&mut self) {
+        self.os.speech_of(&self.process).await;
+    }
+
+    async fn take(&mut self, notice: Notice, _: usize) -> (Notice, usize) {
+        let hear = async { self.os.hear(&self.process, notice) };
+        (self.life.call(hear).await, 1)
+    }
 }

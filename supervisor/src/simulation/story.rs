@@ -82,7 +82,11 @@ impl Story {
         let mut rng = fastrand::Rng::with_seed(seed);
         let promises = Promises::new();
         let disk = Disk::new(rng.u64(..), promises.clone());
-        let table = table(&mut rng);
+        let mut table = table(&mut rng);
+        // Of the number and not drawn, so that the other stories stay what they were.
+        if seed % 4 == 3 {
+            table.push_str("\nready = \"notify\"");
+        }
         promises.tell(table.replace('\n', "; "));
         let spec = Arc::new(spec_in(std::path::Path::new("/"), &table));
         let whole_trees = spec.config.kill_tree;
@@ -112,8 +116,22 @@ impl Story {
             if self.daemon.life.is_over() {
                 self.next_daemon().await;
             }
+            self.look_at_sign();
         }
         self.calm_down().await;
+        self.look_at_sign();
+    }
+
+    /// Who is to say that it is ready is not taken for ready before.
+    fn look_at_sign(&self) {
+        let snapshot = self.daemon.handle.snapshot();
+        let state = &snapshot.saved.state;
+        if let (State::Online { run, .. }, Some(_)) = (state, &self.spec.config.ready)
+            && !self.os.heard_ready(&run.process)
+        {
+            self.promises
+                .broke(format!("it is online and nobody heard so: {state:?}"));
+        }
     }
 
     async fn something_happens(&mut self) {

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use super::listen::Listen;
+use super::ready::Ready;
+use crate::launch::Voice;
 use super::reload::Reload;
 use crate::secret::EnvVars;
 use crate::units::ByteSize;
@@ -130,7 +132,15 @@ pub struct ProcessConfig {
     /// Processes that must be online before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
-    /// Its probes must pass within this time after a start. Default `30s`.
+    /// How it tells that it is up, beside its probes: `"notify"` when it sends `READY=1` to the
+    /// socket in `NOTIFY_SOCKET` (the protocol of `sd_notify`), `{ log = "listening on" }` when it
+    /// prints a line that matches this regular expression. Default: its probes, and without
+    /// probes it is up when it has lived for a second, or `min_uptime` if that is less. See
+    /// `readiness.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+    /// Its probes must pass within this time after a start, and the sign of `ready` must have come.
+    /// Default `30s`.
     #[serde(default = "defaults::start_timeout", with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub start_timeout: Duration,
@@ -169,6 +179,13 @@ pub struct ProcessConfig {
     /// Who is told what happens to it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub notify: Notify,
+}
+
+impl ProcessConfig {
+    /// What it is told about speaking to us, if anybody listens.
+    pub fn voice(&self) -> Option<Voice> {
+        (self.ready == Some(Ready::Notify)).then(Voice::default)
+    }
 }
 
 /// Who is told what happens to a process. The channels are those of `[notifications]` in

@@ -56,12 +56,7 @@ impl Cgroups {
     }
 
     fn locate(home: &Path, mounts: &str, own: &str) -> Option<Self> {
-        // FNV-1a: the name must be the same for every build.
-        let hash = home.as_os_str().as_bytes().iter();
-        let hash = hash.fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-        });
-        let name = format!("mhost-{hash:08x}");
+        let name = name_of(home);
         let own = own_path(own)?;
         // A daemon that was started from inside a run must not take itself for a part of it.
         if own.iter().any(|part| part == name.as_str()) {
@@ -158,6 +153,16 @@ impl Cgroup {
         let opened = fs::OpenOptions::new().write(true).open(file);
         opened.map_or(0, |mut file| file.write_all(b"1").map_or(0, |()| count))
     }
+}
+
+/// `mhost-<hash>`: names a home outside of it.
+pub(super) fn name_of(home: &Path) -> String {
+    // FNV-1a: the name must be the same for every build.
+    let hash = home.as_os_str().as_bytes().iter();
+    let hash = hash.fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("mhost-{hash:08x}")
 }
 
 fn leaf_of(instance: &InstanceId) -> String {

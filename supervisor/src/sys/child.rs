@@ -96,7 +96,7 @@ impl Setup<'_> {
         match self.prepare(note) {
             Ok(()) => {
                 note.at(Stage::Exec as i32);
-                self.image.set_listen_pid();
+                self.image.set_own_pids();
                 self.image.execute()
             }
             Err(error) => error.into(),

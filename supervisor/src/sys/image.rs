@@ -1,6 +1,6 @@
 //! What is handed to `execve`: the program found on the child's own PATH, its arguments and
-//! its environment, all as C strings that exist before the fork. One variable is finished after
-//! it: only the child knows the pid for `LISTEN_PID`.
+//! its environment, all as C strings that exist before the fork. Variables that hold its own pid
+//! are finished after it: only the child knows the pid for `LISTEN_PID` and `WATCHDOG_PID`.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
@@ -25,37 +25,42 @@ pub(super) struct Image {
     _env: Vec<CString>,
     arg_pointers: Vec<*const libc::c_char>,
     env_pointers: Vec<*const libc::c_char>,
-    listen_pid: Option<PidEntry>,
+    own_pids: Vec<PidEntry>,
 }
 
-/// The variable by which a program knows that the sockets are meant for it.
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 /// Digits of the greatest pid, 4194304, with room to spare, and the NUL behind them.
 const DIGITS: usize = 10;
 
-/// `LISTEN_PID=` and room for a pid. The bytes are atomic since the child writes them through
-/// a shared reference.
+/// A variable and room for a pid. The bytes are atomic since the child writes them through a
+/// shared reference.
 #[derive(Debug)]
-struct PidEntry(Box<[AtomicU8; LISTEN_PID.len() + DIGITS + 1]>);
+struct PidEntry {
+    bytes: Box<[AtomicU8]>,
+    /// Where the digits begin.
+    value: usize,
+}
 
 impl PidEntry {
-    fn new() -> Self {
-        let byte = |at: usize| AtomicU8::new(LISTEN_PID.get(at).copied().unwrap_or(0));
-        Self(Box::new(std::array::from_fn(byte)))
+    fn new(name: &str) -> Self {
+        let text = name.bytes().chain([b'=']).chain([0; DIGITS + 1]);
+        Self {
+            bytes: text.map(AtomicU8::new).collect(),
+            value: name.len() + 1,
+        }
     }
 
     fn pointer(&self) -> *const libc::c_char {
-        self.0.as_ptr().cast()
+        self.bytes.as_ptr().cast()
     }
 
     /// Async-signal-safe: it writes to memory that exists. The last byte stays 0.
     fn set(&self, pid: u32) {
         let mut divisor = 10_u32.pow(DIGITS as u32 - 1);
-        let mut at = LISTEN_PID.len();
+        let mut at = self.value;
         for _ in 0..DIGITS {
             let digit = (pid / divisor) % 10;
-            if digit > 0 || at > LISTEN_PID.len() || divisor == 1 {
-                self.0[at].store(b'0' + digit as u8, Ordering::Relaxed);
+            if digit > 0 || at > self.value || divisor == 1 {
+                self.bytes[at].store(b'0' + digit as u8, Ordering::Relaxed);
                 at += 1;
             }
             divisor = (divisor / 10).max(1);
@@ -113,29 +118,25 @@ impl Image {
             env_pointers: pointers(&env),
             _args: args,
             _env: env,
-            listen_pid: None,
+            own_pids: Vec::new(),
         })
     }
 
-    /// Gets `LISTEN_PID` into its environment.
-    pub(super) fn with_listen_pid(mut self) -> Self {
-        let entry = PidEntry::new();
+    /// Gets a variable with its own pid into its environment.
+    pub(super) fn with_own_pid(mut self, variable: &str) -> Self {
+        let entry = PidEntry::new(variable);
         // Before the null at the end.
         let end = self.env_pointers.len() - 1;
         self.env_pointers.insert(end, entry.pointer());
-        self.listen_pid = Some(entry);
+        self.own_pids.push(entry);
         self
     }
 
     /// Writes the pid of the process that calls. Async-signal-safe.
-    pub(super) fn set_listen_pid(&self) {
-        if let Some(entry) = &self.listen_pid {
-            entry.set(
-                rustix::process::getpid()
-                    .as_raw_nonzero()
-                    .get()
-                    .unsigned_abs(),
-            );
+    pub(super) fn set_own_pids(&self) {
+        for entry in &self.own_pids {
+            let pid = rustix::process::getpid().as_raw_nonzero().get();
+            entry.set(pid.unsigned_abs());
         }
     }
 
@@ -284,9 +285,13 @@ mod tests {
     #[test]
     fn a_pid_is_written_in_place() {
         for pid in [1, 10, 4_194_304, u32::MAX] {
-            let entry = PidEntry::new();
+            let entry = PidEntry::new("LISTEN_PID");
             entry.set(pid);
-            let bytes: Vec<u8> = entry.0.iter().map(|b| b.load(Ordering::Relaxed)).collect();
+            let bytes: Vec<u8> = entry
+                .bytes
+                .iter()
+                .map(|b| b.load(Ordering::Relaxed))
+                .collect();
             let text = std::ffi::CStr::from_bytes_until_nul(&bytes).expect("ends");
             assert_eq!(text.to_str(), Ok(&*format!("LISTEN_PID={pid}")));
         }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -180,6 +181,75 @@ pub(super) fn place(source: RawFd, number: RawFd) -> rustix::io::Result<()> {
     Ok(())
 }
 
+/// A datagram that came, and who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Datagram {
+    /// Bytes of it in the buffer.
+    pub(super) length: usize,
+    /// It was longer.
+    pub(super) cut: bool,
+    /// The pid of its sender, as the kernel has it; 0 for one that we cannot see.
+    pub(super) sender: i32,
+}
+
+/// The next datagram of a socket that is told of its senders (`SO_PASSCRED`). Never waits.
+///
+/// Descriptors that come with it have no room here, and the kernel closes them.
+pub(super) fn receive_from(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagram> {
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        who: libc::ucred,
+        // The kernel counts in whole words.
+        _rest: u32,
+    }
+    // SAFETY: structures of plain numbers and pointers, for which all zeros is a value.
+    let (mut control, mut message): (Control, libc::msghdr) = unsafe { std::mem::zeroed() };
+    let mut into = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    message.msg_iov = &raw mut into;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: every pointer in `message` is to memory of ours that lives across the call and has
+    // the length that stands beside it.
+    let count = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    let Ok(length) = usize::try_from(count) else {
+        return Err(io::Error::last_os_error());
+    };
+    let told = message.msg_controllen > 0
+        && control.header.cmsg_level == libc::SOL_SOCKET
+        && control.header.cmsg_type == libc::SCM_CREDENTIALS;
+    Ok(Datagram {
+        length,
+        cut: message.msg_flags & libc::MSG_TRUNC != 0,
+        sender: if told { control.who.pid } else { 0 },
+    })
+}
+
+/// Lets the runtime watch a socket. Needs the runtime's context.
+pub(super) fn watch_socket(socket: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: as in `watch`; the `Arc` keeps the descriptor open for as long.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
+}
+
+/// Waits until a watched socket has something to read. Cancel safe.
+///
+/// # Errors
+/// When the runtime goes down.
+pub(super) async fn until_readable(watched: &AsyncFd<Arc<OwnedFd>>) -> io::Result<()> {
+    loop {
+        let mut ready = watched.readable().await?;
+        match readable(watched.get_ref()) {
+            Ok(false) => ready.clear_ready(),
+            Ok(true) | Err(_) => return Ok(()),
+        }
+    }
+}
+
 /// Lets the runtime watch a pidfd. Needs the runtime's context.
 pub(super) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` keeps its descriptor open and unchanged for as long as it lives,
@@ -189,12 +259,13 @@ pub(super) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Has the process behind `pidfd` exited (or is it gone)? False also when that cannot be known.
 pub(super) fn has_exited(pidfd: impl AsFd) -> bool {
-    exited(pidfd).unwrap_or(false)
+    readable(pidfd).unwrap_or(false)
 }
 
-fn exited(pidfd: impl AsFd) -> rustix::io::Result<bool> {
+/// Would reading it give something now? A pidfd does when its process has exited.
+fn readable(descriptor: impl AsFd) -> rustix::io::Result<bool> {
     let mut fds = [rustix::event::PollFd::new(
-        &pidfd,
+        &descriptor,
         rustix::event::PollFlags::IN,
     )];
     let now = rustix::event::Timespec {
@@ -212,7 +283,7 @@ fn exited(pidfd: impl AsFd) -> rustix::io::Result<bool> {
 pub(super) async fn until_exited(watched: &AsyncFd<OwnedFd>) -> io::Result<()> {
     loop {
         let mut ready = watched.readable().await?;
-        match exited(watched.get_ref()) {
+        match readable(watched.get_ref()) {
             Ok(true) => return Ok(()),
             Ok(false) => ready.clear_ready(),
             // The exit is told once, so what was told is not forgotten before it is known.

@@ -7,9 +7,11 @@
 //! It owns the table of runs, and is one piece although it is long: everything in it works on
 //! that table. What one run is, is in `kept`.
 
+mod voice;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,13 +21,15 @@ use tracing::warn;
 use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
 use super::kept::Kept;
+use super::notify_socket::{self, NotifySocket};
 use super::sockets::{self, Sockets};
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
+use super::users::Identity;
 use super::{accepted, fifo, guard_link, kernel, proc_scan, process, reap, spool, users};
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::launch::{
-    Acceptance, Connection, Found, Launcher, Listening, Scope, SpawnError, SpawnOrder,
+    Acceptance, Connection, Ear, Found, Launcher, Listening, Scope, SpawnError, SpawnOrder, Voice,
 };
 use crate::os_text::OsText;
 use crate::paths::Paths;
@@ -44,6 +48,8 @@ pub struct OsLauncher {
     paths: Paths,
     kept: Arc<Mutex<BTreeMap<tree::Key, Arc<Kept>>>>,
     sockets: Arc<Sockets>,
+    /// Where runs speak to.
+    voices: Arc<Mutex<BTreeMap<tree::Key, Arc<NotifySocket>>>>,
     forks: Arc<Semaphore>,
     /// Looked for when first needed.
     cgroups: Arc<OnceLock<Option<Cgroups>>>,
@@ -56,6 +62,7 @@ impl OsLauncher {
             paths,
             kept: Arc::default(),
             sockets: Arc::default(),
+            voices: Arc::default(),
             forks: Arc::new(Semaphore::new(FORKS_AT_ONCE)),
             cgroups: Arc::default(),
         }
@@ -80,8 +87,12 @@ impl OsLauncher {
         }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, BTreeMap<tree::Key, Arc<Kept>>> {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<tree::Key, Arc<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn voices(&self) -> MutexGuard<'_, BTreeMap<tree::Key, Arc<NotifySocket>>> {
+        self.voices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The entry of a process; made now if the process can be proven to be there.
@@ -153,6 +164,26 @@ impl OsLauncher {
     }
 
     fn spawn_now(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError> {
+        let identity = users::identity(order.user.as_deref(), order.group.as_deref())?;
+        let Some(voice) = order.voice else {
+            return self.start(order, identity, None);
+        };
+        let owner = identity.as_ref().and_then(|identity| identity.uid);
+        let socket = self.open_voice(&order.instance, order.generation, owner)?;
+        let process = self.start(order, identity, Some((voice, &socket)));
+        match &process {
+            Ok(process) => self.keep_voice(process, socket),
+            Err(_) => socket.close(),
+        }
+        process
+    }
+
+    fn start(
+        &self,
+        order: SpawnOrder,
+        identity: Option<Identity>,
+        voice: Option<(Voice, &NotifySocket)>,
+    ) -> Result<ProcessRef, SpawnError> {
         let SpawnOrder {
             instance,
             generation,
@@ -160,14 +191,16 @@ impl OsLauncher {
             cwd,
             mut env,
             limits,
-            user,
-            group,
+            user: _,
+            group: _,
             stdout,
             stderr,
             listen,
+            voice: _,
         } = order;
         self.mark(&mut env, &instance, generation);
         announce(&mut env, &listen);
+        voice::announce(&mut env, voice);
         if let Err(error) = std::fs::metadata(&cwd) {
             return Err(SpawnError::Folder {
                 path: cwd,
@@ -176,9 +209,11 @@ impl OsLauncher {
         }
         let mut image = Image::new(&argv.program, &argv.args, &cwd, &env)?;
         if !listen.is_empty() {
-            image = image.with_listen_pid();
+            image = image.with_own_pid("LISTEN_PID");
         }
-        let identity = users::identity(user.as_deref(), group.as_deref())?;
+        if voice.is_some_and(|(voice, _)| voice.watchdog.is_some()) {
+            image = image.with_own_pid(voice::WATCHDOG_PID);
+        }
         let owner = identity.as_ref().and_then(|identity| identity.uid);
         let open = |path: &std::path::PathBuf| {
             let opened = if crate::paths::is_spool(path) {
@@ -615,14 +650,26 @@ impl Launcher for OsLauncher {
     fn forget(&self, process: &ProcessRef) {
         let key = (process.pid, process.start_time);
         tree::forget(key);
+        self.forget_voice(process);
         // Outside the lock: dropping it collects the zombie.
         let gone = self.table().remove(&key);
         self.remove_cgroup(gone.as_ref().and_then(|kept| kept.cgroup.clone()));
         drop(gone);
     }
 
+    fn ear(
+        &self,
+        instance: &InstanceId,
+        process: &ProcessRef,
+        generation: Generation,
+        user: Option<&str>,
+    ) -> io::Result<Box<dyn Ear>> {
+        self.ear_of(instance, process, generation, user)
+    }
+
     fn inherit_sockets(&self, wanted: Vec<(ProcessName, Vec<Listen>)>) {
         self.sockets.inherit(wanted);
+        notify_socket::sweep(&self.paths.run(), self.paths.home());
     }
 
     fn listening(&self, process: &ProcessName) -> Vec<Listening> {

@@ -148,9 +148,14 @@ pub(super) fn take(key: &str) -> Option<OwnedFd> {
     lock(&HANDED).remove(key)
 }
 
-/// What a former daemon left and nobody took.
-pub(super) fn untaken() -> Vec<String> {
-    lock(&HANDED).keys().cloned().collect()
+/// What a former daemon left and nobody took, whose keys are of this kind.
+pub(super) fn untaken(is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let handed = lock(&HANDED);
+    handed
+        .keys()
+        .filter(|key| is_wanted(key))
+        .cloned()
+        .collect()
 }
 
 /// Has the guard keep a socket until it is told otherwise.

@@ -32,7 +32,7 @@ use rustix::net::{
 };
 
 use super::kept::Kept;
-use super::{ports, socket_keep, spawn};
+use super::{notify_socket, ports, socket_keep, spawn};
 use crate::ids::ProcessName;
 use crate::launch::{Listening, SpawnError};
 use crate::secret::without_passwords;
@@ -154,7 +154,7 @@ impl Sockets {
                 table.open.insert(process.clone(), found);
             }
         }
-        for key in socket_keep::untaken() {
+        for key in socket_keep::untaken(|key| !notify_socket::is_key(key)) {
             drop(socket_keep::take(&key));
             socket_keep::free(&key);
             let address = key.splitn(3, ' ').nth(2);

@@ -120,6 +120,40 @@ pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> io::Result<Vec<Sta
     Ok(found)
 }
 
+/// Is this process the leader of the run, or certainly one of its tree? As [`members`] for one,
+/// with the marks left out: those are what whoever asks to be taken for a member may have made.
+///
+/// # Errors
+/// When it cannot be known.
+pub(super) fn includes(run: &Run, pid: i32) -> io::Result<bool> {
+    let (kin, inside) = (remembered(run.leader), run.inside());
+    let (mut at, mut line) = (pid, BTreeSet::new());
+    while let Some(stat) = proc_scan::try_stat(at)? {
+        if stat.key() == run.leader || inside.contains(&at) {
+            return Ok(true);
+        }
+        if run.foreign.contains(&at) {
+            return Ok(false);
+        }
+        if in_session(run, &stat) || kin.contains(&stat.key()) {
+            return Ok(true);
+        }
+        let is_anothers = run.foreign.contains(&stat.session) || run.foreign.contains(&stat.group);
+        if is_anothers || at <= 2 || is_self(at) || !line.insert(at) {
+            return Ok(false);
+        }
+        at = stat.parent;
+    }
+    Ok(false)
+}
+
+/// Is it in the session or the process group of the leader?
+fn in_session(run: &Run, stat: &Stat) -> bool {
+    run.number_is_safe
+        && (stat.session == run.leader.0 || stat.group == run.leader.0)
+        && stat.start_time >= run.leader.1
+}
+
 /// What an earlier walk found out about a process.
 #[derive(Clone, Copy)]
 struct Known {
@@ -152,11 +186,7 @@ fn belongs(
         if run.foreign.contains(&at) {
             break Some(false);
         }
-        if run.number_is_safe
-            && (stat.session == run.leader.0 || stat.group == run.leader.0)
-            && stat.start_time >= run.leader.1
-            || kin.contains(&stat.key())
-        {
+        if in_session(run, stat) || kin.contains(&stat.key()) {
             line.push(at);
             break Some(true);
         }

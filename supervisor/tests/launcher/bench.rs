@@ -57,6 +57,7 @@ impl Bench {
             stdout: fifo(Stream::Out),
             stderr: fifo(Stream::Err),
             listen: Vec::new(),
+            voice: None,
         }
     }
 

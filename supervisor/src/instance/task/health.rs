@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{InstanceTask, SYSTEM};
@@ -54,6 +54,27 @@ impl InstanceTask {
         }
     }
 
+    /// It is up and not well, in a way that is told with this.
+    pub(super) async fn unhealthy(&mut self, mut data: Value, on_fail: OnFail) {
+        if !matches!(self.saved.state, State::Online { .. }) {
+            return;
+        }
+        let shield = self.context.board.ailing_dependency(&self.id.process);
+        if let Some(dependency) = &shield {
+            data["dependency"] = json!(dependency);
+        }
+        self.record(vec![(EventKind::HealthFail, data)], SYSTEM)
+            .await;
+        // A restart would not cure what a dependency ails from.
+        if on_fail == OnFail::Restart && shield.is_none() {
+            if !self.context.board.has_dependencies(&self.id.process) {
+                let _ = self.take(Input::ProbeFailed, SYSTEM).await;
+            } else if self.suspect_until.is_none() {
+                self.suspect_until = Some(Instant::now() + LOOK_AROUND);
+            }
+        }
+    }
+
     pub(super) async fn probe(&mut self, event: ProbeEvent) {
         match event {
             ProbeEvent::Attempt { passed } => {
@@ -77,24 +98,8 @@ impl InstanceTask {
                 failures,
                 on_fail,
             } => {
-                if !matches!(self.saved.state, State::Online { .. }) {
-                    return;
-                }
-                let shield = self.context.board.ailing_dependency(&self.id.process);
-                let mut data = json!({ "probe": probe, "error": error, "failures": failures });
-                if let Some(dependency) = &shield {
-                    data["dependency"] = json!(dependency);
-                }
-                self.record(vec![(EventKind::HealthFail, data)], SYSTEM)
-                    .await;
-                // A restart would not cure what a dependency ails from.
-                if on_fail == OnFail::Restart && shield.is_none() {
-                    if !self.context.board.has_dependencies(&self.id.process) {
-                        let _ = self.take(Input::ProbeFailed, SYSTEM).await;
-                    } else if self.suspect_until.is_none() {
-                        self.suspect_until = Some(Instant::now() + LOOK_AROUND);
-                    }
-                }
+                let data = json!({ "probe": probe, "error": error, "failures": failures });
+                self.unhealthy(data, on_fail).await;
             }
             ProbeEvent::Recovered {
                 probe,

@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::InstanceTask;
 use crate::ids::{Generation, InstanceId};
+use crate::instance::hearing::Hearing;
 use crate::instance::run::LiveRun;
 use crate::instance::{Context, Standing, leftovers};
 use crate::launch::{Scope, SpawnError, SpawnOrder};
@@ -57,6 +58,7 @@ impl InstanceTask {
             stdout,
             stderr,
             listen: self.spec.config.listen.clone(),
+            voice: self.spec.config.voice(),
         };
         match self.context.launcher.spawn(order).await {
             Ok(process) => {
@@ -138,6 +140,13 @@ impl InstanceTask {
                 .environment(&self.id, generation, &self.context.paths);
             live.probe(&self.id, &self.spec, &env, &self.context);
         }
+        live.hearing = Hearing::start(
+            &live.run,
+            &self.id,
+            &self.spec,
+            &self.saved.state,
+            &self.context,
+        );
         self.live = Some(live);
         self.watch_memory();
     }

@@ -19,8 +19,9 @@ impl InstanceTask {
     /// Takes over what a former daemon left behind.
     pub(super) async fn resume(&mut self) {
         // First of all what it prints is read again: a full FIFO would block it.
-        if let State::Starting { run } | State::Online { run, .. } | State::Stopping { run, .. } =
-            &self.saved.state
+        if let State::Starting { run, .. }
+        | State::Online { run, .. }
+        | State::Stopping { run, .. } = &self.saved.state
         {
             self.attach(run.generation).await;
         }
@@ -50,7 +51,7 @@ impl InstanceTask {
                     self.adopt(run).await;
                 }
             }
-            State::Starting { run }
+            State::Starting { run, .. }
             | State::Online { run, .. }
             | State::Stopping { run, .. }
             | State::Errored {

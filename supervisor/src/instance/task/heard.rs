@@ -1,0 +1,66 @@
+//! What a run says of itself, and what follows from it.
+//!
+//! A message that changes nothing is not taken to the machine: each of its moves is written
+//! down, and whoever speaks may do so as often as it likes.
+
+use std::sync::Arc;
+
+use super::{InstanceTask, SYSTEM};
+use crate::instance::hearing::Heard;
+use crate::machine::Input;
+use crate::notice::Notice;
+use crate::probe::Probes;
+use crate::secret::masked;
+use crate::spec::Sign;
+use crate::state::State;
+
+impl InstanceTask {
+    pub(super) async fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Printed => self.said_ready(Sign::Line).await,
+            Heard::Said(notice) => self.said(notice).await,
+        }
+    }
+
+    async fn said(&mut self, notice: Notice) {
+        if let Some(status) = notice.status {
+            self.show_status(status);
+        }
+        if let Some(by) = notice.more_time
+            && matches!(self.saved.state, State::Starting { .. })
+        {
+            let _ = self.take(Input::Extended(by), SYSTEM).await;
+        }
+        if notice.ready {
+            self.said_ready(Sign::Notify).await;
+        }
+        if notice.stopping && matches!(self.saved.state, State::Online { leaving: false, .. }) {
+            let _ = self.take(Input::SaidStopping, SYSTEM).await;
+        }
+    }
+
+    /// The sign of `ready` has come, if it is this one.
+    async fn said_ready(&mut self, sign: Sign) {
+        let waits = matches!(self.saved.state, State::Starting { said: false, .. });
+        if !waits || self.rules.sign != Some(sign) {
+            return;
+        }
+        let _ = self.take(Input::SaidReady, SYSTEM).await;
+        // Its probes may have passed before.
+        let probes = self.live.as_ref().and_then(|live| live.probes.as_ref());
+        let passing = probes.is_some_and(Probes::all_pass);
+        if passing && matches!(self.saved.state, State::Starting { .. }) {
+            let _ = self.take(Input::Ready, SYSTEM).await;
+        }
+    }
+
+    /// It is text from outside, which everybody sees who looks at the process.
+    fn show_status(&mut self, status: String) {
+        let status = masked(status, &self.spec.secrets());
+        let status = (!status.is_empty()).then(|| Arc::from(status));
+        if let Some(hearing) = self.live.as_mut().and_then(|live| live.hearing.as_mut()) {
+            hearing.status = status;
+        }
+        self.show();
+    }
+}
