@@ -67,10 +67,10 @@ pub(super) async fn printed(
             Ok(Look::Nothing) => {}
             Err(error) => debug!(%instance, %error, "A log could not be read."),
         }
-        match tokio::time::timeout(LOOK_EVERY, grew.changed()).await {
+        let news = tokio::time::timeout(LOOK_EVERY, grew.changed()).await;
+        if matches!(news, Ok(Err(_))) {
             // The capture has ended, and nothing will come.
-            Ok(Err(_)) => return std::future::pending().await,
-            Ok(Ok(())) | Err(_) => {}
+            return std::future::pending().await;
         }
     }
 }
