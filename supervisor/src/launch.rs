@@ -65,6 +65,10 @@ pub trait Ear: Send + std::fmt::Debug {
     /// Those of processes of the run are taken into `notice`; what others say, and what is too
     /// long, is dropped. Not cancel safe: what was taken is gone.
     async fn take(&mut self, notice: Notice, most: usize) -> (Notice, usize);
+
+    /// Makes the place anew where the run speaks to if somebody removed it, as with the whole
+    /// home. True when it had to: then nobody could be heard.
+    async fn mend(&mut self) -> bool;
 }
 
 /// A socket that is open for a process.

@@ -19,6 +19,7 @@
 
 mod coverage;
 mod disk;
+mod ear;
 mod life;
 mod os;
 mod promises;

@@ -264,3 +264,111 @@ fn a_program_gets_the_time_it_asks_for() {
     assert_eq!(rig.status("api"), "online");
     assert_eq!(rig.process("api")["restarts_total"], 0);
 }
+
+/// What it is told, and that it lives on while it says that it is alive, also over the death of
+/// a daemon and the loss of its socket.
+#[test]
+fn a_program_that_says_it_is_alive_is_left_alone() {
+    let rig = Rig::new();
+    rig.write(
+        "run.sh",
+        "echo \"usec=$WATCHDOG_USEC\"\n[ \"$WATCHDOG_PID\" = $$ ] && echo 'the pid is mine'\n\
+         exec puppet say READY=1 200 WATCHDOG=1 again\n",
+    );
+    let rig = rig
+        .config("[process.api]\ncommand = \"sh run.sh\"\nready = \"notify\"\nwatchdog = \"2s\"\n");
+    let rig = rig.start();
+    let lines = rig.lines("api");
+    assert_eq!(lines[..2], ["usec=2000000", "the pid is mine"]);
+    let pid = rig.pid("api");
+    let wait = || home::pause(std::time::Duration::from_secs(5));
+    wait();
+    rig.kill_daemon();
+    wait();
+    assert_eq!(
+        (rig.pid("api"), rig.status("api")),
+        (pid, "online".to_owned())
+    );
+    std::fs::remove_file(place(&rig)).unwrap();
+    wait();
+    assert!(place(&rig).exists(), "it is made again");
+    assert_eq!(
+        (rig.pid("api"), rig.status("api")),
+        (pid, "online".to_owned())
+    );
+    let failed = rig.kinds("api").contains(&"health_fail".to_owned());
+    assert!(!failed, "{:?}", rig.kinds("api"));
+}
+
+/// One that hangs is restarted as after a failed probe.
+#[test]
+fn a_program_that_falls_silent_is_restarted() {
+    let rig = Rig::new().config(
+        r#"
+        [process.api]
+        command = "puppet say READY=1 200 WATCHDOG=1 200 WATCHDOG=1"
+        ready = "notify"
+        watchdog = "1s"
+        restart_delay = "1m"
+        "#,
+    );
+    let rig = rig.start();
+    let pid = rig.pid("api");
+    until("it is ended", || !lives(pid));
+    let failed = rig.event("api", "health_fail");
+    assert_eq!(failed["probe"], "watchdog");
+    assert_eq!(failed["error"], "no WATCHDOG=1 within 1s");
+    rig.until("api", "errored (retry");
+    assert_eq!(rig.event("api", "errored")["reason"], "probe");
+}
+
+/// One that says that it is broken is restarted at once, however long it might be silent.
+#[test]
+fn a_program_that_says_it_is_broken_is_restarted() {
+    let rig = Rig::new().config(
+        r#"
+        [process.api]
+        command = "puppet say 1500 WATCHDOG=trigger"
+        watchdog = "10m"
+        "#,
+    );
+    let rig = rig.start();
+    let pid = rig.pid("api");
+    until("it is ended", || !lives(pid));
+    assert_eq!(
+        rig.event("api", "health_fail")["error"],
+        "it said WATCHDOG=trigger"
+    );
+}
+
+/// A program that says that it is stopping is shown so, and no probe restarts it, also under
+/// another daemon.
+#[test]
+fn a_program_that_ends_by_itself_is_not_restarted_by_its_probe() {
+    let rig = Rig::new();
+    rig.write("good", "");
+    let rig = rig.config(
+        r#"
+        [process.api]
+        command = "puppet say READY=1 file:end STOPPING=1"
+        ready = "notify"
+        [process.api.health.script]
+        command = "test -e good"
+        interval = "200ms"
+        timeout = "200ms"
+        retries = 1
+        "#,
+    );
+    let rig = rig.start();
+    rig.write("end", "");
+    rig.until("api", "online (says it is stopping)");
+    let pid = rig.pid("api");
+    std::fs::remove_file(rig.path("good")).unwrap();
+    rig.event("api", "health_fail");
+    rig.kill_daemon();
+    home::pause(std::time::Duration::from_secs(1));
+    assert_eq!(rig.pid("api"), pid);
+    assert_eq!(rig.status("api"), "online (says it is stopping)");
+    kill(pid, Signal::KILL);
+    rig.until_other_pid("api", pid);
+}

@@ -18,6 +18,9 @@ use crate::secret::{MASK, is_mask};
 use crate::spec::ProcessConfig;
 use crate::units::format_duration;
 
+/// 100 ms: what a busy machine makes of a moment is no sign that a program hangs.
+const SHORTEST_WATCHDOG: Duration = Duration::from_millis(100);
+
 /// What the checks need to know about the rest of the file and the machine.
 pub(crate) struct Around<'a> {
     pub(crate) format: Format,
@@ -132,6 +135,18 @@ pub(crate) fn process(
                 format!("write `{}`", around.format.assign("timeout", "\"2s\"")),
             );
         }
+    }
+    if let (Some(period), Some(node)) = (config.watchdog, entry.value.get("watchdog"))
+        && period < SHORTEST_WATCHDOG
+    {
+        problems.error(
+            &node.span,
+            format!(
+                "`watchdog` is {}, it must be at least 100ms",
+                format_duration(period)
+            ),
+            format!("write `{}`", around.format.assign("watchdog", "\"30s\"")),
+        );
     }
     if let (Some(limit), Some(memory), Some(node)) = (
         config.max_memory,

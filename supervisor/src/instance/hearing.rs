@@ -1,5 +1,5 @@
-//! Listens to one run: for what it says by the protocol of `sd_notify`, and for the line of
-//! `ready.log`.
+//! Listens to one run: for what it says by the protocol of `sd_notify`, for how long it says
+//! nothing, and for the line of `ready.log`.
 //!
 //! ```text
 //!   Ear ──datagrams──► task ──Notice, one a turn──┐
@@ -13,17 +13,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use super::Context;
 use crate::ids::InstanceId;
-use crate::launch::Ear;
+use crate::launch::{Ear, Voice};
 use crate::notice::Notice;
 use crate::spec::{ProcessSpec, Ready, line_pattern};
 use crate::state::{Run, State};
+use crate::units::format_duration;
 
 /// What is said within this time is one message to the instance.
 const TURN: Duration = Duration::from_millis(20);
@@ -42,6 +43,13 @@ pub(super) enum Heard {
     Said(Notice),
     /// It printed the line of `ready.log`.
     Printed,
+    /// It did not say in time that it is alive, or said that it is broken.
+    Silent {
+        /// Which of the two, for people.
+        error: String,
+    },
+    /// It says again that it is alive.
+    Alive,
 }
 
 /// A run that is listened to.
@@ -50,6 +58,8 @@ pub(super) struct Hearing {
     pub(super) events: mpsc::Receiver<Heard>,
     /// What it last said of itself, fit to be shown.
     pub(super) status: Option<Arc<str>>,
+    /// From now on it has to say that it is alive.
+    watch: Arc<Notify>,
     _stop: DropGuard,
 }
 
@@ -71,24 +81,29 @@ impl Hearing {
             Some(Ready::Log(pattern)) if !is_up => Some(pattern),
             Some(Ready::Log(_) | Ready::Notify) | None => None,
         };
-        let speaks = spec.config.voice().is_some();
-        if line.is_none() && !speaks {
+        let voice = spec.config.voice();
+        if line.is_none() && voice.is_none() {
             return None;
         }
         let (sender, events) = mpsc::channel(4);
+        let watch = Arc::new(Notify::new());
+        if matches!(state, State::Online { .. }) {
+            watch.notify_one();
+        }
         let stop = context.tasks.token().child_token();
-        if speaks {
+        if let Some(Voice { watchdog }) = voice {
             let listener = Listener {
                 run: run.clone(),
                 instance: instance.clone(),
                 user: spec.config.user.clone(),
                 context: context.clone(),
                 sender: sender.clone(),
+                watch: Arc::clone(&watch),
             };
             let stop = stop.clone();
             let name = format!("voice of {instance}");
             context.tasks.spawn(name, async move {
-                stop.run_until_cancelled(listener.listen()).await;
+                stop.run_until_cancelled(listener.listen(watchdog)).await;
             });
         }
         // What is not a pattern was refused when it was read.
@@ -110,8 +125,69 @@ impl Hearing {
         Some(Box::new(Self {
             events,
             status: None,
+            watch,
             _stop: CancellationToken::drop_guard(stop),
         }))
+    }
+
+    /// From now on it has to say that it is alive.
+    pub(super) fn watch(&self) {
+        self.watch.notify_one();
+    }
+}
+
+/// The time in which a run has to say that it is alive.
+#[derive(Debug)]
+struct Pulse {
+    /// None, when it need not.
+    period: Option<Duration>,
+    /// None, while it is not up.
+    deadline: Option<Instant>,
+    /// It was told that it does not.
+    missed: bool,
+}
+
+impl Pulse {
+    fn new(period: Option<Duration>) -> Self {
+        Self {
+            period,
+            deadline: None,
+            missed: false,
+        }
+    }
+
+    /// The whole time from now.
+    fn begin(&mut self) {
+        self.deadline = self.period.map(|period| Instant::now() + period);
+    }
+
+    /// Waits until the time is over; for ever, while there is none.
+    async fn over(&self) {
+        match self.deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What follows from what was said, or was not.
+    fn takes(&mut self, notice: &Notice, over: bool) -> Option<Heard> {
+        let period = self.period.filter(|_| self.deadline.is_some())?;
+        if notice.broken {
+            self.begin();
+            self.missed = true;
+            let error = "it said WATCHDOG=trigger".to_owned();
+            return Some(Heard::Silent { error });
+        }
+        if notice.alive {
+            self.begin();
+            return std::mem::take(&mut self.missed).then_some(Heard::Alive);
+        }
+        over.then(|| {
+            self.begin();
+            self.missed = true;
+            let error = format!("no WATCHDOG=1 within {}", format_duration(period));
+            Heard::Silent { error }
+        })
     }
 }
 
@@ -122,22 +198,40 @@ struct Listener {
     user: Option<String>,
     context: Context,
     sender: mpsc::Sender<Heard>,
+    watch: Arc<Notify>,
 }
 
 impl Listener {
     /// Until the instance does not want to know any more: then `None`.
-    async fn listen(self) -> Option<()> {
+    async fn listen(self, watchdog: Option<Duration>) -> Option<()> {
         let mut ear = self.ear().await;
+        let mut pulse = Pulse::new(watchdog);
         loop {
-            ear.heard().await;
+            let over = tokio::select! {
+                biased;
+                () = ear.heard() => false,
+                () = self.watch.notified() => {
+                    pulse.begin();
+                    continue;
+                }
+                () = pulse.over() => true,
+            };
             let (notice, count) = ear.take(Notice::default(), AT_ONCE).await;
-            self.tell(notice).await?;
+            // What nobody could say is not missed.
+            let excused = over && !notice.alive && ear.mend().await;
+            if excused {
+                pulse.begin();
+            }
+            self.tell(&mut pulse, notice, over && !excused).await?;
             let rest = rest_of_turn(&mut *ear, count).await;
-            self.tell(rest).await?;
+            self.tell(&mut pulse, rest, false).await?;
         }
     }
 
-    async fn tell(&self, notice: Notice) -> Option<()> {
+    async fn tell(&self, pulse: &mut Pulse, notice: Notice, over: bool) -> Option<()> {
+        if let Some(heard) = pulse.takes(&notice, over) {
+            self.sender.send(heard).await.ok()?;
+        }
         if notice.says_something() {
             self.sender.send(Heard::Said(notice)).await.ok()?;
         }
@@ -179,4 +273,55 @@ async fn rest_of_turn(ear: &mut dyn Ear, mut count: usize) -> Notice {
     }
     sleep_until(over).await;
     rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pulse that is waited for from now on.
+    fn pulse() -> Pulse {
+        let mut pulse = Pulse::new(Some(Duration::from_secs(30)));
+        pulse.begin();
+        pulse
+    }
+
+    fn said(datagram: &str) -> Notice {
+        let mut notice = Notice::default();
+        notice.hear(datagram.as_bytes());
+        notice
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_told_after_each_period_until_there_is_a_sign_of_life() {
+        let mut pulse = pulse();
+        let begun = Instant::now();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(pulse.takes(&said("WATCHDOG=1"), false), None);
+        for second in [50, 80] {
+            pulse.over().await;
+            assert_eq!(begun.elapsed(), Duration::from_secs(second));
+            let error = "no WATCHDOG=1 within 30s".to_owned();
+            let told = pulse.takes(&Notice::default(), true);
+            assert_eq!(told, Some(Heard::Silent { error }));
+        }
+        assert_eq!(pulse.takes(&said("WATCHDOG=1"), false), Some(Heard::Alive));
+        assert_eq!(pulse.takes(&said("WATCHDOG=1"), false), None);
+        // What came in the last moment counts.
+        pulse.over().await;
+        assert_eq!(pulse.takes(&said("WATCHDOG=1"), true), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trigger_is_told_at_once_and_silence_before_it_is_up_is_not() {
+        let mut idle = Pulse::new(Some(Duration::from_secs(30)));
+        assert_eq!(idle.takes(&said("WATCHDOG=trigger"), false), None);
+        assert_eq!(idle.takes(&Notice::default(), true), None);
+        let mut none = Pulse::new(None);
+        none.begin();
+        assert_eq!(none.takes(&said("WATCHDOG=trigger"), false), None);
+        let error = "it said WATCHDOG=trigger".to_owned();
+        let told = pulse().takes(&said("WATCHDOG=trigger"), false);
+        assert_eq!(told, Some(Heard::Silent { error }));
+    }
 }

@@ -249,6 +249,7 @@ impl InstanceTask {
                 .filter(|run| saved.state.run() != Some(*run))
                 .cloned();
             self.saved = saved;
+            self.watch_from_online(&before.state);
             let (events, acts) = split(effects);
             let mut over = None;
             match ended {

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::disk::Disk;
+use super::ear::Listening;
 use super::life::Life;
 use super::promises::Promises;
 use crate::ids::{Generation, InstanceId};
@@ -213,7 +214,7 @@ impl Os {
     }
 
     /// Waits until a process has said something.
-    async fn speech_of(&self, process: &ProcessRef) {
+    pub(super) async fn speech_of(&self, process: &ProcessRef) {
         loop {
             let next = self.inner().find(process).and_then(|one| {
                 let (at, _) = one.speech.front()?;
@@ -230,7 +231,7 @@ impl Os {
     }
 
     /// Takes what a process has said.
-    fn hear(&self, process: &ProcessRef, mut notice: Notice) -> Notice {
+    pub(super) fn hear(&self, process: &ProcessRef, mut notice: Notice) -> Notice {
         let mut inner = self.inner();
         let mut all = inner.processes.iter_mut();
         if let Some(one) = all.find(|one| one.process == *process) {
@@ -468,30 +469,7 @@ impl Launcher for Reach {
         _: Generation,
         _: Option<&str>,
     ) -> std::io::Result<Box<dyn Ear>> {
-        Ok(Box::new(Listening {
-            os: self.os.clone(),
-            life: Arc::clone(&self.life),
-            process: process.clone(),
-        }))
-    }
-}
-
-/// An ear of one life of the daemon.
-#[derive(Debug)]
-struct Listening {
-    os: Os,
-    life: Arc<Life>,
-    process: ProcessRef,
-}
-
-#[async_trait]
-impl Ear for Listening {
-    async fn heard(&mut self) {
-        self.os.speech_of(&self.process).await;
-    }
-
-    async fn take(&mut self, notice: Notice, _: usize) -> (Notice, usize) {
-        let hear = async { self.os.hear(&self.process, notice) };
-        (self.life.call(hear).await, 1)
+        let (os, life) = (self.os.clone(), Arc::clone(&self.life));
+        Ok(Box::new(Listening::new(os, life, process.clone())))
     }
 }

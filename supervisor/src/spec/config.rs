@@ -144,6 +144,16 @@ pub struct ProcessConfig {
     #[serde(default = "defaults::start_timeout", with = "crate::units::duration")]
     #[schemars(with = "String", extend("x-form" = "duration"))]
     pub start_timeout: Duration,
+    /// Once it is online it has to send `WATCHDOG=1` to the socket in `NOTIFY_SOCKET` within this
+    /// time, again and again (`WATCHDOG_USEC`), or is restarted as after a failed probe. At least
+    /// `100ms`; programs send it after half of the time. Default: none. See `readiness.md`.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::units::optional_duration"
+    )]
+    #[schemars(with = "Option<String>", extend("x-form" = "duration"))]
+    pub watchdog: Option<Duration>,
     /// Probes; all must pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub health: Health,
@@ -184,7 +194,9 @@ pub struct ProcessConfig {
 impl ProcessConfig {
     /// What it is told about speaking to us, if anybody listens.
     pub fn voice(&self) -> Option<Voice> {
-        (self.ready == Some(Ready::Notify)).then(Voice::default)
+        let watchdog = self.watchdog;
+        let listens = self.ready == Some(Ready::Notify) || watchdog.is_some();
+        listens.then_some(Voice { watchdog })
     }
 }
 

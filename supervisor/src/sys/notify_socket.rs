@@ -44,6 +44,8 @@ const KEY: char = '@';
 #[derive(Debug)]
 pub(super) struct NotifySocket {
     path: PathBuf,
+    /// Whom the file belongs to, if not to us.
+    owner: Option<u32>,
     bound: Mutex<Bound>,
 }
 
@@ -89,12 +91,13 @@ impl NotifySocket {
         };
         Ok(Self {
             path,
+            owner,
             bound: Mutex::new(bound),
         })
     }
 
     /// What a former daemon left of a run with the guard.
-    pub(super) fn handed(process: &ProcessRef) -> Option<Self> {
+    pub(super) fn handed(process: &ProcessRef, owner: Option<u32>) -> Option<Self> {
         let key = key_of(process);
         let socket = Arc::new(socket_keep::take(&key)?);
         let path = path_of(&socket)?;
@@ -103,12 +106,13 @@ impl NotifySocket {
         let file = path.symlink_metadata().map(|file| id_of(&file));
         let bound = Bound {
             socket,
-            // Of a file that somebody has removed there is none.
+            // Whether somebody has removed it is seen by `is_in_place`.
             file: file.unwrap_or_default(),
             key: Some(key),
         };
         Some(Self {
             path,
+            owner,
             bound: Mutex::new(bound),
         })
     }
@@ -137,6 +141,18 @@ impl NotifySocket {
     pub(super) fn is_in_place(&self) -> bool {
         let found = self.path.symlink_metadata();
         found.is_ok_and(|found| id_of(&found) == self.bound().file)
+    }
+
+    /// Binds it anew after somebody has removed the file.
+    pub(super) fn mend(&self) -> io::Result<Arc<OwnedFd>> {
+        let (socket, file) = bind_at(&self.path, self.owner)?;
+        let mut bound = self.bound();
+        bound.socket = Arc::new(socket);
+        bound.file = file;
+        if let Some(key) = &bound.key {
+            socket_keep::keep(key, &bound.socket);
+        }
+        Ok(Arc::clone(&bound.socket))
     }
 
     /// Ends it: the run is over, or never began.
@@ -278,6 +294,20 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         opened.close();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_that_was_removed_is_bound_again() {
+        let folder = tempfile::tempdir().expect("temp folder");
+        let path = folder.path().join("run/a-0.1.notify");
+        let opened = NotifySocket::open(path.clone(), None).expect("opens");
+        assert!(opened.is_in_place());
+        std::fs::remove_dir_all(folder.path().join("run")).expect("removes");
+        assert!(!opened.is_in_place());
+        opened.mend().expect("mends");
+        assert!(opened.is_in_place());
+        let client = UnixDatagram::unbound().expect("a socket");
+        client.send_to(b"WATCHDOG=1", &path).expect("is sent");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::AutonomyLimit;
+use crate::units::optional_duration;
 
 /// Playbooks: known illnesses and their cures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -151,31 +152,5 @@ impl Default for ExternalBrainConfig {
             timeout: Duration::from_secs(5),
             autonomy: AutonomyLimit::Supervised,
         }
-    }
-}
-
-pub(super) mod optional_duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::units::{format_duration, parse_duration};
-
-    pub(in crate::config::daemon) fn serialize<S: Serializer>(
-        value: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => serializer.serialize_str(&format_duration(*value)),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(in crate::config::daemon) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Option::<String>::deserialize(deserializer)?
-            .map(|text| parse_duration(&text).map_err(serde::de::Error::custom))
-            .transpose()
     }
 }

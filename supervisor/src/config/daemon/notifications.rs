@@ -17,8 +17,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::brain::optional_duration;
 use crate::secret::{SHORTEST, Secret, passwords_of};
+use crate::units::optional_duration;
 
 pub(super) use check::check;
 pub use check::{NOTIFICATION_ALIASES, NOTIFICATION_EVENTS};

@@ -4,21 +4,52 @@
 //! down, and whoever speaks may do so as often as it likes.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
 
 use super::{InstanceTask, SYSTEM};
+use crate::clock::until;
+use crate::event::EventKind;
 use crate::instance::hearing::Heard;
 use crate::machine::Input;
 use crate::notice::Notice;
 use crate::probe::Probes;
 use crate::secret::masked;
-use crate::spec::Sign;
+use crate::spec::{OnFail, Sign};
 use crate::state::State;
+
+/// What stands in events in the place of a probe.
+const WATCHDOG: &str = "watchdog";
 
 impl InstanceTask {
     pub(super) async fn heard(&mut self, heard: Heard) {
         match heard {
             Heard::Printed => self.said_ready(Sign::Line).await,
             Heard::Said(notice) => self.said(notice).await,
+            Heard::Silent { error } => {
+                self.failing_since.get_or_insert(self.context.clock.now());
+                let data = json!({ "probe": WATCHDOG, "error": error, "failures": 1 });
+                self.unhealthy(data, OnFail::Restart).await;
+            }
+            Heard::Alive => {
+                let now = self.context.clock.now();
+                let since = self.failing_since.take();
+                self.suspect_until = None;
+                let downtime = since.map_or(Duration::ZERO, |since| until(since, now));
+                let data = json!({ "probe": WATCHDOG, "failures": 1, "downtime_ms": downtime.as_millis() as u64 });
+                self.record(vec![(EventKind::HealthRecover, data)], SYSTEM)
+                    .await;
+            }
+        }
+    }
+
+    /// While it starts, it need not say that it is alive: `start_timeout` decides.
+    pub(super) fn watch_from_online(&self, before: &State) {
+        let is_up = |state: &State| matches!(state, State::Online { .. });
+        let hearing = self.live.as_ref().and_then(|live| live.hearing.as_ref());
+        if let (true, false, Some(hearing)) = (is_up(&self.saved.state), is_up(before), hearing) {
+            hearing.watch();
         }
     }
 

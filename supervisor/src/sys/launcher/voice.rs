@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::unix::AsyncFd;
+use tracing::warn;
 
 use super::super::notify_socket::{self, NotifySocket};
 use super::super::{kernel, proc_scan, spawn, tree, users};
@@ -90,7 +91,7 @@ impl OsLauncher {
             None => {
                 let identity = users::identity(user, None).map_err(io::Error::other)?;
                 let owner = identity.and_then(|identity| identity.uid);
-                let socket = match NotifySocket::handed(process) {
+                let socket = match NotifySocket::handed(process, owner) {
                     Some(socket) => socket,
                     None => {
                         let opened = self.open_voice(instance, generation, owner);
@@ -112,6 +113,7 @@ impl OsLauncher {
         Ok(Box::new(RunEar {
             hearer: Arc::new(hearer),
             watched: kernel::watch_socket(socket.socket())?,
+            socket,
         }))
     }
 }
@@ -169,6 +171,7 @@ impl Hearer {
 #[derive(Debug)]
 struct RunEar {
     hearer: Arc<Hearer>,
+    socket: Arc<NotifySocket>,
     watched: AsyncFd<Arc<OwnedFd>>,
 }
 
@@ -186,5 +189,21 @@ impl Ear for RunEar {
         // Whose word it is takes a look at `/proc`.
         let taken = super::blocking(move || hearer.take(&socket, notice, most)).await;
         taken.unwrap_or_default()
+    }
+
+    async fn mend(&mut self) -> bool {
+        let socket = Arc::clone(&self.socket);
+        let mended = super::blocking(move || {
+            (!socket.is_in_place()).then(|| socket.mend().and_then(kernel::watch_socket))
+        });
+        match mended.await.flatten() {
+            None => return false,
+            Some(Ok(watched)) => self.watched = watched,
+            Some(Err(error)) => {
+                let (instance, path) = (&self.hearer.instance, self.socket.path().display());
+                warn!(%instance, %path, %error, "A socket that was removed cannot be made again.");
+            }
+        }
+        true
     }
 }
