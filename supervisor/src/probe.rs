@@ -196,6 +196,11 @@ impl Probes {
         asks.collect()
     }
 
+    /// Has the last attempt of any failed?
+    pub fn any_fails(&self) -> bool {
+        self.board.lock().trackers.iter().any(Tracker::is_failing)
+    }
+
     /// Do all pass now?
     pub fn all_pass(&self) -> bool {
         self.board.lock().all_pass

@@ -58,6 +58,8 @@ pub(super) struct Hearing {
     pub(super) events: mpsc::Receiver<Heard>,
     /// What it last said of itself, fit to be shown.
     pub(super) status: Option<Arc<str>>,
+    /// It was told that it does not say that it is alive.
+    pub(super) is_silent: bool,
     /// From now on it has to say that it is alive.
     watch: Arc<Notify>,
     _stop: DropGuard,
@@ -125,6 +127,7 @@ impl Hearing {
         Some(Box::new(Self {
             events,
             status: None,
+            is_silent: false,
             watch,
             _stop: CancellationToken::drop_guard(stop),
         }))

@@ -139,6 +139,11 @@ impl Tracker {
         self.verdict == HealthStatus::Pass
     }
 
+    /// Has an attempt failed that was not followed by enough that passed?
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Has there been a verdict?
     pub(super) fn settled(&self) -> bool {
         self.verdict != HealthStatus::Pending

@@ -11,7 +11,7 @@ use super::{InstanceTask, SYSTEM};
 use crate::clock::until;
 use crate::event::EventKind;
 use crate::machine::Input;
-use crate::probe::ProbeEvent;
+use crate::probe::{ProbeEvent, Probes};
 use crate::spec::OnFail;
 use crate::state::State;
 
@@ -54,6 +54,19 @@ impl InstanceTask {
         }
     }
 
+    /// A probe has passed, or it says again that it is alive. That another one fails is still so.
+    pub(super) fn well_again(&mut self) {
+        let live = self.live.as_ref();
+        let probes = live.and_then(|live| live.probes.as_ref());
+        let hearing = live.and_then(|live| live.hearing.as_ref());
+        let ails = probes.is_some_and(Probes::any_fails)
+            || hearing.is_some_and(|hearing| hearing.is_silent);
+        if !ails {
+            self.failing_since = None;
+            self.suspect_until = None;
+        }
+    }
+
     /// It is up and not well, in a way that is told with this.
     pub(super) async fn unhealthy(&mut self, mut data: Value, on_fail: OnFail) {
         if !matches!(self.saved.state, State::Online { .. }) {
@@ -79,8 +92,7 @@ impl InstanceTask {
         match event {
             ProbeEvent::Attempt { passed } => {
                 if passed {
-                    self.failing_since = None;
-                    self.suspect_until = None;
+                    self.well_again();
                 } else if self.failing_since.is_none() {
                     self.failing_since = Some(self.context.clock.now());
                 }
@@ -88,7 +100,7 @@ impl InstanceTask {
             }
             ProbeEvent::Asked => self.show(),
             ProbeEvent::Ready => {
-                self.failing_since = None;
+                self.well_again();
                 let _ = self.take(Input::Ready, SYSTEM).await;
             }
             ProbeEvent::Missed { probe, error } => self.missed(probe, error).await,

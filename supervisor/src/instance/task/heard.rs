@@ -29,18 +29,26 @@ impl InstanceTask {
             Heard::Said(notice) => self.said(notice).await,
             Heard::Silent { error } => {
                 self.failing_since.get_or_insert(self.context.clock.now());
+                self.set_silent(true);
                 let data = json!({ "probe": WATCHDOG, "error": error, "failures": 1 });
                 self.unhealthy(data, OnFail::Restart).await;
             }
             Heard::Alive => {
                 let now = self.context.clock.now();
-                let since = self.failing_since.take();
-                self.suspect_until = None;
+                let since = self.failing_since;
+                self.set_silent(false);
+                self.well_again();
                 let downtime = since.map_or(Duration::ZERO, |since| until(since, now));
                 let data = json!({ "probe": WATCHDOG, "failures": 1, "downtime_ms": downtime.as_millis() as u64 });
                 self.record(vec![(EventKind::HealthRecover, data)], SYSTEM)
                     .await;
             }
+        }
+    }
+
+    fn set_silent(&mut self, is_silent: bool) {
+        if let Some(hearing) = self.live.as_mut().and_then(|live| live.hearing.as_mut()) {
+            hearing.is_silent = is_silent;
         }
     }
 
