@@ -88,6 +88,8 @@ pub(crate) struct Snapshot {
     pub(crate) probes: Arc<Vec<HealthView>>,
     /// Since when a probe has been failing.
     pub(crate) failing_since: Option<Timestamp>,
+    /// It is online, and nothing says that it is not ready.
+    pub(crate) ready: bool,
     /// What must come before a run is up.
     pub(crate) awaited: Awaited,
     /// What it says of itself.
@@ -207,6 +209,7 @@ impl InstanceHandle {
             health: HealthStatus::Off,
             probes: Arc::default(),
             failing_since: None,
+            ready: false,
             awaited: Rules::of(&spec, id.index).awaited(),
             status_text: None,
         };

@@ -7,6 +7,9 @@
 //!   task "tcp"   ──┼─────────► ├─ Tracker "tcp"    ├──────────► ProbeEvent ──► instance
 //!   task "script"──┘           └─ Tracker "script" ┘
 //!
+//! A probe of `startup` ends with its first pass, and one of `liveness` begins when the instance
+//! is online: what comes up is not killed for being slow.
+//!
 //! What an attempt means (streaks, thresholds, history) is decided in `tracker`, which does
 //! no I/O. A probe that hangs delays nobody but itself. What an unhealthy process gets is
 //! not decided here.
@@ -39,7 +42,7 @@ use crate::command::view::HealthView;
 use crate::ids::InstanceId;
 use crate::metrics::count_probe;
 use crate::os_text::OsText;
-use crate::spec::{OnFail, ProcessSpec};
+use crate::spec::{OnFail, ProbeRole, ProcessSpec};
 use crate::tasks::Tasks;
 
 /// How soon after the start a probe is first tried.
@@ -59,7 +62,7 @@ pub enum ProbeEvent {
     Ready,
     /// A probe has failed `retries` times in a row. Sent again after every further `retries`.
     Failed {
-        /// `http`, `tcp` or `script`.
+        /// `http`, `tcp` or `script`, behind its role if it has one: `liveness.http`.
         probe: String,
         /// Why the last attempt failed.
         error: String,
@@ -70,7 +73,7 @@ pub enum ProbeEvent {
     },
     /// A probe that had [failed](ProbeEvent::Failed) passes again.
     Recovered {
-        /// `http`, `tcp` or `script`.
+        /// `http`, `tcp` or `script`, behind its role if it has one: `liveness.http`.
         probe: String,
         /// Failures in a row before it.
         failures: u32,
@@ -80,7 +83,7 @@ pub enum ProbeEvent {
     /// The first sign that something may be wrong with what passed until now: an attempt that
     /// failed, or one that is far later than usual.
     Missed {
-        /// `http`, `tcp` or `script`.
+        /// `http`, `tcp` or `script`, behind its role if it has one: `liveness.http`.
         probe: String,
         /// Why it failed, or how late it is.
         error: String,
@@ -106,6 +109,8 @@ pub struct Probes {
     board: Arc<Board>,
     asks: Vec<mpsc::Sender<Ask>>,
     instance: InstanceId,
+    /// Cancelled when the instance is online.
+    online: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -121,6 +126,7 @@ struct Board {
 #[derive(Debug)]
 struct BoardState {
     trackers: Vec<Tracker>,
+    /// All that must pass before the instance is online.
     all_pass: bool,
 }
 
@@ -131,7 +137,17 @@ struct Task {
     check: Check,
     board: Arc<Board>,
     clock: Clock,
+    online: CancellationToken,
     events: mpsc::Sender<ProbeEvent>,
+}
+
+/// How far a run is when its probes begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It comes up.
+    Starting,
+    /// It is online: it was taken over.
+    Online,
 }
 
 impl Probes {
@@ -141,24 +157,31 @@ impl Probes {
         spec: &ProcessSpec,
         instance: &InstanceId,
         env: &BTreeMap<String, OsText>,
+        phase: Phase,
         clock: &Clock,
         tasks: &Tasks,
         events: mpsc::Sender<ProbeEvent>,
     ) -> Option<Probes> {
-        let checks = check::checks(spec, instance, env);
+        let mut checks = check::checks(spec, instance, env);
+        if phase == Phase::Online {
+            checks.retain(|(_, rules)| rules.role != ProbeRole::Startup);
+        }
         if checks.is_empty() {
             return None;
         }
         let trackers = checks.iter().map(|(_, rules)| Tracker::new(*rules));
-        let trackers = trackers.collect();
+        let trackers: Vec<Tracker> = trackers.collect();
+        // Nothing is waited for where nothing gates.
+        let all_pass = !checks.iter().any(|(_, rules)| rules.role.gates());
         let board = Arc::new(Board {
-            state: Mutex::new(BoardState {
-                trackers,
-                all_pass: false,
-            }),
+            state: Mutex::new(BoardState { trackers, all_pass }),
             order: tokio::sync::Mutex::default(),
         });
         let stop = tasks.token().child_token();
+        let online = CancellationToken::new();
+        if phase == Phase::Online {
+            online.cancel();
+        }
         let mut asks = Vec::new();
         for (index, (check, rules)) in checks.into_iter().enumerate() {
             let task = Task {
@@ -167,6 +190,7 @@ impl Probes {
                 check,
                 board: board.clone(),
                 clock: clock.clone(),
+                online: online.clone(),
                 events: events.clone(),
             };
             let (ask, asked) = mpsc::channel(ASKS);
@@ -180,6 +204,7 @@ impl Probes {
             board,
             asks,
             instance: instance.clone(),
+            online,
             _stop: CancellationToken::drop_guard(stop),
         })
     }
@@ -196,12 +221,24 @@ impl Probes {
         asks.collect()
     }
 
+    /// The instance is online: it has to be alive from now on.
+    pub fn came_up(&self) {
+        self.online.cancel();
+    }
+
     /// Has the last attempt of any failed?
     pub fn any_fails(&self) -> bool {
         self.board.lock().trackers.iter().any(Tracker::is_failing)
     }
 
-    /// Do all pass now?
+    /// Do those of `readiness` pass now?
+    pub fn are_ready(&self) -> bool {
+        let state = self.board.lock();
+        let of_it = |tracker: &&Tracker| tracker.rules().role == ProbeRole::Readiness;
+        state.trackers.iter().filter(of_it).all(Tracker::passes)
+    }
+
+    /// Do all pass now that must before it is online?
     pub fn all_pass(&self) -> bool {
         self.board.lock().all_pass
     }
@@ -226,18 +263,28 @@ impl Board {
 impl Task {
     /// Attempts until the task is cancelled or nobody listens any more.
     async fn run(self, rules: Rules, mut asked: mpsc::Receiver<Ask>) {
-        let started = Instant::now();
+        let mut started = Instant::now();
         let mut eager = FIRST_ATTEMPT.min(rules.interval);
         let mut next = started + eager;
+        let mut waits = rules.role == ProbeRole::Liveness;
         loop {
+            let is_over = rules.role == ProbeRole::Startup && self.passes();
             tokio::select! {
-                () = tokio::time::sleep_until(next) => {}
+                () = tokio::time::sleep_until(next), if !waits && !is_over => {}
+                () = self.online.cancelled(), if waits => {
+                    waits = false;
+                    started = Instant::now();
+                    next = started + eager;
+                    continue;
+                }
                 Some(ask) = asked.recv() => {
                     if self.answer(rules, ask, &mut asked).await.is_none() {
                         return;
                     }
                     continue;
                 }
+                // The run is over.
+                else => return,
             }
             let began = Instant::now();
             let at = self.clock.now();
@@ -267,6 +314,10 @@ impl Task {
             };
             next = (began + pause).max(Instant::now() + BREATH);
         }
+    }
+
+    fn passes(&self) -> bool {
+        self.board.lock().trackers[self.index].passes()
     }
 
     /// Makes an attempt for those who ask. It counts for no streak: who asks often must not
@@ -337,7 +388,8 @@ impl Task {
                 }),
             }
             let settled = tracker.settled();
-            let all_pass = state.trackers.iter().all(Tracker::passes);
+            let mut gating = state.trackers.iter().filter(|one| one.rules().role.gates());
+            let all_pass = gating.all(Tracker::passes);
             if all_pass && !state.all_pass {
                 news.push(ProbeEvent::Ready);
             }

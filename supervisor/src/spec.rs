@@ -22,7 +22,8 @@ pub use config::{
 };
 pub use forms::{MAX_INSTANCES, SignalError};
 pub use health::{
-    CodePattern, ExpectedCode, Health, HttpProbe, OnFail, PortText, ScriptProbe, TcpProbe,
+    CodePattern, ExpectedCode, Health, HttpProbe, OnFail, PortText, ProbeKind, ProbeRole, ProbeSet,
+    Probes, ScriptProbe, TcpProbe,
 };
 pub use listen::{
     DEFAULT_MODE, FIRST_DESCRIPTOR, Listen, ListenAddress, ListenError, MAX_LISTEN,
@@ -144,17 +145,14 @@ impl ProcessSpec {
         let mut secrets = self.variables().secrets();
         let words = std::iter::once(&self.argv.program).chain(&self.argv.args);
         secrets.extend(words.flat_map(|word| passwords_of(word)));
-        let Health {
-            http,
-            tcp: _,
-            script,
-        } = &self.config.health;
-        if let Some(http) = http {
-            secrets.extend(secrets_of_headers(&http.headers));
-            secrets.extend(passwords_of(&http.url));
-        }
-        if let Some(script) = script {
-            secrets.extend(passwords_of(&script.command));
+        for ProbeSet { http, script, .. } in self.config.health.sets() {
+            if let Some(http) = http {
+                secrets.extend(secrets_of_headers(&http.headers));
+                secrets.extend(passwords_of(&http.url));
+            }
+            if let Some(script) = script {
+                secrets.extend(passwords_of(&script.command));
+            }
         }
         secrets
     }
@@ -246,7 +244,7 @@ mod tests {
             [health.http]
             url = "http://ana:hunter22-url@localhost/"
             headers = { Authorization = "Bearer hunter22-head", Accept = "text/plain" }
-            [health.script]
+            [health.liveness.script]
             command = "psql postgres://ana:hunter22-psql@db/x -c 'select 1'"
         "#;
         let spec = crate::testing::spec_in(std::path::Path::new("/"), table);

@@ -372,3 +372,86 @@ fn a_program_that_ends_by_itself_is_not_restarted_by_its_probe() {
     kill(pid, Signal::KILL);
     rig.until_other_pid("api", pid);
 }
+
+/// A table of scripts that pass while a file of their name is there.
+fn by_role(roles: &[&str]) -> String {
+    let one = |role: &&str| {
+        format!(
+            "[process.api.health.{role}.script]\ncommand = \"test -e {role}\"\n\
+             interval = \"200ms\"\ntimeout = \"200ms\"\nretries = 2\n"
+        )
+    };
+    roles.iter().map(one).collect()
+}
+
+/// What starts is not killed for not being alive yet, what is not ready is shown and left alone,
+/// and what is not alive is restarted. Another daemon goes on with it.
+#[test]
+fn startup_readiness_and_liveness_decide_different_things() {
+    let rig = starting(&format!(
+        "command = \"puppet sleep\"\nstart_timeout = \"5m\"\n{}",
+        by_role(&["startup", "readiness", "liveness"])
+    ));
+    let pid = rig.pid("api");
+    rig.write("readiness", "");
+    home::pause(std::time::Duration::from_secs(2));
+    assert_eq!(
+        (rig.pid("api"), rig.status("api")),
+        (pid, "starting".to_owned())
+    );
+    rig.write("liveness", "");
+    rig.write("startup", "");
+    rig.until("api", "online");
+    std::fs::remove_file(rig.path("startup")).unwrap();
+
+    std::fs::remove_file(rig.path("readiness")).unwrap();
+    rig.until("api", "online (not ready)");
+    assert_eq!(instance(&rig)["ready"], false);
+    let failed = rig.event("api", "health_fail");
+    assert_eq!(failed["probe"], "readiness.script");
+    rig.kill_daemon();
+    rig.until("api", "online (not ready)");
+    home::pause(std::time::Duration::from_secs(1));
+    assert_eq!(rig.pid("api"), pid);
+    rig.write("readiness", "");
+    until("it is ready again", || instance(&rig)["ready"] == true);
+    assert_eq!(rig.status("api"), "online");
+
+    std::fs::remove_file(rig.path("liveness")).unwrap();
+    rig.until_other_pid("api", pid);
+    until("it is ended", || !lives(pid));
+    assert_eq!(rig.event("api", "errored")["reason"], "probe");
+}
+
+/// What has nothing to decide is refused, with its place.
+#[test]
+fn on_fail_stands_where_it_decides_something() {
+    let rig = Rig::new().config(
+        "[process.api]\ncommand = \"puppet sleep\"\n[process.api.health.readiness.tcp]\nport = 1\non_fail = \"restart\"\n",
+    );
+    let said = rig.fails(2, &["start"]);
+    assert!(said.contains("mhost.toml:5"), "{said}");
+    assert!(said.contains("`liveness`"), "{said}");
+}
+
+/// A hang that only the watchdog sees is not forgiven because a probe still passes: also where
+/// it is first looked whether a dependency is to blame.
+#[test]
+fn a_probe_that_passes_does_not_speak_for_the_watchdog() {
+    let rig = Rig::new().config(
+        r#"
+        [process.db]
+        command = "puppet sleep"
+        [process.api]
+        command = "puppet say READY=1"
+        ready = "notify"
+        watchdog = "1s"
+        depends_on = ["db"]
+        health.script = { command = "true", interval = "200ms", timeout = "200ms" }
+        "#,
+    );
+    let rig = rig.start();
+    let pid = rig.pid("api");
+    until("it is ended", || !lives(pid));
+    assert_eq!(rig.event("api", "errored")["reason"], "probe");
+}

@@ -54,7 +54,7 @@ pub fn hints(process: &ProcessFacts, day: Day) -> Vec<Hint> {
             how: how.to_owned(),
         });
     };
-    let probed = ["http", "tcp", "script"]
+    let probed = ["http", "tcp", "script", "readiness", "liveness"]
         .iter()
         .any(|kind| config["health"][kind].is_object());
     if !probed && (day.serves || day.dependents > 0) {

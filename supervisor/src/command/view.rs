@@ -94,6 +94,9 @@ pub struct InstanceView {
     pub next_retry_at: Option<Timestamp>,
     /// Who holds it, when it is held.
     pub held_by: Option<String>,
+    /// Is it online, do its probes of `readiness` pass, and does it not say that it is stopping?
+    #[serde(default)]
+    pub ready: bool,
     /// What it says of itself (`STATUS=` of `sd_notify`): text from outside, of one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_text: Option<String>,
@@ -143,7 +146,7 @@ pub struct HealthView {
     pub name: ProcessName,
     /// The copy.
     pub instance: u16,
-    /// `http`, `tcp`, `script`, or `none`.
+    /// `http`, `tcp`, `script`, or `none`; behind its role if it has one: `readiness.http`.
     pub probe: String,
     /// Its state.
     pub status: HealthStatus,

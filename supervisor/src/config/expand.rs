@@ -14,6 +14,7 @@ use std::path::Path;
 use super::problem::{Problems, Severity};
 use super::tree::{Node, Value, is_extension};
 use crate::os_text::OsText;
+use crate::spec::ProbeRole;
 
 /// Fills in a probe text for one instance: variables from its environment, and `{instance}`
 /// with its index. It never fails: what is undefined becomes empty, what is malformed stays.
@@ -374,10 +375,20 @@ fn keys(path: &[String]) -> Vec<&str> {
     path.iter().map(String::as_str).collect()
 }
 
+/// The same as of a probe that stands directly in `health`.
+fn without_role(path: &[String]) -> Vec<&str> {
+    let mut path = keys(path);
+    let is_role = |key: &&str| ProbeRole::ALL.iter().any(|role| role.table() == Some(key));
+    if path.get(2) == Some(&"health") && path.get(3).is_some_and(is_role) {
+        path.remove(3);
+    }
+    path
+}
+
 /// Texts that differ from instance to instance.
 fn is_per_instance(path: &[String]) -> bool {
     matches!(
-        keys(path).as_slice(),
+        without_role(path).as_slice(),
         ["process", _, "health", "http", "url" | "body_contains"]
             | ["process", _, "health", "http", "headers", _]
             | ["process", _, "health", "tcp", "host" | "port"]
@@ -388,7 +399,7 @@ fn is_per_instance(path: &[String]) -> bool {
 /// Tables whose keys are data, so that `x-` means nothing there.
 pub(crate) fn is_free(path: &[String]) -> bool {
     matches!(
-        keys(path).as_slice(),
+        without_role(path).as_slice(),
         ["process", _, "env"] | ["process", _, "health", "http", "headers"]
     )
 }

@@ -76,15 +76,17 @@ pub fn project_reference() -> String {
     Page {
         schema: project(),
         out: &mut out,
+        described: Vec::new(),
     }
-    .table("", project(), &mut Vec::new());
+    .table("", project(), "", &mut Vec::new());
     out.push_str("\n# `config.toml`\n\n");
     out.push_str("Settings of the daemon, in `$MHOST_HOME/config.toml`.\n");
     Page {
         schema: daemon(),
         out: &mut out,
+        described: Vec::new(),
     }
-    .table("", daemon(), &mut Vec::new());
+    .table("", daemon(), "", &mut Vec::new());
     out
 }
 
@@ -133,6 +135,8 @@ So does a size, and 1MB is 1024 KB: `512MB`, `2GB`.
 struct Page<'a> {
     schema: &'a Json,
     out: &'a mut String,
+    /// Tables that were described, and where.
+    described: Vec<(&'a Json, String)>,
 }
 
 impl<'a> Page<'a> {
@@ -157,7 +161,8 @@ impl<'a> Page<'a> {
     }
 
     /// A section with the keys of a table, then those of the tables in it.
-    fn table(&mut self, path: &str, schema: &'a Json, above: &mut Vec<String>) {
+    /// One that was described before is told of with what its key says.
+    fn table(&mut self, path: &str, schema: &'a Json, about: &str, above: &mut Vec<String>) {
         let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
             return;
         };
@@ -172,7 +177,8 @@ impl<'a> Page<'a> {
             }
             if let Some((suffix, table)) = self.inner(property) {
                 let dot = if path.is_empty() { "" } else { "." };
-                tables.push((format!("{path}{dot}{key}{suffix}"), table));
+                let name = format!("{path}{dot}{key}{suffix}");
+                tables.push((name, table, description(property)));
                 if !path.is_empty() {
                     continue;
                 }
@@ -189,6 +195,16 @@ impl<'a> Page<'a> {
             let _ = writeln!(rows, "| `{key}` | {kind} | {text}{must} |");
         }
         if !path.is_empty() {
+            let known = self
+                .described
+                .iter()
+                .find(|(table, _)| std::ptr::eq(*table, schema));
+            if let Some((_, known)) = known {
+                let about = format!("{about} As `[{known}]`.");
+                let _ = write!(self.out, "\n## `[{path}]`\n\n{}\n", about.trim_start());
+                return;
+            }
+            self.described.push((schema, path.to_owned()));
             let _ = write!(self.out, "\n## `[{path}]`\n\n{}\n", description(schema));
         }
         if !rows.is_empty() {
@@ -201,13 +217,13 @@ impl<'a> Page<'a> {
         if let Some(more) = schema.get("additionalProperties") {
             let more = resolve(self.schema, more);
             if more.get("properties").is_some() {
-                tables.push((format!("{path}.<name>"), more));
+                tables.push((format!("{path}.<name>"), more, String::new()));
             }
         }
-        for (path, table) in tables {
+        for (path, table, about) in tables {
             if !above.contains(&path) {
                 above.push(path.clone());
-                self.table(&path, table, above);
+                self.table(&path, table, &about, above);
             }
         }
     }

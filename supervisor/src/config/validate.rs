@@ -15,7 +15,7 @@ use super::suggest::{listed, nearest};
 use super::tree::{Entry, Format, Node};
 use crate::ids::{NameError, ProcessName};
 use crate::secret::{MASK, is_mask};
-use crate::spec::ProcessConfig;
+use crate::spec::{ProbeRole, ProbeSet, ProcessConfig};
 use crate::units::format_duration;
 
 /// 100 ms: what a busy machine makes of a moment is no sign that a program hangs.
@@ -50,9 +50,11 @@ pub(crate) fn process_table(entry: &Entry, around: &Around<'_>, problems: &mut P
             secret(variable, problems);
         }
     }
-    for header in headers::check(table.find(&["health", "http", "headers"]), problems) {
-        if around.is_public {
-            secret(header, problems);
+    for table in headers_of_probes(table) {
+        for header in headers::check(Some(table), problems) {
+            if around.is_public {
+                secret(header, problems);
+            }
         }
     }
     masks(entry, problems);
@@ -80,29 +82,29 @@ pub(crate) fn process(
     around: &Around<'_>,
     problems: &mut Problems,
 ) {
-    let health = &config.health;
-    let mut probes: Vec<(&str, Duration, Duration)> = Vec::new();
-    probes.extend(
-        health
-            .http
-            .as_ref()
-            .map(|p| ("http", p.timeout, p.interval)),
-    );
-    probes.extend(health.tcp.as_ref().map(|p| ("tcp", p.timeout, p.interval)));
-    probes.extend(
-        health
-            .script
-            .as_ref()
-            .map(|p| ("script", p.timeout, p.interval)),
-    );
-    for (kind, timeout, interval) in probes {
-        let Some(probe) = entry
-            .value
-            .find(&["health"])
-            .and_then(|node| node.entry(kind))
-        else {
+    let mut probes: Vec<(ProbeRole, &str, Duration, Duration)> = Vec::new();
+    for ProbeSet {
+        role,
+        http,
+        tcp,
+        script,
+    } in config.health.sets()
+    {
+        probes.extend(http.map(|p| (role, "http", p.timeout, p.interval)));
+        probes.extend(tcp.map(|p| (role, "tcp", p.timeout, p.interval)));
+        probes.extend(script.map(|p| (role, "script", p.timeout, p.interval)));
+    }
+    for (role, kind, timeout, interval) in probes {
+        let Some(probe) = table_of(&entry.value, role).and_then(|node| node.entry(kind)) else {
             continue;
         };
+        if let (false, Some(on_fail)) = (role.restarts(), probe.value.entry("on_fail")) {
+            problems.error(
+                &on_fail.key_span,
+                "only a probe of `liveness`, or one without a role, has something to decide on a failure",
+                "remove `on_fail`, or move the probe",
+            );
+        }
         let place = |key: &str| probe.value.get(key).map(|node| node.span.clone());
         let span = place("timeout")
             .or(place("interval"))
@@ -195,6 +197,20 @@ pub(crate) fn process(
             "write the number of the first instance, such as `3000`",
         );
     }
+}
+
+/// The table that holds the probes of a role.
+fn table_of(process: &Node, role: ProbeRole) -> Option<&Node> {
+    let health = process.get("health")?;
+    role.table().map_or(Some(health), |table| health.get(table))
+}
+
+/// The tables of headers of all its probes.
+fn headers_of_probes(process: &Node) -> impl Iterator<Item = &Node> {
+    let tables = ProbeRole::ALL
+        .into_iter()
+        .filter_map(|role| table_of(process, role));
+    tables.filter_map(|table| table.find(&["http", "headers"]))
 }
 
 /// One `[groups.<name>]`.

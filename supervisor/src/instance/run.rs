@@ -12,7 +12,7 @@ use super::Context;
 use super::hearing::Hearing;
 use crate::ids::InstanceId;
 use crate::os_text::OsText;
-use crate::probe::{ProbeEvent, Probes};
+use crate::probe::{Phase, ProbeEvent, Probes};
 use crate::sampler::MemoryBreach;
 use crate::spec::ProcessSpec;
 use crate::state::{ExitStatus, Run};
@@ -74,10 +74,12 @@ impl LiveRun {
         instance: &InstanceId,
         spec: &ProcessSpec,
         env: &BTreeMap<String, OsText>,
+        phase: Phase,
         context: &Context,
     ) {
         let (sender, events) = mpsc::channel(4);
-        self.probe_events = Some(events);
-        self.probes = Probes::start(spec, instance, env, &context.clock, &context.tasks, sender);
+        let (clock, tasks) = (&context.clock, &context.tasks);
+        self.probes = Probes::start(spec, instance, env, phase, clock, tasks, sender);
+        self.probe_events = self.probes.is_some().then_some(events);
     }
 }

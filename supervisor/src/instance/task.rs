@@ -249,7 +249,7 @@ impl InstanceTask {
                 .filter(|run| saved.state.run() != Some(*run))
                 .cloned();
             self.saved = saved;
-            self.watch_from_online(&before.state);
+            self.came_up_from(&before.state);
             let (events, acts) = split(effects);
             let mut over = None;
             match ended {
@@ -352,6 +352,13 @@ impl InstanceTask {
         None
     }
 
+    fn is_ready(&self) -> bool {
+        let live = self.live.as_ref();
+        let probes = live.and_then(|live| live.probes.as_ref());
+        matches!(self.saved.state, State::Online { leaving: false, .. })
+            && probes.is_none_or(Probes::are_ready)
+    }
+
     fn show(&mut self) {
         let probes = self
             .live
@@ -359,7 +366,7 @@ impl InstanceTask {
             .and_then(|live| live.probes.as_ref())
             .map(|p| p.views())
             .unwrap_or_default();
-        let health = if probes.is_empty() && self.rules.probed {
+        let health = if probes.is_empty() && !self.spec.config.health.is_empty() {
             HealthStatus::Pending
         } else {
             HealthStatus::worst(probes.iter().map(|view| view.status))
@@ -371,6 +378,7 @@ impl InstanceTask {
             health,
             probes: Arc::new(probes),
             failing_since: self.failing_since,
+            ready: self.is_ready(),
             awaited: self.rules.awaited(),
             status_text: self
                 .live

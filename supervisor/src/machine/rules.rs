@@ -54,7 +54,7 @@ pub struct Rules {
     pub autorestart: Autorestart,
     /// Probes must pass within this time, and the sign must have come.
     pub start_timeout: Duration,
-    /// Are there probes?
+    /// Are there probes that must pass before it is up?
     pub probed: bool,
     /// By which sign it tells that it is up, if by one.
     pub sign: Option<Sign>,
@@ -80,7 +80,7 @@ impl Rules {
             stop_signal: config.stop_signal,
             autorestart: config.autorestart,
             start_timeout: config.start_timeout,
-            probed: !config.health.is_empty(),
+            probed: config.health.gates(),
             sign: config.ready.as_ref().map(Ready::sign),
             kill_tree: config.kill_tree,
             newest: 0,

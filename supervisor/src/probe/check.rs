@@ -1,5 +1,5 @@
-//! The probes a process has, ready to be run: one value per kind, with everything that
-//! differs per instance filled in.
+//! The probes a process has, ready to be run: one value per kind and role, with everything
+//! that differs per instance filled in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,20 +11,24 @@ use super::tracker::{Outcome, Rules};
 use crate::config::expand_for_instance;
 use crate::ids::InstanceId;
 use crate::os_text::OsText;
-use crate::spec::ProcessSpec;
+use crate::spec::{OnFail, ProbeKind, ProcessSpec};
 use crate::sys::Script;
 
 /// The keys that all kinds of probe have in common.
 macro_rules! rules {
-    ($name:literal, $probe:expr) => {
+    ($role:expr, $kind:expr, $probe:expr) => {
         Rules {
-            name: $name,
+            name: $role.name_of($kind),
+            role: $role,
             interval: $probe.interval,
             timeout: $probe.timeout,
             retries: $probe.retries,
             start_period: $probe.start_period,
             success_threshold: $probe.success_threshold,
-            on_fail: $probe.on_fail,
+            on_fail: match $role.restarts() {
+                true => $probe.on_fail,
+                false => OnFail::Notify,
+            },
         }
     };
 }
@@ -56,26 +60,31 @@ pub(super) fn checks(
     instance: &InstanceId,
     env: &BTreeMap<String, OsText>,
 ) -> Vec<(Check, Rules)> {
-    let health = &spec.config.health;
     let expand = |text: &str| expand_for_instance(text, env, instance.index);
     let mut checks = Vec::new();
-    if let Some(http) = &health.http {
-        let check = HttpCheck::new(http, expand);
-        checks.push((Check::Http(check), rules!("http", http)));
-    }
-    if let Some(tcp) = &health.tcp {
-        let check = TcpCheck::new(&expand(&tcp.host), &expand(&tcp.port.0));
-        checks.push((Check::Tcp(check), rules!("tcp", tcp)));
-    }
-    if let Some(script) = &health.script {
-        let check = ScriptCheck(Script {
-            command: expand(&script.command),
-            cwd: spec.cwd.clone(),
-            env: env.clone().into(),
-            user: spec.config.user.clone(),
-            group: spec.config.group.clone(),
-        });
-        checks.push((Check::Script(check), rules!("script", script)));
+    for set in spec.config.health.sets() {
+        let role = set.role;
+        if let Some(http) = set.http {
+            let check = HttpCheck::new(http, expand);
+            checks.push((Check::Http(check), rules!(role, ProbeKind::Http, http)));
+        }
+        if let Some(tcp) = set.tcp {
+            let check = TcpCheck::new(&expand(&tcp.host), &expand(&tcp.port.0));
+            checks.push((Check::Tcp(check), rules!(role, ProbeKind::Tcp, tcp)));
+        }
+        if let Some(script) = set.script {
+            let check = ScriptCheck(Script {
+                command: expand(&script.command),
+                cwd: spec.cwd.clone(),
+                env: env.clone().into(),
+                user: spec.config.user.clone(),
+                group: spec.config.group.clone(),
+            });
+            checks.push((
+                Check::Script(check),
+                rules!(role, ProbeKind::Script, script),
+            ));
+        }
     }
     checks
 }

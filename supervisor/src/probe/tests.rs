@@ -1,5 +1,7 @@
 //! Probes against real servers on this machine.
 
+mod roles;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -32,6 +34,10 @@ fn start(health: &str, env: &[(&str, String)]) -> Running {
 }
 
 fn start_in(cwd: &Path, health: &str, env: &[(&str, String)]) -> Running {
+    start_as(Phase::Starting, cwd, health, env)
+}
+
+fn start_as(phase: Phase, cwd: &Path, health: &str, env: &[(&str, String)]) -> Running {
     let env: BTreeMap<_, _> = env
         .iter()
         .map(|(key, value)| ((*key).to_owned(), OsText::from(value.as_str())))
@@ -40,7 +46,7 @@ fn start_in(cwd: &Path, health: &str, env: &[(&str, String)]) -> Running {
     let tasks = Tasks::new();
     let clock = Clock::system();
     let spec = spec(cwd, health);
-    let probes = Probes::start(&spec, &instance(), &env, &clock, &tasks, sender);
+    let probes = Probes::start(&spec, &instance(), &env, phase, &clock, &tasks, sender);
     Running {
         probes: probes.expect("there are probes"),
         events,
@@ -298,7 +304,15 @@ async fn no_probes_no_task() {
     let (sender, _events) = mpsc::channel(1);
     let spec = spec(Path::new("/"), "");
     let env = BTreeMap::new();
-    let probes = Probes::start(&spec, &instance(), &env, &Clock::system(), &tasks, sender);
+    let probes = Probes::start(
+        &spec,
+        &instance(),
+        &env,
+        Phase::Starting,
+        &Clock::system(),
+        &tasks,
+        sender,
+    );
     assert!(probes.is_none());
 }
 

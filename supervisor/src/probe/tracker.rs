@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::command::view::{HealthStatus, HealthView, ProbeAttempt};
 use crate::ids::InstanceId;
-use crate::spec::OnFail;
+use crate::spec::{OnFail, ProbeRole};
 
 /// Attempts that are kept per probe.
 const HISTORY: usize = 20;
@@ -38,6 +38,7 @@ const LATE_KNOWN: usize = 2;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) name: &'static str,
+    pub(super) role: ProbeRole,
     pub(super) interval: Duration,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
@@ -272,6 +273,7 @@ mod tests {
     fn rules() -> Rules {
         Rules {
             name: "tcp",
+            role: ProbeRole::Whole,
             interval: Duration::from_secs(10),
             timeout: Duration::from_secs(2),
             retries: 3,

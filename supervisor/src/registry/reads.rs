@@ -428,12 +428,7 @@ impl RegistryHandle {
 
 /// The kinds of probes of a definition.
 fn probes_of(spec: &ProcessSpec) -> Vec<&'static str> {
-    let health = &spec.config.health;
-    let kinds = [
-        ("http", health.http.is_some()),
-        ("tcp", health.tcp.is_some()),
-        ("script", health.script.is_some()),
-    ];
-    let defined = kinds.into_iter().filter(|(_, defined)| *defined);
-    defined.map(|(kind, _)| kind).collect()
+    let sets = spec.config.health.sets().into_iter();
+    sets.flat_map(|set| set.kinds().map(move |kind| set.role.name_of(kind)))
+        .collect()
 }

@@ -226,7 +226,7 @@ impl RegistryHandle {
             .collect();
         let worst = instances
             .iter()
-            .max_by_key(|instance| instance.state.severity());
+            .max_by_key(|instance| (instance.state.severity(), !instance.ready));
         let spec = &entry.row.spec;
         ProcessView {
             index,
@@ -308,7 +308,7 @@ fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> 
         index: handle.id().index,
         pid: run.map(|run| run.process.pid),
         state: saved.state.status(),
-        detail: detail(&saved.state, now),
+        detail: detail_of(&snapshot, now),
         started_at: run.map(|run| run.started_at),
         uptime_ms: uptime_ms(&snapshot, now),
         restarts: saved.counters.restarts,
@@ -322,7 +322,19 @@ fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> 
         generation: saved.counters.generation,
         next_retry_at,
         held_by: held_by(&saved.state).map(str::to_owned),
+        ready: snapshot.ready,
         status_text: snapshot.status_text.as_deref().map(str::to_owned),
+    }
+}
+
+/// The state with its flags, and whether it is ready.
+fn detail_of(snapshot: &Snapshot, now: Timestamp) -> String {
+    let state = &snapshot.saved.state;
+    match state {
+        State::Online { leaving: false, .. } if !snapshot.ready => {
+            format!("{} (not ready)", state.status().as_str())
+        }
+        _ => detail(state, now),
     }
 }
 

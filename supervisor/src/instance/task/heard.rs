@@ -52,12 +52,19 @@ impl InstanceTask {
         }
     }
 
-    /// While it starts, it need not say that it is alive: `start_timeout` decides.
-    pub(super) fn watch_from_online(&self, before: &State) {
+    /// From when it is online it has to be alive. Before that, `start_timeout` decides.
+    pub(super) fn came_up_from(&self, before: &State) {
         let is_up = |state: &State| matches!(state, State::Online { .. });
-        let hearing = self.live.as_ref().and_then(|live| live.hearing.as_ref());
-        if let (true, false, Some(hearing)) = (is_up(&self.saved.state), is_up(before), hearing) {
-            hearing.watch();
+        let Some(live) = self.live.as_ref() else {
+            return;
+        };
+        if is_up(&self.saved.state) && !is_up(before) {
+            if let Some(probes) = &live.probes {
+                probes.came_up();
+            }
+            if let Some(hearing) = &live.hearing {
+                hearing.watch();
+            }
         }
     }
 

@@ -14,8 +14,9 @@ use crate::instance::{Context, Standing, leftovers};
 use crate::launch::{Scope, SpawnError, SpawnOrder};
 use crate::machine::Input;
 use crate::paths::Stream;
+use crate::probe::Phase;
 use crate::spec::{Output, Signal};
-use crate::state::Run;
+use crate::state::{Run, State};
 
 /// When streams that could not be read are tried again.
 const ATTACH_AGAIN: Duration = Duration::from_millis(100);
@@ -134,11 +135,15 @@ impl InstanceTask {
         self.failing_since = None;
         let generation = run.generation;
         let mut live = LiveRun::watch(run, &self.context);
-        if self.rules.probed {
+        if !self.spec.config.health.is_empty() {
             let env = self
                 .spec
                 .environment(&self.id, generation, &self.context.paths);
-            live.probe(&self.id, &self.spec, &env, &self.context);
+            let phase = match self.saved.state {
+                State::Online { .. } => Phase::Online,
+                _ => Phase::Starting,
+            };
+            live.probe(&self.id, &self.spec, &env, phase, &self.context);
         }
         live.hearing = Hearing::start(
             &live.run,
