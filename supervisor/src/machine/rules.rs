@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ids::Generation;
 use crate::launch::Scope;
-use crate::spec::{Autorestart, ProcessSpec, Ready, Sign, Signal};
+use crate::spec::{Autorestart, ProcessConfig, ProcessSpec, Ready, Sign, Signal};
 
 /// What must come before a run is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +16,14 @@ pub struct Awaited {
 }
 
 impl Awaited {
+    /// What this definition waits for.
+    pub fn of(config: &ProcessConfig) -> Self {
+        Self {
+            sign: config.ready.as_ref().map(Ready::sign),
+            probes: config.health.gates(),
+        }
+    }
+
     /// Is it up after a short life, whatever else comes?
     pub fn is_nothing(self) -> bool {
         self == Self::default()

@@ -27,6 +27,7 @@ use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
 use crate::instance::InstanceHandle;
+use crate::machine::Awaited;
 use crate::spec::{ProcessSpec, ReloadMode};
 use crate::state::{Reason, State};
 use crate::store::{Batch, Desired};
@@ -213,8 +214,8 @@ fn obstacle(spec: &ProcessSpec, set: &[InstanceHandle]) -> Option<&'static str> 
     let is_online =
         |handle: &InstanceHandle| matches!(handle.snapshot().saved.state, State::Online { .. });
     match spec.config.reload.mode {
-        ReloadMode::Replace if spec.config.health.is_empty() => {
-            Some("has no health probe to prove a new set by")
+        ReloadMode::Replace if Awaited::of(&spec.config).is_nothing() => {
+            Some("has neither a health probe nor `ready` to prove a new set by")
         }
         _ if !set.iter().all(is_online) => Some("was not online"),
         ReloadMode::Replace | ReloadMode::Signal => None,

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::health::Health;
 use super::listen::Listen;
 use super::ready::Ready;
-use crate::launch::Voice;
 use super::reload::Reload;
+use crate::launch::Voice;
 use crate::secret::EnvVars;
 use crate::units::ByteSize;
 

@@ -3,6 +3,7 @@
 mod reload;
 mod reload_batches;
 mod reload_crash;
+mod reload_sign;
 mod reload_signal;
 mod removal;
 mod restarts;

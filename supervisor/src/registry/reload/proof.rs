@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Renewal;
 use crate::ids::{Generation, InstanceId};
 use crate::instance::{InstanceHandle, Snapshot};
-use crate::machine::Input;
+use crate::machine::{Awaited, Input};
 use crate::registry::RegistryHandle;
 use crate::registry::waiting::ending;
 use crate::state::{Reason, State};
@@ -61,7 +61,10 @@ impl RegistryHandle {
         let came_up = handle.until_some(Some(renewal.timeout), came_up).await;
         let fell = |snapshot: &Snapshot| end_of(snapshot, run);
         let end = match came_up {
-            None => return Err(late(&handle.snapshot(), renewal.timeout)),
+            None => {
+                let awaited = Awaited::of(&renewal.spec.config);
+                return Err(late(&handle.snapshot(), awaited, renewal.timeout));
+            }
             Some(Err(end)) => Some(end),
             Some(Ok(())) => tokio::select! {
                 end = handle.until_some(None, fell) => end,
@@ -107,17 +110,18 @@ pub(super) fn end_of(snapshot: &Snapshot, run: Generation) -> Option<String> {
     }
 }
 
-/// That its probes did not pass in time, and what they said last.
-pub(super) fn late(snapshot: &Snapshot, limit: Duration) -> String {
+/// That what was awaited did not come in time, and what its probes said last.
+pub(super) fn late(snapshot: &Snapshot, awaited: Awaited, limit: Duration) -> String {
     let said = snapshot.probes.iter().find_map(|probe| {
         let error = probe.error.as_ref()?;
         Some(format!(" ({}: {error})", probe.probe))
     });
-    format!(
-        "it did not pass its probes within {}{}",
-        format_duration(limit),
-        said.unwrap_or_default()
-    )
+    let missing = match awaited.sign {
+        None => "it did not pass its probes".to_owned(),
+        Some(_) => format!("it waited in vain for {}", awaited.name()),
+    };
+    let (limit, said) = (format_duration(limit), said.unwrap_or_default());
+    format!("{missing} within {limit}{said}")
 }
 
 /// An instance in the words of the command line.

@@ -10,6 +10,7 @@ use super::proof::{end_of, late, told};
 use super::{Renewal, UNWANTED};
 use crate::instance::InstanceHandle;
 use crate::launch::Scope;
+use crate::machine::Awaited;
 use crate::registry::RegistryHandle;
 use crate::registry::probing::{Tried, attempt};
 use crate::state::State;
@@ -69,7 +70,9 @@ impl RegistryHandle {
             // Its task ends with the daemon.
             end = ended => Err(end.unwrap_or_else(|| "the daemon ended".to_owned())),
             well = tokio::time::timeout(renewal.timeout, well) => {
-                well.map_err(|_| late(&handle.snapshot(), renewal.timeout))
+                // Its sign came when it began.
+                let awaited = Awaited { sign: None, probes: is_probed };
+                well.map_err(|_| late(&handle.snapshot(), awaited, renewal.timeout))
             }
         }
     }
