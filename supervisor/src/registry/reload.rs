@@ -94,6 +94,11 @@ impl RegistryHandle {
             return self.restart_instead(actor, name, obstacle).await;
         }
         self.want(std::slice::from_ref(name), Desired::Online).await;
+        let spec = match spec.config.reload.mode {
+            ReloadMode::Replace => self.with_env_files_of_now(name, actor).await?,
+            // The same run goes on, with the environment that it has.
+            ReloadMode::Signal => spec,
+        };
         let reload = &spec.config.reload;
         let (mode, signal) = (reload.mode, reload.signal);
         let started = json!({ "mode": mode });
@@ -144,6 +149,18 @@ impl RegistryHandle {
             note,
             error: None,
         })
+    }
+
+    /// The definition, with env files read anew as by a restart that somebody asks for.
+    async fn with_env_files_of_now(
+        &self,
+        name: &ProcessName,
+        actor: &str,
+    ) -> Result<Arc<ProcessSpec>, ControlError> {
+        self.read_env_files(name, actor).await?;
+        let inner = self.inner();
+        let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+        Ok(Arc::clone(&entry.spec))
     }
 
     /// Restarts what cannot be reloaded, and says why, unless there was nothing to reload.

@@ -112,9 +112,13 @@ impl RegistryHandle {
         Ok(done)
     }
 
-    /// Env files are read anew by a restart that somebody asked for, as a person expects who
-    /// has just edited one. A file that cannot be read leaves everything as it is.
-    async fn read_env_files(&self, name: &ProcessName, actor: &str) -> Result<(), ControlError> {
+    /// Env files are read anew by a restart or a reload that somebody asked for, as a person
+    /// expects who has just edited one. A file that cannot be read leaves everything as it is.
+    pub(super) async fn read_env_files(
+        &self,
+        name: &ProcessName,
+        actor: &str,
+    ) -> Result<(), ControlError> {
         let Some(spec) = self
             .inner()
             .entry(name)
@@ -134,7 +138,7 @@ impl RegistryHandle {
                     .iter()
                     .map(|problem| problem.render())
                     .collect();
-                let message = format!("`{name}` was not restarted: {error}");
+                let message = format!("`{name}` was left as it is: {error}");
                 return Err(ControlError::Invalid { message, details });
             }
             Err(error) => {

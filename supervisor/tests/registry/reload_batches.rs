@@ -152,6 +152,24 @@ async fn a_copy_beside_another_one_is_told_so() {
     rig.finish().await;
 }
 
+/// A new set has the env files of now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_set_has_the_env_files_of_now() {
+    let rig = Rig::new().await;
+    let (file, runs) = (rig.home.path().join("env"), rig.home.path().join("runs"));
+    let script = format!("echo $COLOUR >> {}; exec sleep 600", runs.display());
+    let extra = format!("env_file = \"{}\"\n{}", file.display(), probe("true"));
+    std::fs::write(&file, "COLOUR=red\n").expect("writes");
+    let mut web = spec("web", &script, &extra);
+    web.env.files.insert("COLOUR".into(), "red".into());
+    rig.apply(vec![web]).await.expect("starts");
+    std::fs::write(&file, "COLOUR=blue\n").expect("writes");
+    rig.call(reload_as_said("web")).await.expect("reloads");
+    let lines = std::fs::read_to_string(&runs).expect("written");
+    assert_eq!(lines, "red\nblue\n");
+    rig.finish().await;
+}
+
 /// A stop between two batches ends the reload and leaves nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_between_batches_leaves_nothing() {
