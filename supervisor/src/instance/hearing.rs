@@ -29,8 +29,8 @@ use crate::units::format_duration;
 /// What is said within this time is one message to the instance.
 const TURN: Duration = Duration::from_millis(20);
 
-/// Datagrams of one turn. What is more waits in the kernel, and so does who sends it: a flood
-/// takes some hundredths of a processor.
+/// Datagrams of one turn. What is more waits in the kernel, and so does who sends it: 11,500 in a
+/// second, all that a Python program could send, took 19 % of a processor in a debug build.
 const AT_ONCE: usize = 256;
 
 /// When a socket that could not be opened is tried again.
