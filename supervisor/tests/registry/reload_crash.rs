@@ -98,16 +98,16 @@ async fn between_two_batches() {
 async fn while_old_copies_stop() {
     let extra = format!("grace_period = \"1s\"\n{}", alone_or("true"));
     let (rig, old) = reloading("trap '' TERM; while :; do sleep 0.2; done", &extra).await;
-    let replaced = async || {
-        let now = pids(&rig.view("web").await);
-        now.iter().all(|pid| !old.contains(pid)).then_some(now)
-    };
-    let now = loop {
-        if let Some(now) = replaced().await {
-            break now;
-        }
+    // An old copy is told to stop when the new ones are recorded in the place of the old.
+    while !rig
+        .history("web")
+        .await
+        .iter()
+        .any(|event| event.kind == EventKind::Stopping)
+    {
         tokio::time::sleep(super::rig::POLL).await;
-    };
+    }
+    let now = pids(&rig.view("web").await);
     assert!(old.iter().all(|pid| marked(rig.home.path()).contains(pid)));
     crash_leaves(rig, &now).await;
 }
