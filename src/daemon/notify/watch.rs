@@ -8,7 +8,7 @@ use std::time::Duration;
 use chat::notify::{EventName, Notice};
 use jiff::Timestamp;
 use supervisor::sinks::{SinkState, Sinks};
-use supervisor::units::ByteSize;
+use supervisor::units::short::memory;
 use supervisor::{Clock, Paths};
 
 use super::Voice;
@@ -96,8 +96,8 @@ pub(super) async fn disk(voice: &Voice, seen: &Seen, paths: &Paths, clock: &Cloc
             let now = clock.now();
             let text = format!(
                 "{} of {} are free on the disk of {}",
-                ByteSize(free),
-                ByteSize(size),
+                memory(free),
+                memory(size),
                 paths.home().display()
             );
             let id = format!("k{}", now.as_millisecond());
