@@ -80,6 +80,7 @@ command = "puppet sleep"
 [process.probed.health.script]
 command = "echo look >> looks"
 interval = "300ms"
+timeout = "300ms"
 "#;
 
 /// How often the probe has run.

@@ -9,11 +9,14 @@ use crate::{amount, tell};
 /// does not give back.
 const GROWTH_KIB: u64 = 16 << 10;
 
+/// Up as soon as it lives.
+const CONFIG: &str = "[process.api]\ncommand = \"puppet sleep\"\nmin_uptime = \"10ms\"\n";
+
 /// The daemon has as many descriptors and threads as before, and hardly more memory.
 #[test]
 fn start_and_stop_cycles_leave_nothing_behind() {
     let cycles = amount(150, 10_000);
-    let rig = Rig::new().running("api", "puppet sleep");
+    let rig = Rig::new().config(CONFIG).start();
     // What is made once has been made.
     (0..30).for_each(|_| cycle(&rig));
     let daemon = rig.daemon();
