@@ -78,6 +78,7 @@ impl Rules {
     /// The rules of a definition, for the instance of this index.
     pub fn of(spec: &ProcessSpec, index: u16) -> Self {
         let config = &spec.config;
+        let awaited = Awaited::of(config);
         Self {
             max_restarts: config.max_restarts,
             min_uptime: config.min_uptime,
@@ -88,8 +89,8 @@ impl Rules {
             stop_signal: config.stop_signal,
             autorestart: config.autorestart,
             start_timeout: config.start_timeout,
-            probed: config.health.gates(),
-            sign: config.ready.as_ref().map(Ready::sign),
+            probed: awaited.probes,
+            sign: awaited.sign,
             kill_tree: config.kill_tree,
             newest: 0,
             jitter: (spec.instances > 1).then(|| u64::from(index) + 1),
