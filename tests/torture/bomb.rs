@@ -31,7 +31,7 @@ fn what_hides_in_a_session_of_its_own_is_ended_too() {
     }
     rig.ok(&["delete", "api"]);
     rig.assert_only(&[]);
-    tell("hidden", &json!({ "stops": rounds, "left": 0 }));
+    tell("hidden", &json!({ "stops": rounds }));
 }
 
 /// A tree that forks for ever is gone after a stop: each process that ends has left two of its
@@ -75,7 +75,7 @@ fn a_fork_bomb_is_ended_whole() {
     rig.assert_only(&[]);
     tell(
         "bomb",
-        &json!({ "stops": rounds, "most": most, "mean": total / rounds, "left": 0 }),
+        &json!({ "stops": rounds, "most": most, "mean": total / rounds }),
     );
 }
 

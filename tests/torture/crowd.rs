@@ -57,7 +57,7 @@ fn a_crowd_comes_up_outlives_its_daemon_and_goes() {
     assert_eq!(pids.len(), count);
     let note = json!({
         "processes": count, "up_ms": up_ms, "daemon_back_ms": back_ms, "adopted_ms": adopted_ms,
-        "stopped_ms": stopped_ms, "lost": 0, "doubled": 0,
+        "stopped_ms": stopped_ms,
     });
     tell("crowd", &note);
 }

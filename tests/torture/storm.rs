@@ -155,7 +155,7 @@ fn daemon_and_guard_die_in_turns_and_together() {
         lines += printed.len();
     }
     let note = json!({
-        "seed": seed, "daemon": daemons, "guard": guards, "both": both, "lines": lines, "lost": 0,
+        "seed": seed, "daemon": daemons, "guard": guards, "both": both, "lines": lines,
     });
     tell("guards", &note);
     rig.assert_only(&[]);
