@@ -15,12 +15,12 @@ const MILLION: u64 = 1_000_000;
 /// one: 0 for the first.
 pub fn delay(base: Duration, max: Duration, crashes: u32) -> Duration {
     // 2^96 nanoseconds is past any `Duration`: a larger shift changes nothing.
-    let nanos = base.as_nanos().checked_shl(crashes.min(96));
-    let overflowed = base.as_nanos().leading_zeros() < crashes.min(96);
-    match nanos {
-        Some(nanos) if !overflowed => from_nanos(nanos).min(max),
-        _ if base.is_zero() => Duration::ZERO,
-        _ => max,
+    let shift = crashes.min(96);
+    let nanos = base.as_nanos();
+    if shift < nanos.leading_zeros() {
+        from_nanos(nanos << shift).min(max)
+    } else {
+        max
     }
 }
 

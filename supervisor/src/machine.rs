@@ -668,4 +668,6 @@ fn input_name(input: &Input) -> &'static str {
 }
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;

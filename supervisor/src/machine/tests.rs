@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{after, until};
 use crate::spec::{Autorestart, Sign};
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         max_restarts: 0,
         min_uptime: Duration::from_secs(1),
@@ -26,7 +26,7 @@ fn rules() -> Rules {
     }
 }
 
-fn at(millis: u64) -> Timestamp {
+pub(super) fn at(millis: u64) -> Timestamp {
     after(Timestamp::UNIX_EPOCH, Duration::from_millis(millis))
 }
 
@@ -38,7 +38,7 @@ fn process(pid: i32) -> ProcessRef {
     }
 }
 
-fn run() -> Run {
+pub(super) fn run() -> Run {
     Run {
         generation: 1,
         process: process(7),
@@ -46,7 +46,7 @@ fn run() -> Run {
     }
 }
 
-fn saved(state: State) -> Saved {
+pub(super) fn saved(state: State) -> Saved {
     let counters = crate::state::Counters {
         generation: 1,
         ..Default::default()
@@ -67,7 +67,7 @@ fn starting(said: bool) -> State {
 }
 
 /// One of each state, with every hold.
-fn all_states() -> Vec<State> {
+pub(super) fn all_states() -> Vec<State> {
     let stopping = |exit, then| State::Stopping {
         run: run(),
         then,
@@ -117,7 +117,7 @@ fn all_states() -> Vec<State> {
     ]
 }
 
-fn all_inputs() -> Vec<Input> {
+pub(super) fn all_inputs() -> Vec<Input> {
     let missing = SpawnError::NotFound {
         program: "x".into(),
         hint: String::new(),
