@@ -4,7 +4,9 @@ import os
 import subprocess
 import time
 
-from rig import Mhost, Pm2, Supervisord, cpu_of, row, until
+from peer import Pm2, Supervisord
+from rig import Mhost, cpu_of, row, until
+from side import segments
 
 LINES = 2_000_000
 
@@ -39,15 +41,7 @@ def ours(folder, bare, mode):
         more = {"autorestart": "false"}
         flooder = ("flood", [bare, "flood", str(LINES), mode, str(result)], more)
         mhost.start([flooder])
-        return measure(result, lambda: daemon, before, lambda: logs(mhost.home / "logs"))
-
-
-def logs(folder):
-    # Sealed segments get compressed; while there are both forms, the plain one counts.
-    plain = set(folder.glob("flood-0.out*.log"))
-    packed = (path for path in folder.glob("flood-0.out*.log.zst")
-              if path.with_suffix("") not in plain)
-    return sorted(plain) + sorted(packed)
+        return measure(result, lambda: daemon, before, lambda: segments(mhost.home / "logs"))
 
 
 def supervisord(folder, bare, mode):

@@ -4,7 +4,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-from rig import Mhost, Pm2, ms, p50, row, until
+from peer import Pm2
+from rig import Mhost, ms, p50, row, until
 
 RUNS = 10
 LIMIT_MB = 256

@@ -2,7 +2,8 @@
 
 import subprocess
 
-from rig import QUIET, Mhost, Pm2, Supervisord, cpu_of_run, ms, p50, row, until
+from peer import Pm2, Supervisord
+from rig import QUIET, Mhost, cpu_of_run, ms, p50, row, until
 
 COUNT = 100
 RUNS = 50

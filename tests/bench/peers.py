@@ -3,13 +3,15 @@
 
     python3 tests/bench/peers.py                     everything, about fifteen minutes
     python3 tests/bench/peers.py list restart leak   some of it; see tests/bench/run.py
+    python3 tests/bench/peers.py table [--write]     the table of the README; see table.py
 
-The peers go into target/peers: supervisord of the Python package index, pm2 of npm. It needs
-cargo, a C compiler, python3 with venv, and npm; a peer that cannot be installed is left out, and
-that is said.
+The peers go into target/peers: supervisord of the Python package index, pm2 of npm. s6 and wrk
+are packages of the system: root gets them by apt-get. It needs cargo, a C compiler, python3 with
+venv, and npm; a peer that cannot be installed is left out, and that is said.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +33,11 @@ def main():
     if installed(npm / "node_modules/.bin/pm2", ["npm", "install", "--silent", "--no-audit",
                                                  "--no-fund", "--prefix", npm, PM2]):
         env["PM2_BIN"] = str(npm / "node_modules/.bin")
-    run = [sys.executable, ROOT / "tests/bench/run.py", *sys.argv[1:]]
+    for program in ("s6-svscan", "wrk"):
+        of_the_system(program)
+    words = sys.argv[1:]
+    script = "table.py" if words[:1] == ["table"] else "run.py"
+    run = [sys.executable, ROOT / "tests/bench" / script, *words[script == "table.py":]]
     sys.exit(subprocess.run(run, cwd=ROOT, env=env).returncode)
 
 
@@ -46,6 +52,15 @@ def installed(program, *commands):
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"{program.name} is left out: {error}", file=sys.stderr)
     return program.exists()
+
+
+def of_the_system(program):
+    """Gets the package of a program, where that can be done."""
+    if shutil.which(program) is None and os.getuid() == 0 and shutil.which("apt-get"):
+        package = {"s6-svscan": "s6"}.get(program, program)
+        subprocess.run(["apt-get", "install", "-qq", "-y", package], stdout=subprocess.DEVNULL)
+    if shutil.which(program) is None:
+        print(f"{program} is not installed: its column or row is left out", file=sys.stderr)
 
 
 if __name__ == "__main__":

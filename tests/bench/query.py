@@ -18,7 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from rig import MHOST, Mhost, Pm2, Supervisord, cpu_of, ms, p50, row, until
+from peer import Pm2, Supervisord
+from rig import MHOST, Mhost, cpu_of, ms, p50, row, until
 
 LINES = int(os.environ.get("LINES", 2_000_000))
 TURNS = int(os.environ.get("TURNS", 20))

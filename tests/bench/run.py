@@ -31,7 +31,8 @@ import query
 import restart
 import sampler
 import start
-from rig import MHOST, Mhost, Pm2, Supervisord, build_bare, row, version_of
+from peer import Pm2, Supervisord, version_of
+from rig import MHOST, Mhost, build_bare, row
 
 BENCHES = {
     "list": listing.run,
