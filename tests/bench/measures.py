@@ -133,7 +133,7 @@ def until_all(files):
 
 
 def manager_dies(side, folder, bare):
-    """`kill -9` of what watches 10 programs: of them ended, then doubled once it is back; one that is killed meanwhile runs again after."""
+    """`kill -9` of what watches 10 programs, then of one of these: it runs again; once all is back, so many run twice."""
     folder.mkdir(parents=True)
     own = copy_of(bare, folder)
     with side(folder / "of") as one:
@@ -153,7 +153,8 @@ def manager_dies(side, folder, bare):
         beats.close()
     end_all(own)
     again = f"after {ms(back)}" if back else f"not within {PATIENCE} s"
-    return None, f"{ended} ended, {doubled} doubled, {again}"
+    ends = f", {ended} ended with it" if ended else ""
+    return None, f"{again}; {doubled} twice{ends}"
 
 
 def until_back(program, first, since):

@@ -24,7 +24,7 @@ def row(*cells):
 
 
 def ms(seconds):
-    return f"{seconds * 1000:.3g} ms"
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 def p50(values):
@@ -163,3 +163,12 @@ def end(pid):
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def refuse_debug_build():
+    """Figures of a debug build say nothing: it is many times slower."""
+    if Mhost.program is None:
+        sys.exit(f"there is no {MHOST}: build it with `cargo build --release --locked`")
+    # A check that optimised builds do not have.
+    if b"attempt to add with overflow" in Path(Mhost.program).read_bytes():
+        sys.exit(f"{MHOST} is a debug build: build it with `cargo build --release --locked`")

@@ -32,7 +32,7 @@ import restart
 import sampler
 import start
 from peer import Pm2, Supervisord, version_of
-from rig import MHOST, Mhost, build_bare, row
+from rig import Mhost, build_bare, refuse_debug_build, row
 
 BENCHES = {
     "list": listing.run,
@@ -66,15 +66,6 @@ def main():
         for name in chosen:
             (folder / name).mkdir()
             BENCHES[name](folder / name, bare)
-
-
-def refuse_debug_build():
-    """Figures of a debug build say nothing: it is many times slower."""
-    if Mhost.program is None:
-        sys.exit(f"there is no {MHOST}: build it with `cargo build --release --locked`")
-    # A check that optimised builds do not have.
-    if b"attempt to add with overflow" in Path(Mhost.program).read_bytes():
-        sys.exit(f"{MHOST} is a debug build: build it with `cargo build --release --locked`")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 import measures
 from peer import S6, Pm2, Supervisord, version_of
-from rig import HERE, Mhost, build_bare
+from rig import HERE, Mhost, build_bare, refuse_debug_build
 from side import SIDES
 
 README = HERE.parent.parent / "README.md"
@@ -35,6 +35,7 @@ def main():
         sys.exit(f"no such measure: {', '.join(unknown)}; there are: {', '.join(measures.MEASURES)}")
     if write and len(chosen) < len(measures.MEASURES):
         sys.exit("--write is for the whole table: name no measure beside it")
+    refuse_debug_build()
     lines = ["| | " + " | ".join(side.name for side in SIDES) + " |", "|---" * 5 + "|"]
     with tempfile.TemporaryDirectory(prefix="mhost-bench-") as folder:
         folder = Path(folder)
