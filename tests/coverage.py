@@ -30,7 +30,8 @@ case " $* " in
 *" --crate-name supervisor "*)
     exec "$rustc" "$@" -C instrument-coverage -C llvm-args=-runtime-counter-relocation ;;
 esac
-exec "$rustc" "$@"
+# What is linked with it must bring the part that writes the counters.
+exec "$rustc" "$@" -C link-arg=-Wl,-u,__llvm_profile_runtime
 """
 # Files that are tests, or fakes for them.
 OF_TESTS = re.compile(r"(^|/)(tests|table|races|testing|simulation)(\.rs$|/)")
