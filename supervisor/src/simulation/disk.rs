@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use super::life::Life;
+use super::os::Os;
 use super::promises::{Intention, Promises};
 use crate::event::Event;
 use crate::ids::{EventId, Generation, InstanceId};
@@ -132,13 +133,20 @@ impl Disk {
 /// The journal of one life.
 pub(super) struct Book {
     pub(super) disk: Disk,
+    pub(super) os: Os,
     pub(super) life: Arc<Life>,
 }
 
 #[async_trait]
 impl Journal for Book {
     async fn commit(&self, batch: Batch) -> Result<Vec<Event>, String> {
-        self.life.call(self.disk.commit(batch)).await
+        let commit = async {
+            for (instance, saved) in &batch.instances {
+                self.os.is_written(instance, &saved.state);
+            }
+            self.disk.commit(batch).await
+        };
+        self.life.call(commit).await
     }
 }
 

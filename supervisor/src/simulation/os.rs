@@ -21,7 +21,7 @@ use crate::ids::{Generation, InstanceId};
 use crate::launch::{Ear, Found, Launcher, Scope, SpawnError, SpawnOrder};
 use crate::notice::Notice;
 use crate::spec::Signal;
-use crate::state::{ExitStatus, ProcessRef};
+use crate::state::{ExitStatus, Hold, ProcessRef, State};
 
 /// What the processes that begin from now on are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(super) struct Os {
     promises: Promises,
     /// Nothing of a run may be left when the next one begins, or no leader only.
     whole_trees: bool,
+    /// Looks for what is left of a tree take longer than a killed process may.
+    slow_looks: bool,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,8 @@ struct Inner {
     mood: Mood,
     last_pid: i32,
     processes: Vec<Process>,
+    /// The leaders that are called unkillable.
+    unkillable: Vec<i32>,
 }
 
 #[derive(Debug)]
@@ -101,6 +105,7 @@ impl Os {
             mood: Mood::Wild,
             last_pid: 100,
             processes: Vec::new(),
+            unkillable: Vec::new(),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -108,6 +113,49 @@ impl Os {
             disk,
             promises,
             whole_trees,
+            slow_looks: false,
+        }
+    }
+
+    /// As in a crowd that ends at once, where each has to wait for its turn.
+    pub(super) fn with_slow_looks(self, slow_looks: bool) -> Self {
+        Self { slow_looks, ..self }
+    }
+
+    fn look_takes(&self) -> Duration {
+        if !self.slow_looks {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.inner().rng.u64(0..8_000))
+    }
+
+    /// A state is about to be written down. Whose tree is gone must not be called unkillable.
+    pub(super) fn is_written(&self, instance: &InstanceId, state: &State) {
+        let State::Errored {
+            hold: Hold::Unkillable { run, .. },
+        } = state
+        else {
+            if let Some(run) = state.run() {
+                let mut inner = self.inner();
+                inner.unkillable.retain(|pid| *pid != run.process.pid);
+            }
+            return;
+        };
+        let mut inner = self.inner();
+        let pid = run.process.pid;
+        if inner.unkillable.contains(&pid) {
+            return;
+        }
+        inner.unkillable.push(pid);
+        // That a leader has ended is heard a moment later.
+        let moment = Duration::from_millis(100);
+        let lived = |one: &Process| one.ends.is_none_or(|(at, _)| at + moment > Instant::now());
+        let of_run = |one: &&Process| one.instance == *instance && one.generation <= run.generation;
+        if !inner.processes.iter().filter(of_run).any(lived) {
+            drop(inner);
+            self.promises.broke(format!(
+                "{instance}: {pid} is called unkillable, and it is gone"
+            ));
         }
     }
 
@@ -393,7 +441,11 @@ impl Launcher for Reach {
         process: &ProcessRef,
         generation: Generation,
     ) -> usize {
+        let slow = self.os.look_takes();
         let count = async {
+            if !slow.is_zero() {
+                tokio::time::sleep(slow).await;
+            }
             let inner = self.os.inner();
             let rest = inner.marked(instance);
             rest.filter(|one| one.process != *process && one.generation <= generation)

@@ -90,7 +90,8 @@ impl Story {
         promises.tell(table.replace('\n', "; "));
         let spec = Arc::new(spec_in(std::path::Path::new("/"), &table));
         let whole_trees = spec.config.kill_tree;
-        let os = Os::new(rng.u64(..), disk.clone(), promises.clone(), whole_trees);
+        let os = Os::new(rng.u64(..), disk.clone(), promises.clone(), whole_trees)
+            .with_slow_looks(seed % 8 == 6);
         let id = InstanceId::new(spec.name.clone(), 0);
         let wall = Timestamp::from_second(1_800_000_000).expect("a time");
         let daemon = Daemon::begin(&os, &disk, &spec, &id, wall);
@@ -324,6 +325,7 @@ impl Daemon {
             }),
             journal: Arc::new(Book {
                 disk: disk.clone(),
+                os: os.clone(),
                 life: Arc::clone(&life),
             }),
             capture: Arc::new(Silence {
