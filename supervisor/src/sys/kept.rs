@@ -97,6 +97,13 @@ impl Kept {
             .clone()
     }
 
+    /// Which run of this instance it is, if it is one.
+    pub(super) fn generation_of(&self, instance: &InstanceId) -> Option<Generation> {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let (whose, generation) = run.as_ref()?;
+        (whose == instance).then_some(*generation)
+    }
+
     /// A copy of one of its descriptors, where the system lets us have it.
     pub(super) fn descriptor(&self, number: i32) -> Option<OwnedFd> {
         let flags = rustix::process::PidfdGetfdFlags::empty();

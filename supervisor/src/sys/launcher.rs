@@ -22,6 +22,7 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::image::Image;
 use super::kept::Kept;
 use super::notify_socket::{self, NotifySocket};
+use super::pass::{self, Pass};
 use super::sockets::{self, Sockets};
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
@@ -137,11 +138,7 @@ impl OsLauncher {
                 continue;
             }
             foreign.insert(other.process.pid);
-            if let Some((whose, generation)) = other.run()
-                && whose == *instance
-            {
-                except.insert(generation);
-            }
+            except.extend(other.generation_of(instance));
         }
         foreign.remove(&process.pid);
         // One of another run would end what is not ours, and so would one in which somebody
@@ -326,8 +323,9 @@ impl OsLauncher {
                 leader_reached
                     || kept.is_some_and(|kept| {
                         kept.number_is_safe()
-                            && proc_scan::all_shared().is_ok_and(|all| {
-                                all.values()
+                            && Pass::shared().is_ok_and(|pass| {
+                                pass.all()
+                                    .values()
                                     .any(|stat| stat.group == process.pid && !stat.is_zombie())
                             })
                     })
@@ -368,7 +366,7 @@ impl OsLauncher {
             return 0;
         }
         let run = self.run_of(instance, process, generation);
-        let members = proc_scan::all_shared().and_then(|all| tree::members(&run, &all));
+        let members = Pass::shared().and_then(|pass| tree::members(&run, &pass));
         // Who cannot be seen may be there.
         members.map_or(1, |members| members.len())
     }
@@ -393,7 +391,7 @@ impl OsLauncher {
             Err(_) => return Acceptance::Unseen,
         }
         let tree = self.run_of(instance, &run.process, run.generation);
-        let members = proc_scan::all_shared().and_then(|all| tree::members(&tree, &all));
+        let members = Pass::shared().and_then(|pass| tree::members(&tree, &pass));
         let mut members = members.into_iter().flatten();
         let found = members.find_map(|one| of(one.pid).ok().flatten());
         let rest = match taken.len() < connections.len() {
@@ -439,7 +437,7 @@ impl OsLauncher {
             return Ok(Some(kept.process.clone()));
         }
         let boot = process::boot()?;
-        let all = proc_scan::marked_shared(self.paths.home())?;
+        let all = pass::marked_shared(self.paths.home())?;
         let wanted = all
             .iter()
             .filter(|(_, mark)| mark.is_of(instance) && mark.generation == generation);
@@ -487,7 +485,7 @@ impl OsLauncher {
         let ours = rustix::process::getpid().as_raw_nonzero().get();
         let boot = process::boot()?;
         let mut strays = Vec::new();
-        for (stat, mark) in proc_scan::marked_shared(self.paths.home())?.iter() {
+        for (stat, mark) in pass::marked_shared(self.paths.home())?.iter() {
             let ourselves = stat.pid == ours || Some(stat.pid) == guard;
             if stat.is_zombie() || ourselves || !mark.is_of(instance) {
                 continue;

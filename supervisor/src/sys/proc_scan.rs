@@ -8,9 +8,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -247,36 +246,6 @@ pub(super) fn pids() -> impl Iterator<Item = (i32, u64)> {
         .filter_map(|entry| Some((number(entry.file_name().to_bytes())?, entry.ino())))
 }
 
-/// All processes, from a pass over `/proc` that began after this was called. Those who ask
-/// while a pass runs share the next one, so a crowd costs two passes.
-///
-/// # Errors
-/// As [`try_all`].
-pub(super) fn all_shared() -> io::Result<Arc<HashMap<i32, Stat>>> {
-    type Last = Option<(Instant, Arc<HashMap<i32, Stat>>)>;
-    static LAST: Mutex<Last> = Mutex::new(None);
-    let asked = wall();
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((began, found)) = &*last
-        && *began > asked
-    {
-        return Ok(found.clone());
-    }
-    let began = wall();
-    let found = Arc::new(try_all()?);
-    *last = Some((began, found.clone()));
-    Ok(found)
-}
-
-/// The real monotonic clock: `/proc` does not stand still when a test pauses time.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the age of a pass over /proc is real time, also in tests with paused time"
-)]
-fn wall() -> Instant {
-    Instant::now()
-}
-
 /// The children of a process, over all its threads. `None` where the kernel was built
 /// without these files or the process is not ours to read.
 pub(crate) fn children(pid: i32) -> Option<Vec<i32>> {
@@ -382,41 +351,6 @@ pub(super) fn try_mark(pid: i32, home: &Path) -> io::Result<Option<Mark>> {
         let _ = rustix::event::poll(&mut [], Some(&moment));
     }
     Ok(None)
-}
-
-/// All processes of a home with their marks, from a pass over `/proc` that began after this
-/// was called. Shared as in [`all_shared`], since reading environments is what costs: a daemon
-/// that comes back looks for strays of each of its instances at once.
-///
-/// # Errors
-/// As [`try_all`].
-pub(super) fn marked_shared(home: &Path) -> io::Result<Arc<Vec<(Stat, Mark)>>> {
-    struct Last {
-        began: Instant,
-        home: PathBuf,
-        found: Arc<Vec<(Stat, Mark)>>,
-    }
-    static LAST: Mutex<Option<Last>> = Mutex::new(None);
-    let asked = wall();
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(last) = &*last
-        && last.began > asked
-        && last.home == home
-    {
-        return Ok(last.found.clone());
-    }
-    let began = wall();
-    let mut found = Vec::new();
-    for stat in try_all()?.into_values() {
-        found.extend(try_mark(stat.pid, home)?.map(|mark| (stat, mark)));
-    }
-    let found = Arc::new(found);
-    *last = Some(Last {
-        began,
-        home: home.to_owned(),
-        found: found.clone(),
-    });
-    Ok(found)
 }
 
 /// It has memory, but the new program's environment is not laid out in it yet.

@@ -8,10 +8,11 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use super::latest::Latest;
 use super::{guard_link, kernel, proc_scan, process};
 use crate::state::{ExitStatus, ProcessRef};
 
@@ -150,9 +151,18 @@ pub(crate) fn collect_strays() -> usize {
 /// Living children of ours and of the guard that nobody waits for: orphans of some tree.
 /// `None` where that cannot be known cheaply.
 pub(super) fn living_strays(except: i32) -> Option<Vec<proc_scan::Stat>> {
+    static LATEST: Latest<Option<Arc<[proc_scan::Stat]>>> = Latest::new();
     if !is_subreaper() {
         return None;
     }
+    // The list of a crowd of children takes a while to read, and those of one crowd end at once.
+    let Ok(strays) = LATEST.ask(|| Ok::<_, std::convert::Infallible>(look_for_strays()));
+    let strays = strays?;
+    let others = strays.iter().filter(|stray| stray.pid != except);
+    Some(others.copied().collect())
+}
+
+fn look_for_strays() -> Option<Arc<[proc_scan::Stat]>> {
     let owned = owned();
     let mut parents = vec![rustix::process::getpid().as_raw_nonzero().get()];
     parents.extend(guard_link::parent_guard().map(|guard| guard.pid()));
@@ -171,8 +181,7 @@ pub(super) fn living_strays(except: i32) -> Option<Vec<proc_scan::Stat>> {
     for _ in 0..5 {
         let now = children()?;
         if now == before {
-            let is_stray =
-                |pid: &i32| *pid != except && !owned.contains(pid) && !parents.contains(pid);
+            let is_stray = |pid: &i32| !owned.contains(pid) && !parents.contains(pid);
             let strays = now.into_iter().filter(is_stray);
             return Some(
                 strays

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use super::cgroup::Cgroup;
+use super::pass::Pass;
 use super::proc_scan::{self, Stat};
 use super::{kernel, process};
 use crate::ids::{Generation, InstanceId};
@@ -103,16 +104,23 @@ impl Run {
 ///
 /// # Errors
 /// When it cannot be known of one of them.
-pub(super) fn members(run: &Run, all: &HashMap<i32, Stat>) -> io::Result<Vec<Stat>> {
+pub(super) fn members(run: &Run, pass: &Pass) -> io::Result<Vec<Stat>> {
     let kin = remembered(run.leader);
-    // Read after `all`, and before a pid is proven to be still the one in `all`: so it is
-    // that process that is inside.
+    // Read after the pass, and before a pid is proven to be still the one in it: so it is that
+    // process that is inside.
     let inside = run.inside();
     let mut known = HashMap::new();
     let mut found = Vec::new();
-    for stat in all.values() {
-        let lives = !stat.is_zombie() && stat.pid != run.leader.0;
-        if lives && (inside.contains(&stat.pid) || belongs(run, &kin, all, &mut known, stat.pid)?) {
+    let also = kin
+        .iter()
+        .map(|(pid, _)| *pid)
+        .chain(inside.iter().copied());
+    for pid in pass.candidates(run.leader.0, also) {
+        let Some(stat) = pass.all().get(&pid) else {
+            continue;
+        };
+        let lives = !stat.is_zombie() && pid != run.leader.0;
+        if lives && (inside.contains(&pid) || belongs(run, &kin, pass, &mut known, pid)?) {
             found.push(*stat);
         }
     }
@@ -166,7 +174,7 @@ struct Known {
 fn belongs(
     run: &Run,
     kin: &BTreeSet<Key>,
-    all: &HashMap<i32, Stat>,
+    pass: &Pass,
     known: &mut HashMap<i32, Known>,
     pid: i32,
 ) -> io::Result<bool> {
@@ -179,7 +187,9 @@ fn belongs(
             above = known.belongs;
             break known.proven.then_some(known.belongs);
         }
-        let Some(stat) = all.get(&at) else { break None };
+        let Some(stat) = pass.all().get(&at) else {
+            break None;
+        };
         if stat.key() == run.leader {
             break Some(true);
         }
@@ -203,7 +213,7 @@ fn belongs(
     let mut verdict = answer.unwrap_or(above);
     for at in line.into_iter().rev() {
         if answer.is_none()
-            && let Some(mark) = proc_scan::try_mark(at, &run.home)?
+            && let Some(mark) = pass.mark(at, &run.home)?
         {
             verdict = mark.is_of(&run.instance)
                 && mark.generation <= run.generations.up_to
@@ -233,7 +243,7 @@ pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
         _ => 0,
     };
     for _ in 0..looks {
-        let Ok(found) = proc_scan::try_all().and_then(|all| members(run, &all)) else {
+        let Ok(found) = Pass::shared().and_then(|pass| members(run, &pass)) else {
             // There may be somebody who cannot be seen.
             breathe();
             continue;
@@ -322,7 +332,8 @@ mod tests {
         };
         remember(run.leader, [(base + 3, 13), (base + 6, 99)]);
         let pids = |run: &Run| -> Vec<i32> {
-            let found = members(run, &all).expect("all can be read");
+            let pass = Pass::new(all.clone());
+            let found = members(run, &pass).expect("all can be read");
             found.iter().map(|stat| stat.pid - base).collect()
         };
         assert_eq!(pids(&run), [1, 2, 3]);
