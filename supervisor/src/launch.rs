@@ -238,13 +238,14 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
     ) -> bool;
 
     /// How many processes of the run's tree are alive, without the leader. `generation`
-    /// bounds it: a newer run's processes do not count.
+    /// bounds it: a newer run's processes do not count. `None`: that cannot be known now, such
+    /// as without a descriptor to look with, and so somebody may be there.
     async fn remaining(
         &self,
         instance: &InstanceId,
         process: &ProcessRef,
         generation: Generation,
-    ) -> usize;
+    ) -> Option<usize>;
 
     /// True when it is certain that nothing of the ended run's tree is left, and this could
     /// be seen with a few system calls. Does not block; false says nothing.

@@ -394,8 +394,8 @@ impl Launcher for FakeLauncher {
         _instance: &InstanceId,
         process: &ProcessRef,
         _generation: Generation,
-    ) -> usize {
-        self.inner().find(process).map_or(0, |run| run.left)
+    ) -> Option<usize> {
+        Some(self.inner().find(process).map_or(0, |run| run.left))
     }
 
     fn left_nothing(&self, process: &ProcessRef) -> bool {

@@ -109,7 +109,7 @@ async fn exit_codes_and_signals_are_told() {
         let left = bench
             .launcher
             .remaining(&bench.instance, &process, generation);
-        assert_eq!(left.await, 0);
+        assert_eq!(left.await, Some(0));
         assert!(
             !bench
                 .launcher

@@ -28,10 +28,21 @@ pub(super) async fn gone(launcher: &dyn Launcher, instance: &InstanceId, run: &R
     while launcher
         .remaining(instance, &run.process, run.generation)
         .await
-        > 0
+        != Some(0)
     {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+/// Is something of the run's tree left? Asks until that can be known.
+pub(super) async fn are_there(launcher: &dyn Launcher, instance: &InstanceId, run: &Run) -> bool {
+    loop {
+        let remaining = launcher.remaining(instance, &run.process, run.generation);
+        match remaining.await {
+            Some(count) => return count > 0,
+            None => tokio::time::sleep(MAX_PAUSE).await,
+        }
     }
 }
 

@@ -27,10 +27,10 @@ use crate::command::view::HealthStatus;
 use crate::event::{Event, EventKind};
 use crate::ids::{Generation, InstanceId};
 use crate::launch::Scope;
-use crate::machine::{self, Effect, IllegalInput, Input, Rules};
+use crate::machine::{self, Effect, IllegalInput, Input, KILL_WAIT, Rules};
 use crate::probe::{ProbeEvent, Probes};
-use crate::spec::ProcessSpec;
-use crate::state::{ExitStatus, Hold, Saved, State};
+use crate::spec::{ProcessSpec, Signal};
+use crate::state::{ExitStatus, Hold, Run, Saved, State};
 
 /// The actor of an event that follows from the rules.
 const SYSTEM: &str = "system";
@@ -48,6 +48,10 @@ pub(super) struct InstanceTask {
     live: Option<LiveRun>,
     /// Resolves when the tree of a stopping run is gone.
     tree: Option<Pending<()>>,
+    /// Says whether somebody of a killed tree is there after its time.
+    last_look: Option<Pending<bool>>,
+    /// When the run was sent SIGKILL, which may be long after that was decided.
+    killed_at: Option<Instant>,
     /// Resolves when the remains of an ended run are gone.
     cleanup: Option<Pending<()>>,
     spawn_error: Option<String>,
@@ -76,6 +80,7 @@ enum Turn {
     Input(Input),
     Probe(ProbeEvent),
     Heard(Heard),
+    LastLook(bool),
     CleanedUp,
     Suspicion,
     End,
@@ -102,6 +107,8 @@ impl InstanceTask {
             newest,
             live: None,
             tree: None,
+            last_look: None,
+            killed_at: None,
             cleanup: None,
             spawn_error: None,
             failing_since: None,
@@ -126,7 +133,16 @@ impl InstanceTask {
         loop {
             match self.turn(&mut inbox).await {
                 Turn::Message(message) => Box::pin(self.message(*message)).await,
+                Turn::Input(Input::Woken) if self.is_over_when_its_tree_is() => self.look_again(),
                 Turn::Input(input) => {
+                    let _ = Box::pin(self.take(input, SYSTEM)).await;
+                }
+                Turn::LastLook(somebody) => {
+                    let input = if somebody {
+                        Input::Woken
+                    } else {
+                        Input::TreeGone
+                    };
                     let _ = Box::pin(self.take(input, SYSTEM)).await;
                 }
                 Turn::Probe(event) => Box::pin(self.probe(event)).await,
@@ -147,6 +163,7 @@ impl InstanceTask {
         let Self {
             live,
             tree,
+            last_look,
             cleanup,
             ..
         } = self;
@@ -166,6 +183,7 @@ impl InstanceTask {
             message = inbox.recv() => message.map_or(Turn::End, Turn::Message),
             status = resolved(exit) => Turn::Input(Input::Exited(status)),
             () = resolved(tree) => Turn::Input(Input::TreeGone),
+            somebody = resolved(last_look) => Turn::LastLook(somebody),
             () = resolved(cleanup) => Turn::CleanedUp,
             Some(breach) = received(&mut memory) => {
                 Turn::Input(Input::MemoryExceeded { rss: breach.rss_bytes, limit: breach.limit_bytes })
@@ -180,8 +198,25 @@ impl InstanceTask {
     /// A retry waits until the remains of the last run are gone.
     fn wake_at(&mut self) -> Option<Instant> {
         let cleans = self.cleanup.is_some() && matches!(self.saved.state, State::Errored { .. });
-        let wake = machine::wake(&self.saved, &self.rules).filter(|_| !cleans);
-        self.alarm.at(wake, &self.context.clock)
+        let waits = cleans || self.last_look.is_some();
+        let wake = machine::wake(&self.saved, &self.rules).filter(|_| !waits);
+        let at = self.alarm.at(wake, &self.context.clock)?;
+        let is_killed = matches!(self.saved.state, State::Stopping { killed: true, .. });
+        // In a crowd it takes a while until the signal is out.
+        let killed_at = self.killed_at.filter(|_| is_killed);
+        Some(killed_at.map_or(at, |killed_at| at.max(killed_at + KILL_WAIT)))
+    }
+
+    /// Its leader has gone and all have been killed: only a look tells whether they have gone.
+    fn is_over_when_its_tree_is(&self) -> bool {
+        matches!(
+            self.saved.state,
+            State::Stopping {
+                killed: true,
+                exit: Some(_),
+                ..
+            }
+        )
     }
 
     async fn message(&mut self, message: Message) {
@@ -338,11 +373,7 @@ impl InstanceTask {
                 } else {
                     scope
                 };
-                let reached = self
-                    .context
-                    .launcher
-                    .signal(&self.id, &run.process, signal, scope)
-                    .await;
+                let reached = self.send(&run, signal, scope).await;
                 debug!(instance = %self.id, pid = run.process.pid, signal = %signal, reached, "Sent a signal.");
             }
             Effect::AwaitTree { run } => self.await_tree(run),
@@ -350,6 +381,15 @@ impl InstanceTask {
             Effect::Event { .. } => {}
         }
         None
+    }
+
+    async fn send(&mut self, run: &Run, signal: Signal, scope: Scope) -> bool {
+        let launcher = Arc::clone(&self.context.launcher);
+        let reached = launcher.signal(&self.id, &run.process, signal, scope).await;
+        if signal == Signal::KILL {
+            self.killed_at = Some(Instant::now());
+        }
+        reached
     }
 
     fn is_ready(&self) -> bool {

@@ -440,7 +440,7 @@ impl Launcher for Reach {
         instance: &InstanceId,
         process: &ProcessRef,
         generation: Generation,
-    ) -> usize {
+    ) -> Option<usize> {
         let slow = self.os.look_takes();
         let count = async {
             if !slow.is_zero() {
@@ -451,7 +451,7 @@ impl Launcher for Reach {
             rest.filter(|one| one.process != *process && one.generation <= generation)
                 .count()
         };
-        self.life.call(count).await
+        Some(self.life.call(count).await)
     }
 
     fn left_nothing(&self, process: &ProcessRef) -> bool {

@@ -343,7 +343,7 @@ impl OsLauncher {
         instance: &InstanceId,
         process: &ProcessRef,
         generation: Generation,
-    ) -> usize {
+    ) -> Option<usize> {
         let kept = self.kept(process);
         if let Some(kept) = &kept {
             kept.set_run(instance, generation);
@@ -355,7 +355,7 @@ impl OsLauncher {
             let run = self.run_of(instance, process, generation);
             let inside = run.inside().len();
             if inside > 0 {
-                return inside;
+                return Some(inside);
             }
             cgroup = run.cgroup.and(cgroup);
         }
@@ -363,12 +363,11 @@ impl OsLauncher {
             .as_ref()
             .is_some_and(|kept| self.has_no_strays(kept, cgroup))
         {
-            return 0;
+            return Some(0);
         }
         let run = self.run_of(instance, process, generation);
         let members = Pass::shared().and_then(|pass| tree::members(&run, &pass));
-        // Who cannot be seen may be there.
-        members.map_or(1, |members| members.len())
+        members.ok().map(|members| members.len())
     }
 
     fn accepted_now(
@@ -587,11 +586,11 @@ impl Launcher for OsLauncher {
         instance: &InstanceId,
         process: &ProcessRef,
         generation: Generation,
-    ) -> usize {
+    ) -> Option<usize> {
         let (launcher, instance, process) = (self.clone(), instance.clone(), process.clone());
         blocking(move || launcher.remaining_now(&instance, &process, generation))
             .await
-            .unwrap_or(0)
+            .flatten()
     }
 
     fn left_nothing(&self, process: &ProcessRef) -> bool {

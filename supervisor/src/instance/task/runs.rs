@@ -160,6 +160,8 @@ impl InstanceTask {
     pub(super) fn leave_run(&mut self) {
         self.live = None;
         self.tree = None;
+        self.last_look = None;
+        self.killed_at = None;
         self.failing_since = None;
         self.suspect_until = None;
         self.unwatch();
@@ -169,6 +171,18 @@ impl InstanceTask {
         let (launcher, id) = (Arc::clone(&self.context.launcher), self.id.clone());
         self.tree = Some(Box::pin(async move {
             leftovers::gone(&*launcher, &id, &run).await
+        }));
+    }
+
+    /// The time of a killed tree is over. That somebody of it is left has to be seen now: the
+    /// looks so far may have come late, as in a crowd that ends at once.
+    pub(super) fn look_again(&mut self) {
+        let Some(run) = self.saved.state.run().cloned() else {
+            return;
+        };
+        let (launcher, id) = (Arc::clone(&self.context.launcher), self.id.clone());
+        self.last_look = Some(Box::pin(async move {
+            leftovers::are_there(&*launcher, &id, &run).await
         }));
     }
 
@@ -182,7 +196,7 @@ impl InstanceTask {
         if launcher
             .remaining(&self.id, &run.process, run.generation)
             .await
-            == 0
+            == Some(0)
             || self.standing == Standing::Shadow
         {
             launcher.forget(&run.process);

@@ -164,14 +164,7 @@ impl InstanceTask {
         } else {
             self.rules.stop_signal
         };
-        let launcher = Arc::clone(&self.context.launcher);
-        launcher
-            .signal(
-                &self.id,
-                &run.process,
-                signal,
-                self.rules.scope(run.generation),
-            )
+        self.send(run, signal, self.rules.scope(run.generation))
             .await;
     }
 
