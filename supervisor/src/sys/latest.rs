@@ -36,6 +36,34 @@ impl<T: Clone> Latest<T> {
     }
 }
 
+/// The same for those who must not keep a thread waiting: of a thousand there are few that may.
+#[derive(Debug)]
+pub(super) struct LatestOfAll<T>(tokio::sync::Mutex<Option<(Instant, T)>>);
+
+impl<T: Clone> LatestOfAll<T> {
+    pub(super) const fn new() -> Self {
+        Self(tokio::sync::Mutex::const_new(None))
+    }
+
+    /// As [`Latest::ask`]. Cancel safe: whoever waits goes on with a look of its own.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub(super) async fn ask<E>(&self, look: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let asked = wall();
+        let mut last = self.0.lock().await;
+        if let Some((began, seen)) = &*last
+            && *began > asked
+        {
+            return Ok(seen.clone());
+        }
+        let began = wall();
+        let seen = look.await?;
+        *last = Some((began, seen.clone()));
+        Ok(seen)
+    }
+}
+
 /// The real monotonic clock: `/proc` does not stand still when a test pauses time.
 #[expect(
     clippy::disallowed_methods,
@@ -85,5 +113,19 @@ mod tests {
         assert!(seen.iter().all(|number| *number >= 1), "{seen:?}");
         let failed: Result<u32, &str> = latest.ask(|| Err("no descriptor"));
         assert_eq!(failed, Err("no descriptor"));
+    }
+
+    /// A hundred who ask while somebody looks share one look.
+    #[tokio::test]
+    async fn a_crowd_costs_two_looks() {
+        let (latest, looks) = (LatestOfAll::new(), AtomicU32::new(0));
+        let look = async || {
+            tokio::task::yield_now().await;
+            Ok::<_, ()>(looks.fetch_add(1, Ordering::SeqCst))
+        };
+        let crowd = (0..101).map(|_| latest.ask(look()));
+        let seen = futures::future::join_all(crowd).await;
+        assert_eq!(seen[0], Ok(0));
+        assert!(seen[1..].iter().all(|number| *number == Ok(1)), "{seen:?}");
     }
 }

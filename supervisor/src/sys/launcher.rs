@@ -56,6 +56,14 @@ pub struct OsLauncher {
     cgroups: Arc<OnceLock<Option<Cgroups>>>,
 }
 
+/// What is left of a tree.
+enum Rest {
+    /// So many.
+    Known(usize),
+    /// A look at the whole machine for this run tells.
+    OnlySeenBy(Box<Run>),
+}
+
 impl OsLauncher {
     /// A launcher for the runs of one home.
     pub fn new(paths: Paths) -> Self {
@@ -301,13 +309,8 @@ impl OsLauncher {
         }
     }
 
-    fn signal_now(
-        &self,
-        instance: &InstanceId,
-        process: &ProcessRef,
-        signal: i32,
-        scope: Scope,
-    ) -> bool {
+    /// Signals the leader or its group. Was anybody there?
+    fn signal_now(&self, process: &ProcessRef, signal: i32, scope: Scope) -> bool {
         let kept = self.kept(process);
         let leader_reached = kept.as_ref().is_some_and(|kept| match scope {
             Scope::Leader => kept.signal(signal),
@@ -317,33 +320,28 @@ impl OsLauncher {
             }
         });
         match scope {
-            Scope::Leader => leader_reached,
+            Scope::Leader | Scope::Tree(_) => leader_reached,
             // A group that holds nobody but its zombie leader takes the signal as well.
             Scope::Group => {
                 leader_reached
                     || kept.is_some_and(|kept| {
                         kept.number_is_safe()
                             && Pass::shared().is_ok_and(|pass| {
-                                pass.all()
-                                    .values()
-                                    .any(|stat| stat.group == process.pid && !stat.is_zombie())
+                                let mut all = pass.all().values();
+                                all.any(|stat| stat.group == process.pid && !stat.is_zombie())
                             })
                     })
-            }
-            Scope::Tree(generation) => {
-                let run = self.run_of(instance, process, generation);
-                let reached = tree::signal_members(&run, signal);
-                leader_reached || reached > 0
             }
         }
     }
 
+    /// What can be said of the rest of a run's tree without a look at the whole machine.
     fn remaining_now(
         &self,
         instance: &InstanceId,
         process: &ProcessRef,
         generation: Generation,
-    ) -> Option<usize> {
+    ) -> Rest {
         let kept = self.kept(process);
         if let Some(kept) = &kept {
             kept.set_run(instance, generation);
@@ -355,7 +353,7 @@ impl OsLauncher {
             let run = self.run_of(instance, process, generation);
             let inside = run.inside().len();
             if inside > 0 {
-                return Some(inside);
+                return Rest::Known(inside);
             }
             cgroup = run.cgroup.and(cgroup);
         }
@@ -363,11 +361,9 @@ impl OsLauncher {
             .as_ref()
             .is_some_and(|kept| self.has_no_strays(kept, cgroup))
         {
-            return Some(0);
+            return Rest::Known(0);
         }
-        let run = self.run_of(instance, process, generation);
-        let members = Pass::shared().and_then(|pass| tree::members(&run, &pass));
-        members.ok().map(|members| members.len())
+        Rest::OnlySeenBy(Box::new(self.run_of(instance, process, generation)))
     }
 
     fn accepted_now(
@@ -576,9 +572,20 @@ impl Launcher for OsLauncher {
         scope: Scope,
     ) -> bool {
         let (launcher, instance, process) = (self.clone(), instance.clone(), process.clone());
-        blocking(move || launcher.signal_now(&instance, &process, signal.0, scope))
-            .await
-            .unwrap_or(false)
+        let signal = signal.0;
+        let sent = blocking(move || {
+            let reached = launcher.signal_now(&process, signal, scope);
+            let tree = match scope {
+                Scope::Tree(generation) => Some(launcher.run_of(&instance, &process, generation)),
+                Scope::Leader | Scope::Group => None,
+            };
+            (reached, tree)
+        });
+        match sent.await {
+            Some((reached, Some(tree))) => tree::signal_members(tree, signal).await > 0 || reached,
+            Some((reached, None)) => reached,
+            None => false,
+        }
     }
 
     async fn remaining(
@@ -588,9 +595,15 @@ impl Launcher for OsLauncher {
         generation: Generation,
     ) -> Option<usize> {
         let (launcher, instance, process) = (self.clone(), instance.clone(), process.clone());
-        blocking(move || launcher.remaining_now(&instance, &process, generation))
-            .await
-            .flatten()
+        let now = blocking(move || launcher.remaining_now(&instance, &process, generation));
+        match now.await? {
+            Rest::Known(count) => Some(count),
+            Rest::OnlySeenBy(run) => {
+                let pass = Pass::next().await.ok()?;
+                let members = blocking(move || tree::members(&run, &pass));
+                members.await?.ok().map(|members| members.len())
+            }
+        }
     }
 
     fn left_nothing(&self, process: &ProcessRef) -> bool {

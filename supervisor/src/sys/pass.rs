@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::latest::Latest;
+use super::latest::{Latest, LatestOfAll};
 use super::proc_scan::{self, Mark, Stat};
 use super::reap;
 
@@ -49,6 +49,20 @@ impl Pass {
     pub(super) fn shared() -> io::Result<Arc<Self>> {
         static LATEST: Latest<Arc<Pass>> = Latest::new();
         LATEST.ask(|| Ok(Arc::new(Self::new(proc_scan::try_all()?))))
+    }
+
+    /// The same without keeping a thread waiting.
+    ///
+    /// # Errors
+    /// As [`Pass::shared`].
+    pub(super) async fn next() -> io::Result<Arc<Self>> {
+        static LATEST: LatestOfAll<Arc<Pass>> = LatestOfAll::new();
+        let look = || Ok(Arc::new(Self::new(proc_scan::try_all()?)));
+        let blocking = async {
+            let looked = tokio::task::spawn_blocking(look).await;
+            looked.unwrap_or_else(|error| Err(io::Error::other(error)))
+        };
+        LATEST.ask(blocking).await
     }
 
     /// Everybody.

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::cgroup::Cgroup;
 use super::pass::Pass;
@@ -234,55 +235,85 @@ fn is_self(pid: i32) -> bool {
 
 /// Sends `signal` to all living processes of the run but its leader, each after proof. With
 /// SIGKILL it looks again until nobody new turns up. Returns how many were reached.
-pub(super) fn signal_members(run: &Run, signal: i32) -> usize {
+pub(super) async fn signal_members(run: Run, signal: i32) -> usize {
     // A program that forks while it is looked at shows up in the next look.
     let looks = if signal == libc::SIGKILL { 200 } else { 3 };
-    let mut reached = BTreeSet::new();
-    let killed = match &run.cgroup {
-        Some(cgroup) if signal == libc::SIGKILL => cgroup.kill(),
-        _ => 0,
-    };
+    let (run, mut reached) = (Arc::new(run), BTreeSet::new());
+    let mut killed = 0;
+    if let Some(cgroup) = run.cgroup.clone()
+        && signal == libc::SIGKILL
+    {
+        killed = off_thread(move || cgroup.kill()).await.unwrap_or(0);
+    }
     for _ in 0..looks {
-        let Ok(found) = Pass::shared().and_then(|pass| members(run, &pass)) else {
+        let Ok(pass) = Pass::next().await else {
             // There may be somebody who cannot be seen.
-            breathe();
+            tokio::time::sleep(BREATH).await;
             continue;
         };
-        let new: Vec<Stat> = found
-            .into_iter()
-            .filter(|stat| !reached.contains(&stat.key()))
-            .collect();
-        if new.is_empty() {
-            break;
-        }
-        // Known from now on, also if killing its parent hides where it came from.
-        remember(run.leader, new.iter().map(Stat::key));
-        let mut missed = false;
-        for stat in new {
-            match process::try_prove_key(stat.pid, stat.start_time) {
-                Ok(pidfd) => {
-                    if let Some(pidfd) = pidfd {
-                        let _ = kernel::signal(pidfd.as_fd(), signal);
-                    }
-                    reached.insert(stat.key());
-                }
-                Err(_) => missed = true,
-            }
-        }
-        if missed {
-            breathe();
+        let (whose, before) = (run.clone(), std::mem::take(&mut reached));
+        let look = off_thread(move || signal_new(&whose, &pass, signal, before));
+        // The daemon goes down.
+        let Some((now, look)) = look.await else { break };
+        reached = now;
+        match look {
+            Look::Nobody => break,
+            Look::All => {}
+            Look::Some => tokio::time::sleep(BREATH).await,
         }
     }
     reached.len().max(killed)
 }
 
 /// A moment in which descriptors may become free.
-fn breathe() {
-    let moment = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 5_000_000,
+const BREATH: Duration = Duration::from_millis(5);
+
+/// Who that turned up in a look was reached.
+enum Look {
+    /// Nobody new was there.
+    Nobody,
+    /// All who were.
+    All,
+    /// Not all, or they could not all be seen.
+    Some,
+}
+
+/// Signals those of the run who were not reached before.
+fn signal_new(
+    run: &Run,
+    pass: &Pass,
+    signal: i32,
+    mut reached: BTreeSet<Key>,
+) -> (BTreeSet<Key>, Look) {
+    let Ok(found) = members(run, pass) else {
+        return (reached, Look::Some);
     };
-    let _ = rustix::event::poll(&mut [], Some(&moment));
+    let new: Vec<Stat> = found
+        .into_iter()
+        .filter(|stat| !reached.contains(&stat.key()))
+        .collect();
+    if new.is_empty() {
+        return (reached, Look::Nobody);
+    }
+    // Known from now on, also if killing its parent hides where it came from.
+    remember(run.leader, new.iter().map(Stat::key));
+    let mut look = Look::All;
+    for stat in new {
+        match process::try_prove_key(stat.pid, stat.start_time) {
+            Ok(pidfd) => {
+                if let Some(pidfd) = pidfd {
+                    let _ = kernel::signal(pidfd.as_fd(), signal);
+                }
+                reached.insert(stat.key());
+            }
+            Err(_) => look = Look::Some,
+        }
+    }
+    (reached, look)
+}
+
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 #[cfg(test)]
