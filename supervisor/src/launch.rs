@@ -14,7 +14,7 @@ use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::notice::Notice;
 use crate::os_text::OsText;
 use crate::secret::EnvVars;
-use crate::spec::{Argv, Limits, Listen, ListenAddress, Signal};
+use crate::spec::{Argv, Limits, Listen, ListenAddress, Sandbox, Signal};
 use crate::state::{ExitStatus, ProcessRef, Run};
 
 /// Everything a spawn needs.
@@ -40,6 +40,8 @@ pub struct SpawnOrder {
     pub stdout: PathBuf,
     /// FIFO or file that becomes standard error.
     pub stderr: PathBuf,
+    /// What it is started without.
+    pub sandbox: Sandbox,
     /// Sockets it gets as descriptors 3, 4, …; those of its process, opened now if they are
     /// not open yet.
     pub listen: Vec<Listen>,
@@ -125,6 +127,14 @@ pub enum SpawnError {
         /// The key under `limits`.
         limit: String,
         /// What the system said.
+        error: String,
+    },
+    /// It cannot be started without what it is to be started without.
+    #[error("cannot set `{key}`: {error}")]
+    Sandbox {
+        /// The key.
+        key: String,
+        /// What the system said, or what is in the way.
         error: String,
     },
     /// A FIFO or file for its output could not be made or opened.

@@ -43,6 +43,7 @@ use crate::ids::InstanceId;
 use crate::metrics::count_probe;
 use crate::os_text::OsText;
 use crate::spec::{OnFail, ProbeRole, ProcessSpec};
+use crate::state::ProcessRef;
 use crate::tasks::Tasks;
 
 /// How soon after the start a probe is first tried.
@@ -141,6 +142,17 @@ struct Task {
     events: mpsc::Sender<ProbeEvent>,
 }
 
+/// Which run is probed.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Whose it is.
+    pub instance: &'a InstanceId,
+    /// Its leader; a test may have none.
+    pub process: Option<&'a ProcessRef>,
+    /// Its environment.
+    pub env: &'a BTreeMap<String, OsText>,
+}
+
 /// How far a run is when its probes begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -151,18 +163,18 @@ pub enum Phase {
 }
 
 impl Probes {
-    /// Starts the probes of a run that has just been spawned or taken over; `env` is the
-    /// environment of the run. None when no probe is configured.
+    /// Starts the probes of a run that has just been spawned or taken over. None when no probe
+    /// is configured.
     pub fn start(
         spec: &ProcessSpec,
-        instance: &InstanceId,
-        env: &BTreeMap<String, OsText>,
+        subject: Subject<'_>,
         phase: Phase,
         clock: &Clock,
         tasks: &Tasks,
         events: mpsc::Sender<ProbeEvent>,
     ) -> Option<Probes> {
-        let mut checks = check::checks(spec, instance, env);
+        let instance = subject.instance;
+        let mut checks = check::checks(spec, subject);
         if phase == Phase::Online {
             checks.retain(|(_, rules)| rules.role != ProbeRole::Startup);
         }

@@ -10,6 +10,7 @@ mod health;
 mod listen;
 mod ready;
 mod reload;
+mod sandbox;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub use listen::{
 };
 pub use ready::{Ready, Sign, line_pattern};
 pub use reload::{Reload, ReloadMode};
+pub(crate) use sandbox::{CAPABILITIES, full_name as full_capability_name};
+pub use sandbox::{Capabilities, Capability, CapabilityError, Sandbox};
 
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::os_text::OsText;

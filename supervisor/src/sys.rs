@@ -21,6 +21,7 @@ mod cgroup;
 mod child;
 #[cfg(test)]
 mod comes_true;
+mod confine;
 mod daemonize;
 mod fifo;
 mod fork;

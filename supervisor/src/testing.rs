@@ -451,7 +451,7 @@ impl Launcher for FakeLauncher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Argv, Limits};
+    use crate::spec::{Argv, Limits, Sandbox};
 
     fn order(instance: &InstanceId) -> SpawnOrder {
         SpawnOrder {
@@ -465,6 +465,7 @@ mod tests {
             cwd: "/".into(),
             env: EnvVars::new(),
             limits: Limits::default(),
+            sandbox: Sandbox::default(),
             user: None,
             group: None,
             stdout: "/o".into(),

@@ -141,6 +141,7 @@ fn order(paths: &Paths, script: &str) -> SpawnOrder {
         cwd: paths.home().to_owned(),
         env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]).into(),
         limits: Limits::default(),
+        sandbox: Default::default(),
         user: None,
         group: None,
         stdout: paths.fifo(&instance, 1, Stream::Out),

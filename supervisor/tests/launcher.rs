@@ -6,6 +6,8 @@
 mod adoption;
 #[path = "launcher/bench.rs"]
 mod bench;
+#[path = "launcher/sandbox.rs"]
+mod sandbox;
 #[path = "launcher/trees.rs"]
 mod trees;
 #[path = "launcher/voice.rs"]

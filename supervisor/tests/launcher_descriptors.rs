@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use supervisor::launch::{Found, Launcher, Scope, SpawnOrder};
-use supervisor::spec::{Argv, Limits, Signal};
+use supervisor::spec::{Argv, Limits, Sandbox, Signal};
 use supervisor::sys::OsLauncher;
 use supervisor::{InstanceId, Paths, Stream};
 
@@ -28,6 +28,7 @@ async fn what_cannot_be_watched_is_not_called_dead() {
         cwd: paths.home().to_owned(),
         env: Default::default(),
         limits: Limits::default(),
+        sandbox: Sandbox::default(),
         user: None,
         group: None,
         stdout: paths.fifo(&instance, 1, Stream::Out),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use supervisor::launch::{Launcher, Scope, SpawnOrder};
-use supervisor::spec::{Argv, Limits, Signal};
+use supervisor::spec::{Argv, Limits, Sandbox, Signal};
 use supervisor::state::ProcessRef;
 use supervisor::sys::OsLauncher;
 use supervisor::units::ByteSize;
@@ -29,6 +29,7 @@ async fn start(
         cwd: paths.home().to_owned(),
         env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]).into(),
         limits: Limits::default(),
+        sandbox: Sandbox::default(),
         user: None,
         group: None,
         stdout: paths.fifo(instance, 1, Stream::Out),

@@ -34,6 +34,7 @@ mod playbooks;
 mod ready;
 mod reload;
 mod rpc;
+mod sandbox;
 mod secrets;
 mod sinks;
 mod sockets;

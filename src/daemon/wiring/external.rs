@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use supervisor::config::ExternalBrainConfig;
 
 use supervisor::OsText;
+use supervisor::spec::Sandbox;
 use supervisor::sys::{Script, run_script};
 use tracing::warn;
 
@@ -256,6 +257,8 @@ impl External {
             env: BTreeMap::from([("PATH".to_owned(), OsText(path))]).into(),
             user: None,
             group: None,
+            sandbox: Sandbox::default(),
+            beside: None,
         };
         let outcome = run_script(&script, self.config.timeout)
             .await

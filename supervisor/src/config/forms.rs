@@ -10,7 +10,10 @@ use globset::Glob;
 
 use super::suggest::nearest;
 use crate::schedule::Schedule;
-use crate::spec::{ListenAddress, ListenError, Signal, SocketMode, is_socket_name, line_pattern};
+use crate::spec::{
+    CAPABILITIES, Capability, ListenAddress, ListenError, Signal, SocketMode, full_capability_name,
+    is_socket_name, line_pattern,
+};
 use crate::units::{ByteSize, parse_duration};
 
 /// What is wrong with a text, and what to type.
@@ -18,7 +21,7 @@ pub(crate) type Complaint = (String, String);
 
 /// Every form a field may name.
 #[cfg(test)]
-pub(crate) const FORMS: [&str; 24] = [
+pub(crate) const FORMS: [&str; 25] = [
     "duration",
     "size",
     "memory",
@@ -43,6 +46,7 @@ pub(crate) const FORMS: [&str; 24] = [
     "socketname",
     "mode",
     "regex",
+    "capability",
 ];
 
 /// An example of a form, as it is typed, with its quotes.
@@ -71,6 +75,7 @@ pub(crate) fn example(form: &str) -> Option<&'static str> {
         "socketname" => "\"http\"",
         "mode" => "\"0660\"",
         "regex" => "\"listening on\"",
+        "capability" => "\"CAP_NET_BIND_SERVICE\"",
         _ => return None,
     })
 }
@@ -128,6 +133,7 @@ pub(crate) fn check(form: &str, text: &str) -> Result<(), Complaint> {
         "mode" => complaint(text.parse::<SocketMode>()),
         "socketname" => socket_name(text),
         "regex" => regex(text),
+        "capability" => capability(text),
         _ => Ok(()),
     }
 }
@@ -241,6 +247,18 @@ fn signal(text: &str) -> Result<(), Complaint> {
             |near| format!("write `\"{near}\"`"),
         );
         (format!("`{text}` is not a signal"), help)
+    })
+}
+
+fn capability(text: &str) -> Result<(), Complaint> {
+    text.parse::<Capability>().map(drop).map_err(|_| {
+        let help = match nearest(&full_capability_name(text), CAPABILITIES) {
+            Some(near) => format!("write `\"{near}\"`"),
+            None => {
+                "write a name of capabilities(7), such as `\"CAP_NET_BIND_SERVICE\"`".to_owned()
+            }
+        };
+        (format!("`{text}` is not a capability"), help)
     })
 }
 
@@ -506,6 +524,11 @@ mod tests {
                     "*/5 8-18 * * MON-FRI",
                 ],
                 vec!["60 * * * *", "* * *", "soon", "1 2 3 4 5 6 7"],
+            ),
+            (
+                "capability",
+                vec!["CAP_CHOWN", "net_bind_service"],
+                vec!["CAP_", "", "root", "10"],
             ),
             (
                 "timezone",

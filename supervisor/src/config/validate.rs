@@ -62,11 +62,7 @@ pub(crate) fn process_table(entry: &Entry, around: &Around<'_>, problems: &mut P
     if !around.is_root {
         for key in ["user", "group"] {
             if let Some(entry) = table.entry(key) {
-                problems.error(
-                    &entry.key_span,
-                    format!("`{key}` needs a daemon that runs as root"),
-                    format!("remove `{key}`, or run mhost as root"),
-                );
+                needs_root(entry, problems);
             }
         }
     } else {
@@ -82,6 +78,14 @@ pub(crate) fn process(
     around: &Around<'_>,
     problems: &mut Problems,
 ) {
+    for (key, is_asked) in [
+        ("capabilities", config.capabilities.is_some()),
+        ("private_tmp", config.private_tmp),
+    ] {
+        if let (true, false, Some(entry)) = (is_asked, around.is_root, entry.value.entry(key)) {
+            needs_root(entry, problems);
+        }
+    }
     let mut probes: Vec<(ProbeRole, &str, Duration, Duration)> = Vec::new();
     for ProbeSet {
         role,
@@ -352,6 +356,15 @@ fn references(table: &Node, key: &str, known: &[String], what: &str, problems: &
             help,
         );
     }
+}
+
+fn needs_root(entry: &Entry, problems: &mut Problems) {
+    let key = &entry.key;
+    problems.error(
+        &entry.key_span,
+        format!("`{key}` needs a daemon that runs as root"),
+        format!("remove `{key}`, or run mhost as root"),
+    );
 }
 
 fn account(table: &Node, key: &str, file: &str, problems: &mut Problems) {

@@ -12,7 +12,7 @@ use super::Context;
 use super::hearing::Hearing;
 use crate::ids::InstanceId;
 use crate::os_text::OsText;
-use crate::probe::{Phase, ProbeEvent, Probes};
+use crate::probe::{Phase, ProbeEvent, Probes, Subject};
 use crate::sampler::MemoryBreach;
 use crate::spec::ProcessSpec;
 use crate::state::{ExitStatus, Run};
@@ -79,7 +79,12 @@ impl LiveRun {
     ) {
         let (sender, events) = mpsc::channel(4);
         let (clock, tasks) = (&context.clock, &context.tasks);
-        self.probes = Probes::start(spec, instance, env, phase, clock, tasks, sender);
+        let subject = Subject {
+            instance,
+            process: Some(&self.run.process),
+            env,
+        };
+        self.probes = Probes::start(spec, subject, phase, clock, tasks, sender);
         self.probe_events = self.probes.is_some().then_some(events);
     }
 }

@@ -1,16 +1,14 @@
 //! The probes a process has, ready to be run: one value per kind and role, with everything
 //! that differs per instance filled in.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Subject;
 use super::http::HttpCheck;
 use super::script::ScriptCheck;
 use super::tcp::TcpCheck;
 use super::tracker::{Outcome, Rules};
 use crate::config::expand_for_instance;
-use crate::ids::InstanceId;
-use crate::os_text::OsText;
 use crate::spec::{OnFail, ProbeKind, ProcessSpec};
 use crate::sys::Script;
 
@@ -55,11 +53,12 @@ impl Check {
 }
 
 /// The probes of one instance, with the rules of each.
-pub(super) fn checks(
-    spec: &ProcessSpec,
-    instance: &InstanceId,
-    env: &BTreeMap<String, OsText>,
-) -> Vec<(Check, Rules)> {
+pub(super) fn checks(spec: &ProcessSpec, subject: Subject<'_>) -> Vec<(Check, Rules)> {
+    let Subject {
+        instance,
+        process,
+        env,
+    } = subject;
     let expand = |text: &str| expand_for_instance(text, env, instance.index);
     let mut checks = Vec::new();
     for set in spec.config.health.sets() {
@@ -79,6 +78,8 @@ pub(super) fn checks(
                 env: env.clone().into(),
                 user: spec.config.user.clone(),
                 group: spec.config.group.clone(),
+                sandbox: spec.config.sandbox(),
+                beside: process.cloned(),
             });
             checks.push((
                 Check::Script(check),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::Subject;
 use super::check::{Check, checks};
 use super::http::HttpCheck;
 use crate::ids::InstanceId;
@@ -37,7 +38,12 @@ pub(crate) fn port_probes(
     instance: &InstanceId,
     env: &BTreeMap<String, OsText>,
 ) -> Vec<PortProbe> {
-    let probes = checks(spec, instance, env).into_iter();
+    let subject = Subject {
+        instance,
+        process: None,
+        env,
+    };
+    let probes = checks(spec, subject).into_iter();
     let of = probes.filter_map(|(check, rules)| {
         let ((host, port), question) = match check {
             Check::Http(check) => (check.place()?, Question::Http(Box::new(check))),

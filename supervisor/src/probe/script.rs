@@ -51,6 +51,8 @@ mod tests {
                 .collect(),
             user: None,
             group: None,
+            sandbox: crate::spec::Sandbox::default(),
+            beside: None,
         };
         let outcome = ScriptCheck(script).run(Duration::from_secs(20)).await;
         let said = format!("{outcome:?}");

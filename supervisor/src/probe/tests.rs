@@ -46,7 +46,12 @@ fn start_as(phase: Phase, cwd: &Path, health: &str, env: &[(&str, String)]) -> R
     let tasks = Tasks::new();
     let clock = Clock::system();
     let spec = spec(cwd, health);
-    let probes = Probes::start(&spec, &instance(), &env, phase, &clock, &tasks, sender);
+    let subject = Subject {
+        instance: &instance(),
+        process: None,
+        env: &env,
+    };
+    let probes = Probes::start(&spec, subject, phase, &clock, &tasks, sender);
     Running {
         probes: probes.expect("there are probes"),
         events,
@@ -304,10 +309,14 @@ async fn no_probes_no_task() {
     let (sender, _events) = mpsc::channel(1);
     let spec = spec(Path::new("/"), "");
     let env = BTreeMap::new();
+    let subject = Subject {
+        instance: &instance(),
+        process: None,
+        env: &env,
+    };
     let probes = Probes::start(
         &spec,
-        &instance(),
-        &env,
+        subject,
         Phase::Starting,
         &Clock::system(),
         &tasks,

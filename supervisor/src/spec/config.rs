@@ -15,6 +15,7 @@ use super::health::Health;
 use super::listen::Listen;
 use super::ready::Ready;
 use super::reload::Reload;
+use super::sandbox::Capabilities;
 use crate::launch::Voice;
 use crate::secret::EnvVars;
 use crate::units::ByteSize;
@@ -175,6 +176,20 @@ pub struct ProcessConfig {
     /// Limits the kernel enforces.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: Limits,
+    /// `true`: neither it nor what it starts gains rights by executing a file, as of a setuid
+    /// program such as `sudo`. Default `false`. See `sandbox.md`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub no_new_privs: bool,
+    /// All that is left to it of root's rights, by the names of capabilities(7):
+    /// `["net_bind_service"]`; `[]` leaves none. With `user` they are that user's. Only when the
+    /// daemon is root. Default: what root or `user` has. See `sandbox.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
+    /// `true`: each run has an empty `/tmp` and `/var/tmp` of its own, in memory, which nobody else
+    /// sees and which go with its last process. Only when the daemon is root. Default `false`.
+    /// See `sandbox.md`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub private_tmp: bool,
     /// Variable whose number is raised by the instance's index, such as `PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-form" = "variable"))]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
+use super::confine::Confinement;
 use super::fork::Note;
 use super::image::Image;
 use super::kernel;
@@ -29,6 +30,7 @@ pub(super) struct Setup<'a> {
     /// The limit of open files when `limits` names none.
     pub(super) nofile: Option<Rlimit>,
     pub(super) identity: Option<&'a Identity>,
+    pub(super) confinement: &'a Confinement,
     /// Takes the child into its control group.
     pub(super) cgroup: Option<&'a OwnedFd>,
     /// What becomes descriptors 3, 4, …; at most [`MAX_LISTEN`].
@@ -47,13 +49,17 @@ pub(super) enum Stage {
     Core,
     Cpu,
     Nice,
+    Tmp,
+    Bound,
     Identity,
+    Capabilities,
+    NoNewPrivs,
     Folder,
     Exec,
 }
 
 impl Stage {
-    const ALL: [Stage; 11] = [
+    const ALL: [Stage; 15] = [
         Stage::Output,
         Stage::Session,
         Stage::Sockets,
@@ -62,7 +68,11 @@ impl Stage {
         Stage::Core,
         Stage::Cpu,
         Stage::Nice,
+        Stage::Tmp,
+        Stage::Bound,
         Stage::Identity,
+        Stage::Capabilities,
+        Stage::NoNewPrivs,
         Stage::Folder,
         Stage::Exec,
     ];
@@ -83,6 +93,30 @@ impl Stage {
             Stage::Output
             | Stage::Session
             | Stage::Sockets
+            | Stage::Tmp
+            | Stage::Bound
+            | Stage::Identity
+            | Stage::Capabilities
+            | Stage::NoNewPrivs
+            | Stage::Folder
+            | Stage::Exec => None,
+        }
+    }
+
+    /// The key that says what it takes away.
+    pub(super) fn taken(self) -> Option<&'static str> {
+        match self {
+            Stage::Tmp => Some("private_tmp"),
+            Stage::Bound | Stage::Capabilities => Some("capabilities"),
+            Stage::NoNewPrivs => Some("no_new_privs"),
+            Stage::Output
+            | Stage::Session
+            | Stage::Sockets
+            | Stage::NoFile
+            | Stage::NoProc
+            | Stage::Core
+            | Stage::Cpu
+            | Stage::Nice
             | Stage::Identity
             | Stage::Folder
             | Stage::Exec => None,
@@ -141,10 +175,18 @@ impl Setup<'_> {
             at(Stage::Nice);
             rustix::process::setpriority_process(None, i32::from(nice))?;
         }
+        at(Stage::Tmp);
+        self.confinement.enter_tmp()?;
+        at(Stage::Bound);
+        self.confinement.bound()?;
         if let Some(identity) = self.identity {
             at(Stage::Identity);
             become_user(identity)?;
         }
+        at(Stage::Capabilities);
+        self.confinement.drop_capabilities()?;
+        at(Stage::NoNewPrivs);
+        self.confinement.give_up_new_privileges()?;
         at(Stage::Folder);
         rustix::process::chdir(self.folder)
     }

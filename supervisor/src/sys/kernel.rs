@@ -2,11 +2,13 @@
 //!
 //! It owns the `unsafe` of signals and pidfds. It keeps no state and decides nothing.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -113,6 +115,84 @@ pub(super) fn reset_signals() {
         let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Gives this process mounts of its own. What is mounted elsewhere from now on is seen here, and
+/// what is mounted here nowhere else. For a child between fork and exec.
+pub(super) fn leave_common_mounts() -> rustix::io::Result<()> {
+    // SAFETY: no memory and no descriptors are unshared. The working folder and the root are
+    // this process's alone already: it was forked without `CLONE_FS`.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }?;
+    mount(c"none", c"/", c"", libc::MS_REC | libc::MS_SLAVE, c"")
+}
+
+/// Mounts an empty file system in memory, which trusts no program in it with more rights.
+pub(super) fn mount_tmpfs(place: &CStr, options: &CStr) -> rustix::io::Result<()> {
+    let flags = libc::MS_NOSUID | libc::MS_NODEV;
+    mount(c"tmpfs", place, c"tmpfs", flags, options)
+}
+
+fn mount(
+    what: &CStr,
+    place: &CStr,
+    kind: &CStr,
+    flags: libc::c_ulong,
+    options: &CStr,
+) -> rustix::io::Result<()> {
+    // SAFETY: all four are texts that live across the call and are only read.
+    // Async-signal-safe: nothing but the system call.
+    let answer = unsafe {
+        libc::mount(
+            what.as_ptr(),
+            place.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            options.as_ptr().cast(),
+        )
+    };
+    answered(answer)
+}
+
+/// Takes from this thread, and from all that it executes, the chance to ever have a capability
+/// that is not in `kept`. For a child between fork and exec.
+pub(super) fn bound_capabilities(kept: u64) -> rustix::io::Result<()> {
+    for number in 0..64 {
+        // SAFETY: takes numbers only, and reads a property of this thread.
+        let has = unsafe { libc::prctl(libc::PR_CAPBSET_READ, number as libc::c_ulong, 0, 0, 0) };
+        if has < 0 {
+            // The kernel has no more.
+            break;
+        }
+        if has > 0 && kept & (1 << number) == 0 {
+            // SAFETY: takes numbers only, and changes this thread alone.
+            answered(unsafe {
+                libc::prctl(libc::PR_CAPBSET_DROP, number as libc::c_ulong, 0, 0, 0)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Has this thread keep exactly these capabilities when it executes a program as a user that is
+/// not root. It has to have them, and to be allowed to inherit them.
+pub(super) fn set_ambient_capabilities(kept: u64) -> rustix::io::Result<()> {
+    let (ambient, clear) = (libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL);
+    // SAFETY: takes numbers only, and changes this thread alone.
+    answered(unsafe { libc::prctl(ambient, clear as libc::c_ulong, 0, 0, 0) })?;
+    for number in (0..64).filter(|number| kept & (1 << number) != 0) {
+        let raise = libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong;
+        // SAFETY: as above.
+        answered(unsafe { libc::prctl(ambient, raise, number as libc::c_ulong, 0, 0) })?;
+    }
+    Ok(())
+}
+
+/// What a call of the C library says that answers 0, or -1 and an error.
+fn answered(answer: libc::c_int) -> rustix::io::Result<()> {
+    match answer {
+        0 => Ok(()),
+        _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::PERM)),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::cgroup::{Cgroup, Cgroups};
+use super::confine::Confinement;
 use super::image::Image;
 use super::kept::Kept;
 use super::notify_socket::{self, NotifySocket};
@@ -196,6 +197,7 @@ impl OsLauncher {
             cwd,
             mut env,
             limits,
+            sandbox,
             user: _,
             group: _,
             stdout,
@@ -218,6 +220,16 @@ impl OsLauncher {
         }
         if voice.is_some_and(|(voice, _)| voice.watchdog.is_some()) {
             image = image.with_own_pid(voice::WATCHDOG_PID);
+        }
+        let confinement = Confinement::of(sandbox)?;
+        let seen = [("the program", &*image.file), ("the working folder", &*cwd)];
+        let spoken_to = voice.map(|(_, socket)| ("the socket that it speaks to", socket.path()));
+        for (what, path) in seen.into_iter().chain(spoken_to) {
+            if confinement.hides(path) {
+                let error = format!("it hides {what}, {}", path.display());
+                let key = "private_tmp".to_owned();
+                return Err(SpawnError::Sandbox { key, error });
+            }
         }
         let owner = identity.as_ref().and_then(|identity| identity.uid);
         let open = |path: &std::path::PathBuf| {
@@ -249,6 +261,7 @@ impl OsLauncher {
             stderr,
             limits,
             identity,
+            confinement,
             cgroup: enter,
             sockets,
         };

@@ -11,14 +11,15 @@ use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 
+use super::confine::Confinement;
 use super::image::Image;
 use super::spawn::{self, Plan};
 use super::{kernel, reap, users};
 use crate::launch::SpawnError;
 use crate::os_text::OsText;
 use crate::secret::EnvVars;
-use crate::spec::Limits;
-use crate::state::ExitStatus;
+use crate::spec::{Limits, Sandbox};
+use crate::state::{ExitStatus, ProcessRef};
 
 /// As much of a script's output is kept.
 const OUTPUT: usize = 512;
@@ -47,6 +48,10 @@ pub struct Script {
     pub user: Option<String>,
     /// Group to become.
     pub group: Option<String>,
+    /// What it is started without.
+    pub sandbox: Sandbox,
+    /// The run that it looks after, whose `/tmp` it sees.
+    pub beside: Option<ProcessRef>,
 }
 
 /// Runs `/bin/sh -c <command>` and waits for it, at most `timeout`. Dropping the future
@@ -94,6 +99,8 @@ impl Running {
             mut env,
             user,
             group,
+            sandbox,
+            beside,
         } = script;
         let failed = |error: std::io::Error| SpawnError::System {
             stage: "pipe".to_owned(),
@@ -114,6 +121,7 @@ impl Running {
             stderr: writer,
             limits: Limits::default(),
             identity,
+            confinement: Confinement::beside(sandbox, beside.as_ref())?,
             cgroup: None,
             sockets: Vec::new(),
         };
@@ -194,6 +202,8 @@ mod tests {
                 .collect(),
             user: None,
             group: None,
+            sandbox: Sandbox::default(),
+            beside: None,
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{Mode, OFlags};
 
 use super::child::{Setup, Stage};
+use super::confine::Confinement;
 use super::fork::{Failed, fork};
 use super::image::Image;
 use super::limits;
@@ -32,6 +33,7 @@ pub(super) struct Plan {
     pub(super) stderr: OwnedFd,
     pub(super) limits: Limits,
     pub(super) identity: Option<Identity>,
+    pub(super) confinement: Confinement,
     /// Takes the child into its control group.
     pub(super) cgroup: Option<OwnedFd>,
     /// What becomes descriptors 3, 4, ….
@@ -57,6 +59,7 @@ pub(super) fn start(plan: Plan) -> Result<OwnedChild, SpawnError> {
         limits: plan.limits,
         nofile: limits::original_nofile(),
         identity: plan.identity.as_ref(),
+        confinement: &plan.confinement,
         cgroup: plan.cgroup.as_ref(),
         sockets: &plan.sockets,
     };
@@ -99,12 +102,16 @@ fn explain(failed: &Failed, plan: Plan) -> SpawnError {
             error: text,
         },
         Some(Stage::Output | Stage::Sockets) => system("dup2"),
-        Some(stage) => match stage.limit() {
-            Some(limit) => SpawnError::Limit {
+        Some(stage) => match (stage.limit(), stage.taken()) {
+            (Some(limit), _) => SpawnError::Limit {
                 limit: limit.to_owned(),
                 error: text,
             },
-            None => system("setsid"),
+            (None, Some(key)) => SpawnError::Sandbox {
+                key: key.to_owned(),
+                error: text,
+            },
+            (None, None) => system("setsid"),
         },
         None => system("fork"),
     }

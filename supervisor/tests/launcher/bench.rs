@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use supervisor::launch::{Launcher, Scope, SpawnError, SpawnOrder};
-use supervisor::spec::{Argv, Limits, Signal};
+use supervisor::spec::{Argv, Limits, Sandbox, Signal};
 use supervisor::state::ProcessRef;
 use supervisor::sys::OsLauncher;
 use supervisor::{Generation, InstanceId, OsText, Paths, Stream};
@@ -52,6 +52,7 @@ impl Bench {
             cwd: self.paths.home().to_owned(),
             env: BTreeMap::from([("PATH".to_owned(), OsText::from("/usr/bin:/bin"))]).into(),
             limits: Limits::default(),
+            sandbox: Sandbox::default(),
             user: None,
             group: None,
             stdout: fifo(Stream::Out),

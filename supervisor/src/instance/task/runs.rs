@@ -54,6 +54,7 @@ impl InstanceTask {
             cwd: self.spec.cwd.clone(),
             env: self.spec.environment(&self.id, generation, paths),
             limits: self.spec.config.limits,
+            sandbox: self.spec.config.sandbox(),
             user: self.spec.config.user.clone(),
             group: self.spec.config.group.clone(),
             stdout,
