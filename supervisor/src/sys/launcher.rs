@@ -23,7 +23,7 @@ use super::confine::Confinement;
 use super::image::Image;
 use super::kept::Kept;
 use super::notify_socket::{self, NotifySocket};
-use super::pass::{self, Pass};
+use super::pass::{self, Marked, Pass};
 use super::sockets::{self, Sockets};
 use super::spawn::{self, Plan};
 use super::tree::{self, Generations, Run};
@@ -434,18 +434,21 @@ impl OsLauncher {
         })
     }
 
-    fn find_unrecorded_now(
+    /// A spawn whose caller went away before the answer.
+    fn find_unanswered(&self, instance: &InstanceId, generation: Generation) -> Option<ProcessRef> {
+        let table = self.table();
+        let mut all = table.values();
+        let found = all.find(|kept| kept.generation_of(instance) == Some(generation));
+        found.map(|kept| kept.process.clone())
+    }
+
+    fn find_unrecorded_in(
         &self,
         instance: &InstanceId,
         generation: Generation,
+        all: &[(proc_scan::Stat, proc_scan::Mark)],
     ) -> io::Result<Option<ProcessRef>> {
-        let wanted = Some((instance.clone(), generation));
-        // A spawn whose caller went away before the answer.
-        if let Some(kept) = self.table().values().find(|kept| kept.run() == wanted) {
-            return Ok(Some(kept.process.clone()));
-        }
         let boot = process::boot()?;
-        let all = pass::marked_shared(self.paths.home())?;
         let wanted = all
             .iter()
             .filter(|(_, mark)| mark.is_of(instance) && mark.generation == generation);
@@ -483,17 +486,18 @@ impl OsLauncher {
         }
     }
 
-    fn strays_now(
+    fn strays_in(
         &self,
         instance: &InstanceId,
         counted: Option<Generation>,
+        all: &[(proc_scan::Stat, proc_scan::Mark)],
     ) -> io::Result<Vec<(Generation, ProcessRef)>> {
         // Whoever started the guard may have been a managed process itself.
         let guard = guard_link::parent_guard().map(|guard| guard.pid());
         let ours = rustix::process::getpid().as_raw_nonzero().get();
         let boot = process::boot()?;
         let mut strays = Vec::new();
-        for (stat, mark) in pass::marked_shared(self.paths.home())?.iter() {
+        for (stat, mark) in all {
             let ourselves = stat.pid == ours || Some(stat.pid) == guard;
             if stat.is_zombie() || ourselves || !mark.is_of(instance) {
                 continue;
@@ -530,14 +534,22 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-/// Asks until there is an answer: whoever took "not known" for "nobody" would start what runs
-/// already a second time.
+/// Asks those of a home who carry a mark until there is an answer: whoever took "not known" for
+/// "nobody" would start what runs already a second time.
 async fn known<T: Default + Send + 'static>(
-    ask: impl Fn() -> io::Result<T> + Clone + Send + 'static,
+    paths: &Paths,
+    ask: impl Fn(&Marked) -> io::Result<T> + Clone + Send + Sync + 'static,
 ) -> T {
     let mut told = false;
     loop {
-        match blocking(ask.clone()).await {
+        let answer = match pass::marked(paths.home()).await {
+            Ok(all) => {
+                let ask = ask.clone();
+                blocking(move || ask(&all)).await
+            }
+            Err(error) => Some(Err(error)),
+        };
+        match answer {
             Some(Ok(answer)) => return answer,
             Some(Err(error)) if !told => {
                 told = true;
@@ -657,8 +669,12 @@ impl Launcher for OsLauncher {
         instance: &InstanceId,
         generation: Generation,
     ) -> Option<ProcessRef> {
+        if let Some(found) = self.find_unanswered(instance, generation) {
+            return Some(found);
+        }
         let (launcher, instance) = (self.clone(), instance.clone());
-        known(move || launcher.find_unrecorded_now(&instance, generation)).await
+        let find = move |all: &Marked| launcher.find_unrecorded_in(&instance, generation, all);
+        known(&self.paths, find).await
     }
 
     async fn strays(
@@ -667,7 +683,8 @@ impl Launcher for OsLauncher {
         counted: Option<Generation>,
     ) -> Vec<(Generation, ProcessRef)> {
         let (launcher, instance) = (self.clone(), instance.clone());
-        known(move || launcher.strays_now(&instance, counted)).await
+        let find = move |all: &Marked| launcher.strays_in(&instance, counted, all);
+        known(&self.paths, find).await
     }
 
     fn forget(&self, process: &ProcessRef) {

@@ -164,24 +164,32 @@ impl Pass {
     }
 }
 
-/// All processes of a home with their marks, from a pass over `/proc` that began after this
-/// was called. Shared, since reading environments is what costs: a daemon that comes back looks
+/// All processes of a home with their marks.
+pub(super) type Marked = Arc<Vec<(Stat, Mark)>>;
+
+/// All processes of a home with their marks, from a pass over `/proc` that begins after this
+/// is called. Shared, since reading environments is what costs: a daemon that comes back looks
 /// for strays of each of its instances at once.
 ///
 /// # Errors
-/// As [`Pass::shared`], and when a mark cannot be read.
-pub(super) fn marked_shared(home: &Path) -> io::Result<Arc<Vec<(Stat, Mark)>>> {
-    type Found = (PathBuf, Arc<Vec<(Stat, Mark)>>);
-    static LATEST: Latest<Found> = Latest::new();
-    let look = || {
-        let mut found = Vec::new();
-        for stat in proc_scan::try_all()?.into_values() {
-            found.extend(proc_scan::try_mark(stat.pid, home)?.map(|mark| (stat, mark)));
-        }
-        Ok::<_, io::Error>((home.to_owned(), Arc::new(found)))
-    };
+/// As [`Pass::next`], and when a mark cannot be read.
+pub(super) async fn marked(home: &Path) -> io::Result<Marked> {
+    static LATEST: LatestOfAll<(PathBuf, Marked)> = LatestOfAll::new();
     loop {
-        let (whose, found) = LATEST.ask(look)?;
+        let home_of_look = home.to_owned();
+        let look = move || {
+            let mut found = Vec::new();
+            for stat in proc_scan::try_all()?.into_values() {
+                let mark = proc_scan::try_mark(stat.pid, &home_of_look)?;
+                found.extend(mark.map(|mark| (stat, mark)));
+            }
+            Ok((home_of_look, Arc::new(found)))
+        };
+        let blocking = async {
+            let looked = tokio::task::spawn_blocking(look).await;
+            looked.unwrap_or_else(|error| Err(io::Error::other(error)))
+        };
+        let (whose, found) = LATEST.ask(blocking).await?;
         // Only tests have more than one home.
         if whose == home {
             return Ok(found);
