@@ -164,7 +164,8 @@ impl Loop {
     ) {
         let mut interval = self.shared.settings().poll_interval;
         let mut tick = ticker(interval);
-        let mut quick = ticker(QUICK);
+        let mut quick = Instant::now() + QUICK;
+        let mut stirred = self.shared.facts.stirred();
         self.expire().await;
         self.take_up_answers().await;
         loop {
@@ -225,7 +226,17 @@ impl Loop {
                 },
                 () = at(&self.shared, self.next_expiry) => self.expire().await,
                 _ = tick.tick() => self.look().await,
-                _ = quick.tick() => self.quick_look().await,
+                () = tokio::time::sleep_until(quick) => {
+                    // Before the look, so that nothing falls between the two.
+                    stirred = self.shared.facts.stirred();
+                    self.quick_look().await;
+                    quick = self.pace.next(Instant::now(), QUICK);
+                }
+                // At rest, who begins to do something is looked at at once.
+                () = &mut stirred, if quick > Instant::now() + QUICK => {
+                    stirred = Box::pin(std::future::pending());
+                    quick = Instant::now();
+                }
             }
         }
     }

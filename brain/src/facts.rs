@@ -7,6 +7,7 @@
 mod looks;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -245,6 +246,11 @@ pub trait Facts: Send + Sync {
     /// one before; `None` when nobody keeps it.
     fn pulse(&self) -> Option<u64> {
         None
+    }
+    /// Resolves when [`Facts::pulse`] is another one than when this was called; never, when
+    /// nobody keeps it.
+    fn stirred(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::pending())
     }
     /// Those worth a quick look: who printed something in the last second, has a limit that it
     /// may come near, or so many threads, children or descriptors that they may pile up.

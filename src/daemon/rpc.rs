@@ -20,9 +20,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use supervisor::sys::FolderWatch;
 use supervisor::{Paths, Tasks};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::gate::Gate;
@@ -35,6 +37,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the socket's file is looked for. Someone who tidied it away waits no longer than
 /// a command waits for a daemon that it has started, which is 5 s.
 const SOCKET_CHECK: Duration = Duration::from_secs(2);
+/// The same where the system tells of changes: some it does not tell of, such as those that
+/// another machine makes on a shared disk, and the removal of a folder further up.
+const SOCKET_CHECK_TOLD: Duration = Duration::from_secs(60);
 
 /// Serves clients.
 pub(crate) struct Server {
@@ -162,12 +167,19 @@ impl Server {
     pub(crate) async fn serve(self: Arc<Self>, mut socket: Socket) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let users = Users::of(rustix::process::geteuid().as_raw());
-        let mut check = tokio::time::interval(SOCKET_CHECK);
+        let mut watch = None;
+        let mut check = Instant::now();
         loop {
             let accepted = tokio::select! {
                 () = self.tasks.cancelled() => return,
-                _ = check.tick() => {
+                () = told(watch.as_ref(), check) => {
+                    // First the watch, so that nothing falls between the two.
+                    watch = watch_anew(watch, socket.paths.home());
                     socket.restore().await;
+                    check = Instant::now() + match watch {
+                        Some(_) => SOCKET_CHECK_TOLD,
+                        None => SOCKET_CHECK,
+                    };
                     continue;
                 }
                 accepted = socket.listener.accept() => accepted,
@@ -209,6 +221,22 @@ impl Server {
         self.tasks
             .spawn("rpc refusal", connection::refuse(stream, error));
     }
+}
+
+/// Waits until the home may have changed.
+async fn told(watch: Option<&FolderWatch>, check: Instant) {
+    match watch {
+        // Without its reports it is looked at now, and then as without a watch.
+        Some(watch) => drop(tokio::time::timeout_at(check, watch.changed()).await),
+        None => tokio::time::sleep_until(check).await,
+    }
+}
+
+/// The same watch, if what it watched is still there, or one that can be had instead.
+fn watch_anew(former: Option<FolderWatch>, home: &Path) -> Option<FolderWatch> {
+    former
+        .filter(|watch| watch.renew(home).is_ok())
+        .or_else(|| FolderWatch::open(home).ok())
 }
 
 /// The two users who may ask, by name.

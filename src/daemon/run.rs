@@ -51,7 +51,7 @@ use super::wiring::{self, Wires};
 use parts::{close_databases, follow_metrics, limits, open_store, reopen_log};
 use signals::Signals;
 pub(super) use start_error::{StartError, cannot, with_source};
-use timers::{again, every, over, tick};
+use timers::{again, every, on_beat, over, tick};
 
 /// How long tasks may take to end once their work is done.
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
@@ -332,7 +332,7 @@ impl Daemon {
             self.resurrect();
         }
         let mut reanchor = every(REANCHOR);
-        let mut spare = every(SPARE);
+        let mut spare = on_beat(&self.clock, SPARE);
         let mut settled = Some(Box::pin(tokio::time::sleep(SETTLED)));
         let mut events = self.bus.subscribe();
         let mut watchdog = self.systemd.watchdog_interval().map(every);

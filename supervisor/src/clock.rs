@@ -67,6 +67,14 @@ impl Clock {
         *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
     }
 
+    /// When those who look once each `period` look next: the same instant for all of them, so
+    /// that a daemon at rest wakes once for many and not many times for one each.
+    pub fn beat(&self, period: Duration) -> Instant {
+        let period_ms = i64::try_from(period.as_millis()).unwrap_or(i64::MAX).max(1);
+        let since_ms = self.now().as_millisecond().rem_euclid(period_ms);
+        Instant::now() + Duration::from_millis((period_ms - since_ms).unsigned_abs())
+    }
+
     /// The runtime instant at which this clock will show `deadline`; now, if that has passed.
     pub fn instant_of(&self, deadline: Timestamp) -> Instant {
         Instant::now() + until(self.now(), deadline)
@@ -95,6 +103,19 @@ pub fn after(now: Timestamp, wait: Duration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_at_the_same_pace_looks_at_the_same_time() {
+        let clock =
+            Clock::anchored(Timestamp::from_millisecond(1_800_000_001_234).expect("a time"));
+        let five = Duration::from_secs(5);
+        let beat = clock.beat(five);
+        assert_eq!(beat - Instant::now(), Duration::from_millis(3_766));
+        tokio::time::advance(Duration::from_millis(3_000)).await;
+        assert_eq!(clock.beat(five), beat);
+        tokio::time::advance(Duration::from_millis(766)).await;
+        assert_eq!(clock.beat(five), beat + five, "never now");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn follows_paused_time() {

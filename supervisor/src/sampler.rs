@@ -26,7 +26,6 @@ mod ring;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -106,7 +105,7 @@ struct Shared {
     interval: watch::Sender<Duration>,
     limits_changed: Notify,
     /// Samples of trees that were not at rest.
-    stirs: AtomicU64,
+    stirs: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -127,7 +126,7 @@ impl Sampler {
             census: Mutex::default(),
             interval: watch::Sender::new(SLOW),
             limits_changed: Notify::new(),
-            stirs: AtomicU64::new(0),
+            stirs: watch::Sender::new(0),
         });
         let task = shared.clone();
         let cancel = tasks.token();
@@ -202,7 +201,12 @@ impl Sampler {
 
     /// So many samples were of trees that had done something since the one before.
     pub fn stirs(&self) -> u64 {
-        self.shared.stirs.load(Ordering::Relaxed)
+        *self.shared.stirs.borrow()
+    }
+
+    /// Changes when [`Sampler::stirs`] does.
+    pub fn stirring(&self) -> watch::Receiver<u64> {
+        self.shared.stirs.subscribe()
     }
 
     /// Bytes that the present run has read from storage and written to it, with its children.
@@ -260,7 +264,7 @@ impl Shared {
     async fn sample_for_ever(self: Arc<Self>) {
         let mut interval = self.interval.subscribe();
         let slow = || *self.interval.borrow();
-        let mut next_slow = Instant::now() + slow();
+        let mut next_slow = self.clock.beat(slow());
         // A slow machine is not made slower by looks without a pause.
         let mut soonest = Instant::now();
         loop {
@@ -271,7 +275,7 @@ impl Shared {
                 () = self.limits_changed.notified() => continue,
                 // Never fails: the sender is ours.
                 _ = interval.changed() => {
-                    next_slow = Instant::now() + slow();
+                    next_slow = self.clock.beat(slow());
                     continue;
                 }
             }
@@ -292,7 +296,7 @@ impl Shared {
             let done = Instant::now();
             soonest = done + done.saturating_duration_since(now).max(limit::NEAR);
             if everything {
-                next_slow = done + slow();
+                next_slow = self.clock.beat(slow());
             }
         }
     }
@@ -442,7 +446,7 @@ impl Shared {
             tree::remember(leader, others);
         }
         if !read.rests {
-            self.stirs.fetch_add(1, Ordering::Relaxed);
+            self.stirs.send_modify(|stirs| *stirs += 1);
         }
         let at = self.clock.now();
         let mut watched = self.watched();

@@ -24,6 +24,7 @@ mod comes_true;
 mod confine;
 mod daemonize;
 mod fifo;
+mod folder_watch;
 mod fork;
 pub mod guard;
 mod guard_link;
@@ -54,6 +55,7 @@ pub(crate) mod usage;
 mod users;
 
 pub use daemonize::daemonize_spawn;
+pub use folder_watch::FolderWatch;
 pub(crate) use guard_link::release_output;
 pub use guard_link::{EXIT_FOR_UPGRADE, GUARD_FD, GuardLink, REAP_FD};
 pub use home_name::{Held, HomeName, Part};

@@ -39,6 +39,17 @@ impl Pace {
         (stirs || long_ago) && self.next.is_none_or(|next| now >= next)
     }
 
+    /// When it may be worth a look again. Beyond `now + quick` nothing stirs: then it is worth one
+    /// as soon as somebody does.
+    pub(super) fn next(&self, now: Instant, quick: Duration) -> Instant {
+        let rests = self.pulse.is_some_and(|(_, since)| now >= since + LATELY);
+        let next = match (rests, self.looked) {
+            (true, Some(looked)) => (looked + SELDOM).max(now + quick),
+            _ => now + quick,
+        };
+        self.next.map_or(next, |soonest| next.max(soonest))
+    }
+
     /// A look that began then is over.
     pub(super) fn looked(&mut self, begun: Instant, now: Instant) {
         self.looked = Some(begun);
@@ -70,6 +81,31 @@ mod tests {
         assert!(!look(10_800, 2));
         assert!(look(10_900, 2), "five seconds after the last look");
         assert!(!look(11_000, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_stirs_the_next_look_is_far() {
+        let mut pace = Pace::default();
+        let (start, quick) = (Instant::now(), Duration::from_millis(500));
+        assert_eq!(
+            pace.next(start, quick),
+            start + quick,
+            "nothing is known yet"
+        );
+        assert!(pace.is_due(Some(1), start));
+        pace.looked(start, start);
+        assert_eq!(pace.next(start, quick), start + quick);
+        let later = start + LATELY;
+        assert!(!pace.is_due(Some(1), later));
+        assert_eq!(pace.next(later, quick), start + SELDOM);
+        assert!(pace.is_due(Some(2), later));
+        assert_eq!(pace.next(later, quick), later + quick);
+        assert!(pace.is_due(None, later));
+        assert_eq!(
+            pace.next(later, quick),
+            later + quick,
+            "nobody keeps a pulse"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ impl Ends {
     pub(super) async fn run(&self) {
         loop {
             self.look().await;
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep_until(self.clock.beat(EVERY)).await;
         }
     }
 

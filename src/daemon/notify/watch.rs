@@ -106,7 +106,7 @@ pub(super) async fn disk(voice: &Voice, seen: &Seen, paths: &Paths, clock: &Cloc
                 .detail("size_bytes", size);
             voice.tell(notice).await;
         }
-        tokio::time::sleep(DISK).await;
+        tokio::time::sleep_until(clock.beat(DISK)).await;
     }
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn sinks(voice: &Voice, seen: &Seen, sinks: &Sinks, clock: &Clo
                 .detail("waiting", sink.queued);
             voice.tell(notice).await;
         }
-        tokio::time::sleep(SINKS).await;
+        tokio::time::sleep_until(clock.beat(SINKS)).await;
     }
 }
 

@@ -3,12 +3,21 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use supervisor::Clock;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 pub(super) fn every(period: Duration) -> Interval {
     let start = Instant::now() + period;
     let mut interval = tokio::time::interval_at(start, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// The same, together with all others who look at this pace.
+pub(super) fn on_beat(clock: &Clock, period: Duration) -> Interval {
+    let mut interval = tokio::time::interval_at(clock.beat(period), period);
+    // One that comes late does not fall out of step.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -411,6 +412,20 @@ impl Facts for LiveFacts {
     fn pulse(&self) -> Option<u64> {
         // Both only grow.
         Some(self.ingest.growth().wrapping_add(self.sampler.stirs()))
+    }
+
+    fn stirred(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (mut grew, mut stirs) = (self.ingest.grew(), self.sampler.stirring());
+        Box::pin(async move {
+            let changed = tokio::select! {
+                changed = grew.changed() => changed,
+                changed = stirs.changed() => changed,
+            };
+            if changed.is_err() {
+                // The capture or the sampler has ended.
+                std::future::pending::<()>().await;
+            }
+        })
     }
 
     fn talking(&self) -> Vec<ProcessName> {

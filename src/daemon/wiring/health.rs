@@ -64,13 +64,13 @@ impl HealthWatch {
         let mut watches: BTreeMap<ProcessName, LowWatch> = BTreeMap::new();
         let mut known: BTreeMap<ProcessName, Known> = BTreeMap::new();
         let mut round = 0_usize;
-        let mut tick = tokio::time::interval(ROUND);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next = tokio::time::Instant::now();
         loop {
             tokio::select! {
                 () = token.cancelled() => return,
-                _ = tick.tick() => {}
+                () = tokio::time::sleep_until(next) => {}
             }
+            next = self.clock.beat(ROUND);
             round = round.wrapping_add(1);
             let (facts, registry) = (self.facts.clone(), self.registry.clone());
             let scored = tokio::task::spawn_blocking(move || {
