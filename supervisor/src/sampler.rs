@@ -15,6 +15,8 @@
 //!
 //! The same pass collects zombies that nobody waits for. It decides nothing: a tree above
 //! its limit is told to whoever watches it.
+//!
+//! It is one piece although it is long: all of it is about the one table of what is watched.
 
 mod group;
 mod io;
@@ -204,7 +206,7 @@ impl Sampler {
         *self.shared.stirs.borrow()
     }
 
-    /// Changes when [`Sampler::stirs`] does.
+    /// Changes with it.
     pub fn stirring(&self) -> watch::Receiver<u64> {
         self.shared.stirs.subscribe()
     }

@@ -4,6 +4,7 @@
 //! mark of their run. Exits are noticed late and out of order, signals take their time, and
 //! some programs do not listen to them. Leaders that are asked to say that they are ready do so
 //! once, soon, late or never, and what they say waits until somebody hears it.
+//! It is one piece although it is long: one world, and one method for each thing done to it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
