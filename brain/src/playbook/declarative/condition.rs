@@ -28,6 +28,10 @@ const METRICS: [&str; 12] = [
 ];
 const FLAGS: [&str; 5] = ["health_fail", "errored", "stopped", "held", "healthy"];
 
+/// Parentheses and NOTs that lie in each other. Each is read on the stack of whoever loads the
+/// file, and the engine takes 32.
+const DEPTH: usize = 16;
+
 #[derive(Debug, Clone, PartialEq)]
 enum Token {
     Word(String),
@@ -45,6 +49,7 @@ pub(super) fn translate(text: &str) -> Result<String, Wrong> {
         tokens,
         at: 0,
         end: text.len(),
+        depth: 0,
     };
     let expression = parser.either()?;
     match parser.tokens.get(parser.at) {
@@ -120,6 +125,8 @@ struct Parser {
     tokens: Vec<(usize, Token)>,
     at: usize,
     end: usize,
+    /// Parentheses and NOTs around the term that is read.
+    depth: usize,
 }
 
 impl Parser {
@@ -162,6 +169,19 @@ impl Parser {
 
     fn term(&mut self) -> Result<String, Wrong> {
         let place = self.place();
+        if self.depth > DEPTH {
+            return Err((
+                place,
+                format!("more than {DEPTH} parentheses and NOTs lie in each other here"),
+            ));
+        }
+        self.depth += 1;
+        let term = self.inner(place);
+        self.depth -= 1;
+        term
+    }
+
+    fn inner(&mut self, place: usize) -> Result<String, Wrong> {
         if self.word("NOT") {
             return Ok(format!("!({})", self.term()?));
         }
@@ -373,6 +393,18 @@ mod tests {
         ] {
             assert_eq!(translate(condition).as_deref(), Ok(wanted), "{condition}");
         }
+    }
+
+    /// Each is read by a call of its own: without an end they overflowed the daemon's stack.
+    #[test]
+    fn endless_parentheses_are_refused() {
+        for open in ["(", "NOT "] {
+            let (at, words) = translate(&open.repeat(200_000)).expect_err("too deep");
+            assert_eq!(at, open.len() * (DEPTH + 1));
+            assert!(words.contains("in each other"), "{words}");
+        }
+        let most = format!("{}errored{}", "(".repeat(DEPTH), ")".repeat(DEPTH));
+        assert!(translate(&most).is_ok());
     }
 
     #[test]
