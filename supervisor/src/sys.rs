@@ -6,6 +6,7 @@
 //!   sampler ──────proc_scan, census, usage, tree, reap::collect_strays
 //!                                              └─► sockets ──► socket_keep
 //!   runs ──sd_notify──► notify_socket ──────────────────────────┤
+//!   helper (a process of its own) ◄──socket── whoever has work that may go wrong
 //!   guard (a process of its own) ◄──link── GuardLink in the daemon ◄──┘
 //! ```
 //!
@@ -28,6 +29,7 @@ mod folder_watch;
 mod fork;
 pub mod guard;
 mod guard_link;
+pub mod helper;
 mod home_name;
 mod image;
 pub mod inspect;
