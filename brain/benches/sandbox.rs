@@ -2,7 +2,8 @@
 //!
 //! Printed are the time of a new engine with all its limits, of reading the built-in playbooks,
 //! and of asking all of them about a process that crashes again and again, and about one that
-//! nobody knows an answer to. Give another number of rounds as the argument.
+//! nobody knows an answer to: in this process, and in one of their own, as the daemon does.
+//! Give another number of rounds as the argument.
 
 #![expect(clippy::print_stdout, reason = "it prints figures")]
 #![expect(clippy::disallowed_macros, reason = "it prints figures")]
@@ -12,11 +13,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use brain::helper::{self, Helpers};
 use brain::scenario::Case;
 use brain::{
     DiagnoseContext, Incident, IncidentId, IncidentState, Playbooks, Symptom, SymptomKind,
     diagnose, sandbox,
 };
+use supervisor::Clock;
 
 const CRASHES: &str = r#"
 name = "crashes"
@@ -71,7 +74,20 @@ fn measure(what: &str, rounds: usize, mut round: impl FnMut()) {
     );
 }
 
+/// The role of the process that playbooks have of their own.
+const ROLE: &str = "role-playbooks";
+
+/// KiB that are a process's own, of what it shares its share.
+fn pss(pid: i32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().nth(1).as_deref() == Some(ROLE) {
+        std::process::exit(helper::run().into());
+    }
     let asked = std::env::args().nth(1).and_then(|count| count.parse().ok());
     let rounds: usize = asked.unwrap_or(200).max(1);
     measure("a new engine", rounds, || drop(sandbox::engine()));
@@ -82,20 +98,40 @@ fn main() -> Result<(), Box<dyn Error>> {
             drop(Playbooks::load(None, BTreeMap::new()));
         },
     );
-    let playbooks = Playbooks::load(None, BTreeMap::new());
+    let load_apart = || {
+        let helpers = Helpers::new(&[ROLE], Clock::system());
+        (
+            Playbooks::load_apart(helpers.clone(), None, BTreeMap::new()),
+            helpers,
+        )
+    };
+    measure(
+        "the same, in a process of their own, with its start",
+        rounds.div_ceil(10),
+        || drop(load_apart()),
+    );
     let ctx = DiagnoseContext::default();
     let incident = incident()?;
-    for text in [CRASHES, ONCE] {
+    let (apart, helpers) = load_apart();
+    let here = Playbooks::load(None, BTreeMap::new());
+    let both = [(&here, "here"), (&apart, "apart")];
+    for (text, (playbooks, place)) in [CRASHES, ONCE]
+        .into_iter()
+        .flat_map(|text| both.map(|one| (text, one)))
+    {
         let case: Case = toml::from_str(text)?;
         let facts = case.facts();
-        let found = diagnose(&incident, &facts, &playbooks, &ctx);
+        let found = diagnose(&incident, &facts, playbooks, &ctx);
         let answer = found.proposal.map_or_else(
             || "nobody answers".to_owned(),
             |proposal| format!("{} answers", proposal.playbook),
         );
-        measure(&format!("all are asked, {answer}"), rounds, || {
-            drop(diagnose(&incident, &facts, &playbooks, &ctx));
+        measure(&format!("all are asked {place}, {answer}"), rounds, || {
+            drop(diagnose(&incident, &facts, playbooks, &ctx));
         });
+    }
+    for pid in helpers.pids() {
+        println!("the process of their own: {:?} KiB", pss(pid));
     }
     Ok(())
 }

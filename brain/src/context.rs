@@ -1,39 +1,41 @@
 //! What a script may know: the object `c`.
 //!
-//!   script ──query──► Context ──► Recording: asked before? ──► the kept answer
-//!                                     └── no ──► Facts (live) · "diverged" (replay)
+//!   script ──query──► Context ──Question──► Oracle ─┐ where scripts run
+//!   ────────────────────────────────────────────────┼───────────────────
+//!                     Recording: asked before? ◄────┘ Situation
+//!                       ├── yes ──► the kept answer
+//!                       └── no ──► Facts (live) · "diverged" (replay)
 //!
-//! One [`Situation`] serves all playbooks that are asked about one incident at one moment, so
-//! a question costs its price once, however many scripts ask it. Nothing here can act.
+//! One [`View`] and one [`Situation`] serve all playbooks that are asked about one incident at
+//! one moment. The line between them is that between two processes in the daemon, and only a
+//! call elsewhere. Nothing here can act.
 
 mod actions;
 pub(crate) mod deaths;
 pub(crate) mod errors;
 mod queries;
+mod question;
 mod recording;
+mod situation;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rhai::{Dynamic, EvalAltResult, Map, Position};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use supervisor::{HealthStatus, ProcessName, Status, until};
 
 pub use actions::plan_of;
-pub(crate) use actions::to_plan;
+pub(crate) use actions::{checked, steps_of};
 pub use errors::is_well;
+pub(crate) use question::Question;
 pub use recording::Recording;
+pub(crate) use situation::Situation;
 
 use crate::facts::{Facts, ProcessFacts};
-use crate::incident::{Evidence, Fingerprint, Symptom, SymptomKind};
-use crate::replay::SeenThen;
-use crate::sandbox;
-
-/// Where the newest event is looked for: something has just happened, or nothing matters.
-const NEWS: Duration = Duration::from_secs(600);
+use crate::incident::{Evidence, Symptom};
 
 /// Evidence that one proposal carries at most.
 const EVIDENCE: usize = 12;
@@ -47,192 +49,60 @@ pub(crate) fn register(engine: &mut rhai::Engine) {
     actions::register(engine);
 }
 
-/// Where answers come from.
-enum World {
-    /// The world as it is.
-    Live(Arc<dyn Facts>),
-    /// What was answered then; what was not asked is read from what was seen then.
-    Recorded(Option<Box<SeenThen>>),
+/// Who answers questions about an incident.
+pub(crate) trait Oracle: Send + Sync {
+    /// The answer to a question.
+    ///
+    /// # Errors
+    /// Why there is none, in words for whoever wrote the script.
+    fn answer(&self, question: &Question) -> Result<Value, String>;
 }
 
-/// One incident at one moment.
-pub(crate) struct Situation {
-    world: World,
-    process: ProcessName,
-    symptoms: Vec<Symptom>,
-    autonomous: bool,
-    acted_at: Option<Timestamp>,
-    recording: Mutex<Recording>,
-    diverged: Mutex<Option<String>>,
+/// What every script knows of an incident without asking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Scene {
+    pub(crate) process: ProcessName,
+    /// The newest sign; none on a slow look.
+    pub(crate) event: Option<Symptom>,
+    pub(crate) now: Timestamp,
+    pub(crate) autonomous: bool,
+    pub(crate) acted_at: Option<Timestamp>,
+}
+
+/// One incident at one moment, as the scripts that are asked about it see it.
+pub(crate) struct View {
+    scene: Scene,
+    oracle: Arc<dyn Oracle>,
     plain: OnceLock<Map>,
-    /// The newest event when one was first asked for.
-    newest: OnceLock<i64>,
 }
 
-impl Situation {
-    pub(crate) fn live(
-        facts: Arc<dyn Facts>,
-        process: ProcessName,
-        symptoms: Vec<Symptom>,
-        autonomous: bool,
-        acted_at: Option<Timestamp>,
-    ) -> Arc<Self> {
-        let recording = Recording::new(facts.now());
-        Self::new(
-            World::Live(facts),
-            recording,
-            process,
-            symptoms,
-            autonomous,
-            acted_at,
-        )
-    }
-
-    /// The same questions again, without the world.
-    pub(crate) fn replay(
-        recording: Recording,
-        process: ProcessName,
-        symptoms: Vec<Symptom>,
-        autonomous: bool,
-    ) -> Arc<Self> {
-        let seen = recording
-            .seen
-            .clone()
-            .map(|seen| Box::new(SeenThen::new(seen)));
-        Self::new(
-            World::Recorded(seen),
-            recording,
-            process,
-            symptoms,
-            autonomous,
-            None,
-        )
-    }
-
-    fn new(
-        world: World,
-        recording: Recording,
-        process: ProcessName,
-        symptoms: Vec<Symptom>,
-        autonomous: bool,
-        acted_at: Option<Timestamp>,
-    ) -> Arc<Self> {
+impl View {
+    pub(crate) fn new(scene: Scene, oracle: Arc<dyn Oracle>) -> Arc<Self> {
         Arc::new(Self {
-            world,
-            process,
-            symptoms,
-            autonomous,
-            acted_at,
-            recording: Mutex::new(recording),
-            diverged: Mutex::new(None),
+            scene,
+            oracle,
             plain: OnceLock::new(),
-            newest: OnceLock::new(),
         })
     }
 
-    /// All that was asked so far.
-    pub(crate) fn recording(&self) -> Recording {
-        self.recording
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// The first question of a replay that had no answer.
-    pub(crate) fn diverged(&self) -> Option<String> {
-        self.diverged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// The newest event that this look knows. What happens while it goes on is of the next:
-    /// else a playbook that is asked later would see a crash that those before it did not.
-    fn newest(&self, facts: &dyn Facts) -> i64 {
-        let all = || facts.events(&self.process, None, NEWS);
-        *self
-            .newest
-            .get_or_init(|| all().iter().map(|event| event.id).max().unwrap_or(i64::MAX))
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.recording
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .now
-    }
-
-    /// The kept answer, or a fresh one.
-    fn ask<T: Serialize + DeserializeOwned>(
-        &self,
-        question: impl Into<String>,
-        answer: impl FnOnce(&dyn Facts) -> T,
-    ) -> Answer<T> {
-        let question = question.into();
-        let kept = self
-            .recording
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .answer(&question)
-            .cloned();
-        if let Some(kept) = kept {
-            return serde_json::from_value(kept)
-                .map_err(|error| failure(format!("the answer to {question} is damaged: {error}")));
-        }
-        match &self.world {
-            World::Live(facts) => {
-                let fresh = sandbox::untimed(|| answer(facts.as_ref()));
-                let value = serde_json::to_value(&fresh).unwrap_or(Value::Null);
-                self.recording
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .keep(question, value);
-                Ok(fresh)
-            }
-            World::Recorded(seen) => {
-                if let Some(seen) = seen
-                    && let Some(found) = seen.ask(answer)
-                {
-                    let value = serde_json::to_value(&found).unwrap_or(Value::Null);
-                    self.recording
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .keep(question, value);
-                    return Ok(found);
-                }
-                let text = format!("diverged: {question} was not asked then");
-                self.diverged
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert(question);
-                Err(failure(text))
-            }
-        }
-    }
-
-    /// Which illness it is, told narrowly enough to try the same cure again.
-    pub(crate) fn illness(&self) -> Answer<Option<Fingerprint>> {
-        self.ask("illness", |facts| {
-            crate::memory::illness(facts, &self.process, &self.symptoms)
+    fn ask<T: DeserializeOwned>(&self, question: Question) -> Answer<T> {
+        let found = self.oracle.answer(&question).map_err(failure)?;
+        serde_json::from_value(found).map_err(|error| {
+            let words = question.words();
+            failure(format!("the answer to {words} is damaged: {error}"))
         })
-    }
-
-    /// What newest symptom is looked at; none on a slow look.
-    fn event(&self) -> Option<&Symptom> {
-        self.symptoms
-            .last()
-            .filter(|symptom| !matches!(symptom.kind, SymptomKind::Tick | SymptomKind::Score))
     }
 
     fn plain(&self) -> Answer<&Map> {
         if let Some(plain) = self.plain.get() {
             return Ok(plain);
         }
-        let value = self.ask("process", |facts| plain(facts, &self.process))?;
+        let scene = &self.scene;
+        let value: Value = self.ask(Question::Process)?;
         let mut map: Map = rhai::serde::to_dynamic(&value)?
             .try_cast()
-            .ok_or_else(|| failure(format!("there is no process `{}`", self.process)))?;
-        let event = self.event().map_or(Value::Null, |symptom| {
+            .ok_or_else(|| failure(format!("there is no process `{}`", scene.process)))?;
+        let event = scene.event.as_ref().map_or(Value::Null, |symptom| {
             json!({
                 "name": symptom.kind.as_str(),
                 "data": symptom.data,
@@ -240,12 +110,13 @@ impl Situation {
                 "ts": symptom.at.as_second(),
             })
         });
-        let now = self.now();
-        let age = self.acted_at.map(|acted| until(acted, now).as_secs_f64());
+        let age = scene
+            .acted_at
+            .map(|acted| until(acted, scene.now).as_secs_f64());
         for (key, value) in [
             ("event", event),
-            ("now", json!(now.as_second())),
-            ("is_autonomous", json!(self.autonomous)),
+            ("now", json!(scene.now.as_second())),
+            ("is_autonomous", json!(scene.autonomous)),
             ("age_s", json!(age.unwrap_or(0.0))),
         ] {
             map.insert(key.into(), rhai::serde::to_dynamic(&value)?);
@@ -257,15 +128,15 @@ impl Situation {
 /// The object `c` for one playbook.
 #[derive(Clone)]
 pub(crate) struct Context {
-    situation: Arc<Situation>,
+    view: Arc<View>,
     params: Arc<Map>,
     evidence: Arc<Mutex<Vec<Evidence>>>,
 }
 
 impl Context {
-    pub(crate) fn new(situation: &Arc<Situation>, params: Arc<Map>) -> Self {
+    pub(crate) fn new(view: &Arc<View>, params: Arc<Map>) -> Self {
         Self {
-            situation: Arc::clone(situation),
+            view: Arc::clone(view),
             params,
             evidence: Arc::default(),
         }
@@ -294,15 +165,10 @@ impl Context {
             return Ok(Dynamic::from_map(self.params.as_ref().clone()));
         }
         if key == "score" {
-            let score = self.situation.ask("score", |facts| {
-                crate::score::score(facts, &self.situation.process)
-            })?;
-            return match score {
-                Some(score) => rhai::serde::to_dynamic(score),
-                None => Ok(Dynamic::UNIT),
-            };
+            let score: Value = self.view.ask(Question::Score)?;
+            return rhai::serde::to_dynamic(&score);
         }
-        self.situation
+        self.view
             .plain()?
             .get(key)
             .cloned()

@@ -14,16 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rhai::{Array, Dynamic, Map};
 use serde::{Deserialize, Serialize};
 use supervisor::{ProcessName, after};
 
 use crate::causes::{Case, Haste};
-use crate::context::{Context, Recording, Situation, to_plan};
+use crate::context::{Recording, Situation, checked};
 use crate::facts::Facts;
 use crate::incident::fingerprint::fingerprint;
 use crate::incident::{Evidence, Fingerprint, Incident, Symptom, SymptomKind};
-use crate::playbook::{PlaybookSource, Playbooks, Script, Trust};
+use crate::interpreter::{Matter, Place, Said};
+use crate::playbook::{Go, PlaybookSource, Playbooks, Script, Trust};
 use crate::proposal::{PlaybookId, Proposal};
 use crate::replay::Snapshot;
 use crate::score::VERY_LOW;
@@ -33,6 +33,8 @@ pub use settle::{settle, settle_sure};
 
 /// Longest root cause, in characters.
 const CAUSE: usize = 900;
+/// Pieces of evidence that a proposal carries; a script may list some of its own.
+const EVIDENCE: usize = 100;
 
 /// What `diagnose` needs besides the facts.
 #[derive(Debug, Clone, Default)]
@@ -280,43 +282,58 @@ fn ask_all(
     let kind = symptoms
         .last()
         .map_or(SymptomKind::Tick, |symptom| symptom.kind);
+    let mut wanted = playbooks.ready();
+    wanted.retain(|script| {
+        let left_out = ctx.without.contains(&script.source);
+        script.meta.wants(process.as_str(), kind) && !left_out
+    });
+    let now = situation.now();
+    let mut answers: Vec<Option<Asked>> = wanted.iter().map(|one| resting(one, ctx, now)).collect();
+    let awake: Vec<usize> = (0..wanted.len())
+        .filter(|at| answers[*at].is_none())
+        .collect();
+    let scripts: Vec<Arc<Script>> = awake.iter().map(|at| wanted[*at].clone()).collect();
     let mut proposal: Option<Proposal> = None;
     // What a learned playbook on probation says: it runs beside the others.
     let mut beside: Option<Proposal> = None;
-    let mut trail = Vec::new();
-    for script in playbooks.ready() {
-        let left_out = ctx.without.contains(&script.source);
-        if !script.meta.wants(process.as_str(), kind) || left_out {
-            continue;
-        }
-        let asked = match resting(&script, ctx, situation.now()) {
-            Some(resting) => resting,
-            None => match ask(&script, situation, process, symptoms) {
-                Ok(Ok(found)) if script.trust == Trust::Probation => {
-                    beside.get_or_insert(found);
-                    Asked::Beside
-                }
-                Ok(Ok(found)) => {
-                    proposal = Some(found);
-                    Asked::Won
-                }
-                Ok(Err(why)) => why,
-                Err(error) => Asked::Failed { error },
-            },
+    let mut told_of = wanted.len();
+    playbooks.ask(situation, Matter::Diagnosis, &scripts, &mut |at, said| {
+        let (script, place) = (&scripts[at], awake[at]);
+        let asked = match proposed(script, said, process, symptoms) {
+            Ok(Ok(found)) if script.trust == Trust::Probation => {
+                beside.get_or_insert(found);
+                Asked::Beside
+            }
+            Ok(Ok(found)) => {
+                proposal = Some(found);
+                Asked::Won
+            }
+            Ok(Err(why)) => why,
+            Err(error) => Asked::Failed { error },
         };
-        trail.push(TrailEntry {
-            playbook: PlaybookId(script.meta.name.clone()),
-            source: script.source,
-            asked,
-        });
-        if proposal.is_some() {
-            break;
+        let won = asked == Asked::Won;
+        answers[place] = Some(asked);
+        if won {
+            told_of = place + 1;
+            Go::Stop
+        } else {
+            Go::On
         }
-    }
+    });
+    let told = wanted.iter().zip(answers).take(told_of);
+    let trail = told
+        .filter_map(|(script, asked)| {
+            Some(TrailEntry {
+                playbook: PlaybookId(script.meta.name.clone()),
+                source: script.source,
+                asked: asked?,
+            })
+        })
+        .collect();
     // Asked also when no script does: what is learned from a cure is keyed by it. A slow look
     // that finds nothing learns nothing.
     if kind != SymptomKind::Tick || proposal.is_some() || beside.is_some() {
-        let _ = situation.illness();
+        situation.illness();
     }
     let mut recording = situation.recording();
     recording.symptoms = symptoms.to_vec();
@@ -363,35 +380,37 @@ fn resting(script: &Script, ctx: &DiagnoseContext, now: Timestamp) -> Option<Ask
     })
 }
 
-/// Asks one playbook. The inner error is a reason, the outer one a failure of the script.
-fn ask(
+/// What a playbook said, as a proposal. The inner error is a reason, the outer one a failure of
+/// the script.
+fn proposed(
     script: &Script,
-    situation: &Arc<Situation>,
+    said: Said,
     process: &ProcessName,
     symptoms: &[Symptom],
 ) -> Result<Result<Proposal, Asked>, String> {
-    let c = Context::new(situation, Arc::clone(&script.params));
-    let (matched, mut evidence) = matched(script.call("matches", c.clone())?)
-        .map_err(|text| script.fail_in("matches", text))?;
-    if !matched {
-        return Ok(Err(Asked::Silent));
-    }
-    let said = if script.has("reason") {
-        script.call("reason", c.clone())?.to_string()
-    } else {
-        script.meta.description.clone()
+    let (said, mut evidence, steps) = match said {
+        Said::Silent => return Ok(Err(Asked::Silent)),
+        Said::Failed { text, at, bomb } => return Err(script.fail(&text, at, bomb)),
+        Said::Ended { how } => return Err(script.ended(&how)),
+        Said::Unasked { why } => return Err(why),
+        Said::Measured(_) => return Err(script.ended("answered another question")),
+        Said::Wants {
+            cause,
+            evidence,
+            steps,
+        } => (cause, evidence, steps),
     };
+    let said = said.unwrap_or_else(|| script.meta.description.clone());
     let cause = cause(&said, process);
-    let plan = to_plan(script.call("plan", c.clone())?, &cause)
-        .map_err(|error| script.fail_in("plan", error.to_string()))?;
+    // As a script that is right has them; the other process may be anything.
+    let plan = match checked(steps, &cause) {
+        Ok(plan) => plan,
+        Err(error) => return Err(script.fail(&error.to_string(), Place::default(), true)),
+    };
     if plan.steps.is_empty() {
         return Ok(Err(Asked::NoPlan));
     }
-    for found in c.evidence() {
-        if !evidence.contains(&found) {
-            evidence.push(found);
-        }
-    }
+    evidence.truncate(EVIDENCE);
     // The sign itself is evidence, if the script did not look at it.
     if let Some(symptom) = symptoms.last()
         && let Some(event) = symptom.event
@@ -422,35 +441,4 @@ fn cause(said: &str, process: &ProcessName) -> String {
     } else {
         format!("`{process}`: {said}")
     }
-}
-
-/// What `matches(c)` returned: a truth value, or `#{ok, evidence: […]}`.
-fn matched(answer: Dynamic) -> Result<(bool, Vec<Evidence>), String> {
-    if let Ok(truth) = answer.as_bool() {
-        return Ok((truth, Vec::new()));
-    }
-    let kind = answer.type_name().to_owned();
-    let wrong = || format!("matches(c) returned {kind}, not true, false or #{{ok, evidence}}");
-    let map: Map = answer.try_cast().ok_or_else(wrong)?;
-    let ok = map
-        .get("ok")
-        .and_then(|ok| ok.as_bool().ok())
-        .ok_or_else(wrong)?;
-    let evidence = map
-        .get("evidence")
-        .and_then(|list| list.clone().try_cast::<Array>())
-        .unwrap_or_default()
-        .into_iter()
-        .map(|item| match item.clone().try_cast::<Map>() {
-            Some(item) => Evidence {
-                id: item.get("id").map(Dynamic::to_string).unwrap_or_default(),
-                text: item.get("text").map(Dynamic::to_string).unwrap_or_default(),
-            },
-            None => Evidence {
-                id: "playbook".to_owned(),
-                text: item.to_string(),
-            },
-        })
-        .collect();
-    Ok((ok, evidence))
 }

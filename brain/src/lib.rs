@@ -11,7 +11,9 @@ mod context;
 mod diagnose;
 mod facts;
 pub mod guard;
+pub mod helper;
 pub mod incident;
+mod interpreter;
 pub mod investigate;
 mod knowledge;
 pub mod llm;
@@ -51,7 +53,8 @@ pub use incident::{
     Symptom, SymptomKind,
 };
 pub use pile::may_pile_up;
-pub use playbook::lint::{Finding, Weight, lint};
+pub use playbook::Finding;
+pub use playbook::lint::{Weight, lint};
 pub use playbook::{
     Format, PlaybookInfo, PlaybookOverride, PlaybookSource, PlaybookState, Playbooks, Switch,
     TRUSTED_AFTER, Trust, TrustInput,

@@ -7,13 +7,15 @@
 //! ```
 //!
 //! A custom file replaces a built-in one of the same name. One that fails three times while
-//! it runs is off until its file changes. What a playbook says is asked in [`crate::diagnose`].
-//! It is one piece although it is long: one life of a playbook, from its file to its answer.
+//! it runs is off until its file changes. What a playbook says is asked in [`crate::diagnose`];
+//! where its text is read and run is the business of the [`Host`].
 
 mod builtin;
-mod check;
-mod declarative;
+pub(crate) mod check;
+pub(crate) mod declarative;
+mod entry;
 mod files;
+mod host;
 pub(crate) mod import;
 pub(crate) mod lint;
 mod meta;
@@ -22,25 +24,32 @@ mod script;
 pub(crate) mod starter;
 mod trust;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rhai::{Engine, Position};
 use serde::{Deserialize, Serialize};
 use supervisor::ProcessName;
 
 pub(crate) use declarative::quote;
+use entry::Entry;
+pub use entry::PlaybookInfo;
 pub use files::Format;
+pub(crate) use host::{Go, Host, Unread};
+pub use lint::Finding;
+pub(crate) use lint::lint_with;
 pub use meta::PlaybookOverride;
+pub(crate) use meta::{Meta, MetaError};
 pub(crate) use script::Script;
 pub use trust::{Switch, TRUSTED_AFTER, Trust, TrustInput};
 
-use crate::context;
+use crate::context::Situation;
+use crate::helper::Helpers;
 use crate::incident::SymptomKind;
 use crate::incident::fingerprint::fnv1a;
-use crate::sandbox;
+use crate::interpreter::{Matter, Place, Said, Source, Wrong};
 use files::File;
 
 /// Where a playbook comes from. The order is the order in which they are asked.
@@ -87,61 +96,12 @@ pub enum PlaybookState {
     Disabled,
 }
 
-/// A playbook as `mhost brain playbooks` shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlaybookInfo {
-    /// Its name.
-    pub name: String,
-    /// Where it comes from.
-    pub source: PlaybookSource,
-    /// Its file; none for built-in ones.
-    pub path: Option<PathBuf>,
-    /// Its version; 0 if it is broken.
-    pub version: i64,
-    /// What it is for.
-    pub description: String,
-    /// What it is asked on.
-    pub on: Vec<String>,
-    /// Which processes it is about.
-    pub process: String,
-    /// Its place among those of its source; higher is asked earlier.
-    pub priority: i64,
-    /// How long it rests after a run on a process, in seconds.
-    pub cooldown_s: u64,
-    /// How often it may run on a process in an hour.
-    pub max_per_hour: u32,
-    /// Names of the steps its text can make.
-    pub actions: Vec<String>,
-    /// How far it is believed.
-    pub trust: Trust,
-    /// Hash of its text.
-    #[serde(skip)]
-    pub hash: u64,
-    /// Can it be asked?
-    #[serde(flatten)]
-    pub state: PlaybookState,
-}
-
-/// One file, ready or not.
-struct Entry {
-    name: String,
-    format: Format,
-    source: PlaybookSource,
-    path: Option<PathBuf>,
-    hash: u64,
-    stamp: files::Stamp,
-    trust: Trust,
-    off: bool,
-    script: Result<Arc<Script>, PlaybookState>,
-}
-
 struct Inner {
     entries: Vec<Entry>,
     folder: Option<PathBuf>,
     overrides: BTreeMap<String, PlaybookOverride>,
     switches: BTreeMap<String, Switch>,
-    engine: Arc<Engine>,
-    known: BTreeSet<String>,
+    host: Host,
 }
 
 /// All playbooks. Cheap to clone; all clones see the same.
@@ -164,7 +124,25 @@ impl Playbooks {
         folder: Option<PathBuf>,
         overrides: BTreeMap<String, PlaybookOverride>,
     ) -> Playbooks {
-        let mut inner = Inner::new(folder, overrides);
+        Self::load_on(Host::here(), folder, overrides)
+    }
+
+    /// The same, with every script in a process of its own, which no script can leave: for
+    /// one that must not end.
+    pub fn load_apart(
+        helpers: Arc<Helpers>,
+        folder: Option<PathBuf>,
+        overrides: BTreeMap<String, PlaybookOverride>,
+    ) -> Playbooks {
+        Self::load_on(Host::Apart(helpers), folder, overrides)
+    }
+
+    fn load_on(
+        host: Host,
+        folder: Option<PathBuf>,
+        overrides: BTreeMap<String, PlaybookOverride>,
+    ) -> Playbooks {
+        let mut inner = Inner::new(host, folder, overrides);
         inner.shadow();
         inner.refresh();
         inner.believe();
@@ -173,11 +151,27 @@ impl Playbooks {
 
     /// One playbook alone, from its text.
     pub fn only(name: &str, format: Format, text: &str) -> Playbooks {
-        let mut inner = Inner::new(None, BTreeMap::new());
+        Self::only_on(Host::here(), name, format, text)
+    }
+
+    /// One playbook alone, from its text, which runs where these run.
+    pub fn beside(&self, name: &str, format: Format, text: &str) -> Playbooks {
+        let host = self.lock().host.clone();
+        Self::only_on(host, name, format, text)
+    }
+
+    fn only_on(host: Host, name: &str, format: Format, text: &str) -> Playbooks {
+        let mut inner = Inner::new(host, None, BTreeMap::new());
         let file = File::of_text(name, format, PlaybookSource::Custom);
-        let entry = inner.compile(&file, text);
+        let entry = inner.compile(&file, Cow::Owned(text.to_owned()));
         inner.entries.push(entry);
         Playbooks(Arc::new(Mutex::new(inner)))
+    }
+
+    /// All findings about a text, read where these run.
+    pub fn lint(&self, name: &str, format: Format, text: &str) -> Vec<Finding> {
+        let host = self.lock().host.clone();
+        host.lint(name, format, text)
     }
 
     /// One of these alone, asked even if it is off: what it would say.
@@ -189,7 +183,7 @@ impl Playbooks {
             Ok(script) => Ok(Arc::new(script.believed(Trust::Trusted))),
             Err(state) => Err(state.clone()),
         };
-        let mut alone = Inner::new(None, BTreeMap::new());
+        let mut alone = Inner::new(inner.host.clone(), None, BTreeMap::new());
         alone.entries.push(Entry {
             name: entry.name.clone(),
             format: entry.format,
@@ -200,6 +194,7 @@ impl Playbooks {
             trust: Trust::Trusted,
             off: false,
             script,
+            unread: false,
         });
         Some(Playbooks(Arc::new(Mutex::new(alone))))
     }
@@ -279,6 +274,41 @@ impl Playbooks {
         all
     }
 
+    /// Asks scripts about a situation, in their order, until `told` says that it is enough. It
+    /// is told the place of each script and what that says.
+    pub(crate) fn ask(
+        &self,
+        situation: &Arc<Situation>,
+        matter: Matter,
+        scripts: &[Arc<Script>],
+        told: &mut dyn FnMut(usize, Said) -> Go,
+    ) {
+        let host = self.lock().host.clone();
+        host.ask(situation, matter, scripts, told);
+    }
+
+    /// Asks one script. The error is its failure in words, which counts against it.
+    pub(crate) fn ask_one(
+        &self,
+        situation: &Arc<Situation>,
+        matter: Matter,
+        script: &Arc<Script>,
+    ) -> Result<Said, String> {
+        let mut answer = None;
+        let scripts = std::slice::from_ref(script);
+        self.ask(situation, matter, scripts, &mut |_, said| {
+            answer = Some(said);
+            Go::Stop
+        });
+        match answer {
+            Some(Said::Failed { text, at, bomb }) => Err(script.fail(&text, at, bomb)),
+            Some(Said::Ended { how }) => Err(script.ended(&how)),
+            Some(Said::Unasked { why }) => Err(why),
+            Some(said) => Ok(said),
+            None => Err("it was not asked".to_owned()),
+        }
+    }
+
     /// Is one asked about this process and this sign?
     pub(crate) fn wants(&self, process: &ProcessName, kind: SymptomKind) -> bool {
         let ready = self.ready();
@@ -300,102 +330,47 @@ impl Playbooks {
     }
 }
 
-impl Entry {
-    fn info(&self) -> PlaybookInfo {
-        let mut info = PlaybookInfo {
-            name: self.name.clone(),
-            source: self.source,
-            path: self.path.clone(),
-            version: 0,
-            description: String::new(),
-            on: Vec::new(),
-            process: "*".to_owned(),
-            priority: 0,
-            cooldown_s: 0,
-            max_per_hour: 0,
-            actions: Vec::new(),
-            trust: self.trust,
-            hash: self.hash,
-            state: PlaybookState::Ok,
-        };
-        match &self.script {
-            Err(state) => info.state = state.clone(),
-            Ok(script) => {
-                let meta = &script.meta;
-                info.version = meta.version;
-                info.description = meta.description.clone();
-                info.on = meta
-                    .on
-                    .iter()
-                    .map(|kind| kind.as_str().to_owned())
-                    .collect();
-                info.process = meta.process.clone();
-                info.priority = meta.priority;
-                info.cooldown_s = meta.cooldown.as_secs();
-                info.max_per_hour = meta.max_per_hour;
-                info.actions = script.actions.iter().map(ToString::to_string).collect();
-                info.state = match script.state() {
-                    PlaybookState::Ok if self.off => PlaybookState::Disabled,
-                    state => state,
-                };
-            }
-        }
-        info
-    }
-}
-
 impl Inner {
-    fn new(folder: Option<PathBuf>, overrides: BTreeMap<String, PlaybookOverride>) -> Self {
-        let mut engine = sandbox::engine();
-        context::register(&mut engine);
+    fn new(
+        host: Host,
+        folder: Option<PathBuf>,
+        overrides: BTreeMap<String, PlaybookOverride>,
+    ) -> Self {
         Inner {
             entries: Vec::new(),
             folder,
             overrides,
             switches: BTreeMap::new(),
-            known: check::known_functions(&engine),
-            engine: Arc::new(engine),
+            host,
         }
     }
 
     /// Compiles a text, unless the config turned the playbook off.
-    fn compile(&self, file: &File, text: &str) -> Entry {
+    fn compile(&self, file: &File, text: Cow<'static, str>) -> Entry {
         let over = self.overrides.get(&file.name);
-        let script = if over.is_some_and(|over| over.enabled == Some(false)) {
-            Err(PlaybookState::Disabled)
+        let hash = fnv1a(text.as_bytes());
+        let (script, unread) = if over.is_some_and(|over| over.enabled == Some(false)) {
+            (Err(PlaybookState::Disabled), false)
         } else {
-            self.script(file, text, over)
+            let text = Arc::new(Source::new(&file.name, file.format, text, over));
+            match self.host.read(&text) {
+                Ok(header) => (Ok(Script::new(file.source, text, header)), false),
+                Err(Unread::Wrong(Wrong { text, at })) => (Err(broken(text, at)), false),
+                Err(Unread::Unavailable(why)) => (Err(broken(why, Place::default())), true),
+            }
         };
         Entry {
             name: file.name.clone(),
             format: file.format,
             source: file.source,
             path: file.path.clone(),
-            hash: fnv1a(text.as_bytes()),
+            hash,
             stamp: file.stamp,
             trust: Trust::Trusted,
             off: false,
             script: script.map(Arc::new),
+            unread,
         }
-    }
-
-    fn script(
-        &self,
-        file: &File,
-        text: &str,
-        over: Option<&PlaybookOverride>,
-    ) -> Result<Script, PlaybookState> {
-        let translated;
-        let text = match file.format {
-            Format::Rhai => text,
-            Format::Toml => {
-                translated = declarative::translate(&file.name, text)
-                    .map_err(|flaw| broken(flaw.text, flaw.at))?;
-                &translated
-            }
-        };
-        let (name, source) = (&file.name, file.source);
-        Script::compile(&self.engine, &self.known, name, source, text, over)
     }
 
     /// Looks at the files again: new, changed, gone.
@@ -406,10 +381,11 @@ impl Inner {
         let found = files::all(&folder);
         let before = self.entries.len();
         self.entries.retain(|entry| {
-            entry
-                .path
-                .as_ref()
-                .is_none_or(|path| found.iter().any(|file| file.path.as_ref() == Some(path)))
+            !entry.unread
+                && entry
+                    .path
+                    .as_ref()
+                    .is_none_or(|path| found.iter().any(|file| file.path.as_ref() == Some(path)))
         });
         let mut changed = self.entries.len() != before;
         for file in found {
@@ -435,7 +411,7 @@ impl Inner {
                 self.entries[at].stamp = file.stamp;
                 continue;
             }
-            let entry = self.compile(&file, &text);
+            let entry = self.compile(&file, Cow::Owned(text));
             changed = true;
             match known {
                 Some(at) => self.entries[at] = entry,
@@ -463,7 +439,7 @@ impl Inner {
             let there = self.entries.iter().any(|entry| entry.name == *name);
             if !there {
                 let file = File::of_text(name, *format, PlaybookSource::Builtin);
-                let entry = self.compile(&file, text);
+                let entry = self.compile(&file, Cow::Borrowed(text));
                 self.entries.push(entry);
             }
         }
@@ -504,10 +480,10 @@ impl Inner {
     }
 }
 
-fn broken(error: String, at: Position) -> PlaybookState {
+fn broken(error: String, at: Place) -> PlaybookState {
     PlaybookState::Broken {
         error,
-        line: at.line().unwrap_or(0),
-        column: at.position().unwrap_or(0),
+        line: at.line,
+        column: at.column,
     }
 }

@@ -4,6 +4,11 @@
 //! depth, by the size of what it builds and by the time it computes; it cannot load code, sleep,
 //! read the time, or reach anything that was not handed to it. The tests below feed it bombs.
 //!
+//! These limits are for scripts that are wrong. The engine cannot see all that one costs: a chain
+//! of closures is freed as deep as it was built, and one call may make a text of gigabytes
+//! (`tests/breakout.rs` has them). So the daemon runs no script in its own process, but in one
+//! that may end: see [`crate::helper`].
+//!
 //! Its own computing counts, not the time that looking things up for it takes, and not how long
 //! it waits for its turn: on a busy machine a sound playbook must not be taken for a bomb.
 

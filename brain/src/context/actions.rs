@@ -114,17 +114,15 @@ fn number(value: i64) -> Answer<u16> {
     u16::try_from(value).map_err(|_| failure(format!("{value} is out of range")))
 }
 
-/// What `plan(c)` returned, as a plan. `why` is put at each step.
-pub(crate) fn to_plan(returned: Dynamic, why: &str) -> Result<Plan, PlanError> {
+/// What `plan(c)` returned, as data.
+pub(crate) fn steps_of(returned: Dynamic) -> Result<Vec<Value>, PlanError> {
     let kind = returned.type_name().to_owned();
     let list: Array = returned.try_cast().ok_or(PlanError::NotAList(kind))?;
-    let values = list
-        .iter()
+    list.iter()
         .map(|item| {
             rhai::serde::from_dynamic(item).map_err(|_| PlanError::Unknown(item.to_string()))
         })
-        .collect::<Result<Vec<Value>, _>>()?;
-    checked(values, why)
+        .collect()
 }
 
 /// A plan from steps that come from outside, as JSON. Each must be exactly what a constructor
@@ -136,7 +134,8 @@ pub fn plan_of(steps: &[Value], why: &str) -> Result<Plan, String> {
     checked(steps.to_vec(), why).map_err(|error| error.to_string())
 }
 
-fn checked(list: Vec<Value>, why: &str) -> Result<Plan, PlanError> {
+/// A plan from the data of its steps. `why` is put at each.
+pub(crate) fn checked(list: Vec<Value>, why: &str) -> Result<Plan, PlanError> {
     if list.len() > STEPS {
         return Err(PlanError::TooLong(list.len()));
     }
@@ -181,7 +180,10 @@ mod tests {
     fn plan(script: &str) -> Result<Plan, PlanError> {
         let mut engine = crate::sandbox::engine();
         super::super::register(&mut engine);
-        to_plan(engine.eval::<Dynamic>(script).expect(script), "because")
+        checked(
+            steps_of(engine.eval::<Dynamic>(script).expect(script))?,
+            "because",
+        )
     }
 
     #[test]

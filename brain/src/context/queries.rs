@@ -9,26 +9,20 @@ use std::time::Duration;
 
 use regex::Regex;
 use rhai::{Array, Dynamic, Engine, Map};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use supervisor::EventKind;
 
-use super::deaths::{Death, deaths};
-use super::errors::{self, Blame, ErrorGroup, SickDependency};
-use super::{Answer, Context, failure};
-use crate::facts::{LogHit, Sample};
+use super::deaths::Death;
+use super::errors::{Blame, ErrorGroup, SickDependency};
+use super::question::{Figure, LONGEST, regular};
+use super::{Answer, Context, Question, failure};
 use crate::knowledge;
 use events::{all_deaths, count, register_events};
 use findings::register_findings;
 use logs::{errors_in, newest_line, register_logs};
 use metrics::{probe, register_metrics, samples};
 
-/// Longest window anybody may look back.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// Lines that `log_lines` returns.
-const LOG_LINES: usize = 20;
-/// Probe tries that `latency_p95` looks at.
-const PROBE_RESULTS: usize = 200;
 /// `cpu_above` and `rss_above` want samples for this share of the window.
 const FILLED: f64 = 0.8;
 
@@ -50,18 +44,8 @@ pub(super) fn window(value: &Dynamic) -> Answer<Duration> {
         .ok_or_else(|| failure(format!("`{value}` is no duration; write \"5m\" or seconds")))
 }
 
-fn key(name: &str, window: Duration) -> String {
-    format!("{name}({}ms)", window.as_millis())
-}
-
 fn dynamic<T: Serialize>(value: &T) -> Answer<Dynamic> {
     rhai::serde::to_dynamic(value)
-}
-
-fn regex_checked(pattern: &str) -> Answer<()> {
-    Regex::new(pattern)
-        .map(|_| ())
-        .map_err(|error| failure(format!("`{pattern}` is no regular expression: {error}")))
 }
 
 fn rounded(value: f64) -> f64 {

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Context, Situation, to_plan};
+use crate::context::{Situation, checked};
 use crate::facts::Facts;
 use crate::incident::Incident;
-use crate::playbook::{Playbooks, Script};
+use crate::interpreter::{Matter, Place, Said};
+use crate::playbook::Playbooks;
 use crate::proposal::{Plan, PlaybookId};
+
+/// What a process did that does not answer what it was asked.
+const OTHER: &str = "answered another question";
 
 /// What a measurement says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +43,13 @@ pub fn verify(
     let Some(script) = playbooks.script(&playbook.0).filter(|it| it.has("verify")) else {
         return Ok(Verdict::NoCheck);
     };
-    let answer = script.call("verify", after_acting(&script, incident, acted_at, facts))?;
-    Ok(match answer.as_bool() {
-        Ok(true) => Verdict::Helped,
-        Ok(false) => Verdict::NotHelped,
-        Err(_) => Verdict::NotYet,
-    })
+    let situation = after_acting(incident, acted_at, facts);
+    match playbooks.ask_one(&situation, Matter::Verdict, &script)? {
+        Said::Measured(Some(true)) => Ok(Verdict::Helped),
+        Said::Measured(Some(false)) => Ok(Verdict::NotHelped),
+        Said::Measured(None) => Ok(Verdict::NotYet),
+        _ => Err(script.ended(OTHER)),
+    }
 }
 
 /// Asks a playbook what else to do when its plan did not help. Blocking.
@@ -64,27 +69,26 @@ pub fn on_failure(
     else {
         return Ok(None);
     };
-    let answer = script.call(
-        "on_failure",
-        after_acting(&script, incident, acted_at, facts),
-    )?;
-    to_plan(answer, "its first plan did not help")
+    let situation = after_acting(incident, acted_at, facts);
+    let Said::Wants { steps, .. } = playbooks.ask_one(&situation, Matter::OnFailure, &script)?
+    else {
+        return Err(script.ended(OTHER));
+    };
+    checked(steps, "its first plan did not help")
         .map(|plan| (!plan.steps.is_empty()).then_some(plan))
-        .map_err(|error| script.fail_in("on_failure", error.to_string()))
+        .map_err(|error| script.fail(&error.to_string(), Place::default(), true))
 }
 
 fn after_acting(
-    script: &Script,
     incident: &Incident,
     acted_at: Timestamp,
     facts: &Arc<dyn Facts>,
-) -> Context {
-    let situation = Situation::live(
+) -> Arc<Situation> {
+    Situation::live(
         Arc::clone(facts),
         incident.process.clone(),
         incident.symptoms.clone(),
         false,
         Some(acted_at),
-    );
-    Context::new(&situation, Arc::clone(&script.params))
+    )
 }

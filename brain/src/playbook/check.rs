@@ -84,7 +84,7 @@ pub(crate) fn flaw(ast: &AST, known: &BTreeSet<String>) -> Option<Flaw> {
 }
 
 /// Names of the steps that a script can make, sorted.
-pub(super) fn actions(ast: &AST) -> Vec<&'static str> {
+pub(crate) fn actions(ast: &AST) -> Vec<&'static str> {
     let mut found = BTreeSet::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some((call, _)) = called(path) {
@@ -99,7 +99,7 @@ pub(super) fn actions(ast: &AST) -> Vec<&'static str> {
 }
 
 /// Where META stands.
-pub(super) fn header_at(ast: &AST) -> Position {
+pub(crate) fn header_at(ast: &AST) -> Position {
     ast.statements()
         .iter()
         .find(|statement| matches!(statement, Stmt::Var(var, ..) if var.0.name == "META"))

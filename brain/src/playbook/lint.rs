@@ -10,15 +10,16 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use regex::Regex;
-use rhai::{AST, ASTNode, Expr, Map, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Engine, Expr, Map, Position, Scope, Stmt};
 use serde::{Deserialize, Serialize};
 
-use super::check::{KEYWORDS, called, flaw, header_at, is_name, known_functions};
+use super::check::{KEYWORDS, called, flaw, header_at, is_name};
 use super::declarative;
 use super::files::Format;
 use super::meta::Meta;
 use super::reference::{FIELDS, FUNCTIONS, Group, is_action, near};
-use crate::{context, sandbox};
+use crate::interpreter::Interpreter;
+use crate::sandbox;
 
 /// Longest window that a query takes.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -48,10 +49,19 @@ pub struct Finding {
     pub text: String,
 }
 
-/// All findings about a text, in the order of the text.
+/// All findings about a text, in the order of the text. It is read in this process: what is
+/// not to be ended by a text asks [`super::Playbooks::lint`].
 pub fn lint(name: &str, format: Format, text: &str) -> Vec<Finding> {
-    let mut engine = sandbox::engine();
-    context::register(&mut engine);
+    Interpreter::new().lint(name, format, text)
+}
+
+pub(crate) fn lint_with(
+    engine: &Engine,
+    known: &BTreeSet<String>,
+    name: &str,
+    format: Format,
+    text: &str,
+) -> Vec<Finding> {
     let translated;
     let (script, declared) = match format {
         Format::Rhai => (text, false),
@@ -73,7 +83,7 @@ pub fn lint(name: &str, format: Format, text: &str) -> Vec<Finding> {
             .iter_functions()
             .map(|function| (function.name.to_owned(), function.params.len()))
             .collect(),
-        known: known_functions(&engine),
+        known: known.clone(),
         params: None,
     };
     let mut scope = Scope::new();
@@ -139,7 +149,7 @@ impl Linter {
         };
         match Meta::read(&header, name, None) {
             Err(error) => self.error(at, error.to_string()),
-            Ok(meta) => {
+            Ok((meta, params)) => {
                 if meta.on.is_empty() {
                     self.warn(at, "META.on is empty, so nothing ever asks it");
                 }
@@ -158,7 +168,7 @@ impl Linter {
                         ),
                     );
                 }
-                self.params = Some(meta.params.keys().map(ToString::to_string).collect());
+                self.params = Some(params.keys().map(ToString::to_string).collect());
             }
         }
     }

@@ -18,7 +18,7 @@ const PRIORITY: i64 = 50;
 const CONFIDENCE: f64 = 0.8;
 
 /// What a playbook says about itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) name: String,
     pub(crate) version: i64,
@@ -31,7 +31,6 @@ pub(crate) struct Meta {
     pub(crate) confidence: f64,
     /// Is it asked before a person says anything?
     pub(crate) enabled: bool,
-    pub(crate) params: Map,
 }
 
 /// What the config file says about a playbook: `[brain.playbooks.<name>]`.
@@ -88,12 +87,12 @@ const KEYS: [&str; 11] = [
 ];
 
 impl Meta {
-    /// Reads a header, and what the config says over it.
+    /// Reads a header, and what the config says over it. The second are its params.
     pub(crate) fn read(
         header: &Map,
         file: &str,
         over: Option<&PlaybookOverride>,
-    ) -> Result<Meta, MetaError> {
+    ) -> Result<(Meta, Map), MetaError> {
         if let Some(key) = header.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(MetaError::Unknown(key.to_string()));
         }
@@ -134,7 +133,7 @@ impl Meta {
             Some(text) => humantime::parse_duration(&text)
                 .map_err(|_| kind("cooldown", &text, "a duration such as \"5m\""))?,
         };
-        Ok(Meta {
+        let meta = Meta {
             name,
             version: int(header, "version")?.ok_or(MetaError::NoKey("version"))?,
             description: text(header, "description")?.ok_or(MetaError::NoKey("description"))?,
@@ -162,8 +161,8 @@ impl Meta {
                     .as_bool()
                     .map_err(|found| kind("enabled", found, "true or false"))?,
             },
-            params,
-        })
+        };
+        Ok((meta, params))
     }
 
     /// Does it want to be asked about this process and this sign?

@@ -1,27 +1,14 @@
 //! Questions about what happened: events, deaths, restarts.
 
 use super::*;
+use crate::incident::Fingerprint;
 
 pub(super) fn count(c: &Context, kinds: &[EventKind], window: Duration) -> Answer<i64> {
-    let names: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-    c.situation.ask(
-        key(&format!("count {}", names.join("+")), window),
-        |facts| {
-            let newest = c.situation.newest(facts);
-            let of = |kind: &EventKind| {
-                let all = facts.events(&c.situation.process, Some(*kind), window);
-                all.iter().filter(|event| event.id <= newest).count() as i64
-            };
-            kinds.iter().map(of).sum()
-        },
-    )
+    c.view.ask(Question::Count(kinds.to_vec(), window))
 }
 
 pub(super) fn all_deaths(c: &Context) -> Answer<Vec<Death>> {
-    c.situation.ask("deaths", |facts| {
-        let newest = c.situation.newest(facts);
-        deaths(facts, &c.situation.process, newest)
-    })
+    c.view.ask(Question::Deaths)
 }
 
 pub(super) fn note_death(c: &Context, death: &Death) {
@@ -56,38 +43,15 @@ pub(super) fn register_events(engine: &mut Engine) {
         .register_fn(
             "restarts_by",
             |c: &mut Context, reason: &str, w: Dynamic| -> Answer<i64> {
-                let w = window(&w)?;
-                c.situation
-                    .ask(key(&format!("restarts by {reason}"), w), |facts| {
-                        facts
-                            .events(&c.situation.process, Some(EventKind::Restart), w)
-                            .iter()
-                            .filter(|event| event.data["reason"] == reason)
-                            .count() as i64
-                    })
+                c.view
+                    .ask(Question::RestartsBy(reason.to_owned(), window(&w)?))
             },
         )
         .register_fn(
             "events",
             |c: &mut Context, name: &str, w: Dynamic| -> Answer<Dynamic> {
                 let (kind, w) = (event_kind(name)?, window(&w)?);
-                let found: Vec<Value> =
-                    c.situation
-                        .ask(key(&format!("events {name}"), w), |facts| {
-                            facts
-                                .events(&c.situation.process, Some(kind), w)
-                                .into_iter()
-                                .map(|event| {
-                                    json!({
-                                        "id": event.id,
-                                        "name": name,
-                                        "ts": event.at.as_second(),
-                                        "instance": event.instance,
-                                        "data": event.data,
-                                    })
-                                })
-                                .collect()
-                        })?;
+                let found: Vec<Value> = c.view.ask(Question::Events(kind, w))?;
                 if let Some(last) = found.last() {
                     c.note(
                         format!("event:{}", last["id"]),
@@ -102,7 +66,7 @@ pub(super) fn register_events(engine: &mut Engine) {
             |c: &mut Context, print: &str, w: Dynamic| -> Answer<i64> {
                 let w = window(&w)?;
                 let oldest =
-                    c.situation.now() - jiff::SignedDuration::try_from(w).unwrap_or_default();
+                    c.view.scene.now - jiff::SignedDuration::try_from(w).unwrap_or_default();
                 Ok(all_deaths(c)?
                     .iter()
                     .filter(|death| death.print == print && death.at >= oldest)
@@ -115,7 +79,7 @@ pub(super) fn register_events(engine: &mut Engine) {
                 .map_or_else(String::new, |death| death.print.clone()))
         })
         .register_fn("illness", |c: &mut Context| -> Answer<String> {
-            let found = c.situation.illness()?;
+            let found: Option<Fingerprint> = c.view.ask(Question::Illness)?;
             if let Some(found) = &found {
                 c.note("illness", &found.readable);
             }
@@ -143,21 +107,8 @@ pub(super) fn register_events(engine: &mut Engine) {
         .register_fn(
             "last_action",
             |c: &mut Context, name: &str| -> Answer<Dynamic> {
-                // What a machine did shows as the actor of events.
-                let found: Option<f64> =
-                    c.situation.ask(format!("last action {name}"), |facts| {
-                        let now = facts.now();
-                        facts
-                            .events(&c.situation.process, None, Duration::from_secs(3600))
-                            .iter()
-                            .rev()
-                            .find(|event| {
-                                event.actor.contains(name)
-                                    || (event.data["reason"] == "brain"
-                                        && event.kind.to_string() == name)
-                            })
-                            .map(|event| supervisor::until(event.at, now).as_secs_f64())
-                    })?;
+                let question = Question::LastAction(name.to_owned());
+                let found: Option<f64> = c.view.ask(question)?;
                 Ok(found.map_or(Dynamic::UNIT, Dynamic::from))
             },
         );

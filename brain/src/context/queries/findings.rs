@@ -2,14 +2,8 @@
 
 use super::*;
 
-pub(super) fn blame(c: &Context, name: &str, window: Duration) -> Answer<Vec<Blame>> {
-    let found = c.situation.ask(key(name, window), |facts| {
-        if name == "blamed" {
-            errors::blamed(facts, &c.situation.process, window)
-        } else {
-            errors::blames(facts, &c.situation.process, window)
-        }
-    })?;
+pub(super) fn blame(c: &Context, question: Question) -> Answer<Vec<Blame>> {
+    let found: Vec<Blame> = c.view.ask(question)?;
     for one in &found {
         c.note(&one.id, format!("{}: {}", one.process, one.text));
     }
@@ -17,15 +11,13 @@ pub(super) fn blame(c: &Context, name: &str, window: Duration) -> Answer<Vec<Bla
 }
 
 pub(super) fn sick(c: &Context) -> Answer<Option<SickDependency>> {
-    c.situation.ask("sick dependency", |facts| {
-        errors::sick_dependency(facts, &c.situation.process)
-    })
+    c.view.ask(Question::SickDependency)
 }
 
 /// What seems to be wrong with a process that lives, as a map with a sentence in it.
 pub(super) fn trouble(c: &mut Context) -> Answer<Dynamic> {
     let (failures, down_s, live_error) = probe(c)?;
-    let from_event = c.situation.event().and_then(|symptom| {
+    let from_event = c.view.scene.event.as_ref().and_then(|symptom| {
         let error = symptom.data["error"].as_str()?;
         Some((error.to_owned(), symptom.data["failures"].as_i64()))
     });
@@ -101,25 +93,17 @@ pub(super) fn wanted_port(c: &Context) -> Answer<Option<i64>> {
     if said.is_some() {
         return Ok(said);
     }
-    c.situation.ask("probe port", |facts| {
-        let config = facts.process(&c.situation.process)?.config;
-        let health = &config["health"];
-        health["tcp"]["port"].as_i64().or_else(|| {
-            let url = health["http"]["url"].as_str()?;
-            let rest = url.split("://").nth(1)?.split('/').next()?;
-            rest.rsplit_once(':')?.1.parse().ok()
-        })
-    })
+    c.view.ask(Question::ProbePort)
 }
 
 pub(super) fn register_findings(engine: &mut Engine) {
     engine
         .register_fn("trouble", trouble)
         .register_fn("blamed", |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
-            dynamic(&blame(c, "blamed", window(&w)?)?)
+            dynamic(&blame(c, Question::Blamed(window(&w)?))?)
         })
         .register_fn("blames", |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
-            dynamic(&blame(c, "blames", window(&w)?)?)
+            dynamic(&blame(c, Question::Blames(window(&w)?))?)
         })
         .register_fn("sick_dependency", |c: &mut Context| -> Answer<Dynamic> {
             let sick = sick(c)?;
@@ -141,9 +125,7 @@ pub(super) fn register_findings(engine: &mut Engine) {
                 else {
                     return Ok(Dynamic::UNIT);
                 };
-                let holder = c.situation.ask(format!("port holder {number}"), |facts| {
-                    facts.port_holder(number)
-                })?;
+                let holder: Option<(i32, String)> = c.view.ask(Question::PortHolder(number))?;
                 let Some((pid, command)) = holder else {
                     return Ok(Dynamic::UNIT);
                 };

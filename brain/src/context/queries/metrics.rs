@@ -1,33 +1,11 @@
 //! Questions about figures: processor, memory, probes.
 
 use super::*;
-use crate::pile::{Pile, pile};
+use crate::pile::Pile;
 
-/// `f64` samples in, one number out; none without samples.
+/// One of each moment: seconds ago, percent of a core, bytes.
 pub(super) fn samples(c: &Context, window: Duration) -> Answer<Vec<(f64, f64, f64)>> {
-    // Copies are added up per moment: seconds ago, percent of a core, bytes.
-    c.situation.ask(key("samples", window), |facts| {
-        let now = facts.now();
-        let mut sums: Vec<(f64, f64, f64)> = Vec::new();
-        let mut last: Option<&Sample> = None;
-        let all = facts.samples(&c.situation.process, window);
-        for sample in &all {
-            let age = supervisor::until(sample.at, now).as_secs_f64();
-            let together = last.is_some_and(|last| {
-                last.instance != sample.instance
-                    && supervisor::until(last.at, sample.at) < Duration::from_millis(500)
-            });
-            match sums.last_mut() {
-                Some(sum) if together => {
-                    sum.1 += sample.cpu_percent;
-                    sum.2 += sample.rss_bytes as f64;
-                }
-                _ => sums.push((age, sample.cpu_percent, sample.rss_bytes as f64)),
-            }
-            last = Some(sample);
-        }
-        sums
-    })
+    c.view.ask(Question::Samples(window))
 }
 
 pub(super) fn average(values: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -50,30 +28,11 @@ pub(super) fn all_above(
 
 /// The worst copy's probe: failures in a row, seconds down, why.
 pub(super) fn probe(c: &Context) -> Answer<(i64, f64, Option<String>)> {
-    c.situation.ask("probe", |facts| {
-        facts
-            .process(&c.situation.process)
-            .into_iter()
-            .flat_map(|process| process.instances)
-            .map(|instance| {
-                (
-                    i64::from(instance.probe_failures),
-                    instance.probe_down_ms.unwrap_or(0) as f64 / 1000.0,
-                    instance.probe_error,
-                )
-            })
-            .max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))
-            .unwrap_or((0, 0.0, None))
-    })
+    c.view.ask(Question::Probe)
 }
 
 pub(super) fn attempts(c: &Context, w: &Dynamic) -> Answer<(i64, i64)> {
-    let w = window(w)?;
-    c.situation.ask(key("probe attempts", w), |facts| {
-        facts
-            .probe_attempts(&c.situation.process, w)
-            .map_or((0, 0), |(passed, total)| (passed as i64, total as i64))
-    })
+    c.view.ask(Question::ProbeAttempts(window(w)?))
 }
 
 pub(super) fn register_metrics(engine: &mut Engine) {
@@ -147,9 +106,7 @@ pub(super) fn register_metrics(engine: &mut Engine) {
             "piles_up",
             |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
                 let w = window(&w)?;
-                let found: Option<Pile> = c
-                    .situation
-                    .ask(key("pile", w), |facts| pile(facts, &c.situation.process, w))?;
+                let found: Option<Pile> = c.view.ask(Question::Pile(w))?;
                 let Some(found) = found else {
                     return Ok(Dynamic::UNIT);
                 };
@@ -191,19 +148,7 @@ pub(super) fn register_metrics(engine: &mut Engine) {
             "latency_p95",
             |c: &mut Context, w: Dynamic| -> Answer<Dynamic> {
                 let w = window(&w)?;
-                let slow: Option<u64> = c.situation.ask(key("latency p95", w), |facts| {
-                    let now = facts.now();
-                    let mut all: Vec<u64> = facts
-                        .probe_results(&c.situation.process, PROBE_RESULTS)
-                        .into_iter()
-                        .filter(|one| supervisor::until(one.at, now) <= w)
-                        .map(|one| one.latency_ms)
-                        .collect();
-                    all.sort_unstable();
-                    // The nearest rank: of twenty tries the nineteenth.
-                    all.get((all.len() * 95).div_ceil(100).saturating_sub(1))
-                        .copied()
-                })?;
+                let slow: Option<u64> = c.view.ask(Question::LatencyP95(w))?;
                 if let Some(ms) = slow {
                     c.note(
                         "probe:health",
