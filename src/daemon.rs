@@ -59,6 +59,15 @@ pub(crate) fn run_core(paths: &Paths, resurrect: bool) -> u8 {
     run::run(paths, resurrect)
 }
 
+/// The arguments of the process that runs the daemon's playbooks.
+const PLAYBOOK_PROCESS: [&str; 2] = ["daemon", "run-playbooks"];
+
+/// Is this the process that the daemon has started for its playbooks?
+pub(crate) fn is_playbook_process(args: &[OsString]) -> bool {
+    args.get(1..)
+        .is_some_and(|args| args == PLAYBOOK_PROCESS.map(OsString::from))
+}
+
 /// Starts a guard for this process, in the place of one that died.
 fn new_guard(paths: &Paths) -> io::Result<Arc<GuardLink>> {
     let daemon = std::process::id();

@@ -1,7 +1,7 @@
 //! mhost: a process supervisor whose on-call engineer is built in.
 //!
-//! One binary, two roles: the command line ([`cli`]), and the daemon it talks to. This file
-//! only names the parts.
+//! One binary, three roles: the command line ([`cli`]), the daemon it talks to, and the process
+//! that runs the daemon's playbooks. This file only names the parts.
 
 #![forbid(unsafe_code)]
 
@@ -12,8 +12,14 @@ mod exit;
 mod output;
 mod tui;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main(std::env::args_os().collect()).into()
+    let args: Vec<OsString> = std::env::args_os().collect();
+    // Before the command line is read: what that takes, it would keep.
+    if daemon::is_playbook_process(&args) {
+        return brain::helper::run().into();
+    }
+    cli::main(args).into()
 }

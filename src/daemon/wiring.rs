@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use agent::{Agent, Parts, PlaybookSettings, Revisions, Settings};
 use async_trait::async_trait;
+use brain::helper::Helpers;
 use brain::prompts::Prompts;
 use brain::{BrainStore, PlaybookOverride, Playbooks};
 use supervisor::config::DaemonConfig;
@@ -150,6 +151,7 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<BrainStore, Failure
     let told = settings_of(config, &paths);
     let (history, folder) = (paths.brain_history(), paths.playbooks());
     let overrides = overrides_of(config);
+    let helpers = Helpers::new(&super::PLAYBOOK_PROCESS, clock.clone());
     let opened = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
         let (store, thread, aside) = BrainStore::open_or_begin_anew(&history)?;
@@ -161,7 +163,8 @@ async fn join(wires: Wires, config: &DaemonConfig) -> Result<BrainStore, Failure
                  was learned and leave given in advance are lost. When it is of no use: rm {aside}"
             ));
         }
-        Ok::<_, Failure>((store, thread, Playbooks::load(Some(folder), overrides)))
+        let playbooks = Playbooks::load_apart(helpers, Some(folder), overrides);
+        Ok::<_, Failure>((store, thread, playbooks))
     });
     // The thread ends with the last handle, which is never dropped; there is nothing to wait
     // for, since every answer was awaited by whoever asked, and the last one is that of the end.

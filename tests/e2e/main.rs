@@ -30,6 +30,7 @@ mod notify;
 mod nth_call;
 mod on_call;
 mod output;
+mod playbook_process;
 mod playbooks;
 mod ready;
 mod reload;

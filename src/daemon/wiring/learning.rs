@@ -182,11 +182,11 @@ impl Learning {
     /// Steps 1 and 2 of the ladder: its text, its own incident, and everything else that is
     /// recorded. Answers on how many moments it was silent.
     fn check(&self, name: &str, text: &str, fingerprint: &str) -> Result<usize, NotLearned> {
-        let findings = brain::lint(name, Format::Rhai, text);
+        let findings = self.playbooks.lint(name, Format::Rhai, text);
         if let Some(error) = findings.iter().find(|one| one.weight == Weight::Error) {
             return Err(NotLearned::Flawed(error.text.clone()));
         }
-        let one = Playbooks::only(name, Format::Rhai, text);
+        let one = self.playbooks.beside(name, Format::Rhai, text);
         if let Some(PlaybookState::Broken { error, .. }) = one.list().pop().map(|it| it.state) {
             return Err(NotLearned::Flawed(error));
         }

@@ -156,7 +156,7 @@ impl BrainPort {
     async fn one(&self, name: &str, sent: Option<(Format, String)>) -> Result<Playbooks> {
         let (all, own) = (self.playbooks.clone(), name.to_owned());
         let found = tokio::task::spawn_blocking(move || match sent {
-            Some((format, text)) => Some(Playbooks::only(&own, format, &text)),
+            Some((format, text)) => Some(all.beside(&own, format, &text)),
             None => all.alone(&own),
         });
         let Some(one) = found.await.map_err(broken)? else {
