@@ -46,9 +46,10 @@ use crate::command::{Command, Reply};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
 use crate::instance::{Context, InstanceHandle};
-use crate::logs::{Ingest, KnownCopies};
+use crate::logs::KnownCopies;
+use crate::seams::Archive;
 use crate::spec::{GroupSpec, ProcessSpec};
-use crate::store::{Batch, ProcessRow, StoreHandle};
+use crate::store::{Batch, ProcessRow};
 
 /// All processes. Clones are the same registry.
 #[derive(Clone)]
@@ -59,8 +60,7 @@ pub struct RegistryHandle {
 struct Shared {
     inner: Mutex<Inner>,
     context: Context,
-    store: StoreHandle,
-    ingest: Ingest,
+    archive: Arc<dyn Archive>,
     /// Whose lines are kept.
     kept: KnownCopies,
     /// Counts changes of the set of processes.
@@ -227,10 +227,10 @@ impl RegistryHandle {
             Command::Limits { target } => self.limits(&target).map(Reply::Limits),
             Command::Links => Ok(Reply::Links(self.links())),
             Command::Logs(query) => self.logs(query).await.map(Reply::Logs),
-            Command::LogIndex => Ok(Reply::Index(self.shared.ingest.index())),
+            Command::LogIndex => Ok(Reply::Index(self.shared.archive.index())),
             Command::Reindex => {
-                self.shared.ingest.reindex();
-                Ok(Reply::Index(self.shared.ingest.index()))
+                self.shared.archive.reindex();
+                Ok(Reply::Index(self.shared.archive.index()))
             }
             Command::Flush { target } => self.flush(target.as_ref()).await.map(Reply::Done),
             Command::Save => self.save().await,

@@ -1,6 +1,7 @@
-//! What an instance needs beside the operating system: a journal and a capture.
+//! What instances and the registry need beside the operating system: a journal, a capture and
+//! an archive.
 //!
-//! Two traits of few methods, so that the actor can be tested with paused time and fakes.
+//! Three traits of few methods, so that the actors can be tested with paused time and fakes.
 //! The real ones are the store and the ingest thread.
 
 use std::path::Path;
@@ -12,9 +13,9 @@ use regex::Regex;
 
 use crate::event::Event;
 use crate::ids::{Generation, InstanceId};
-use crate::logs::Ingest;
+use crate::logs::{IndexView, Ingest};
 use crate::paths::Stream;
-use crate::store::{Batch, StoreHandle};
+use crate::store::{Batch, EventFilter, StoreHandle};
 
 /// How long a crash waits for the last of its output. The reader is awake by then, so this
 /// bounds the rare case of a grandchild that keeps the stream open.
@@ -28,6 +29,15 @@ pub(crate) const LAST_LINES: usize = 20;
 pub(crate) trait Journal: Send + Sync {
     /// Writes everything in one transaction. Returns the events with their ids.
     async fn commit(&self, batch: Batch) -> Result<Vec<Event>, String>;
+
+    /// Events that match, newest first.
+    async fn events(&self, filter: EventFilter) -> Result<Vec<Event>, String>;
+
+    /// The same at once, for few events.
+    fn events_now(&self, filter: &EventFilter) -> Result<Vec<Event>, String>;
+
+    /// What is wrong, for people; `None` when all is well.
+    fn degraded(&self) -> Option<String>;
 }
 
 #[async_trait]
@@ -36,6 +46,20 @@ impl Journal for StoreHandle {
         StoreHandle::commit(self, batch)
             .await
             .map_err(|error| error.to_string())
+    }
+
+    async fn events(&self, filter: EventFilter) -> Result<Vec<Event>, String> {
+        StoreHandle::events(self, filter)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    fn events_now(&self, filter: &EventFilter) -> Result<Vec<Event>, String> {
+        StoreHandle::events_now(self, filter).map_err(|error| error.to_string())
+    }
+
+    fn degraded(&self) -> Option<String> {
+        StoreHandle::degraded(self)
     }
 }
 
@@ -106,5 +130,47 @@ impl Capture for Ingest {
             }
         };
         tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    }
+}
+
+/// What programs have printed, as it is kept.
+#[async_trait]
+pub(crate) trait Archive: Send + Sync {
+    /// Deletes all of an instance, which prints nothing any more.
+    async fn remove(&self, instance: &InstanceId) -> std::io::Result<()>;
+
+    /// Deletes all of an instance so far.
+    async fn flush(&self, instance: &InstanceId) -> std::io::Result<()>;
+
+    /// How the index is.
+    fn index(&self) -> IndexView;
+
+    /// Makes the index anew.
+    fn reindex(&self);
+
+    /// What is wrong, for people; `None` when all is well.
+    fn degraded(&self) -> Option<String>;
+}
+
+#[async_trait]
+impl Archive for Ingest {
+    async fn remove(&self, instance: &InstanceId) -> std::io::Result<()> {
+        Ingest::remove(self, instance).await
+    }
+
+    async fn flush(&self, instance: &InstanceId) -> std::io::Result<()> {
+        Ingest::flush(self, instance).await
+    }
+
+    fn index(&self) -> IndexView {
+        Ingest::index(self)
+    }
+
+    fn reindex(&self) {
+        Ingest::reindex(self);
+    }
+
+    fn degraded(&self) -> Option<String> {
+        Ingest::degraded(self)
     }
 }

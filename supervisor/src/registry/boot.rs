@@ -16,6 +16,7 @@ use crate::logs::{Ingest, KnownCopies};
 use crate::machine::Input;
 use crate::paths::Paths;
 use crate::sampler::Sampler;
+use crate::seams::Archive;
 use crate::spec::ProcessSpec;
 use crate::state::{Saved, State};
 use crate::store::{Desired, Loaded, ProcessRow, StoreHandle};
@@ -59,11 +60,10 @@ impl RegistryHandle {
             tasks,
             version,
         } = foundation;
-        let started_at = clock.now();
         let context = Context::new(instance::Shared {
             clock,
             launcher,
-            journal: Arc::new(store.clone()),
+            journal: Arc::new(store),
             capture: Arc::new(ingest.clone()),
             sampler,
             bus,
@@ -71,11 +71,21 @@ impl RegistryHandle {
             paths,
             tasks,
         });
+        Self::begin(context, Arc::new(ingest), version, loaded)
+    }
+
+    /// As [`Self::open`], on whatever journal, capture and archive.
+    pub(crate) fn begin(
+        context: Context,
+        archive: Arc<dyn Archive>,
+        version: String,
+        loaded: Loaded,
+    ) -> Self {
+        let started_at = context.clock.now();
         let shared = Shared {
             inner: Mutex::new(Inner::default()),
             context,
-            store,
-            ingest,
+            archive,
             kept: KnownCopies::default(),
             changed: watch::Sender::new(0),
             told: broadcast::Sender::new(super::waiting::TOLD),

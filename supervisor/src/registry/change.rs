@@ -361,7 +361,7 @@ impl RegistryHandle {
             let mut error = None;
             let ids = copies(&self.inner(), &pick, &kept);
             for id in ids {
-                if let Err(refused) = self.shared.ingest.flush(&id).await {
+                if let Err(refused) = self.shared.archive.flush(&id).await {
                     error = Some(refused.to_string());
                 }
             }

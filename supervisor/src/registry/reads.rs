@@ -198,13 +198,8 @@ impl RegistryHandle {
                 filter.instance = only.index;
             }
         }
-        self.shared
-            .store
-            .events(filter)
-            .await
-            .map_err(|error| ControlError::Store {
-                message: error.to_string(),
-            })
+        let events = self.context().journal.events(filter).await;
+        events.map_err(|message| ControlError::Store { message })
     }
 
     pub(super) fn health(&self, target: Option<&Target>) -> Result<Vec<HealthView>, ControlError> {
@@ -297,7 +292,11 @@ impl RegistryHandle {
                 limit: 1,
                 ..EventFilter::default()
             };
-            let events = self.shared.store.events_now(&filter).unwrap_or_default();
+            let events = self
+                .context()
+                .journal
+                .events_now(&filter)
+                .unwrap_or_default();
             let last = events.first().map(|event| event.at);
             CronView {
                 name,
@@ -412,7 +411,8 @@ impl RegistryHandle {
 
     pub(super) fn version(&self) -> VersionView {
         let uptime = crate::clock::until(self.shared.started_at, self.context().clock.now());
-        let degraded = [self.shared.store.degraded(), self.shared.ingest.degraded()];
+        let (journal, archive) = (&self.context().journal, &self.shared.archive);
+        let degraded = [journal.degraded(), archive.degraded()];
         VersionView {
             version: self.shared.version.clone(),
             os: std::env::consts::OS.into(),

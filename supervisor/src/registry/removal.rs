@@ -210,7 +210,7 @@ impl RegistryHandle {
         if !keep_logs {
             // Before the row: with it goes the last trace of whose they are.
             for id in &ids {
-                remains = self.shared.ingest.remove(id).await.err().or(remains);
+                remains = self.shared.archive.remove(id).await.err().or(remains);
             }
         }
         let (entry, rows) = {

@@ -17,7 +17,7 @@ use crate::ids::{EventId, Generation, InstanceId};
 use crate::paths::Stream;
 use crate::seams::{Capture, Journal};
 use crate::state::{Saved, State};
-use crate::store::Batch;
+use crate::store::{Batch, EventFilter};
 
 /// What is on the disk. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -147,6 +147,18 @@ impl Journal for Book {
             self.disk.commit(batch).await
         };
         self.life.call(commit).await
+    }
+
+    async fn events(&self, _: EventFilter) -> Result<Vec<Event>, String> {
+        self.life.call(async { Ok(Vec::new()) }).await
+    }
+
+    fn events_now(&self, _: &EventFilter) -> Result<Vec<Event>, String> {
+        Ok(Vec::new())
+    }
+
+    fn degraded(&self) -> Option<String> {
+        None
     }
 }
 
