@@ -4,7 +4,7 @@
 //!   InstanceHandle ──Order──► instance task ──Effect──► Launcher (spawn, signal)
 //!                                  ▲  │
 //!              exit, probe, memory ┘  └──Batch──► Journal ──► Bus
-//!                                     └──Snapshot──► watch (registry, neighbours)
+//!                                     └──Snapshot──► latest (registry, neighbours)
 //! ```
 //!
 //! All decisions are in [`crate::machine::step`], which does no input or output; the task
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use board::Board;
 
@@ -30,6 +30,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::command::view::{HealthStatus, HealthView};
 use crate::ids::{Generation, InstanceId};
+use crate::latest::{Teller, Viewer};
 use crate::launch::Launcher;
 use crate::machine::{Awaited, IllegalInput, Input, Rules};
 use crate::paths::Paths;
@@ -138,7 +139,7 @@ pub(crate) enum Standing {
 pub(crate) struct InstanceHandle {
     id: InstanceId,
     sender: mpsc::Sender<Box<Message>>,
-    snapshot: watch::Receiver<Arc<Snapshot>>,
+    snapshot: Viewer<Arc<Snapshot>>,
     /// The newest run, shared with the other task of a reload.
     newest: Arc<Mutex<Generation>>,
 }
@@ -213,12 +214,12 @@ impl InstanceHandle {
             awaited: Rules::of(&spec, id.index).awaited(),
             status_text: None,
         };
-        let (publish, snapshot) = watch::channel(Arc::new(snapshot));
+        let publish = Teller::new(Arc::new(snapshot));
         let tasks = context.tasks.clone();
         let handle = Self {
             id: id.clone(),
             sender,
-            snapshot,
+            snapshot: publish.viewer(),
             newest: Arc::clone(&newest),
         };
         let task =
@@ -239,7 +240,7 @@ impl InstanceHandle {
 
     /// What is known of it now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.borrow().clone()
+        self.snapshot.get()
     }
 
     /// Gives it an input, and returns when the machine has moved and its effects are done.
@@ -317,8 +318,8 @@ impl InstanceHandle {
         limit: Option<Duration>,
         look: impl Fn(&Snapshot) -> Option<T>,
     ) -> Option<T> {
-        let (mut snapshot, mut found) = (self.snapshot.clone(), None);
-        let wait = snapshot.wait_for(|snapshot| {
+        let mut found = None;
+        let wait = self.snapshot.until(|snapshot| {
             found = look(snapshot);
             found.is_some()
         });

@@ -14,6 +14,7 @@ mod control;
 mod event;
 mod ids;
 mod instance;
+mod latest;
 pub mod launch;
 pub mod logs;
 pub mod machine;

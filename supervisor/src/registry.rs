@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 pub use boot::Foundation;
 pub use view::{Glance, Standing, Vitals};
@@ -46,6 +46,7 @@ use crate::command::{Command, Reply};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
 use crate::instance::{Context, InstanceHandle};
+use crate::latest::{Teller, Viewer};
 use crate::logs::KnownCopies;
 use crate::seams::Archive;
 use crate::spec::{GroupSpec, ProcessSpec};
@@ -64,7 +65,7 @@ struct Shared {
     /// Whose lines are kept.
     kept: KnownCopies,
     /// Counts changes of the set of processes.
-    changed: watch::Sender<u64>,
+    changed: Teller<u64>,
     /// What those hear who wait for a process to come up.
     told: broadcast::Sender<(ProcessName, String)>,
     /// The newest of that, and of which runs it is said.
@@ -271,8 +272,8 @@ impl RegistryHandle {
     }
 
     /// Counts changes of the set of processes and their definitions.
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.shared.changed.subscribe()
+    fn changed(&self) -> Viewer<u64> {
+        self.shared.changed.viewer()
     }
 
     /// Records a fact that another part of the daemon found out, and tells about it.
@@ -301,6 +302,9 @@ impl RegistryHandle {
     }
 
     fn bump(&self) {
-        self.shared.changed.send_modify(|count| *count += 1);
+        self.shared.changed.say(|count| {
+            *count += 1;
+            true
+        });
     }
 }

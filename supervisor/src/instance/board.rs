@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::watch;
-
 use super::Snapshot;
 use crate::ids::{InstanceId, ProcessName};
+use crate::latest::Viewer;
 use crate::state::State;
 
 /// The snapshots of all instances, and who depends on whom. Clones are the same board.
@@ -20,12 +19,12 @@ pub(crate) struct Board {
 
 #[derive(Debug, Default)]
 struct Inner {
-    snapshots: BTreeMap<InstanceId, watch::Receiver<Arc<Snapshot>>>,
+    snapshots: BTreeMap<InstanceId, Viewer<Arc<Snapshot>>>,
     dependencies: BTreeMap<ProcessName, Vec<ProcessName>>,
 }
 
 impl Board {
-    pub(super) fn put(&self, id: InstanceId, snapshot: watch::Receiver<Arc<Snapshot>>) {
+    pub(super) fn put(&self, id: InstanceId, snapshot: Viewer<Arc<Snapshot>>) {
         self.inner
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -76,7 +75,7 @@ impl Board {
                 .snapshots
                 .iter()
                 .filter(|(id, _)| id.process == *dependency)
-                .any(|(_, snapshot)| ails(&snapshot.borrow()));
+                .any(|(_, snapshot)| ails(&snapshot.get()));
             if ails {
                 return Some(dependency.clone());
             }

@@ -16,7 +16,7 @@ mod takeover;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
@@ -26,6 +26,7 @@ use super::{Context, Message, OrderError, Snapshot, Standing};
 use crate::command::view::HealthStatus;
 use crate::event::{Event, EventKind};
 use crate::ids::{Generation, InstanceId};
+use crate::latest::Teller;
 use crate::launch::Scope;
 use crate::machine::{self, Effect, IllegalInput, Input, KILL_WAIT, Rules};
 use crate::probe::{ProbeEvent, Probes};
@@ -71,7 +72,7 @@ pub(super) struct InstanceTask {
     /// It is being removed.
     leaving: bool,
     context: Context,
-    publish: watch::Sender<Arc<Snapshot>>,
+    publish: Teller<Arc<Snapshot>>,
 }
 
 /// What the loop woke up for.
@@ -94,7 +95,7 @@ impl InstanceTask {
         saved: Option<Saved>,
         newest: Arc<Mutex<Generation>>,
         context: Context,
-        publish: watch::Sender<Arc<Snapshot>>,
+        publish: Teller<Arc<Snapshot>>,
     ) -> Self {
         let rules = Rules::of(&spec, id.index);
         Self {
@@ -425,7 +426,7 @@ impl InstanceTask {
                 .as_ref()
                 .and_then(|live| live.hearing.as_ref()?.status.clone()),
         };
-        self.publish.send_if_modified(|shown| {
+        self.publish.say(|shown| {
             let changed = **shown != snapshot;
             if changed {
                 *shown = Arc::new(snapshot);

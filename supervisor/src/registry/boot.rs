@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tracing::{error, info};
 
 use super::{Entry, Inner, RegistryHandle, Shared, keeper};
@@ -11,6 +11,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::ids::InstanceId;
 use crate::instance::{self, Board, Context, InstanceHandle};
+use crate::latest::Teller;
 use crate::launch::Launcher;
 use crate::logs::{Ingest, KnownCopies};
 use crate::machine::Input;
@@ -87,7 +88,7 @@ impl RegistryHandle {
             context,
             archive,
             kept: KnownCopies::default(),
-            changed: watch::Sender::new(0),
+            changed: Teller::new(0),
             told: broadcast::Sender::new(super::waiting::TOLD),
             last_told: Mutex::default(),
             registering: tokio::sync::Mutex::new(()),

@@ -62,6 +62,7 @@ async fn keep(registry: RegistryHandle, spec: Arc<ProcessSpec>, end: Cancellatio
             .as_ref()
             .and_then(|schedule| schedule.next_after(clock.now()));
         tokio::select! {
+            biased;
             () = end.cancelled() => break,
             () = shutdown.cancelled() => break,
             () = at(&registry, next) => restart(&registry, &spec, Reason::Cron, None).await,

@@ -212,17 +212,11 @@ impl RegistryHandle {
 
     /// Waits until nobody wants this set any longer.
     async fn until_unwanted(&self, name: &ProcessName, set: &[InstanceHandle]) {
-        let mut changed = self.changed();
-        loop {
-            let wanted = self
-                .inner()
-                .entry(name)
-                .is_some_and(|entry| is_wanted(entry, set));
-            // The sender lives as long as this handle.
-            if !wanted || changed.changed().await.is_err() {
-                return;
-            }
-        }
+        let wanted = || {
+            let inner = self.inner();
+            inner.entry(name).is_some_and(|entry| is_wanted(entry, set))
+        };
+        self.changed().until(|_| !wanted()).await;
     }
 }
 

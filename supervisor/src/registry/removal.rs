@@ -128,18 +128,12 @@ impl RegistryHandle {
 
     /// Returns when nobody is removing it (any longer).
     pub(super) async fn until_removed(&self, name: &ProcessName) {
-        let mut changed = self.changed();
         let is_going = || {
             let inner = self.inner();
             let entry = inner.entry(name);
             inner.going.contains(name) || entry.is_some_and(|entry| entry.row.removal.is_some())
         };
-        while is_going() {
-            // The sender lives as long as this handle.
-            if changed.changed().await.is_err() {
-                return;
-            }
-        }
+        self.changed().until(|_| !is_going()).await;
     }
 
     /// Writes down that these go. Returns those of which nobody had written it yet.

@@ -153,13 +153,18 @@ pub(super) async fn until_told(
     tokio::pin!(work, over);
     if !told.is_empty() {
         // What is up already says so in a moment.
-        tokio::select! { _ = &mut work => return told, () = tokio::time::sleep(A_MOMENT) => {} }
+        tokio::select! {
+            biased;
+            _ = &mut work => return told,
+            () = tokio::time::sleep(A_MOMENT) => {}
+        }
         if hopeless(&told) {
             return told;
         }
     }
     loop {
         tokio::select! {
+            biased;
             _ = &mut work => return told,
             () = &mut over => return told,
             news = hears.recv() => match news {
@@ -172,7 +177,11 @@ pub(super) async fn until_told(
                 // Of others, or too many to remember.
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => {
-                    tokio::select! { _ = &mut work => {}, () = &mut over => {} }
+                    tokio::select! {
+                        biased;
+                        _ = &mut work => {}
+                        () = &mut over => {}
+                    }
                     return told;
                 }
             },

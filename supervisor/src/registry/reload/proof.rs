@@ -67,6 +67,7 @@ impl RegistryHandle {
             }
             Some(Err(end)) => Some(end),
             Some(Ok(())) => tokio::select! {
+                biased;
                 end = handle.until_some(None, fell) => end,
                 own = self.answer_itself(handle, renewal, begun + renewal.timeout) => {
                     own?;

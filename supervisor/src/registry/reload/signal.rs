@@ -67,6 +67,7 @@ impl RegistryHandle {
             }
         };
         tokio::select! {
+            biased;
             // Its task ends with the daemon.
             end = ended => Err(end.unwrap_or_else(|| "the daemon ended".to_owned())),
             well = tokio::time::timeout(renewal.timeout, well) => {
