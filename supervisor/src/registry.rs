@@ -276,6 +276,14 @@ impl RegistryHandle {
         self.shared.changed.viewer()
     }
 
+    /// Every row with its instances, to be looked at.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> Vec<(ProcessRow, Vec<InstanceHandle>)> {
+        let inner = self.inner();
+        let entry = |entry: &Entry| (entry.row.clone(), entry.handles.clone());
+        inner.processes.iter().map(entry).collect()
+    }
+
     /// Records a fact that another part of the daemon found out, and tells about it.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ pub struct Batch {
 
 impl Batch {
     /// Only facts: states and events, which are true whether they are recorded or not.
-    fn is_fact(&self) -> bool {
+    pub(crate) fn is_fact(&self) -> bool {
         self.processes.is_empty()
             && self.removed.is_empty()
             && self.removed_instances.is_empty()

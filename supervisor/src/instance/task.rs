@@ -336,7 +336,7 @@ impl InstanceTask {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         self.rules.newest = *newest;
         #[cfg(test)]
-        crate::simulation::note(&saved.state, &input);
+        crate::simulation::note(&self.id, &saved.state, &input);
         let stepped = machine::step(saved, input, &self.rules, now);
         match &stepped {
             Ok((saved, _)) => *newest = saved.counters.generation.max(*newest),

@@ -4,11 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::ids::InstanceId;
 use crate::machine::Input;
 use crate::state::{AfterStop, Hold, State};
 
 /// So many different pairs are met by the stories of a plain `cargo test`, at least.
 pub(super) const LEAST: usize = 98;
+
+/// The same of those of a registry, in which no clocks are watched and nobody shouts.
+pub(super) const LEAST_OF_REGISTRY: usize = 80;
 
 thread_local! {
     static SEEN: RefCell<Coverage> = RefCell::default();
@@ -45,10 +49,10 @@ impl fmt::Display for Coverage {
     }
 }
 
-/// The machine is asked this.
-pub(crate) fn note(state: &State, input: &Input) {
+/// The machine of an instance is asked this.
+pub(crate) fn note(instance: &InstanceId, state: &State, input: &Input) {
     let pair = (name_of(state), input_of(input));
-    super::promises::aside(|| format!("    {} ({})", pair.1, pair.0));
+    super::promises::aside(|| format!("    {instance}: {} ({})", pair.1, pair.0));
     SEEN.with_borrow_mut(|seen| *seen.0.entry(pair).or_default() += 1);
 }
 

@@ -2,11 +2,10 @@
 //!
 //! A leader may leave children that are in its group or have escaped from it; all carry the
 //! mark of their run. Exits are noticed late and out of order, signals take their time, and
-//! some programs do not listen to them. Leaders that are asked to say that they are ready do so
-//! once, soon, late or never, and what they say waits until somebody hears it.
+//! some programs do not listen to them.
 //! It is one piece although it is long: one world, and one method for each thing done to it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -17,8 +16,9 @@ use tokio::time::Instant;
 use super::disk::Disk;
 use super::ear::Listening;
 use super::life::Life;
-use super::promises::Promises;
-use crate::ids::{Generation, InstanceId};
+use super::process::Process;
+use super::promises::{Intention, Promises};
+use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::launch::{Ear, Found, Launcher, Scope, SpawnError, SpawnOrder};
 use crate::notice::Notice;
 use crate::spec::Signal;
@@ -42,11 +42,23 @@ pub(super) struct Os {
     changed: Arc<Notify>,
     disk: Disk,
     promises: Promises,
-    /// Nothing of a run may be left when the next one begins, or no leader only.
-    whole_trees: bool,
+    /// Of these no leader may be left when the next run begins; of others nothing at all.
+    loose: Arc<BTreeSet<ProcessName>>,
     /// Looks for what is left of a tree take longer than a killed process may.
     slow_looks: bool,
 }
+
+/// A leader that lives.
+#[derive(Debug, Clone)]
+pub(super) struct Leader {
+    pub(super) instance: InstanceId,
+    pub(super) process: ProcessRef,
+    /// What it was started with.
+    pub(super) args: Vec<String>,
+}
+
+/// Tells a program that it begins beside another copy: the sign of a reload.
+const BESIDE: &str = "MHOST_REUSEPORT";
 
 #[derive(Debug)]
 struct Inner {
@@ -58,49 +70,13 @@ struct Inner {
     unkillable: Vec<i32>,
 }
 
-#[derive(Debug)]
-struct Process {
-    instance: InstanceId,
-    generation: Generation,
-    process: ProcessRef,
-    /// The leader that it comes from; none is a leader.
-    leader: Option<i32>,
-    /// It has a session of its own.
-    escaped: bool,
-    listens: bool,
-    ends: Option<(Instant, ExitStatus)>,
-    /// Between its end and the news of it.
-    lag: Duration,
-    /// What it has yet to say, and what it said and nobody has heard.
-    speech: VecDeque<(Instant, &'static str)>,
-    /// It has said that it is ready, and that was heard.
-    heard_ready: bool,
-}
-
-impl Process {
-    fn lives(&self) -> bool {
-        self.ends.is_none_or(|(at, _)| at > Instant::now())
-    }
-
-    fn end_within(&mut self, wait: Duration, exit: ExitStatus) {
-        let at = Instant::now() + wait;
-        if self.ends.is_none_or(|(sooner, _)| at < sooner) {
-            self.ends = Some((at, exit));
-        }
-    }
-
-    /// Takes a signal. What ends a program ends it after a moment.
-    fn take(&mut self, signal: Signal, moment: Duration) {
-        if signal == Signal::KILL {
-            self.end_within(moment / 100, ExitStatus::Signal(signal.0));
-        } else if self.listens {
-            self.end_within(moment, ExitStatus::Signal(signal.0));
-        }
-    }
-}
-
 impl Os {
-    pub(super) fn new(seed: u64, disk: Disk, promises: Promises, whole_trees: bool) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        disk: Disk,
+        promises: Promises,
+        loose: BTreeSet<ProcessName>,
+    ) -> Self {
         let inner = Inner {
             rng: fastrand::Rng::with_seed(seed),
             mood: Mood::Wild,
@@ -113,7 +89,7 @@ impl Os {
             changed: Arc::default(),
             disk,
             promises,
-            whole_trees,
+            loose: Arc::new(loose),
             slow_looks: false,
         }
     }
@@ -186,12 +162,36 @@ impl Os {
 
     /// The living leaders of an instance.
     pub(super) fn leaders(&self, instance: &InstanceId) -> Vec<ProcessRef> {
+        let all = self.all_leaders().into_iter();
+        let its = all.filter(|one| one.instance == *instance);
+        its.map(|one| one.process).collect()
+    }
+
+    /// All leaders that live.
+    pub(super) fn all_leaders(&self) -> Vec<Leader> {
         let inner = self.inner();
         let leaders = inner
             .processes
             .iter()
-            .filter(|one| one.instance == *instance && one.leader.is_none() && one.lives());
-        leaders.map(|one| one.process.clone()).collect()
+            .filter(|one| one.leader.is_none() && one.lives());
+        let leader = |one: &Process| Leader {
+            instance: one.instance.clone(),
+            process: one.process.clone(),
+            args: one.args.clone(),
+        };
+        leaders.map(leader).collect()
+    }
+
+    /// All living children whose leader is not this one and that should have gone with it.
+    pub(super) fn orphans(&self, known: impl Fn(&InstanceId) -> Option<i32>) -> Vec<InstanceId> {
+        let inner = self.inner();
+        let is_orphan = |one: &&Process| {
+            let is_whole = !self.loose.contains(&one.instance.process);
+            let strange = one.leader.is_some() && one.leader != known(&one.instance);
+            is_whole && strange && one.lives()
+        };
+        let orphans = inner.processes.iter().filter(is_orphan);
+        orphans.map(|one| one.instance.clone()).collect()
     }
 
     pub(super) fn lives(&self, process: &ProcessRef) -> bool {
@@ -200,12 +200,27 @@ impl Os {
 
     fn begin(&self, order: SpawnOrder) -> Result<ProcessRef, SpawnError> {
         let (instance, generation) = (order.instance, order.generation);
-        let intention = self.disk.intention(&instance, generation);
+        let process = &instance.process;
+        let renews = self.disk.renews(process);
+        let intention = if renews && order.env.contains_key(BESIDE) {
+            Intention::Reload
+        } else {
+            self.disk.intention(&instance, generation)
+        };
+        if let Some(first) = self.disk.did_not_wait_for(process) {
+            self.promises
+                .broke(format!("{instance} did not wait for {first}"));
+        }
         let mut inner = self.inner();
+        let is_whole = !self.loose.contains(process);
         let others = inner
             .marked(&instance)
-            .filter(|one| self.whole_trees || one.leader.is_none());
-        let beside: Vec<_> = others.map(|one| one.generation).collect();
+            .filter(|one| is_whole || one.leader.is_none());
+        let mut beside: BTreeSet<_> = others.map(|one| one.generation).collect();
+        if renews && beside.len() == 1 {
+            // The old one and the new one.
+            beside.clear();
+        }
         self.promises
             .spawned(&instance, generation, &beside, intention);
         if inner.mood == Mood::Broken && inner.rng.u8(..4) > 0 {
@@ -216,8 +231,12 @@ impl Os {
         }
         let wild = inner.mood == Mood::Wild;
         let leader = inner.add(&instance, generation, None, wild);
-        if order.voice.is_some() {
-            inner.give_speech(wild);
+        let Inner { rng, processes, .. } = &mut *inner;
+        if let Some(newest) = processes.last_mut() {
+            newest.args = order.argv.args;
+            if order.voice.is_some() {
+                newest.get_speech(rng, wild);
+            }
         }
         if wild && inner.rng.u8(..4) == 0 {
             for _ in 0..inner.rng.u8(1..=2) {
@@ -234,6 +253,7 @@ impl Os {
         };
         let (instance, leader) = (target.instance.clone(), target.process.pid);
         let mut reached = false;
+        let others = inner.led_by_others(&instance, process);
         let Inner { rng, processes, .. } = &mut *inner;
         for one in processes.iter_mut().filter(|one| one.lives()) {
             let is_it = one.process == *process;
@@ -242,7 +262,11 @@ impl Os {
                 Scope::Leader => is_it,
                 Scope::Group => is_it || in_group,
                 Scope::Tree(newest) => {
-                    is_it || in_group || one.instance == instance && one.generation <= newest
+                    is_it
+                        || in_group
+                        || one.instance == instance
+                            && one.generation <= newest
+                            && !others.contains(&one.generation)
                 }
             };
             if within {
@@ -334,60 +358,27 @@ impl Inner {
             start_time: u64::from(self.last_pid.unsigned_abs()),
             boot_id: "simulated".to_owned(),
         };
-        let rng = &mut self.rng;
-        let exit = match rng.u8(..3) {
-            0 => ExitStatus::Code(0),
-            1 => ExitStatus::Code(1),
-            _ => ExitStatus::Signal(11),
-        };
-        let life = match rng.u8(..4) {
-            0 => Duration::from_millis(rng.u64(0..20)),
-            1 => Duration::from_millis(rng.u64(0..3_000)),
-            _ => Duration::from_millis(rng.u64(0..60_000)),
-        };
-        let ends = (wild && rng.bool()).then(|| (Instant::now() + life, exit));
-        let process_of = Process {
-            instance: instance.clone(),
-            generation,
-            process: process.clone(),
-            leader,
-            escaped: rng.bool(),
-            listens: !wild || rng.u8(..5) > 0,
-            ends,
-            lag: Duration::from_millis(rng.u64(0..30)),
-            speech: VecDeque::new(),
-            heard_ready: false,
-        };
-        self.processes.push(process_of);
+        let mut one = Process::begin(&mut self.rng, instance, generation, &process, wild);
+        one.leader = leader;
+        self.processes.push(one);
         process
     }
 
-    /// What the newest process will say.
-    fn give_speech(&mut self, wild: bool) {
-        let mut speech = VecDeque::new();
-        let mut at = Instant::now();
-        let mut say = |rng: &mut fastrand::Rng, most, what| {
-            at += Duration::from_millis(rng.u64(0..most));
-            speech.push_back((at, what));
-        };
-        let rng = &mut self.rng;
-        if wild && rng.u8(..3) == 0 {
-            say(
-                rng,
-                5_000,
-                "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=warming up",
-            );
-        }
-        if !wild || rng.u8(..4) > 0 {
-            let most = if wild && rng.bool() { 40_000 } else { 500 };
-            say(rng, most, "READY=1\nSTATUS=serving");
-        }
-        if wild && rng.u8(..3) == 0 {
-            say(rng, 60_000, "STOPPING=1");
-        }
-        if let Some(newest) = self.processes.last_mut() {
-            newest.speech = speech;
-        }
+    /// The generations that have a living leader other than this one: what is theirs is known not
+    /// to be of its tree.
+    fn led_by_others(&self, instance: &InstanceId, process: &ProcessRef) -> BTreeSet<Generation> {
+        let leaders = self.marked(instance).filter(|one| one.leader.is_none());
+        let others = leaders.filter(|one| one.process != *process);
+        others.map(|one| one.generation).collect()
+    }
+
+    /// What is left of the tree of a run, and of those before it.
+    fn rest_of(&self, instance: &InstanceId, process: &ProcessRef, newest: Generation) -> usize {
+        let others = self.led_by_others(instance, process);
+        let rest = self.marked(instance).filter(|one| {
+            one.process != *process && one.generation <= newest && !others.contains(&one.generation)
+        });
+        rest.count()
     }
 
     /// The living processes that carry the mark of an instance.
@@ -447,10 +438,7 @@ impl Launcher for Reach {
             if !slow.is_zero() {
                 tokio::time::sleep(slow).await;
             }
-            let inner = self.os.inner();
-            let rest = inner.marked(instance);
-            rest.filter(|one| one.process != *process && one.generation <= generation)
-                .count()
+            self.os.inner().rest_of(instance, process, generation)
         };
         Some(self.life.call(count).await)
     }
@@ -461,8 +449,7 @@ impl Launcher for Reach {
             let Some(run) = inner.find(process) else {
                 return true;
             };
-            let mut rest = inner.marked(&run.instance);
-            !rest.any(|one| one.process != *process && one.generation <= run.generation)
+            inner.rest_of(&run.instance, process, run.generation) == 0
         };
         self.life.now(look).unwrap_or(false)
     }

@@ -3,14 +3,14 @@
 //! A promise that is broken is written down with the time, and the story ends with it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use crate::ids::{Generation, InstanceId};
+use crate::ids::{Generation, InstanceId, ProcessName};
 
-/// What the last answered order says about an instance.
+/// What the last answered order says about a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Wish {
     /// An order is under way, or nobody can know.
@@ -18,6 +18,10 @@ pub(super) enum Wish {
     Open,
     /// It was answered that it is to stay down.
     Down,
+    /// It was answered that there is no such process any more.
+    Gone,
+    /// It was answered that it is up, and it is one that is always brought up again.
+    Up,
 }
 
 /// What the disk says about a run that begins.
@@ -25,6 +29,8 @@ pub(super) enum Wish {
 pub(super) enum Intention {
     /// It is on record.
     Recorded,
+    /// A reload is on record, which starts it beside the run that is.
+    Reload,
     /// It is not, since nothing could be written.
     DiskFull,
     /// It is not.
@@ -56,7 +62,10 @@ struct Inner {
     begun: Instant,
     lines: Vec<String>,
     broken: Vec<String>,
-    wishes: BTreeMap<InstanceId, Wish>,
+    deaths: u64,
+    wishes: BTreeMap<ProcessName, Wish>,
+    /// So many copies of it were answered to be there.
+    copies: BTreeMap<ProcessName, u16>,
     newest: BTreeMap<InstanceId, Generation>,
 }
 
@@ -66,7 +75,9 @@ impl Promises {
             begun: Instant::now(),
             lines: Vec::new(),
             broken: Vec::new(),
+            deaths: 0,
             wishes: BTreeMap::new(),
+            copies: BTreeMap::new(),
             newest: BTreeMap::new(),
         };
         let promises = Self {
@@ -87,6 +98,12 @@ impl Promises {
         inner.lines.push(line);
     }
 
+    /// A daemon has died, and the next one begins.
+    pub(super) fn daemon_died(&self) {
+        self.inner().deaths += 1;
+        self.tell("another daemon begins");
+    }
+
     /// A promise is broken.
     pub(super) fn broke(&self, what: impl AsRef<str>) {
         self.tell(format!("BROKEN: {}", what.as_ref()));
@@ -97,17 +114,43 @@ impl Promises {
         !self.inner().broken.is_empty()
     }
 
-    /// The story and what was broken in it.
-    pub(super) fn take(&self) -> (Vec<String>, Vec<String>) {
+    /// The story, what was broken in it, and how many daemons have died.
+    pub(super) fn take(&self) -> (Vec<String>, Vec<String>, u64) {
         let mut inner = self.inner();
         (
             std::mem::take(&mut inner.lines),
             std::mem::take(&mut inner.broken),
+            inner.deaths,
         )
     }
 
-    pub(super) fn wish(&self, instance: &InstanceId, wish: Wish) {
-        self.inner().wishes.insert(instance.clone(), wish);
+    pub(super) fn wish(&self, process: &ProcessName, wish: Wish) {
+        self.inner().wishes.insert(process.clone(), wish);
+    }
+
+    /// What is wished of a process.
+    pub(super) fn wished(&self, process: &ProcessName) -> Wish {
+        let inner = self.inner();
+        inner.wishes.get(process).copied().unwrap_or_default()
+    }
+
+    /// So many copies are wished of a process; none, when nobody can know.
+    pub(super) fn wish_copies(&self, process: &ProcessName, copies: Option<u16>) {
+        let mut inner = self.inner();
+        match copies {
+            Some(copies) => inner.copies.insert(process.clone(), copies),
+            None => inner.copies.remove(process),
+        };
+    }
+
+    /// So many copies are wished of a process, as far as anybody can know.
+    pub(super) fn wished_copies(&self, process: &ProcessName) -> Option<u16> {
+        self.inner().copies.get(process).copied()
+    }
+
+    /// Such instances are no more: what comes under their name is counted anew.
+    pub(super) fn forget(&self, such: impl Fn(&InstanceId) -> bool) {
+        self.inner().newest.retain(|id, _| !such(id));
     }
 
     /// A run begins beside these others, which live.
@@ -115,7 +158,7 @@ impl Promises {
         &self,
         instance: &InstanceId,
         generation: Generation,
-        beside: &[Generation],
+        beside: &BTreeSet<Generation>,
         intention: Intention,
     ) {
         self.tell(format!("{instance} spawns run {generation}"));
@@ -137,12 +180,20 @@ impl Promises {
             if intention == Intention::Recorded {
                 *newest = generation.max(before);
             }
-            let wish = inner.wishes.get(instance).copied().unwrap_or_default();
+            let process = &instance.process;
+            let wish = inner.wishes.get(process).copied().unwrap_or_default();
             (wish, before)
         };
-        if wish == Wish::Down {
+        if let Wish::Down | Wish::Gone = wish {
             self.broke(format!(
-                "{instance}: run {generation} begins although it was to stay down"
+                "{instance}: run {generation} begins although it was to stay {wish:?}"
+            ));
+        }
+        if let Some(copies) = self.wished_copies(&instance.process)
+            && instance.index >= copies
+        {
+            self.broke(format!(
+                "{instance}: run {generation} begins although there were to be {copies} copies"
             ));
         }
         if generation <= newest {

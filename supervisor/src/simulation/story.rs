@@ -1,60 +1,39 @@
 //! One story: a few minutes to a day in the life of an instance, from a seed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::coverage::Coverage;
-use super::disk::{Book, Disk, Silence};
+use super::disk::Disk;
+use super::ground::Ground;
 use super::life::{Fate, Life};
-use super::os::{Mood, Os, Reach};
+use super::os::{Mood, Os};
 use super::promises::{Promises, Wish};
-use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::ids::InstanceId;
-use crate::instance::{self, Board, Context, InstanceHandle};
+use crate::instance::InstanceHandle;
 use crate::machine::Input;
-use crate::paths::Paths;
-use crate::sampler::Sampler;
 use crate::spec::{ProcessSpec, Signal};
 use crate::state::{Reason, State};
-use crate::tasks::Tasks;
 use crate::testing::spec_in;
 
 /// Things that happen in a story.
 const HAPPENINGS: usize = 30;
 
+/// Longest that a commit takes on a slow disk, in milliseconds.
+const SLOW: u64 = 3_000;
+
 /// Longest a client waits for an answer, by the clock of the story: a slow disk takes 3 s for a
 /// commit, and an order waits for those before it.
 const ANSWER: Duration = Duration::from_secs(120);
 
-/// What came of a story.
-pub(super) struct Told {
-    pub(super) lines: Vec<String>,
-    pub(super) broken: Vec<String>,
-    pub(super) coverage: Coverage,
-}
-
-/// Tells the story of a seed.
-pub(super) fn tell(seed: u64) -> Told {
-    drop(Coverage::take());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    let promises = runtime.block_on(async {
-        let mut story = Story::new(seed);
-        story.run().await;
-        story.promises
-    });
-    let (lines, broken) = promises.take();
-    Told {
-        lines,
-        broken,
-        coverage: Coverage::take(),
-    }
+/// Tells the story of a number.
+pub(super) async fn tell(number: u64) -> Promises {
+    let mut story = Story::new(number);
+    story.run().await;
+    story.promises
 }
 
 struct Story {
@@ -89,10 +68,11 @@ impl Story {
         }
         promises.tell(table.replace('\n', "; "));
         let spec = Arc::new(spec_in(std::path::Path::new("/"), &table));
-        let whole_trees = spec.config.kill_tree;
-        let os = Os::new(rng.u64(..), disk.clone(), promises.clone(), whole_trees)
-            .with_slow_looks(seed % 8 == 6);
         let id = InstanceId::new(spec.name.clone(), 0);
+        let is_loose = !spec.config.kill_tree;
+        let loose: BTreeSet<_> = is_loose.then(|| spec.name.clone()).into_iter().collect();
+        let os = Os::new(rng.u64(..), disk.clone(), promises.clone(), loose)
+            .with_slow_looks(seed % 8 == 6);
         let wall = Timestamp::from_second(1_800_000_000).expect("a time");
         let daemon = Daemon::begin(&os, &disk, &spec, &id, wall);
         Self {
@@ -169,10 +149,10 @@ impl Story {
                 let (full, slow) = (self.rng.bool(), self.rng.bool());
                 self.promises
                     .tell(format!("the disk: full {full}, slow {slow}"));
-                self.disk.set(full, slow);
+                self.disk.set(full, slow.then_some(SLOW));
             }
             16..=17 => {
-                self.disk.set(false, false);
+                self.disk.set(false, None);
                 self.promises.tell("the disk is fine");
             }
             18..=19 => {
@@ -221,7 +201,7 @@ impl Story {
         self.orders += 1;
         let down = matches!(input, Input::Stop { .. } | Input::Hold { .. });
         self.promises.tell(format!("a client orders {input:?}"));
-        self.promises.wish(&self.id, Wish::Open);
+        self.promises.wish(&self.id.process, Wish::Open);
         let (handle, life) = (self.daemon.handle.clone(), Arc::clone(&self.daemon.life));
         let asking = async move {
             let answer = tokio::time::timeout(ANSWER, handle.order(input, "client"));
@@ -252,7 +232,7 @@ impl Story {
                 self.promises.tell(format!("the answer: {answer:?}"));
                 // What the disk has no record of does not outlive the daemon.
                 if down && answer.is_ok() && !self.disk.lacks(&self.id) {
-                    self.promises.wish(&self.id, Wish::Down);
+                    self.promises.wish(&self.id.process, Wish::Down);
                 }
             }
         }
@@ -260,13 +240,13 @@ impl Story {
 
     async fn next_daemon(&mut self) {
         if self.disk.lacks(&self.id) {
-            self.promises.wish(&self.id, Wish::Open);
+            self.promises.wish(&self.id.process, Wish::Open);
         }
         let most = [5, 5_000][self.rng.usize(..2)];
         let wait = Duration::from_millis(self.rng.u64(0..most));
         tokio::time::sleep(wait).await;
         self.wall = self.daemon.clock.now();
-        self.promises.tell("another daemon begins");
+        self.promises.daemon_died();
         self.daemon = Daemon::begin(&self.os, &self.disk, &self.spec, &self.id, self.wall);
     }
 
@@ -275,7 +255,7 @@ impl Story {
     async fn calm_down(&mut self) {
         self.promises.tell("all faults end");
         self.daemon.life.doom(Fate::Lives);
-        self.disk.set(false, false);
+        self.disk.set(false, None);
         self.os.set_mood(Mood::Well);
         tokio::time::sleep(Duration::from_secs(200)).await;
         if self.daemon.life.is_over() {
@@ -313,30 +293,12 @@ impl Daemon {
         id: &InstanceId,
         wall: Timestamp,
     ) -> Self {
-        let (life, clock, tasks) = (Arc::new(Life::new()), Clock::anchored(wall), Tasks::new());
-        let sampler = Sampler::start(&tasks, &clock);
-        // There is nothing to measure here.
-        sampler.set_interval(Duration::from_secs(10_000_000));
-        let context = Context::new(instance::Shared {
-            clock: clock.clone(),
-            launcher: Arc::new(Reach {
-                os: os.clone(),
-                life: Arc::clone(&life),
-            }),
-            journal: Arc::new(Book {
-                disk: disk.clone(),
-                os: os.clone(),
-                life: Arc::clone(&life),
-            }),
-            capture: Arc::new(Silence {
-                life: Arc::clone(&life),
-            }),
-            sampler,
-            bus: Bus::new(),
-            board: Board::default(),
-            paths: Paths::new("/nowhere").expect("paths"),
-            tasks,
-        });
+        let Ground {
+            life,
+            clock,
+            context,
+            ..
+        } = Ground::new(os, disk, wall);
         let handle =
             InstanceHandle::start(id.clone(), Arc::clone(spec), Some(disk.saved(id)), context);
         Self {
@@ -348,7 +310,7 @@ impl Daemon {
 }
 
 /// A definition.
-fn table(rng: &mut fastrand::Rng) -> String {
+pub(super) fn table(rng: &mut fastrand::Rng) -> String {
     let mut pick = |from: &[&str]| from[rng.usize(..from.len())].to_owned();
     let lines = [
         format!(
