@@ -205,6 +205,10 @@ impl RegistryHandle {
             let Some(entry) = inner.entry(name) else {
                 return Err("it was deleted".into());
             };
+            if entry.row.desired != Desired::Online {
+                // Who stopped it was answered that it is down.
+                return Err("it was stopped meanwhile".into());
+            }
             (
                 entry.handles.clone(),
                 entry.spec.config.start_timeout + DEPENDENCY_SLACK,
