@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tracing::warn;
 
-use crate::ids::InstanceId;
+use crate::ids::{Generation, InstanceId};
 use crate::launch::{Launcher, Scope};
 use crate::machine::KILL_WAIT;
 use crate::spec::Signal;
@@ -44,6 +44,16 @@ pub(super) async fn are_there(launcher: &dyn Launcher, instance: &InstanceId, ru
             None => tokio::time::sleep(MAX_PAUSE).await,
         }
     }
+}
+
+/// The same for this run alone, and nothing of the runs before it.
+pub(super) async fn are_of_run(
+    launcher: &dyn Launcher,
+    instance: &InstanceId,
+    generation: Generation,
+) -> bool {
+    let left = launcher.strays(instance, None).await;
+    left.iter().any(|(of, _)| *of == generation)
 }
 
 /// Ends the rest of a run's tree.
@@ -81,6 +91,32 @@ pub(super) async fn end(
         .is_err()
     {
         warn!(instance = %instance, pid = run.process.pid, "Processes of an ended run survive SIGKILL.");
+    }
+}
+
+/// Kills what one run has left behind, and nothing of the runs before it, until nothing is left.
+pub(super) async fn end_run(
+    launcher: Arc<dyn Launcher>,
+    instance: InstanceId,
+    generation: Generation,
+) {
+    let mut pause = PAUSE;
+    loop {
+        let mut left = launcher.strays(&instance, None).await;
+        left.retain(|(of, _)| *of == generation);
+        if left.is_empty() {
+            return;
+        }
+        for (_, stray) in &left {
+            launcher
+                .signal(&instance, stray, Signal::KILL, Scope::Group)
+                .await;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+        for (_, stray) in &left {
+            launcher.forget(stray);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::instance::hearing::Hearing;
 use crate::instance::run::LiveRun;
 use crate::instance::{Context, Standing, leftovers};
 use crate::launch::{Scope, SpawnError, SpawnOrder};
-use crate::machine::Input;
+use crate::machine::{Input, KILL_WAIT};
 use crate::paths::Stream;
 use crate::probe::Phase;
 use crate::spec::{Output, Signal};
@@ -170,9 +170,13 @@ impl InstanceTask {
 
     pub(super) fn await_tree(&mut self, run: Run) {
         let (launcher, id) = (Arc::clone(&self.context.launcher), self.id.clone());
-        self.tree = Some(Box::pin(async move {
-            leftovers::gone(&*launcher, &id, &run).await
-        }));
+        self.tree = Some(match self.standing {
+            // What is older is the owner's.
+            Standing::Shadow => Box::pin(leftovers::end_run(launcher, id, run.generation)),
+            Standing::Owner | Standing::Retired => {
+                Box::pin(async move { leftovers::gone(&*launcher, &id, &run).await })
+            }
+        });
     }
 
     /// The time of a killed tree is over. That somebody of it is left has to be seen now: the
@@ -182,23 +186,38 @@ impl InstanceTask {
             return;
         };
         let (launcher, id) = (Arc::clone(&self.context.launcher), self.id.clone());
-        self.last_look = Some(Box::pin(async move {
-            leftovers::are_there(&*launcher, &id, &run).await
-        }));
+        self.last_look = Some(match self.standing {
+            // What is older is the owner's.
+            Standing::Shadow => {
+                Box::pin(
+                    async move { leftovers::are_of_run(&*launcher, &id, run.generation).await },
+                )
+            }
+            Standing::Owner | Standing::Retired => {
+                Box::pin(async move { leftovers::are_there(&*launcher, &id, &run).await })
+            }
+        });
     }
 
     pub(super) async fn end_leftovers(&mut self, run: Run) {
         let launcher = Arc::clone(&self.context.launcher);
         if self.standing == Standing::Shadow {
+            // What is older is the owner's.
             launcher
                 .signal(&self.id, &run.process, Signal::KILL, Scope::Group)
                 .await;
+            let (id, generation) = (self.id.clone(), run.generation);
+            self.cleanup = Some(Box::pin(async move {
+                let end = leftovers::end_run(Arc::clone(&launcher), id, generation);
+                let _ = tokio::time::timeout(KILL_WAIT, end).await;
+                launcher.forget(&run.process);
+            }));
+            return;
         }
         if launcher
             .remaining(&self.id, &run.process, run.generation)
             .await
             == Some(0)
-            || self.standing == Standing::Shadow
         {
             launcher.forget(&run.process);
             return;
