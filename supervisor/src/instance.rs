@@ -37,7 +37,7 @@ use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::seams::{Capture, Journal};
 use crate::spec::ProcessSpec;
-use crate::state::{Counters, Saved, State};
+use crate::state::{Counters, Replaced, Saved, State};
 use crate::tasks::Tasks;
 
 /// Orders that may wait for an instance. More than a person or a playbook ever queues.
@@ -119,7 +119,7 @@ enum Message {
     /// Make an attempt with every probe now, and say where its answers will come.
     Probe(oneshot::Sender<Vec<oneshot::Receiver<bool>>>),
     /// Another place in a reload.
-    Stand(Standing, oneshot::Sender<()>),
+    Stand(Standing, Option<Box<Replaced>>, oneshot::Sender<()>),
 }
 
 /// The place of a task in a reload, while two generations of an instance live side by side.
@@ -171,7 +171,7 @@ impl InstanceHandle {
         saved: Option<Saved>,
         context: Context,
     ) -> Self {
-        let generation = saved.as_ref().map_or(0, |saved| saved.counters.generation);
+        let generation = saved.as_ref().map_or(0, Saved::newest);
         let newest = Arc::new(Mutex::new(generation));
         let board = context.board.clone();
         let handle = Self::start_as(Standing::Owner, id, spec, saved, newest, context);
@@ -285,11 +285,26 @@ impl InstanceHandle {
             .map_err(|_| OrderError::Gone)
     }
 
-    /// Gives it another place in a reload, and returns when it has taken it.
-    pub(crate) async fn stand(&self, standing: Standing) -> Result<(), OrderError> {
+    /// Replaces another task in a reload, and returns when both have taken their places. The
+    /// process of the other is recorded until it is gone.
+    pub(crate) async fn replace(&self, other: &Self) -> Result<(), OrderError> {
+        other.stand(Standing::Retired, None).await?;
+        let saved = &other.snapshot().saved;
+        let replaced = Replaced {
+            newest: saved.newest(),
+            process: saved.state.run().map(|run| run.process.clone()),
+        };
+        self.stand(Standing::Owner, Some(Box::new(replaced))).await
+    }
+
+    async fn stand(
+        &self,
+        standing: Standing,
+        replaced: Option<Box<Replaced>>,
+    ) -> Result<(), OrderError> {
         let (done, answer) = oneshot::channel();
         self.sender
-            .send(Box::new(Message::Stand(standing, done)))
+            .send(Box::new(Message::Stand(standing, replaced, done)))
             .await
             .map_err(|_| OrderError::Gone)?;
         answer.await.map_err(|_| OrderError::Gone)

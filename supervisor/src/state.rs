@@ -249,6 +249,26 @@ pub struct Saved {
     /// The file whose change asked for the restart that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_file: Option<Box<str>>,
+    /// What this run has replaced in a reload. It may not be gone yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Box<Replaced>>,
+}
+
+impl Saved {
+    /// The newest run that there was: the one that was replaced may be newer.
+    pub fn newest(&self) -> Generation {
+        let replaced = self.replaced.as_ref().map_or(0, |one| one.newest);
+        self.counters.generation.max(replaced)
+    }
+}
+
+/// An instance that was replaced by another one in a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its newest run.
+    pub newest: Generation,
+    /// The process of that, if it was there.
+    pub process: Option<ProcessRef>,
 }
 
 #[expect(
@@ -267,6 +287,7 @@ impl Default for Saved {
             last_exit: None,
             last_exit_at: None,
             changed_file: None,
+            replaced: None,
         }
     }
 }

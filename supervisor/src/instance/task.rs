@@ -242,8 +242,9 @@ impl InstanceTask {
                 let probes = self.live.as_ref().and_then(|live| live.probes.as_ref());
                 let _ = done.send(probes.map(Probes::try_now).unwrap_or_default());
             }
-            Message::Stand(standing, done) => {
+            Message::Stand(standing, replaced, done) => {
                 self.standing = standing;
+                self.saved.replaced = replaced;
                 self.watch_memory();
                 self.record(Vec::new(), SYSTEM).await;
                 let _ = done.send(());

@@ -31,6 +31,7 @@ impl Machine<'_> {
     pub(super) fn spawn(&mut self, cause: Option<Reason>) {
         let generation = self.rules.newest.max(self.saved.counters.generation) + 1;
         self.saved.counters.generation = generation;
+        self.saved.replaced = None;
         self.saved.state = State::Spawning {
             generation,
             since: self.now,

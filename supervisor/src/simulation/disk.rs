@@ -239,7 +239,7 @@ impl Inner {
             self.missing.remove(&instance);
             if let Some(before) = self.saved.get(&instance) {
                 let (was, is) = (before.counters, saved.counters);
-                if is.generation < was.generation || is.restarts_total < was.restarts_total {
+                if saved.newest() < before.newest() || is.restarts_total < was.restarts_total {
                     broken.push(format!("{instance}: {was:?} became {is:?}"));
                 }
             }

@@ -66,7 +66,9 @@ impl InstanceTask {
     /// counts. A newer one has not proven itself, or its beginning could not be recorded, and goes
     /// at once; an older one was about to go and has its grace period.
     pub(super) async fn end_strays(&mut self) {
-        let newest = self.saved.counters.generation;
+        let newest = self.saved.newest();
+        let replaced = self.saved.replaced.as_ref();
+        let replaced = replaced.and_then(|one| one.process.clone());
         let counted = match &self.saved.state {
             State::Spawning { generation, .. } => Some(*generation),
             state => state.run().map(|run| run.generation),
@@ -83,7 +85,7 @@ impl InstanceTask {
                     .await;
                 // Nothing begins before it is gone.
                 old.push(stray);
-            } else if self.rules.kill_tree {
+            } else if self.rules.kill_tree || replaced.as_ref() == Some(&stray) {
                 warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending what an earlier run left behind.");
                 // It may have more to say while it ends.
                 self.attach(generation).await;

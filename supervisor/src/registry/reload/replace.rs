@@ -18,7 +18,7 @@ use futures::future::join_all;
 
 use super::{Renewal, UNWANTED, is_wanted};
 use crate::ids::ProcessName;
-use crate::instance::{InstanceHandle, Standing};
+use crate::instance::InstanceHandle;
 use crate::machine::Input;
 use crate::registry::RegistryHandle;
 use crate::state::{Reason, State};
@@ -132,8 +132,7 @@ impl RegistryHandle {
             .map(|entry| Arc::clone(&entry.spec));
         for (old, new) in old.iter().zip(new) {
             // Both live in this process, and a task ends only after its handles.
-            let _ = old.stand(Standing::Retired).await;
-            let _ = new.stand(Standing::Owner).await;
+            let _ = new.replace(old).await;
             if let Some(spec) = &spec {
                 let _ = new.define(Arc::clone(spec)).await;
             }
