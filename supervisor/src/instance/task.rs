@@ -30,8 +30,8 @@ use crate::latest::Teller;
 use crate::launch::Scope;
 use crate::machine::{self, Effect, IllegalInput, Input, KILL_WAIT, Rules};
 use crate::probe::{ProbeEvent, Probes};
-use crate::spec::{ProcessSpec, Signal};
-use crate::state::{ExitStatus, Hold, Run, Saved, State};
+use crate::spec::{Autorestart, ProcessSpec, Signal};
+use crate::state::{ExitStatus, Hold, Reason, Run, Saved, State};
 
 /// The actor of an event that follows from the rules.
 const SYSTEM: &str = "system";
@@ -245,10 +245,31 @@ impl InstanceTask {
             Message::Stand(standing, replaced, done) => {
                 self.standing = standing;
                 self.saved.replaced = replaced;
+                if standing == Standing::Retired {
+                    self.start_no_more().await;
+                }
                 self.watch_memory();
                 self.record(Vec::new(), SYSTEM).await;
                 let _ = done.send(());
             }
+        }
+    }
+
+    /// Whatever it was about to do, and whoever has still its handle: nothing that it began would
+    /// be on record.
+    async fn start_no_more(&mut self) {
+        self.leaving = true;
+        self.rules.autorestart = Autorestart::Never;
+        if !matches!(
+            self.saved.state,
+            State::Starting { .. } | State::Online { .. }
+        ) {
+            let stop = Input::Stop {
+                reason: Reason::Reload,
+                force: false,
+                signal: None,
+            };
+            let _ = self.take(stop, SYSTEM).await;
         }
     }
 
