@@ -284,8 +284,11 @@ impl RegistryHandle {
             force: false,
             signal: None,
         };
-        for handle in surplus.iter().rev() {
+        for handle in &surplus {
+            // All of them before the first is waited for: nobody starts the others meanwhile.
             handle.leave(true).await;
+        }
+        for handle in surplus.iter().rev() {
             let _ = handle.order(stop.clone(), actor).await;
             handle
                 .until(None, |snapshot| {
