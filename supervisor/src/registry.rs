@@ -18,6 +18,7 @@ mod dump;
 mod graph;
 mod keeper;
 mod orders;
+mod owed;
 mod plan;
 mod probing;
 #[cfg(test)]
@@ -83,6 +84,7 @@ struct Inner {
     groups: BTreeMap<String, GroupSpec>,
     /// Not among the processes any longer, but still on the disk.
     going: Vec<ProcessName>,
+    owed: owed::Owed,
     closing: bool,
 }
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::RegistryHandle;
 use super::orders::started;
 use super::verdict::Verdict;
-use super::{RegistryHandle, keeper};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Apply, ScaleChange, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
 use crate::machine::Input;
-use crate::spec::ProcessSpec;
+use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Reason;
 use crate::store::{Batch, Desired, ProcessRow, Removal};
 
@@ -124,43 +124,19 @@ impl RegistryHandle {
             groups: apply.groups.clone(),
             ..Batch::default()
         };
-        let mut defined = Vec::new();
+        let (mut new, mut changed) = (Vec::new(), Vec::new());
         {
             let mut inner = self.inner();
-            for group in &apply.groups {
-                inner.groups.insert(group.name.clone(), group.clone());
-            }
             for (spec, verdict) in apply.processes.iter().zip(verdicts) {
                 let mut spec = spec.clone();
                 inner.share_environment(&mut spec);
-                if let Some(entry) = inner.entry_mut(&spec.name) {
-                    if verdict.keys.iter().any(|key| key != "--force") {
-                        let spec = Arc::new(spec);
-                        entry.row.previous =
-                            Some(std::mem::replace(&mut entry.row.spec, Arc::clone(&spec)));
-                        entry.row.changed_at = Some(now);
-                        entry.spec = spec;
-                        entry.keeper = keeper::Keeper::start(self, &entry.spec);
-                        let data = json!({ "keys": verdict.keys });
-                        batch.events.push(self.new_event(
-                            entry.name(),
-                            EventKind::ConfigChanged,
-                            data,
-                            actor,
-                        ));
-                        defined.push((Arc::clone(&entry.spec), entry.handles.clone()));
-                    } else if entry.row.spec.env.os != spec.env.os {
-                        // The newest caller's environment is the one the next run gets.
-                        let own = Arc::make_mut(&mut entry.row.spec);
-                        own.env.os.clone_from(&spec.env.os);
-                        entry.spec = Arc::clone(&entry.row.spec);
-                        defined.push((Arc::clone(&entry.spec), entry.handles.clone()));
-                    }
-                    batch.processes.push(entry.row.clone());
-                } else {
+                let Some(entry) = inner.entry_mut(&spec.name) else {
+                    // Of a former one of this name nothing is to be left.
+                    inner.owed.takes_over(&spec.name);
+                    batch.removed.push(spec.name.clone());
                     let row = ProcessRow {
                         spec: Arc::new(spec),
-                        position: inner.processes.len() as u32,
+                        position: (inner.processes.len() + new.len()) as u32,
                         desired: Desired::Stopped,
                         scaled: None,
                         previous: None,
@@ -168,24 +144,78 @@ impl RegistryHandle {
                         removal: None,
                     };
                     batch.processes.push(row.clone());
-                    let mut entry = self.entry_of(row);
-                    let count = entry.count();
-                    entry.handles = (0..count)
-                        .map(|index| self.new_instance(entry.name(), index, &entry.spec))
-                        .collect();
-                    inner.processes.push(entry);
+                    new.push(row);
+                    continue;
+                };
+                let before = entry.row.clone();
+                if verdict.keys.iter().any(|key| key != "--force") {
+                    entry.row.previous =
+                        Some(std::mem::replace(&mut entry.row.spec, Arc::new(spec)));
+                    entry.row.changed_at = Some(now);
+                    let data = json!({ "keys": verdict.keys });
+                    batch.events.push(self.new_event(
+                        entry.name(),
+                        EventKind::ConfigChanged,
+                        data,
+                        actor,
+                    ));
+                } else if entry.row.spec.env.os != spec.env.os {
+                    // The newest caller's environment is the one the next run gets.
+                    let own = Arc::make_mut(&mut entry.row.spec);
+                    own.env.os.clone_from(&spec.env.os);
                 }
+                batch.processes.push(entry.row.clone());
+                changed.push((before, entry.row.clone()));
+            }
+        }
+        if let Err(error) = self.journal(batch).await {
+            // Whoever asked is told that it was not done.
+            self.take_back(changed, new);
+            return Err(error);
+        }
+        for (before, row) in changed {
+            if !Arc::ptr_eq(&before.spec, &row.spec) {
+                self.take_definition(&row.spec.name, &row.spec).await;
+            }
+        }
+        self.take_in(&apply.groups, new);
+        Ok(())
+    }
+
+    /// New processes and groups are on record now.
+    fn take_in(&self, groups: &[GroupSpec], new: Vec<ProcessRow>) {
+        {
+            let mut inner = self.inner();
+            for group in groups {
+                inner.groups.insert(group.name.clone(), group.clone());
+            }
+            for row in new {
+                let mut entry = self.entry_of(row);
+                let count = entry.count();
+                entry.handles = (0..count)
+                    .map(|index| self.new_instance(entry.name(), index, &entry.spec))
+                    .collect();
+                inner.processes.push(entry);
             }
         }
         self.refresh_order();
         self.bump();
-        for (spec, handles) in defined {
-            for handle in handles {
-                // A task that has ended needs no definition.
-                let _ = handle.define(Arc::clone(&spec)).await;
+    }
+
+    /// Definitions could not be recorded, so those before them go on.
+    fn take_back(&self, changed: Vec<(ProcessRow, ProcessRow)>, new: Vec<ProcessRow>) {
+        let mut names: Vec<ProcessName> = new.iter().map(|row| row.spec.name.clone()).collect();
+        for (before, row) in changed {
+            names.push(row.spec.name.clone());
+            if let Some(entry) = self.inner().entry_mut(&row.spec.name)
+                && Arc::ptr_eq(&entry.row.spec, &row.spec)
+            {
+                entry.row.spec = before.spec;
+                (entry.row.previous, entry.row.changed_at) = (before.previous, before.changed_at);
             }
         }
-        self.journal(batch).await
+        // Somebody else may have written them meanwhile.
+        self.owe(names, Vec::new());
     }
 
     /// Stops the old revision and brings the number of copies in line. `bring_up` starts it.

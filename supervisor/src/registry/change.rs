@@ -53,33 +53,47 @@ impl RegistryHandle {
         name: &ProcessName,
         change: impl FnOnce(&mut ProcessSpec),
     ) -> Result<(), ControlError> {
-        let (row, spec, handles) = {
+        let (row, former) = {
             let mut inner = self.inner();
-            let Some(entry) = inner.entry_mut(name) else {
-                return Err(ControlError::NotFound {
-                    target: name.to_string(),
-                    near: Vec::new(),
-                });
-            };
+            let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
+            let former = Arc::clone(&entry.row.spec);
             change(Arc::make_mut(&mut entry.row.spec));
-            entry.spec = Arc::clone(&entry.row.spec);
-            entry.keeper = keeper::Keeper::start(self, &entry.spec);
-            (
-                entry.row.clone(),
-                Arc::clone(&entry.spec),
-                entry.handles.clone(),
-            )
+            (entry.row.clone(), former)
+        };
+        let spec = Arc::clone(&row.spec);
+        let batch = Batch {
+            processes: vec![row],
+            ..Batch::default()
+        };
+        if let Err(error) = self.journal(batch).await {
+            // Whoever asked is told that it was not done.
+            if let Some(entry) = self.inner().entry_mut(name)
+                && Arc::ptr_eq(&entry.row.spec, &spec)
+            {
+                entry.row.spec = former;
+            }
+            self.owe([name.clone()], Vec::new());
+            return Err(error);
+        }
+        self.take_definition(name, &spec).await;
+        self.bump();
+        Ok(())
+    }
+
+    /// A definition that is recorded holds from now on, unless a newer one came meanwhile.
+    pub(super) async fn take_definition(&self, name: &ProcessName, spec: &Arc<ProcessSpec>) {
+        let handles = match self.inner().entry_mut(name) {
+            Some(entry) if Arc::ptr_eq(&entry.row.spec, spec) => {
+                entry.spec = Arc::clone(spec);
+                entry.keeper = keeper::Keeper::start(self, spec);
+                entry.handles.clone()
+            }
+            Some(_) | None => return,
         };
         for handle in handles {
             // A task that has ended needs no definition.
-            let _ = handle.define(Arc::clone(&spec)).await;
+            let _ = handle.define(Arc::clone(spec)).await;
         }
-        self.bump();
-        self.journal(Batch {
-            processes: vec![row],
-            ..Batch::default()
-        })
-        .await
     }
 
     /// Changes one limit.
@@ -226,7 +240,7 @@ impl RegistryHandle {
         actor: &str,
         scaled: bool,
     ) -> Result<(), ControlError> {
-        let (new, surplus, row, from, wanted, former) = {
+        let (new, surplus, row, from, wanted, former, is_recorded, former_copies) = {
             let mut inner = self.inner();
             let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
             if entry.row.removal.is_some() {
@@ -236,11 +250,13 @@ impl RegistryHandle {
             let from = entry.handles.len() as u16;
             let former = entry.row.scaled;
             entry.row.scaled = (scaled && to != entry.row.spec.instances).then_some(to);
+            let is_recorded = entry.row.scaled == former;
             let spec = Arc::clone(&entry.spec);
             let new: Vec<InstanceHandle> = (from..to)
                 .map(|index| self.new_instance(name, index, &spec))
                 .collect();
             entry.handles.extend(new.iter().cloned());
+            let ids: Vec<InstanceId> = new.iter().map(|handle| handle.id().clone()).collect();
             let surplus: Vec<InstanceHandle> = entry
                 .handles
                 .iter()
@@ -254,10 +270,13 @@ impl RegistryHandle {
                 from,
                 entry.row.desired == Desired::Online,
                 former,
+                is_recorded,
+                inner.owed.come_again(&ids),
             )
         };
         let mut batch = Batch {
             processes: vec![row],
+            removed_instances: former_copies.clone(),
             ..Batch::default()
         };
         if from != to {
@@ -269,9 +288,12 @@ impl RegistryHandle {
             ));
         }
         if let Err(error) = self.journal(batch).await {
-            // Whoever asked is told that it was not done.
-            self.unscale(name, former, &new);
-            return Err(error);
+            self.owe([name.clone()], former_copies);
+            if !is_recorded {
+                // Whoever asked is told that it was not done.
+                self.unscale(name, former, &new);
+                return Err(error);
+            }
         }
         if wanted {
             for handle in &new {
@@ -314,11 +336,14 @@ impl RegistryHandle {
             removed
                 .iter()
                 .for_each(|id| self.context().board.remove(id));
-            self.journal(Batch {
-                removed_instances: removed,
+            let batch = Batch {
+                removed_instances: removed.clone(),
                 ..Batch::default()
-            })
-            .await?;
+            };
+            if self.journal(batch).await.is_err() {
+                // The number is on record already.
+                self.owe([], removed);
+            }
         }
         if to == 0 {
             self.close_sockets(name);

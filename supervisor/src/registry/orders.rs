@@ -269,12 +269,14 @@ impl RegistryHandle {
             return;
         }
         self.bump();
+        let changed: Vec<ProcessName> = rows.iter().map(|row| row.spec.name.clone()).collect();
         let batch = Batch {
             processes: rows,
             ..Batch::default()
         };
         if let Err(error) = self.journal(batch).await {
             error!(%error, "What is wanted of a process could not be recorded.");
+            self.owe(changed, Vec::new());
         }
     }
 

@@ -154,7 +154,7 @@ impl RegistryHandle {
             rows
         };
         self.bump();
-        let ours = rows.iter().map(|row| row.spec.name.clone()).collect();
+        let ours: Vec<ProcessName> = rows.iter().map(|row| row.spec.name.clone()).collect();
         let batch = Batch {
             processes: rows,
             ..Batch::default()
@@ -162,6 +162,7 @@ impl RegistryHandle {
         // What fills the disk must be possible to get rid of.
         if let Err(error) = self.journal(batch).await {
             error!(%error, "The intention to delete could not be recorded.");
+            self.owe(ours.clone(), Vec::new());
         }
         ours
     }
@@ -187,6 +188,7 @@ impl RegistryHandle {
         };
         if let Err(error) = self.journal(batch).await {
             error!(process = %name, %error, "That a deletion was given up could not be recorded.");
+            self.owe([name.clone()], Vec::new());
         }
     }
 
@@ -221,7 +223,7 @@ impl RegistryHandle {
             for (position, entry) in inner.processes.iter_mut().enumerate() {
                 entry.row.position = position as u32;
             }
-            let rows = inner
+            let rows: Vec<_> = inner
                 .processes
                 .iter()
                 .skip(place)
@@ -236,6 +238,7 @@ impl RegistryHandle {
         self.context().launcher.close_sockets(name);
         self.refresh_order();
         let event = self.new_event(name, EventKind::Deleted, serde_json::json!({}), actor);
+        let moved: Vec<ProcessName> = rows.iter().map(|row| row.spec.name.clone()).collect();
         let batch = Batch {
             processes: rows,
             removed: vec![name.clone()],
@@ -243,6 +246,10 @@ impl RegistryHandle {
             ..Batch::default()
         };
         let recorded = self.journal(batch).await;
+        if recorded.is_err() {
+            // It is no more, whether that can be recorded or not.
+            self.owe(moved.into_iter().chain([name.clone()]), Vec::new());
+        }
         // Only now may it be registered again: its row would be removed with the old one.
         self.inner().going.retain(|going| going != name);
         self.bump();

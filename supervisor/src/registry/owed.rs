@@ -1,0 +1,103 @@
+//! What is so, and could not be recorded.
+//!
+//! Some things are done although the disk is full: what fills it must be possible to stop and to
+//! delete. The registry owes the record of them, and tries each second until it is written;
+//! else the next daemon would go by what was before.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::RegistryHandle;
+use crate::ids::{InstanceId, ProcessName};
+use crate::store::Batch;
+
+/// Between two tries: as the store does with what happened.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is owed.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    /// The rows of these, or that they are gone.
+    processes: BTreeSet<ProcessName>,
+    /// That these are gone.
+    instances: BTreeSet<InstanceId>,
+    /// Somebody is at it.
+    is_paid: bool,
+}
+
+impl Owed {
+    fn is_empty(&self) -> bool {
+        self.processes.is_empty() && self.instances.is_empty()
+    }
+
+    /// Another process of this name comes: what there was of the former is to go with its row.
+    pub(super) fn takes_over(&mut self, name: &ProcessName) -> bool {
+        self.instances.retain(|id| id.process != *name);
+        self.processes.remove(name)
+    }
+
+    /// The copies of a process of which it is owed that they are gone. They come again now.
+    pub(super) fn come_again(&mut self, ids: &[InstanceId]) -> Vec<InstanceId> {
+        let owed = ids.iter().filter(|id| self.instances.remove(*id));
+        owed.cloned().collect()
+    }
+}
+
+impl RegistryHandle {
+    /// The rows of these processes, and that these instances are gone, is not on record.
+    pub(super) fn owe(
+        &self,
+        processes: impl IntoIterator<Item = ProcessName>,
+        instances: Vec<InstanceId>,
+    ) {
+        let is_first = {
+            let owed = &mut self.inner().owed;
+            owed.processes.extend(processes);
+            owed.instances.extend(instances);
+            !owed.is_empty() && !std::mem::replace(&mut owed.is_paid, true)
+        };
+        if is_first {
+            let registry = self.clone();
+            let tasks = &self.context().tasks;
+            tasks.spawn("record again", async move { registry.pay().await });
+        }
+    }
+
+    async fn pay(&self) {
+        let token = self.context().tasks.token();
+        loop {
+            let pause = tokio::time::sleep(AGAIN);
+            if token.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+            let (batch, paid) = {
+                let mut inner = self.inner();
+                let paid = std::mem::take(&mut inner.owed);
+                if paid.is_empty() {
+                    return;
+                }
+                inner.owed.is_paid = true;
+                let mut batch = Batch {
+                    removed_instances: paid.instances.iter().cloned().collect(),
+                    ..Batch::default()
+                };
+                for name in &paid.processes {
+                    match inner.entry(name) {
+                        Some(entry) => batch.processes.push(entry.row.clone()),
+                        None => batch.removed.push(name.clone()),
+                    }
+                }
+                (batch, paid)
+            };
+            if self.journal(batch).await.is_ok() {
+                info!("What is wanted of processes is recorded again.");
+            } else {
+                let owed = &mut self.inner().owed;
+                owed.processes.extend(paid.processes);
+                owed.instances.extend(paid.instances);
+            }
+        }
+    }
+}
