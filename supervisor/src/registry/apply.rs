@@ -92,13 +92,17 @@ impl RegistryHandle {
         }
         let mut start = Vec::new();
         for (spec, verdict) in apply.processes.iter().zip(verdicts) {
+            let mut result = Ok(());
+            if verdict.renews() {
+                let replaced = self.replace(actor, spec, apply).await;
+                result = replaced.map_err(|error| error.to_string());
+            }
             outcome
                 .processes
-                .push(started(spec.name.clone(), verdict.change, Ok(())));
+                .push(started(spec.name.clone(), verdict.change, result));
             match verdict.change {
-                StartChange::Created | StartChange::Started => start.push(spec.name.clone()),
-                StartChange::Updated => {
-                    self.replace(actor, spec, apply).await?;
+                // What ran is not left down, even if its number of copies could not be changed.
+                StartChange::Created | StartChange::Started | StartChange::Updated => {
                     start.push(spec.name.clone());
                 }
                 StartChange::Unchanged => {

@@ -21,6 +21,14 @@ pub(super) struct Verdict {
     pub(super) keys: Vec<String>,
 }
 
+impl Verdict {
+    /// Is what there is to be brought in line with another definition, and to run?
+    pub(super) fn renews(&self) -> bool {
+        let runs = matches!(self.change, StartChange::Started | StartChange::Updated);
+        runs && !self.keys.is_empty()
+    }
+}
+
 /// The keys in which two definitions differ. The caller's environment is not looked at: it
 /// differs between any two shells, and would restart a fleet for nothing.
 fn differing_keys(old: &ProcessSpec, new: &ProcessSpec) -> Vec<String> {
