@@ -14,6 +14,7 @@
 mod apply;
 mod boot;
 mod change;
+mod due;
 mod dump;
 mod graph;
 mod keeper;

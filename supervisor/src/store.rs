@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, NewEvent};
-use crate::ids::{EventId, InstanceId, ProcessName};
+use crate::ids::{EventId, Generation, InstanceId, ProcessName};
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Saved;
 
@@ -67,6 +67,23 @@ pub struct ProcessRow {
     /// It is being deleted. Whoever finds this finishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
+    /// What was ordered and may not have been done in full. Whoever finds this finishes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
+}
+
+/// An order that takes more than one step of more than one instance, written before the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    /// It is to run. A copy has yet to begin whose newest run is this one, by index, and that
+    /// does not run.
+    Start {
+        /// The newest runs.
+        after: Vec<Generation>,
+    },
+    /// It is to run as it is defined now: what runs may go by the definition before.
+    Renewal,
 }
 
 /// The intention to delete a process, written before its first instance is stopped.

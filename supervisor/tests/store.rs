@@ -61,6 +61,7 @@ fn row(process: &str, position: u32) -> ProcessRow {
         previous: None,
         changed_at: None,
         removal: None,
+        due: None,
     }
 }
 

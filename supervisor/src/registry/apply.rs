@@ -16,7 +16,7 @@ use crate::ids::ProcessName;
 use crate::machine::Input;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Reason;
-use crate::store::{Batch, Desired, ProcessRow, Removal};
+use crate::store::{Batch, Desired, Due, ProcessRow, Removal};
 
 impl RegistryHandle {
     /// Registers and starts.
@@ -146,6 +146,7 @@ impl RegistryHandle {
                         previous: None,
                         changed_at: None,
                         removal: None,
+                        due: None,
                     };
                     batch.processes.push(row.clone());
                     new.push(row);
@@ -167,6 +168,9 @@ impl RegistryHandle {
                     // The newest caller's environment is the one the next run gets.
                     let own = Arc::make_mut(&mut entry.row.spec);
                     own.env.os.clone_from(&spec.env.os);
+                }
+                if verdict.renews() {
+                    entry.row.due = Some(Due::Renewal);
                 }
                 batch.processes.push(entry.row.clone());
                 changed.push((before, entry.row.clone()));
@@ -216,6 +220,9 @@ impl RegistryHandle {
             {
                 entry.row.spec = before.spec;
                 (entry.row.previous, entry.row.changed_at) = (before.previous, before.changed_at);
+                if entry.row.due == Some(Due::Renewal) {
+                    entry.row.due = before.due;
+                }
             }
         }
         // Somebody else may have written them meanwhile.

@@ -123,6 +123,7 @@ impl RegistryHandle {
             .map(|group| (group.name.clone(), group))
             .collect();
         let (mut unstarted, mut unfinished, mut shrinking) = (Vec::new(), Vec::new(), Vec::new());
+        let mut due = Vec::new();
         for mut row in rows {
             inner.share_environment(Arc::make_mut(&mut row.spec));
             let mut entry = self.entry_of(row);
@@ -134,6 +135,7 @@ impl RegistryHandle {
                     .any(|(id, saved)| id.process == name && saved.state.has_process());
             // What runs is taken over, also beyond the wanted number: it must not be lost. A
             // daemon died while it scaled down, and what is too much is stopped below.
+            let is_due = entry.row.is_due(&saved);
             let last = saved
                 .keys()
                 .filter(|id| id.process == name)
@@ -157,6 +159,8 @@ impl RegistryHandle {
             }
             if let Some(removal) = entry.row.removal {
                 unfinished.push((name, removal));
+            } else if is_due {
+                due.push(name);
             } else if last > entry.count() {
                 shrinking.push(name);
             }
@@ -183,6 +187,7 @@ impl RegistryHandle {
                 }
             });
         }
+        self.finish_due(due);
         for (name, removal) in unfinished {
             let registry = self.clone();
             self.context().tasks.spawn("finish deletion", async move {

@@ -10,11 +10,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tracing::error;
 
-use super::RegistryHandle;
+use super::graph::Order;
 use super::target::Pick;
 use super::waiting::{until_told, wait_all};
+use super::{Entry, RegistryHandle};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -23,7 +25,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, OrderError};
 use crate::machine::Input;
 use crate::spec::Signal;
-use crate::store::{Batch, Desired};
+use crate::store::{Batch, Desired, Due, ProcessRow};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
@@ -34,6 +36,15 @@ const BEGINNING: Duration = Duration::from_secs(2);
 /// How the start of a process ended; none until then. Those who wait look at a value and do
 /// not poll each other: a chain of a few hundred nested futures overflowed the stack.
 type Outcome = watch::Receiver<Option<Result<(), String>>>;
+
+/// Starts that are under way.
+pub(super) struct Starts {
+    /// Ends when all have ended.
+    pub(super) work: JoinHandle<Vec<()>>,
+    /// Of those that wait for nobody: that they have begun.
+    beginnings: Vec<oneshot::Receiver<()>>,
+    outcomes: BTreeMap<ProcessName, Outcome>,
+}
 
 impl RegistryHandle {
     /// Starts registered processes, and first what they depend on.
@@ -122,31 +133,13 @@ impl RegistryHandle {
     ) -> Result<BTreeMap<ProcessName, Result<(), String>>, ControlError> {
         let order = self.inner().order();
         let all = order.with_dependencies(names);
-        self.want(&all, Desired::Online).await;
-        let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
-            message: format!("the dependencies form a cycle: {cycle}"),
-        })?;
+        self.want_started(&all).await;
         let hears = self.hear();
-        let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
-        let (mut starts, mut beginnings) = (Vec::new(), Vec::new());
-        for name in sorted.into_iter().filter(|name| all.contains(name)) {
-            let first: Vec<(ProcessName, Outcome)> = order
-                .before(&name)
-                .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
-                .collect();
-            let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
-            let (ended, outcome) = watch::channel(None);
-            let (begun, begins) = oneshot::channel();
-            if first.is_empty() {
-                beginnings.push(begins);
-            }
-            starts.push(async move {
-                let result = registry.start_after(first, begun, &name, &actor).await;
-                ended.send_replace(Some(result));
-            });
-            outcomes.insert(key, outcome);
-        }
-        let work = self.context().tasks.spawn("bring up", join_all(starts));
+        let Starts {
+            work,
+            beginnings,
+            outcomes,
+        } = self.begin_starts(&order, &all, actor)?;
         let Some(limit) = wait else {
             // Whoever looks now sees that it has begun, unless remains have to go first.
             let _ = tokio::time::timeout(BEGINNING, join_all(beginnings)).await;
@@ -179,6 +172,43 @@ impl RegistryHandle {
         Ok(ends
             .map(|(name, outcome)| (name.clone(), end(name, outcome.clone())))
             .collect())
+    }
+
+    /// Begins to start these, each after those of them that it depends on.
+    pub(super) fn begin_starts(
+        &self,
+        order: &Order,
+        all: &[ProcessName],
+        actor: &str,
+    ) -> Result<Starts, ControlError> {
+        let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
+            message: format!("the dependencies form a cycle: {cycle}"),
+        })?;
+        let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
+        let (mut starts, mut beginnings) = (Vec::new(), Vec::new());
+        for name in sorted.into_iter().filter(|name| all.contains(name)) {
+            let first: Vec<(ProcessName, Outcome)> = order
+                .before(&name)
+                .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
+                .collect();
+            let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
+            let (ended, outcome) = watch::channel(None);
+            let (begun, begins) = oneshot::channel();
+            if first.is_empty() {
+                beginnings.push(begins);
+            }
+            starts.push(async move {
+                let result = registry.start_after(first, begun, &name, &actor).await;
+                ended.send_replace(Some(result));
+            });
+            outcomes.insert(key, outcome);
+        }
+        let work = self.context().tasks.spawn("bring up", join_all(starts));
+        Ok(Starts {
+            work,
+            beginnings,
+            outcomes,
+        })
     }
 
     async fn start_after(
@@ -236,6 +266,8 @@ impl RegistryHandle {
                 ..Batch::default()
             })
             .await;
+        // Nor does the next daemon try it.
+        self.settle(std::slice::from_ref(name)).await;
     }
 
     /// Waits for what is on its way already.
@@ -251,16 +283,59 @@ impl RegistryHandle {
     /// Writes down what is wanted of these processes. When the journal cannot write, it is
     /// done all the same: what fills the disk must be possible to stop.
     pub(super) async fn want(&self, names: &[ProcessName], desired: Desired) {
-        let rows = {
+        self.write_rows(names, |entry| {
+            entry.row.desired = desired;
+            if desired == Desired::Stopped {
+                // A start that is under way comes to nothing.
+                entry.row.due = None;
+            }
+        })
+        .await;
+    }
+
+    /// Writes down that these are to run, and which of their copies have yet to begin, so that
+    /// the next daemon can finish it.
+    pub(super) async fn want_started(&self, names: &[ProcessName]) {
+        self.write_rows(names, |entry| {
+            let newest = |handle: &InstanceHandle| {
+                let saved = &handle.snapshot().saved;
+                let generation = saved.counters.generation;
+                match saved.state.has_process() {
+                    true => generation.saturating_sub(1),
+                    false => generation,
+                }
+            };
+            let is_up = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
+            let after = entry.handles.iter().map(newest).collect();
+            let is_done = entry.handles.iter().all(is_up);
+            entry.row.desired = Desired::Online;
+            // What runs may go by a former definition, and whoever changed it is still at it.
+            if entry.row.due != Some(Due::Renewal) || !entry.handles.iter().any(is_up) {
+                entry.row.due = (!is_done).then_some(Due::Start { after });
+            }
+        })
+        .await;
+    }
+
+    /// What was due of these is not to be done any more.
+    pub(super) async fn settle(&self, names: &[ProcessName]) {
+        self.write_rows(names, |entry| entry.row.due = None).await;
+    }
+
+    /// Changes rows and writes those that differ then, at once or as soon as that is possible.
+    async fn write_rows(&self, names: &[ProcessName], change: impl Fn(&mut Entry)) {
+        let rows: Vec<ProcessRow> = {
             let mut inner = self.inner();
             let mut rows = Vec::new();
             for name in names {
                 if let Some(entry) = inner.entry_mut(name)
-                    && entry.row.desired != desired
                     && entry.row.removal.is_none()
                 {
-                    entry.row.desired = desired;
-                    rows.push(entry.row.clone());
+                    let before = (entry.row.desired, entry.row.due.clone());
+                    change(entry);
+                    if before != (entry.row.desired, entry.row.due.clone()) {
+                        rows.push(entry.row.clone());
+                    }
                 }
             }
             rows

@@ -147,6 +147,7 @@ impl RegistryHandle {
                 {
                     entry.row.removal = Some(removal);
                     entry.row.desired = Desired::Stopped;
+                    entry.row.due = None;
                     entry.keeper = None;
                     rows.push(entry.row.clone());
                 }

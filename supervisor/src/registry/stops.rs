@@ -185,6 +185,9 @@ impl RegistryHandle {
         reason: String,
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
+        let whole = picked.items.iter().filter(|pick| pick.index.is_none());
+        let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
+        self.settle(&whole).await;
         let input = Input::Hold {
             by: actor.to_owned(),
             reason,

@@ -1,0 +1,117 @@
+//! Finishes what was ordered of a former daemon that died over it.
+//!
+//! Whoever ordered it may have been answered: a start that is not waited for goes on by itself.
+//! What is due was written before the first step, and here are the steps again. Copies that
+//! have begun since are left alone, unless they may have the definition before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::{error, info};
+
+use super::RegistryHandle;
+use super::graph::Order;
+use super::target::Pick;
+use crate::control::ControlError;
+use crate::ids::{InstanceId, ProcessName};
+use crate::machine::Input;
+use crate::state::{Hold, Reason, Saved, State};
+use crate::store::{Desired, Due, ProcessRow};
+
+const SYSTEM: &str = "system";
+
+impl ProcessRow {
+    /// Has some of what was ordered yet to be done?
+    pub(super) fn is_due(&self, saved: &BTreeMap<InstanceId, Saved>) -> bool {
+        if self.removal.is_some() {
+            return false;
+        }
+        match &self.due {
+            None => false,
+            Some(Due::Renewal) => true,
+            Some(Due::Start { after }) => {
+                let has_yet_to_begin = |(index, newest): (u16, &u64)| {
+                    let saved = saved.get(&InstanceId::new(self.spec.name.clone(), index));
+                    saved.is_none_or(|saved| {
+                        waits(&saved.state) && saved.counters.generation <= *newest
+                    })
+                };
+                let count = self.scaled.unwrap_or(self.spec.instances);
+                let mut copies = (0..count).zip(after);
+                self.desired == Desired::Online && copies.any(has_yet_to_begin)
+            }
+        }
+    }
+}
+
+/// Does it stay as it is until somebody starts it?
+fn waits(state: &State) -> bool {
+    match state {
+        State::Stopped => true,
+        State::Errored { hold } => match hold {
+            Hold::Breaker | Hold::Held { .. } | Hold::NoAutorestart => true,
+            Hold::Retrying { .. } | Hold::Unkillable { .. } => false,
+        },
+        State::Spawning { .. }
+        | State::Starting { .. }
+        | State::Online { .. }
+        | State::Stopping { .. } => false,
+    }
+}
+
+impl RegistryHandle {
+    /// Brings these about, each after those of them that it depends on.
+    pub(super) fn finish_due(&self, names: Vec<ProcessName>) {
+        if names.is_empty() {
+            return;
+        }
+        let registry = self.clone();
+        self.context().tasks.spawn("finish orders", async move {
+            for name in &names {
+                info!(process = %name, "Finishing what was ordered.");
+                if let Err(error) = registry.bring_in_line(name).await {
+                    error!(process = %name, %error, "Its number of copies could not be changed.");
+                }
+            }
+            // Not what else they depend on: that was brought up before, or was not due. And not
+            // what somebody has stopped meanwhile.
+            let (order, names) = registry.still_due(names);
+            registry.want_started(&names).await;
+            match registry.begin_starts(&order, &names, SYSTEM) {
+                Ok(starts) => drop(starts.work.await),
+                Err(error) => error!(%error, "What was ordered could not be finished."),
+            }
+        });
+    }
+
+    fn still_due(&self, mut names: Vec<ProcessName>) -> (Order, Vec<ProcessName>) {
+        let inner = self.inner();
+        let is_due = |name: &ProcessName| {
+            let entry = inner.entry(name);
+            entry.is_some_and(|entry| entry.row.due.is_some())
+        };
+        names.retain(is_due);
+        (inner.order(), names)
+    }
+
+    /// Stops what may have the definition before, and brings the number of copies in line.
+    async fn bring_in_line(&self, name: &ProcessName) -> Result<(), ControlError> {
+        let (lock, row) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+            (Arc::clone(&entry.lock), entry.row.clone())
+        };
+        let _changing = lock.lock().await;
+        if row.due == Some(Due::Renewal) {
+            let stop = Input::Stop {
+                reason: Reason::Manual,
+                force: false,
+                signal: None,
+            };
+            self.take_down(&[Pick::whole(name)], stop, SYSTEM).await;
+        }
+        let count = row.scaled.unwrap_or(row.spec.instances);
+        let is_scaled = row.scaled.is_some();
+        self.resize(name, count, SYSTEM, is_scaled).await
+    }
+}
