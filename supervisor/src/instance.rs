@@ -297,6 +297,12 @@ impl InstanceHandle {
         self.stand(Standing::Owner, Some(Box::new(replaced))).await
     }
 
+    /// Has all done that it was told so far. From then on it is not recorded: its row is to go.
+    pub(crate) async fn retire(&self) {
+        // A task that has ended records nothing.
+        let _ = self.stand(Standing::Retired, None).await;
+    }
+
     async fn stand(
         &self,
         standing: Standing,

@@ -336,6 +336,10 @@ impl RegistryHandle {
             removed
                 .iter()
                 .for_each(|id| self.context().board.remove(id));
+            for handle in &surplus {
+                // Others may have told it something, too.
+                handle.retire().await;
+            }
             let batch = Batch {
                 removed_instances: removed.clone(),
                 ..Batch::default()

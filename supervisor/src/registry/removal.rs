@@ -210,6 +210,11 @@ impl RegistryHandle {
                 remains = self.shared.archive.remove(id).await.err().or(remains);
             }
         }
+        let handles = self.inner().handles(&Pick::whole(name));
+        for handle in handles {
+            // Others may have told it something, too.
+            handle.retire().await;
+        }
         let (entry, rows) = {
             let mut inner = self.inner();
             let Some(place) = inner
