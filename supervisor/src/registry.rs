@@ -104,9 +104,10 @@ impl Entry {
         &self.row.spec.name
     }
 
-    /// Copies wanted: what `mhost scale` said, else what the definition says.
+    /// Copies wanted: what `mhost scale` said, else what the definition says that is in force. The
+    /// one in the row may be refused yet.
     fn count(&self) -> u16 {
-        self.row.scaled.unwrap_or(self.row.spec.instances)
+        self.row.scaled.unwrap_or(self.spec.instances)
     }
 }
 

@@ -96,12 +96,17 @@ impl RegistryHandle {
 
     /// Stops what may have the definition before, and brings the number of copies in line.
     async fn bring_in_line(&self, name: &ProcessName) -> Result<(), ControlError> {
-        let (lock, row) = {
+        let lock = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
-            (Arc::clone(&entry.lock), entry.row.clone())
+            Arc::clone(&entry.lock)
         };
         let _changing = lock.lock().await;
+        let (row, count) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+            (entry.row.clone(), entry.count())
+        };
         if row.due == Some(Due::Renewal) {
             let stop = Input::Stop {
                 reason: Reason::Manual,
@@ -110,7 +115,6 @@ impl RegistryHandle {
             };
             self.take_down(&[Pick::whole(name)], stop, SYSTEM).await;
         }
-        let count = row.scaled.unwrap_or(row.spec.instances);
         let is_scaled = row.scaled.is_some();
         self.resize(name, count, SYSTEM, is_scaled).await
     }
