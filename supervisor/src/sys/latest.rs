@@ -4,6 +4,7 @@
 //! already may have passed the place that matters. So one who asks while a look is under way
 //! waits for the next one, together with all others who do, and a crowd costs two looks.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -40,27 +41,36 @@ impl<T: Clone> Latest<T> {
 #[derive(Debug)]
 pub(super) struct LatestOfAll<T>(tokio::sync::Mutex<Option<(Instant, T)>>);
 
-impl<T: Clone> LatestOfAll<T> {
+impl<T: Clone + Send + 'static> LatestOfAll<T> {
     pub(super) const fn new() -> Self {
         Self(tokio::sync::Mutex::const_new(None))
     }
 
-    /// As [`Latest::ask`]. Cancel safe: whoever waits goes on with a look of its own.
+    /// As [`Latest::ask`]. The look is a task of its own: who asks may be a future that nobody
+    /// polls for a while, such as one beside which its owner waits for another look, and must
+    /// not keep the others from their turn meanwhile.
     ///
     /// # Errors
     /// Those of `look`.
-    pub(super) async fn ask<E>(&self, look: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub(super) async fn ask(
+        &'static self,
+        look: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> io::Result<T> {
         let asked = wall();
-        let mut last = self.0.lock().await;
-        if let Some((began, seen)) = &*last
-            && *began > asked
-        {
-            return Ok(seen.clone());
-        }
-        let began = wall();
-        let seen = look.await?;
-        *last = Some((began, seen.clone()));
-        Ok(seen)
+        let turn = tokio::spawn(async move {
+            let mut last = self.0.lock().await;
+            if let Some((began, seen)) = &*last
+                && *began > asked
+            {
+                return Ok(seen.clone());
+            }
+            let began = wall();
+            let seen = look.await?;
+            *last = Some((began, seen.clone()));
+            Ok(seen)
+        });
+        turn.await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
@@ -115,17 +125,34 @@ mod tests {
         assert_eq!(failed, Err("no descriptor"));
     }
 
+    async fn look(looks: &'static AtomicU32) -> io::Result<u32> {
+        tokio::task::yield_now().await;
+        Ok(looks.fetch_add(1, Ordering::SeqCst))
+    }
+
     /// A hundred who ask while somebody looks share one look.
     #[tokio::test]
     async fn a_crowd_costs_two_looks() {
-        let (latest, looks) = (LatestOfAll::new(), AtomicU32::new(0));
-        let look = async || {
-            tokio::task::yield_now().await;
-            Ok::<_, ()>(looks.fetch_add(1, Ordering::SeqCst))
-        };
-        let crowd = (0..101).map(|_| latest.ask(look()));
+        static LATEST: LatestOfAll<u32> = LatestOfAll::new();
+        static LOOKS: AtomicU32 = AtomicU32::new(0);
+        let crowd = (0..101).map(|_| LATEST.ask(look(&LOOKS)));
         let seen = futures::future::join_all(crowd).await;
-        assert_eq!(seen[0], Ok(0));
-        assert!(seen[1..].iter().all(|number| *number == Ok(1)), "{seen:?}");
+        let seen: Vec<u32> = seen.into_iter().map(|one| one.expect("looks")).collect();
+        assert_eq!(seen[0], 0);
+        assert!(seen[1..].iter().all(|number| *number == 1), "{seen:?}");
+    }
+
+    /// An instance that waits for the end of a tree sends it a signal, and both look.
+    #[tokio::test]
+    async fn who_is_not_polled_keeps_nobody_waiting() {
+        static LATEST: LatestOfAll<u32> = LatestOfAll::new();
+        static LOOKS: AtomicU32 = AtomicU32::new(0);
+        let mut first = Box::pin(LATEST.ask(look(&LOOKS)));
+        assert!(futures::poll!(&mut first).is_pending());
+        let second = LATEST.ask(look(&LOOKS));
+        let soon = std::time::Duration::from_secs(10);
+        let second = tokio::time::timeout(soon, second).await;
+        second.expect("it has its turn").expect("looks");
+        first.await.expect("looks");
     }
 }

@@ -58,7 +58,7 @@ impl Pass {
     pub(super) async fn next() -> io::Result<Arc<Self>> {
         static LATEST: LatestOfAll<Arc<Pass>> = LatestOfAll::new();
         let look = || Ok(Arc::new(Self::new(proc_scan::try_all()?)));
-        let blocking = async {
+        let blocking = async move {
             let looked = tokio::task::spawn_blocking(look).await;
             looked.unwrap_or_else(|error| Err(io::Error::other(error)))
         };
@@ -185,7 +185,7 @@ pub(super) async fn marked(home: &Path) -> io::Result<Marked> {
             }
             Ok((home_of_look, Arc::new(found)))
         };
-        let blocking = async {
+        let blocking = async move {
             let looked = tokio::task::spawn_blocking(look).await;
             looked.unwrap_or_else(|error| Err(io::Error::other(error)))
         };
