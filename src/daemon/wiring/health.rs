@@ -71,6 +71,10 @@ impl HealthWatch {
                 () = tokio::time::sleep_until(next) => {}
             }
             next = self.clock.beat(ROUND);
+            if round == 0 {
+                // What has just been started has some seconds before it is judged.
+                next += ROUND;
+            }
             round = round.wrapping_add(1);
             let (facts, registry) = (self.facts.clone(), self.registry.clone());
             let scored = tokio::task::spawn_blocking(move || {
