@@ -5,6 +5,7 @@
 //!                        ├─probe─► health ─────┤
 //!                        └─said──► heard ──────┘
 //! ```
+//! It is one piece although it is long: one loop, and one method for each thing that it waits for.
 
 mod alarm;
 mod health;

@@ -22,7 +22,7 @@ use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::launch::{Ear, Found, Launcher, Scope, SpawnError, SpawnOrder};
 use crate::notice::Notice;
 use crate::spec::Signal;
-use crate::state::{ExitStatus, Hold, ProcessRef, State};
+use crate::state::{ExitStatus, Hold, ProcessRef, Run, State};
 
 /// What the processes that begin from now on are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,12 +182,15 @@ impl Os {
         leaders.map(leader).collect()
     }
 
-    /// All living children whose leader is not this one and that should have gone with it.
-    pub(super) fn orphans(&self, known: impl Fn(&InstanceId) -> Option<i32>) -> Vec<InstanceId> {
+    /// All living children that are not of the run that is known, and should have gone with their
+    /// leader.
+    pub(super) fn orphans(&self, known: impl Fn(&InstanceId) -> Option<Run>) -> Vec<InstanceId> {
         let inner = self.inner();
         let is_orphan = |one: &&Process| {
             let is_whole = !self.loose.contains(&one.instance.process);
-            let strange = one.leader.is_some() && one.leader != known(&one.instance);
+            let run = known(&one.instance);
+            let its = run.is_some_and(|run| run.generation == one.generation);
+            let strange = one.leader.is_some() && !its;
             is_whole && strange && one.lives()
         };
         let orphans = inner.processes.iter().filter(is_orphan);

@@ -8,7 +8,7 @@ use crate::command::Command;
 use crate::ids::{InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
 use crate::simulation::life::Fate;
-use crate::simulation::os::Mood;
+use crate::simulation::os::{Leader, Mood};
 use crate::simulation::promises::Wish;
 use crate::state::State;
 use crate::store::ProcessRow;
@@ -123,6 +123,9 @@ impl Fleet {
                 };
                 let leader = living.iter().find(|one| one.process == run.process);
                 match leader {
+                    // A leader that ended while there was no daemon left one of its tree, which
+                    // counts as the run.
+                    None if self.os.lives(&run.process) => {}
                     None => missing.push(format!("{} is long gone", handle.id())),
                     Some(leader) if leader.args != row.spec.argv.args => {
                         let (is, wanted) = (&leader.args, &row.spec.argv.args);
@@ -142,10 +145,12 @@ impl Fleet {
             let mut handles = entries.iter().flat_map(|(_, handles)| handles);
             let handle = handles.find(|handle| handle.id() == id)?;
             let snapshot = handle.snapshot();
-            Some(snapshot.saved.state.run()?.process.pid)
+            snapshot.saved.state.run().cloned()
         };
         let leaders = self.os.all_leaders().into_iter();
-        let strange = leaders.filter(|one| known(&one.instance) != Some(one.process.pid));
+        let counts =
+            |one: &Leader| known(&one.instance).is_some_and(|run| run.process == one.process);
+        let strange = leaders.filter(|one| !counts(one));
         let strange: Vec<_> = strange.map(|one| one.instance.to_string()).collect();
         let orphans = self.os.orphans(known);
         if !strange.is_empty() || !orphans.is_empty() {
