@@ -235,6 +235,9 @@ impl RegistryHandle {
             let Some(entry) = inner.entry(name) else {
                 return Err("it was deleted".into());
             };
+            if entry.row.removal.is_some() {
+                return Err(OrderError::Leaving.to_string());
+            }
             if entry.row.desired != Desired::Online {
                 // Who stopped it was answered that it is down.
                 return Err("it was stopped meanwhile".into());
