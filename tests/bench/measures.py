@@ -1,4 +1,4 @@
-"""What the table of the README measures. Each gives a figure to compare, and how it is shown.
+"""What the table of the peers measures. Each gives a figure to compare, and how it is shown.
 
 The first line of a function's doc is the title of its row.
 """

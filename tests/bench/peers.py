@@ -3,7 +3,7 @@
 
     python3 tests/bench/peers.py                     everything, about fifteen minutes
     python3 tests/bench/peers.py list restart leak   some of it; see tests/bench/run.py
-    python3 tests/bench/peers.py table [--write]     the table of the README; see table.py
+    python3 tests/bench/peers.py table               mhost and three peers in one table; see table.py
 
 The peers go into target/peers: supervisord of the Python package index, pm2 of npm. s6 and wrk
 are packages of the system: root gets them by apt-get. It needs cargo, a C compiler, python3 with

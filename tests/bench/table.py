@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The table of the README: mhost beside supervisord, pm2 and s6, in one run.
+"""One table: mhost beside supervisord, pm2 and s6, in one run.
 
     python3 tests/bench/peers.py table              installs the peers, builds, prints the table
-    python3 tests/bench/peers.py table --write      and puts it into README.md
+    python3 tests/bench/peers.py table look reload  only these rows
 
 What is measured of each is in tests/bench/measures.py. A cell of a peer says its figure, and
 how many times as much that is as mhost's. A peer that is not there leaves its column empty.
@@ -11,7 +11,6 @@ how many times as much that is as mhost's. A peer that is not there leaves its c
 import datetime
 import os
 import platform
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -19,22 +18,15 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 import measures
 from peer import S6, Pm2, Supervisord, version_of
-from rig import HERE, Mhost, build_bare, refuse_debug_build
+from rig import Mhost, build_bare, refuse_debug_build
 from side import SIDES
-
-README = HERE.parent.parent / "README.md"
-PLACE = re.compile(r"(<!-- peers -->\n).*(<!-- /peers -->)", re.DOTALL)
 
 
 def main():
-    words = sys.argv[1:]
-    write = "--write" in words
-    chosen = [word for word in words if word != "--write"] or list(measures.MEASURES)
+    chosen = sys.argv[1:] or list(measures.MEASURES)
     unknown = [name for name in chosen if name not in measures.MEASURES]
     if unknown:
         sys.exit(f"no such measure: {', '.join(unknown)}; there are: {', '.join(measures.MEASURES)}")
-    if write and len(chosen) < len(measures.MEASURES):
-        sys.exit("--write is for the whole table: name no measure beside it")
     refuse_debug_build()
     lines = ["| | " + " | ".join(side.name for side in SIDES) + " |", "|---" * 5 + "|"]
     with tempfile.TemporaryDirectory(prefix="mhost-bench-") as folder:
@@ -49,9 +41,6 @@ def main():
              + f"; {platform.system()} {platform.release()}, {os.cpu_count()} cores.")
     table = "\n".join(lines) + f"\n\n{about}\n"
     print(f"\n{table}")
-    if write:
-        text = README.read_text()
-        README.write_text(PLACE.sub(lambda found: found[1] + table + found[2], text))
 
 
 def measure(folder, function, bare):
