@@ -625,8 +625,12 @@ impl Launcher for OsLauncher {
             Rest::Known(count) => Some(count),
             Rest::OnlySeenBy(run) => {
                 let pass = Pass::next().await.ok()?;
-                let members = blocking(move || tree::members(&run, &pass));
-                members.await?.ok().map(|members| members.len())
+                let look = blocking(move || {
+                    let count = tree::members(&run, &pass).ok()?.len();
+                    let is_known = count > 0 || !tree::has_lost(&run, &pass, &BTreeSet::new());
+                    is_known.then_some(count)
+                });
+                look.await?
             }
         }
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use super::cgroup::Cgroup;
 use super::pass::Pass;
 use super::proc_scan::{self, Stat};
-use super::{kernel, process};
+use super::{guard_link, kernel, process};
 use crate::ids::{Generation, InstanceId};
 
 /// Pid and start time: names a process within this boot.
@@ -127,6 +127,40 @@ pub(super) fn members(run: &Run, pass: &Pass) -> io::Result<Vec<Stat>> {
     }
     found.sort_unstable_by_key(Stat::key);
     Ok(found)
+}
+
+/// Has somebody ended since the pass who may have been of the run? Of whom nothing can be read any
+/// more it cannot be said that it was not, and what it has started meanwhile is in no pass yet:
+/// that nobody is left has to be seen by another one. Those of `known` are not meant.
+pub(super) fn has_lost(run: &Run, pass: &Pass, known: &BTreeSet<Key>) -> bool {
+    let lost = |pid: i32| {
+        let Some(then) = pass.all().get(&pid) else {
+            return false;
+        };
+        let counts = pid != run.leader.0 && !then.is_zombie() && !known.contains(&then.key());
+        let lives = |now: Stat| now.key() == then.key() && !now.is_zombie();
+        counts
+            && is_below_us(pass, pid)
+            && !proc_scan::try_stat(pid).is_ok_and(|now| now.is_some_and(lives))
+    };
+    pass.candidates(run.leader.0, []).into_iter().any(lost)
+}
+
+/// Does its line of parents lead to the daemon or its guard, as that of all does who lost theirs?
+fn is_below_us(pass: &Pass, pid: i32) -> bool {
+    let guard = guard_link::parent_guard().map(|guard| guard.pid());
+    let (mut at, mut steps) = (pid, 0);
+    while at > 1 && steps < pass.all().len() {
+        if is_self(at) || Some(at) == guard {
+            return true;
+        }
+        let Some(stat) = pass.all().get(&at) else {
+            // It ended in the middle of the pass.
+            return true;
+        };
+        (at, steps) = (stat.parent, steps + 1);
+    }
+    false
 }
 
 /// Is this process the leader of the run, or certainly one of its tree? As [`members`] for one,
@@ -293,7 +327,11 @@ fn signal_new(
         .filter(|stat| !reached.contains(&stat.key()))
         .collect();
     if new.is_empty() {
-        return (reached, Look::Nobody);
+        let look = match has_lost(run, pass, &reached) {
+            true => Look::All,
+            false => Look::Nobody,
+        };
+        return (reached, look);
     }
     // Known from now on, also if killing its parent hides where it came from.
     remember(run.leader, new.iter().map(Stat::key));
@@ -376,5 +414,34 @@ mod tests {
             ..run
         };
         assert_eq!(pids(&reused), [0; 0]);
+    }
+
+    /// One of a chain of processes that each start the next one and end.
+    #[test]
+    fn nobody_is_left_is_not_said_of_who_ended_unseen() {
+        let ours = rustix::process::getpid().as_raw_nonzero().get();
+        let base = 1 << 28;
+        let run = Run {
+            home: "/h".into(),
+            instance: InstanceId::new("a".parse().expect("valid"), 0),
+            leader: (base, 10),
+            number_is_safe: true,
+            generations: Generations {
+                up_to: 1,
+                except: BTreeSet::new(),
+            },
+            foreign: BTreeSet::new(),
+            cgroup: None,
+        };
+        let pass = |parent| {
+            let own = proc_scan::stat(ours).expect("we are there");
+            let one = stat(base + 1, parent, base + 1, 11);
+            Pass::new(HashMap::from([(ours, own), one]))
+        };
+        let none = BTreeSet::new();
+        assert!(has_lost(&run, &pass(ours), &none));
+        assert!(!has_lost(&run, &pass(1), &none), "it was not of ours");
+        let known = BTreeSet::from([(base + 1, 11)]);
+        assert!(!has_lost(&run, &pass(ours), &known), "it was ended");
     }
 }
