@@ -56,7 +56,7 @@ use seed::{Kind, Seed, Told};
 const INSTANCES: u64 = 10_000;
 
 /// So many of a registry, each of which takes as long as ten of an instance.
-const REGISTRIES: u64 = 1_500;
+const REGISTRIES: u64 = 1_000;
 
 /// What came of some stories.
 #[derive(Default)]
