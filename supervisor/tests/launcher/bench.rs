@@ -24,6 +24,17 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// How many are left of a tree, as soon as that can be known: while others end, it cannot.
+    pub(crate) async fn remaining(&self, process: &ProcessRef, generation: u64) -> Option<usize> {
+        loop {
+            let remaining = self.launcher.remaining(&self.instance, process, generation);
+            match remaining.await {
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+                known => return known,
+            }
+        }
+    }
+
     pub(crate) fn new() -> Self {
         if env!("CARGO_CRATE_NAME") != "launcher" {
             supervisor::sys::set_subreaper().expect("is allowed");

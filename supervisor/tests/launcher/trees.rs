@@ -23,7 +23,7 @@ async fn group_signals_reach_the_group() {
         .await;
     bench.wait_for_file("ready").await;
     wait_until(|| bench.marked().len() == 3).await;
-    let left = bench.launcher.remaining(&bench.instance, &process, 1).await;
+    let left = bench.remaining(&process, 1).await;
     assert_eq!(left, Some(2));
     assert!(
         bench
@@ -59,9 +59,7 @@ async fn nothing_of_a_tree_survives() {
                     .signal(&bench.instance, &process, TERM, Scope::Tree(generation))
                     .await
             );
-            let left = bench
-                .launcher
-                .remaining(&bench.instance, &process, generation);
+            let left = bench.remaining(&process, generation);
             assert!(left.await >= Some(3));
             std::fs::remove_file(bench.file("ready")).expect("removes");
             std::fs::remove_file(bench.file("deep")).expect("removes");
@@ -75,12 +73,7 @@ async fn nothing_of_a_tree_survives() {
         );
         assert_eq!(bench.launcher.exited(&process).await, ExitStatus::Signal(9));
         let deadline = Instant::now() + Duration::from_secs(60);
-        while bench
-            .launcher
-            .remaining(&bench.instance, &process, generation)
-            .await
-            != Some(0)
-        {
+        while bench.remaining(&process, generation).await != Some(0) {
             assert!(
                 Instant::now() < deadline,
                 "round {generation}: {:?}",
@@ -114,10 +107,7 @@ async fn a_program_that_forks_faster_than_it_is_looked_at_is_ended() {
         assert!(killed);
         assert_eq!(bench.launcher.exited(&process).await, ExitStatus::Signal(9));
         wait_until(|| bench.marked().is_empty()).await;
-        let left = bench
-            .launcher
-            .remaining(&bench.instance, &process, generation)
-            .await;
+        let left = bench.remaining(&process, generation).await;
         assert_eq!(left, Some(0), "round {generation}");
         bench.launcher.forget(&process);
     }
@@ -131,11 +121,11 @@ async fn what_a_crash_leaves_is_found_after_the_leader() {
         .await;
     assert_eq!(bench.launcher.exited(&process).await, ExitStatus::Code(3));
     wait_until(|| bench.marked().len() == 3).await;
-    let left = bench.launcher.remaining(&bench.instance, &process, 1).await;
+    let left = bench.remaining(&process, 1).await;
     assert_eq!(left, Some(3));
     // Another generation of the same instance is nobody's business here.
     let newer = bench.start(2, "exec sleep 100").await;
-    let older = bench.launcher.remaining(&bench.instance, &process, 1).await;
+    let older = bench.remaining(&process, 1).await;
     assert_eq!(older, Some(3));
     assert!(
         bench
@@ -176,7 +166,7 @@ async fn nobody_escapes_a_control_group() {
     assert_eq!(bench.launcher.exited(&old).await, ExitStatus::Code(3));
     let Some(cgroup) = cgroup else {
         // What cannot be shown to be ours is left alone.
-        let left = bench.launcher.remaining(&bench.instance, &old, 1).await;
+        let left = bench.remaining(&old, 1).await;
         assert_eq!(left, Some(0));
         assert!(alive(first));
         let pid = rustix::process::Pid::from_raw(first).expect("positive");
