@@ -6,7 +6,7 @@
 
 use std::io::Write;
 
-use super::seed::Seed;
+use super::seed::{Kind, Seed};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/simulation/kept.txt");
 
@@ -28,6 +28,14 @@ const OPEN: &[(&str, &str)] = &[
 pub(super) fn is_open(seed: Seed) -> bool {
     let name = seed.to_string();
     OPEN.iter().any(|(open, _)| *open == name)
+}
+
+/// So many of a kind still go wrong.
+pub(super) fn open(kind: Kind) -> usize {
+    let all = OPEN
+        .iter()
+        .filter_map(|(seed, _)| seed.parse::<Seed>().ok());
+    all.filter(|seed| seed.kind == kind).count()
 }
 
 /// All that are kept.

@@ -374,6 +374,22 @@ mod tests {
         (pid, stat)
     }
 
+    /// The run of a leader that was there first.
+    fn run(leader: i32, foreign: BTreeSet<i32>) -> Run {
+        Run {
+            home: "/h".into(),
+            instance: InstanceId::new("a".parse().expect("valid"), 0),
+            leader: (leader, 10),
+            number_is_safe: true,
+            generations: Generations {
+                up_to: 1,
+                except: BTreeSet::new(),
+            },
+            foreign,
+            cgroup: None,
+        }
+    }
+
     #[test]
     fn sessions_parents_and_kin_decide() {
         // Numbers above any real pid, so that no environment can be read.
@@ -387,18 +403,7 @@ mod tests {
             stat(base + 5, base + 4, base + 5, 15), // below that one
             stat(base + 6, 1, base + 6, 16),        // stranger
         ]);
-        let run = Run {
-            home: "/h".into(),
-            instance: InstanceId::new("a".parse().expect("valid"), 0),
-            leader: (base, 10),
-            number_is_safe: true,
-            generations: Generations {
-                up_to: 1,
-                except: BTreeSet::new(),
-            },
-            foreign: BTreeSet::from([base + 4]),
-            cgroup: None,
-        };
+        let run = run(base, [base + 4].into());
         remember(run.leader, [(base + 3, 13), (base + 6, 99)]);
         let pids = |run: &Run| -> Vec<i32> {
             let pass = Pass::new(all.clone());
@@ -421,18 +426,7 @@ mod tests {
     fn nobody_is_left_is_not_said_of_who_ended_unseen() {
         let ours = rustix::process::getpid().as_raw_nonzero().get();
         let base = 1 << 28;
-        let run = Run {
-            home: "/h".into(),
-            instance: InstanceId::new("a".parse().expect("valid"), 0),
-            leader: (base, 10),
-            number_is_safe: true,
-            generations: Generations {
-                up_to: 1,
-                except: BTreeSet::new(),
-            },
-            foreign: BTreeSet::new(),
-            cgroup: None,
-        };
+        let run = run(base, BTreeSet::new());
         let pass = |parent| {
             let own = proc_scan::stat(ours).expect("we are there");
             let one = stat(base + 1, parent, base + 1, 11);
