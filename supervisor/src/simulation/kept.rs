@@ -6,37 +6,9 @@
 
 use std::io::Write;
 
-use super::seed::{Kind, Seed};
+use super::seed::Seed;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/simulation/kept.txt");
-
-/// Seeds whose stories still go wrong, and what has to come together for it. A run of many leaves
-/// them out and says so; `MHOST_SEED` tells one.
-const OPEN: &[(&str, &str)] = &[
-    (
-        "r1064",
-        "with `kill_tree = false` an old copy crashes and is started again while a reload brings \
-         up the new one, and the daemon is killed before the new one takes its place: both live on",
-    ),
-    (
-        "r1078",
-        "a copy lives that nobody knows; why is not known yet",
-    ),
-];
-
-/// Is this one of those that still go wrong?
-pub(super) fn is_open(seed: Seed) -> bool {
-    let name = seed.to_string();
-    OPEN.iter().any(|(open, _)| *open == name)
-}
-
-/// So many of a kind still go wrong.
-pub(super) fn open(kind: Kind) -> usize {
-    let all = OPEN
-        .iter()
-        .filter_map(|(seed, _)| seed.parse::<Seed>().ok());
-    all.filter(|seed| seed.kind == kind).count()
-}
 
 /// All that are kept.
 pub(super) fn seeds() -> Vec<Seed> {

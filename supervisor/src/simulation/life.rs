@@ -67,7 +67,12 @@ impl Life {
             self.kill();
         }
         if !self.is_over() {
-            let done = self.dead.run_until_cancelled(effect).await;
+            // Its death first: what was still to be done in the same moment is not done any more.
+            let done = tokio::select! {
+                biased;
+                () = self.dead.cancelled() => None,
+                answer = effect => Some(answer),
+            };
             if fate == Fate::After(number) {
                 self.kill();
             }

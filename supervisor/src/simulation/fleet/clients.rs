@@ -40,13 +40,6 @@ struct Ledger {
     newest: BTreeMap<ProcessName, u64>,
 }
 
-/// Whom nobody else touched while an order was under way.
-struct Known {
-    known: Vec<ProcessName>,
-    /// Nobody touched any of those that it touched.
-    is_alone: bool,
-}
-
 /// An order that was sent.
 pub(super) struct Order {
     answer: oneshot::Receiver<Reply>,
@@ -137,15 +130,13 @@ impl Clients {
                 let text = format!("order {number} was never answered");
                 return clients.promises.broke(text);
             };
-            let (known, is_alone) = {
+            let known = {
                 let mut ledger = clients.ledger();
                 ledger.open.remove(&number);
                 let mut alone = alone;
                 alone.retain(|name| ledger.newest.get(name) == Some(&number));
-                let is_alone = alone.len() == touched.len();
-                (alone, is_alone)
+                alone
             };
-            let known = Known { known, is_alone };
             clients.answered(number, &registry, &command, &answer, &known);
             if let Ok(answer) = answer {
                 // The story may have gone on.
@@ -162,7 +153,7 @@ impl Clients {
         registry: &RegistryHandle,
         command: &Command,
         answer: &Result<Reply, ControlError>,
-        Known { known, is_alone }: &Known,
+        known: &[ProcessName],
     ) {
         self.promises
             .tell(format!("answer {number}: {}", told(answer)));
@@ -201,8 +192,13 @@ impl Clients {
                 }
                 Command::Delete { .. } if done(name) => Wish::Gone,
                 Command::Restart { .. } | Command::Reload { .. } if done(name) => up(config),
-                // Nobody waits for what it depends on, unless nobody else is at that.
-                Command::Start { wait, .. } if started(name) && (*is_alone || wait.is_some()) => {
+                // Of one copy, it says nothing of the others; and if nobody waited for it, what it
+                // depends on may fail yet.
+                Command::Start { target, wait }
+                    if started(name)
+                        && !target.0.contains(':')
+                        && (wait.is_some() || config.is_some_and(has_no_dependency)) =>
+                {
                     up(config)
                 }
                 Command::Apply(apply) if apply.wait.is_some() && started(name) => up(config),
@@ -216,6 +212,10 @@ impl Clients {
             }
         }
     }
+}
+
+fn has_no_dependency(config: &ProcessConfig) -> bool {
+    config.depends_on.is_empty()
 }
 
 /// One that is brought up again however often it ends.
