@@ -37,7 +37,7 @@ use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::seams::{Capture, Journal};
 use crate::spec::ProcessSpec;
-use crate::state::{Counters, Replaced, Saved, State};
+use crate::state::{Counters, Saved, State};
 use crate::tasks::Tasks;
 
 /// Orders that may wait for an instance. More than a person or a playbook ever queues.
@@ -114,12 +114,15 @@ enum Message {
     },
     /// It is being removed, or after all not: while it is, it is not started by anybody.
     Leave(bool),
+    /// The daemon ends: from now on it begins nothing, whoever wants it.
+    Close,
     /// A new definition, for the next run.
     Define(Arc<ProcessSpec>),
     /// Make an attempt with every probe now, and say where its answers will come.
     Probe(oneshot::Sender<Vec<oneshot::Receiver<bool>>>),
     /// Another place in a reload.
-    Stand(Standing, Option<Box<Replaced>>, oneshot::Sender<()>),
+    /// What it replaces, as that stands, if it does.
+    Stand(Standing, Option<Box<Saved>>, oneshot::Sender<()>),
 }
 
 /// The place of a task in a reload, while two generations of an instance live side by side.
@@ -132,6 +135,17 @@ pub(crate) enum Standing {
     Shadow,
     /// An owner that was replaced and only has to go.
     Retired,
+}
+
+/// What a task begins with.
+struct Beginning {
+    standing: Standing,
+    /// It is not wanted, or not yet: it begins no run.
+    leaving: bool,
+    /// What a former daemon recorded of the instance.
+    saved: Option<Saved>,
+    /// The newest run of the instance, whoever has it.
+    newest: Arc<Mutex<Generation>>,
 }
 
 /// Reaches an instance. Clones reach the same one.
@@ -171,10 +185,36 @@ impl InstanceHandle {
         saved: Option<Saved>,
         context: Context,
     ) -> Self {
+        Self::start_owner(id, spec, saved, context, false)
+    }
+
+    /// The same of one that is not wanted, or not yet: it goes on with what runs and begins
+    /// nothing, until [`Self::leave`] says otherwise.
+    pub(crate) fn start_unwanted(
+        id: InstanceId,
+        spec: Arc<ProcessSpec>,
+        saved: Option<Saved>,
+        context: Context,
+    ) -> Self {
+        Self::start_owner(id, spec, saved, context, true)
+    }
+
+    fn start_owner(
+        id: InstanceId,
+        spec: Arc<ProcessSpec>,
+        saved: Option<Saved>,
+        context: Context,
+        leaving: bool,
+    ) -> Self {
         let generation = saved.as_ref().map_or(0, Saved::newest);
-        let newest = Arc::new(Mutex::new(generation));
+        let beginning = Beginning {
+            standing: Standing::Owner,
+            leaving,
+            saved,
+            newest: Arc::new(Mutex::new(generation)),
+        };
         let board = context.board.clone();
-        let handle = Self::start_as(Standing::Owner, id, spec, saved, newest, context);
+        let handle = Self::start_as(beginning, id, spec, context);
         handle.show_on(&board);
         handle
     }
@@ -190,21 +230,24 @@ impl InstanceHandle {
             counters,
             ..Saved::default()
         };
-        let (id, newest) = (self.id.clone(), Arc::clone(&self.newest));
-        Self::start_as(Standing::Shadow, id, spec, Some(saved), newest, context)
+        let beginning = Beginning {
+            standing: Standing::Shadow,
+            leaving: false,
+            saved: Some(saved),
+            newest: Arc::clone(&self.newest),
+        };
+        Self::start_as(beginning, self.id.clone(), spec, context)
     }
 
     fn start_as(
-        standing: Standing,
+        beginning: Beginning,
         id: InstanceId,
         spec: Arc<ProcessSpec>,
-        saved: Option<Saved>,
-        newest: Arc<Mutex<Generation>>,
         context: Context,
     ) -> Self {
         let (sender, inbox) = mpsc::channel(QUEUE);
         let snapshot = Snapshot {
-            saved: saved.clone().unwrap_or_default(),
+            saved: beginning.saved.clone().unwrap_or_default(),
             cleaning: false,
             spawn_error: None,
             health: HealthStatus::Off,
@@ -220,10 +263,9 @@ impl InstanceHandle {
             id: id.clone(),
             sender,
             snapshot: publish.viewer(),
-            newest: Arc::clone(&newest),
+            newest: Arc::clone(&beginning.newest),
         };
-        let task =
-            task::InstanceTask::new(standing, id.clone(), spec, saved, newest, context, publish);
+        let task = task::InstanceTask::new(beginning, id.clone(), spec, context, publish);
         tasks.spawn(format!("instance {id}"), Box::new(task).run(inbox));
         handle
     }
@@ -262,10 +304,16 @@ impl InstanceHandle {
     }
 
     /// Says that it is being removed, or after all not. Whoever orders a start after this is
-    /// refused, also one who has looked the handle up before.
+    /// refused, also one who has looked the handle up before, and a retry waits.
     pub(crate) async fn leave(&self, leaving: bool) {
         // A task that has ended starts nothing.
         let _ = self.sender.send(Box::new(Message::Leave(leaving))).await;
+    }
+
+    /// Says that the daemon ends: it begins nothing any more, whatever it is told after this.
+    pub(crate) async fn close(&self) {
+        // A task that has ended starts nothing.
+        let _ = self.sender.send(Box::new(Message::Close)).await;
     }
 
     /// Lets its probes make an attempt now: a place for the answer of each. A run without
@@ -289,12 +337,8 @@ impl InstanceHandle {
     /// process of the other is recorded until it is gone.
     pub(crate) async fn replace(&self, other: &Self) -> Result<(), OrderError> {
         other.stand(Standing::Retired, None).await?;
-        let saved = &other.snapshot().saved;
-        let replaced = Replaced {
-            newest: saved.newest(),
-            process: saved.state.run().map(|run| run.process.clone()),
-        };
-        self.stand(Standing::Owner, Some(Box::new(replaced))).await
+        let former = Box::new(other.snapshot().saved.clone());
+        self.stand(Standing::Owner, Some(former)).await
     }
 
     /// Has all done that it was told so far. From then on it is not recorded: its row is to go.
@@ -306,11 +350,11 @@ impl InstanceHandle {
     async fn stand(
         &self,
         standing: Standing,
-        replaced: Option<Box<Replaced>>,
+        former: Option<Box<Saved>>,
     ) -> Result<(), OrderError> {
         let (done, answer) = oneshot::channel();
         self.sender
-            .send(Box::new(Message::Stand(standing, replaced, done)))
+            .send(Box::new(Message::Stand(standing, former, done)))
             .await
             .map_err(|_| OrderError::Gone)?;
         answer.await.map_err(|_| OrderError::Gone)

@@ -249,18 +249,52 @@ pub struct Saved {
     /// The file whose change asked for the restart that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_file: Option<Box<str>>,
-    /// What this run has replaced in a reload. It may not be gone yet.
+    /// What was replaced in the last reload. It may not be gone yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Box<Replaced>>,
+    /// The last numbers below this run's that new copies had, in reloads that had not taken them
+    /// yet when this one began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<Generation>,
 }
 
+/// So many numbers of new copies are remembered: one is there at a time.
+const SHADOWS: u64 = 8;
+
 impl Saved {
+    /// Takes the place of another instance. Until now both have counted restarts, this one from
+    /// `since` on.
+    pub(crate) fn replace(&mut self, former: &Self, since: &Counters) {
+        let counted = |now: u64, since: u64, former: u64| former + now.saturating_sub(since);
+        let (now, then) = (&mut self.counters, &former.counters);
+        now.restarts = counted(now.restarts, since.restarts, then.restarts);
+        now.restarts_total = counted(
+            now.restarts_total,
+            since.restarts_total,
+            then.restarts_total,
+        );
+        self.replaced = Some(Box::new(Replaced::by(former)));
+    }
+
+    /// Remembers, once a run has begun after `before`, whose numbers lie between the two.
+    pub(crate) fn remember_shadows(&mut self, before: &Self) {
+        let this = self.counters.generation;
+        let first = this.saturating_sub(SHADOWS).max(before.newest() + 1);
+        if first < this {
+            self.shadows.retain(|old| this - old <= SHADOWS);
+            self.shadows.extend(first..this);
+        }
+    }
+
     /// The newest run that there was: the one that was replaced may be newer.
     pub fn newest(&self) -> Generation {
         let replaced = self.replaced.as_ref().map_or(0, |one| one.newest);
         self.counters.generation.max(replaced)
     }
 }
+
+/// So many that were replaced in earlier reloads are remembered.
+const EARLIER: usize = 3;
 
 /// An instance that was replaced by another one in a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -269,6 +303,27 @@ pub struct Replaced {
     pub newest: Generation,
     /// The process of that, if it was there.
     pub process: Option<ProcessRef>,
+    /// Those that were replaced before it, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<ProcessRef>,
+}
+
+impl Replaced {
+    /// What is left of `other` once another run takes its place.
+    pub(crate) fn by(other: &Saved) -> Self {
+        let before = other.replaced.as_deref();
+        let earlier = before.into_iter().flat_map(Self::processes);
+        Self {
+            newest: other.newest(),
+            process: other.state.run().map(|run| run.process.clone()),
+            earlier: earlier.take(EARLIER).cloned().collect(),
+        }
+    }
+
+    /// All that may not be gone yet.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &ProcessRef> {
+        self.process.iter().chain(&self.earlier)
+    }
 }
 
 #[expect(
@@ -288,6 +343,7 @@ impl Default for Saved {
             last_exit_at: None,
             changed_file: None,
             replaced: None,
+            shadows: Vec::new(),
         }
     }
 }

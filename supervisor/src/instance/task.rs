@@ -23,7 +23,7 @@ use tracing::{debug, error};
 
 use super::hearing::Heard;
 use super::run::{LiveRun, Pending};
-use super::{Context, Message, OrderError, Snapshot, Standing};
+use super::{Beginning, Context, Message, OrderError, Snapshot, Standing};
 use crate::command::view::HealthStatus;
 use crate::event::{Event, EventKind};
 use crate::ids::{Generation, InstanceId};
@@ -32,7 +32,7 @@ use crate::launch::Scope;
 use crate::machine::{self, Effect, IllegalInput, Input, KILL_WAIT, Rules};
 use crate::probe::{ProbeEvent, Probes};
 use crate::spec::{Autorestart, ProcessSpec, Signal};
-use crate::state::{ExitStatus, Hold, Reason, Run, Saved, State};
+use crate::state::{Counters, ExitStatus, Hold, Reason, Run, Saved, State};
 
 /// The actor of an event that follows from the rules.
 const SYSTEM: &str = "system";
@@ -43,6 +43,8 @@ pub(super) struct InstanceTask {
     spec: Arc<ProcessSpec>,
     rules: Rules,
     saved: Saved,
+    /// The counters when this task began.
+    begun_with: Counters,
     /// Nobody had this instance before, so nobody left anything behind.
     is_new: bool,
     /// The newest run of the instance, whoever has it.
@@ -70,8 +72,8 @@ pub(super) struct InstanceTask {
     recorded: Vec<Event>,
     /// Recorded, and published when the next run has begun.
     untold: Option<record::Untold>,
-    /// It is being removed.
-    leaving: bool,
+    /// It begins nothing any more.
+    closed: bool,
     context: Context,
     publish: Teller<Arc<Snapshot>>,
 }
@@ -90,21 +92,30 @@ enum Turn {
 
 impl InstanceTask {
     pub(super) fn new(
-        standing: Standing,
+        beginning: Beginning,
         id: InstanceId,
         spec: Arc<ProcessSpec>,
-        saved: Option<Saved>,
-        newest: Arc<Mutex<Generation>>,
         context: Context,
         publish: Teller<Arc<Snapshot>>,
     ) -> Self {
-        let rules = Rules::of(&spec, id.index);
+        let Beginning {
+            standing,
+            leaving,
+            saved,
+            newest,
+        } = beginning;
+        let mut rules = Rules::of(&spec, id.index);
+        rules.leaving = leaving;
         Self {
             standing,
             id,
             spec,
             rules,
             is_new: saved.is_none(),
+            begun_with: saved
+                .as_ref()
+                .map(|saved| saved.counters)
+                .unwrap_or_default(),
             saved: saved.unwrap_or_default(),
             newest,
             live: None,
@@ -120,7 +131,7 @@ impl InstanceTask {
             attached: None,
             recorded: Vec::new(),
             untold: None,
-            leaving: false,
+            closed: false,
             context,
             publish,
         }
@@ -225,16 +236,22 @@ impl InstanceTask {
         match message {
             Message::Order { input, actor, done } => {
                 let runs = matches!(input, Input::Start | Input::Restart { .. });
-                let result = if self.leaving && runs {
+                let result = if self.rules.leaving && runs {
                     Err(OrderError::Leaving)
                 } else {
                     self.take(input, &actor).await.map_err(OrderError::Illegal)
                 };
                 let _ = done.send(result);
             }
-            Message::Leave(leaving) => self.leaving = leaving,
+            Message::Leave(leaving) => self.rules.leaving = leaving || self.closed,
+            Message::Close => {
+                self.closed = true;
+                self.rules.leaving = true;
+            }
             Message::Define(spec) => {
+                let leaving = self.rules.leaving;
                 self.rules = Rules::of(&spec, self.id.index);
+                self.rules.leaving = leaving;
                 self.spec = spec;
                 self.watch_memory();
                 self.show();
@@ -243,9 +260,11 @@ impl InstanceTask {
                 let probes = self.live.as_ref().and_then(|live| live.probes.as_ref());
                 let _ = done.send(probes.map(Probes::try_now).unwrap_or_default());
             }
-            Message::Stand(standing, replaced, done) => {
+            Message::Stand(standing, former, done) => {
                 self.standing = standing;
-                self.saved.replaced = replaced;
+                if let Some(former) = former {
+                    self.saved.replace(&former, &self.begun_with);
+                }
                 if standing == Standing::Retired {
                     self.start_no_more().await;
                 }
@@ -259,7 +278,8 @@ impl InstanceTask {
     /// Whatever it was about to do, and whoever has still its handle: nothing that it began would
     /// be on record.
     async fn start_no_more(&mut self) {
-        self.leaving = true;
+        self.closed = true;
+        self.rules.leaving = true;
         self.rules.autorestart = Autorestart::Never;
         if !matches!(
             self.saved.state,
@@ -360,9 +380,15 @@ impl InstanceTask {
         self.rules.newest = *newest;
         #[cfg(test)]
         crate::simulation::note(&self.id, &saved.state, &input);
-        let stepped = machine::step(saved, input, &self.rules, now);
-        match &stepped {
-            Ok((saved, _)) => *newest = saved.counters.generation.max(*newest),
+        let before = saved;
+        let mut stepped = machine::step(before, input, &self.rules, now);
+        match &mut stepped {
+            Ok((saved, _)) => {
+                if self.standing == Standing::Owner {
+                    saved.remember_shadows(before);
+                }
+                *newest = saved.counters.generation.max(*newest);
+            }
             Err(refused) => {
                 error!(process = %self.id.process, instance = self.id.index, error = %refused, "An input was refused.");
             }
@@ -379,6 +405,7 @@ impl InstanceTask {
         );
         let launcher = &self.context.launcher;
         due && self.standing == Standing::Owner
+            && !self.rules.leaving
             && self.cleanup.is_none()
             && self
                 .saved

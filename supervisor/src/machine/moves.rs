@@ -29,9 +29,13 @@ impl Machine<'_> {
     }
 
     pub(super) fn spawn(&mut self, cause: Option<Reason>) {
+        if self.rules.leaving {
+            // It waits until it is wanted again, or stopped.
+            let attempt = self.saved.counters.backoff;
+            return self.retry(attempt, cause.unwrap_or(Reason::Crash));
+        }
         let generation = self.rules.newest.max(self.saved.counters.generation) + 1;
         self.saved.counters.generation = generation;
-        self.saved.replaced = None;
         self.saved.state = State::Spawning {
             generation,
             since: self.now,

@@ -75,6 +75,11 @@ fn variants() -> Vec<(&'static str, Rules, Timestamp)> {
             with(|rules| rules.grace_period = Duration::ZERO),
             later,
         ),
+        (
+            "it is being removed",
+            with(|rules| rules.leaving = true),
+            later,
+        ),
         ("it has a newer run", with(|rules| rules.newest = 7), later),
         (
             "its copies come back apart",

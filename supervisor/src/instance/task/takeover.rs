@@ -15,6 +15,9 @@ use crate::machine::{Input, KILL_WAIT};
 use crate::spec::Signal;
 use crate::state::{Hold, Run, State};
 
+/// So many runs in a row may have had a number that the disk had no room for.
+const MOST_UNRECORDED: Generation = 1_000_000;
+
 impl InstanceTask {
     /// Takes over what a former daemon left behind.
     pub(super) async fn resume(&mut self) {
@@ -64,11 +67,15 @@ impl InstanceTask {
     /// A daemon that died in the middle of a reload leaves two generations, and one that died
     /// while it ended the remains of a run leaves those. The recorded run is the one that
     /// counts. A newer one has not proven itself, or its beginning could not be recorded, and goes
-    /// at once; an older one was about to go and has its grace period.
+    /// at once, as does the new copy of a reload during which this one had to begin again; an
+    /// older one was about to go and has its grace period.
     pub(super) async fn end_strays(&mut self) {
         let newest = self.saved.newest();
-        let replaced = self.saved.replaced.as_ref();
-        let replaced = replaced.and_then(|one| one.process.clone());
+        let replaced = self.saved.replaced.clone();
+        let is_replaced = |stray: &_| {
+            let mut all = replaced.iter().flat_map(|one| one.processes());
+            all.any(|one| one == stray)
+        };
         let counted = match &self.saved.state {
             State::Spawning { generation, .. } => Some(*generation),
             state => state.run().map(|run| run.generation),
@@ -76,7 +83,8 @@ impl InstanceTask {
         let launcher = Arc::clone(&self.context.launcher);
         let mut old = Vec::new();
         for (generation, stray) in launcher.strays(&self.id, counted).await {
-            if generation > newest {
+            let is_shadow = self.saved.shadows.contains(&generation);
+            if generation > newest || is_shadow {
                 // Its number was given, though the disk had no room for it: it is not given again.
                 self.count_from(generation);
                 warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending the new generation of an unfinished reload.");
@@ -85,7 +93,7 @@ impl InstanceTask {
                     .await;
                 // Nothing begins before it is gone.
                 old.push(stray);
-            } else if self.rules.kill_tree || replaced.as_ref() == Some(&stray) {
+            } else if self.rules.kill_tree || is_replaced(&stray) {
                 warn!(process = %self.id.process, instance = self.id.index, pid = stray.pid, "Ending what an earlier run left behind.");
                 // It may have more to say while it ends.
                 self.attach(generation).await;
@@ -108,7 +116,10 @@ impl InstanceTask {
 
     fn count_from(&self, generation: Generation) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        *newest = generation.max(*newest);
+        // A program can give itself whatever mark it likes.
+        if generation <= newest.saturating_add(MOST_UNRECORDED) {
+            *newest = generation.max(*newest);
+        }
     }
 
     pub(super) async fn adopt(&mut self, run: Run) {

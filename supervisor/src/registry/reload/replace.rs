@@ -59,6 +59,15 @@ impl RegistryHandle {
         batch: Range<usize>,
     ) -> Result<Vec<InstanceHandle>, String> {
         let old = set[batch.clone()].to_vec();
+        // A former daemon may have died in a reload: two copies live at a time, and not three.
+        let cleaned = old
+            .iter()
+            .map(|handle| handle.until(None, |now| !now.cleaning));
+        tokio::select! {
+            biased;
+            () = self.until_unwanted(renewal.name, set) => return Err(UNWANTED.to_owned()),
+            _ = join_all(cleaned) => {}
+        }
         let new = self.shadows(renewal, &old);
         let mut next = set.clone();
         next[batch].clone_from_slice(&new);
