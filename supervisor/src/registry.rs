@@ -52,7 +52,7 @@ use crate::latest::{Teller, Viewer};
 use crate::logs::KnownCopies;
 use crate::seams::Archive;
 use crate::spec::{GroupSpec, ProcessSpec};
-use crate::store::{Batch, ProcessRow};
+use crate::store::{Batch, Due, ProcessRow};
 
 /// All processes. Clones are the same registry.
 #[derive(Clone)]
@@ -97,9 +97,20 @@ struct Entry {
     keeper: Option<keeper::Keeper>,
     /// Held by whoever changes the set of instances.
     lock: Arc<tokio::sync::Mutex<()>>,
+    /// How often somebody has held it, or a copy of it.
+    holds: u64,
 }
 
 impl Entry {
+    /// A start that is under way comes to nothing. But what runs by a former definition has yet
+    /// to be stopped, and the next daemon would take it for one by the newest.
+    fn give_up_start(&mut self) {
+        let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
+        if self.row.due != Some(Due::Renewal) || !self.handles.iter().any(runs) {
+            self.row.due = None;
+        }
+    }
+
     fn name(&self) -> &ProcessName {
         &self.row.spec.name
     }

@@ -128,7 +128,7 @@ impl RegistryHandle {
             groups: apply.groups.clone(),
             ..Batch::default()
         };
-        let (mut new, mut changed) = (Vec::new(), Vec::new());
+        let (mut new, mut changed, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut inner = self.inner();
             for (spec, verdict) in apply.processes.iter().zip(verdicts) {
@@ -171,14 +171,24 @@ impl RegistryHandle {
                 }
                 if verdict.renews() {
                     entry.row.due = Some(Due::Renewal);
+                    entry.row.desired = Desired::Online;
                 }
+                let surplus = entry.handles.iter().skip(usize::from(entry.count()));
+                leaving.extend(surplus.cloned());
                 batch.processes.push(entry.row.clone());
                 changed.push((before, entry.row.clone()));
             }
         }
+        for copy in &leaving {
+            // Before it is on record, so that nobody starts one that is not to be.
+            copy.leave(true).await;
+        }
         if let Err(error) = self.journal(batch).await {
             // Whoever asked is told that it was not done.
             self.take_back(changed, new);
+            for copy in &leaving {
+                copy.leave(false).await;
+            }
             return Err(error);
         }
         for (before, row) in changed {
@@ -221,7 +231,7 @@ impl RegistryHandle {
                 entry.row.spec = before.spec;
                 (entry.row.previous, entry.row.changed_at) = (before.previous, before.changed_at);
                 if entry.row.due == Some(Due::Renewal) {
-                    entry.row.due = before.due;
+                    (entry.row.due, entry.row.desired) = (before.due, before.desired);
                 }
             }
         }

@@ -146,13 +146,15 @@ impl RegistryHandle {
                 let id = InstanceId::new(name.clone(), index);
                 let saved = saved.remove(&id).unwrap_or_default();
                 let never_ran = saved.counters.generation == 0;
-                let handle = InstanceHandle::start(
-                    id,
-                    Arc::clone(&entry.spec),
-                    Some(saved),
-                    self.context().clone(),
-                );
-                if scaling && never_ran {
+                let is_surplus = index >= entry.count();
+                let start = match is_surplus {
+                    false => InstanceHandle::start,
+                    // Nobody starts it until it is stopped.
+                    true => InstanceHandle::start_unwanted,
+                };
+                let (spec, context) = (Arc::clone(&entry.spec), self.context().clone());
+                let handle = start(id, spec, Some(saved), context);
+                if !is_surplus && scaling && never_ran {
                     unstarted.push(handle.clone());
                 }
                 entry.handles.push(handle);
@@ -173,10 +175,14 @@ impl RegistryHandle {
                 error!(process = %id.process, instance = id.index, "A recorded instance belongs to no process.");
             }
         }
+        let registry = self.clone();
         self.context().tasks.spawn("finish scaling", async move {
             for handle in unstarted {
-                // Whether it comes up is its own affair.
-                let _ = handle.order(Input::Start, "system").await;
+                // Somebody may have stopped it meanwhile; whoever does so from now on comes after.
+                if registry.is_to_run(&handle) {
+                    // Whether it comes up is its own affair.
+                    let _ = handle.order(Input::Start, "system").await;
+                }
             }
         });
         for name in shrinking {
@@ -202,6 +208,15 @@ impl RegistryHandle {
         self.bump();
     }
 
+    fn is_to_run(&self, handle: &InstanceHandle) -> bool {
+        let inner = self.inner();
+        let entry = inner.entry(&handle.id().process);
+        entry.is_some_and(|entry| {
+            let is_it = |one: &InstanceHandle| one.is_same(handle);
+            entry.row.desired == Desired::Online && entry.handles.iter().any(is_it)
+        })
+    }
+
     /// An entry without instances.
     pub(super) fn entry_of(&self, row: ProcessRow) -> Entry {
         let spec = Arc::clone(&row.spec);
@@ -215,6 +230,7 @@ impl RegistryHandle {
             handles: Vec::new(),
             keeper,
             lock: Arc::default(),
+            holds: 0,
         }
     }
 

@@ -240,7 +240,7 @@ impl RegistryHandle {
         actor: &str,
         scaled: bool,
     ) -> Result<(), ControlError> {
-        let (new, surplus, row, from, wanted, former, is_recorded, former_copies) = {
+        let (new, kept, surplus, row, from, wanted, former, is_recorded, former_copies) = {
             let mut inner = self.inner();
             let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
             if entry.row.removal.is_some() {
@@ -249,13 +249,22 @@ impl RegistryHandle {
             }
             let from = entry.handles.len() as u16;
             let former = entry.row.scaled;
-            entry.row.scaled = (scaled && to != entry.row.spec.instances).then_some(to);
-            let is_recorded = entry.row.scaled == former;
+            // As it is defined on record: a newer definition may be refused yet.
+            entry.row.scaled = (scaled && to != entry.spec.instances).then_some(to);
+            let on_record = former.unwrap_or(entry.spec.instances);
+            let is_recorded = entry.row.scaled == former && on_record == to;
             let spec = Arc::clone(&entry.spec);
-            let new: Vec<InstanceHandle> = (from..to)
-                .map(|index| self.new_instance(name, index, &spec))
-                .collect();
+            // Nobody starts one before its number is on record: the next daemon would not know it.
+            let new = |index| {
+                let id = InstanceId::new(name.clone(), index);
+                let context = self.context().clone();
+                InstanceHandle::start_unwanted(id, Arc::clone(&spec), None, context)
+            };
+            let new: Vec<InstanceHandle> = (from..to).map(new).collect();
             entry.handles.extend(new.iter().cloned());
+            // Of the others, some may have been about to go.
+            let kept = entry.handles.iter().take(usize::from(to));
+            let kept: Vec<InstanceHandle> = kept.cloned().collect();
             let ids: Vec<InstanceId> = new.iter().map(|handle| handle.id().clone()).collect();
             let surplus: Vec<InstanceHandle> = entry
                 .handles
@@ -265,6 +274,7 @@ impl RegistryHandle {
                 .collect();
             (
                 new,
+                kept,
                 surplus,
                 entry.row.clone(),
                 from,
@@ -274,6 +284,10 @@ impl RegistryHandle {
                 inner.owed.come_again(&ids),
             )
         };
+        for handle in &surplus {
+            // Before it is on record, so that nobody starts one that is not to be.
+            handle.leave(true).await;
+        }
         let mut batch = Batch {
             processes: vec![row],
             removed_instances: former_copies.clone(),
@@ -291,8 +305,18 @@ impl RegistryHandle {
             self.owe([name.clone()], former_copies);
             if !is_recorded {
                 // Whoever asked is told that it was not done.
-                self.unscale(name, former, &new);
+                for handle in &surplus {
+                    handle.leave(false).await;
+                }
+                self.unscale(name, former, &new).await;
                 return Err(error);
+            }
+        }
+        // What is being deleted since then is not wanted after all.
+        let is_there = |entry: &super::Entry| entry.row.removal.is_none();
+        if self.inner().entry(name).is_some_and(is_there) {
+            for handle in &kept {
+                handle.leave(false).await;
             }
         }
         if wanted {
@@ -306,10 +330,6 @@ impl RegistryHandle {
             force: false,
             signal: None,
         };
-        for handle in &surplus {
-            // All of them before the first is waited for: nobody starts the others meanwhile.
-            handle.leave(true).await;
-        }
         for handle in surplus.iter().rev() {
             let _ = handle.order(stop.clone(), actor).await;
             handle
@@ -356,8 +376,8 @@ impl RegistryHandle {
         Ok(())
     }
 
-    /// Goes back to the former number of copies, of which `new` were none.
-    fn unscale(&self, name: &ProcessName, former: Option<u16>, new: &[InstanceHandle]) {
+    /// Goes back to the former number of copies, of which `new` were none: nobody could start them.
+    async fn unscale(&self, name: &ProcessName, former: Option<u16>, new: &[InstanceHandle]) {
         if let Some(entry) = self.inner().entry_mut(name) {
             entry.row.scaled = former;
         }
@@ -365,6 +385,11 @@ impl RegistryHandle {
         removed
             .iter()
             .for_each(|id| self.context().board.remove(id));
+        for handle in new {
+            handle.retire().await;
+        }
+        // Who told one of them to stop had that written down.
+        self.owe([], removed);
         self.bump();
     }
 

@@ -77,7 +77,9 @@ impl RegistryHandle {
             // what somebody has stopped meanwhile.
             let (order, names) = registry.still_due(names);
             registry.want_started(&names).await;
-            match registry.begin_starts(&order, &names, SYSTEM) {
+            // Nor what somebody has held.
+            let none = BTreeMap::new();
+            match registry.begin_starts(&order, &names, &none, SYSTEM) {
                 Ok(starts) => drop(starts.work.await),
                 Err(error) => error!(%error, "What was ordered could not be finished."),
             }
@@ -88,7 +90,9 @@ impl RegistryHandle {
         let inner = self.inner();
         let is_due = |name: &ProcessName| {
             let entry = inner.entry(name);
-            entry.is_some_and(|entry| entry.row.due.is_some())
+            entry.is_some_and(|entry| {
+                entry.row.due.is_some() && entry.row.desired == Desired::Online
+            })
         };
         names.retain(is_due);
         (inner.order(), names)

@@ -25,6 +25,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, OrderError};
 use crate::machine::Input;
 use crate::spec::Signal;
+use crate::state::{Hold, State};
 use crate::store::{Batch, Desired, Due, ProcessRow};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
@@ -133,13 +134,14 @@ impl RegistryHandle {
     ) -> Result<BTreeMap<ProcessName, Result<(), String>>, ControlError> {
         let order = self.inner().order();
         let all = order.with_dependencies(names);
+        let holds = self.holds(&all);
         self.want_started(&all).await;
         let hears = self.hear();
         let Starts {
             work,
             beginnings,
             outcomes,
-        } = self.begin_starts(&order, &all, actor)?;
+        } = self.begin_starts(&order, &all, &holds, actor)?;
         let Some(limit) = wait else {
             // Whoever looks now sees that it has begun, unless remains have to go first.
             let _ = tokio::time::timeout(BEGINNING, join_all(beginnings)).await;
@@ -174,11 +176,22 @@ impl RegistryHandle {
             .collect())
     }
 
-    /// Begins to start these, each after those of them that it depends on.
+    /// How often each of these was held so far.
+    fn holds(&self, names: &[ProcessName]) -> BTreeMap<ProcessName, u64> {
+        let inner = self.inner();
+        let entries = names.iter().filter_map(|name| inner.entry(name));
+        entries
+            .map(|entry| (entry.name().clone(), entry.holds))
+            .collect()
+    }
+
+    /// Begins to start these, each after those of them that it depends on, except for copies that
+    /// are held and were held once more than `holds` says.
     pub(super) fn begin_starts(
         &self,
         order: &Order,
         all: &[ProcessName],
+        holds: &BTreeMap<ProcessName, u64>,
         actor: &str,
     ) -> Result<Starts, ControlError> {
         let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
@@ -192,13 +205,16 @@ impl RegistryHandle {
                 .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
                 .collect();
             let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
+            let holds = holds.get(&name).copied().unwrap_or(0);
             let (ended, outcome) = watch::channel(None);
             let (begun, begins) = oneshot::channel();
             if first.is_empty() {
                 beginnings.push(begins);
             }
             starts.push(async move {
-                let result = registry.start_after(first, begun, &name, &actor).await;
+                let result = registry
+                    .start_after(first, begun, (&name, holds), &actor)
+                    .await;
                 ended.send_replace(Some(result));
             });
             outcomes.insert(key, outcome);
@@ -215,7 +231,7 @@ impl RegistryHandle {
         &self,
         first: Vec<(ProcessName, Outcome)>,
         begun: oneshot::Sender<()>,
-        name: &ProcessName,
+        (name, holds): (&ProcessName, u64),
         actor: &str,
     ) -> Result<(), String> {
         for (dependency, mut outcome) in first {
@@ -242,10 +258,15 @@ impl RegistryHandle {
                 // Who stopped it was answered that it is down.
                 return Err("it was stopped meanwhile".into());
             }
-            (
-                entry.handles.clone(),
-                entry.spec.config.start_timeout + DEPENDENCY_SLACK,
-            )
+            let mut handles = entry.handles.clone();
+            if entry.holds > holds {
+                // Who held it was answered that it is down, too.
+                handles.retain(|handle| !is_held(handle));
+                if handles.is_empty() {
+                    return Err("it was held meanwhile".into());
+                }
+            }
+            (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
         };
         start_all(&handles, actor).await?;
         // Nobody may wait for it.
@@ -270,7 +291,7 @@ impl RegistryHandle {
             })
             .await;
         // Nor does the next daemon try it.
-        self.settle(std::slice::from_ref(name)).await;
+        self.give_up_starts(std::slice::from_ref(name)).await;
     }
 
     /// Waits for what is on its way already.
@@ -289,8 +310,7 @@ impl RegistryHandle {
         self.write_rows(names, |entry| {
             entry.row.desired = desired;
             if desired == Desired::Stopped {
-                // A start that is under way comes to nothing.
-                entry.row.due = None;
+                entry.give_up_start();
             }
         })
         .await;
@@ -320,9 +340,9 @@ impl RegistryHandle {
         .await;
     }
 
-    /// What was due of these is not to be done any more.
-    pub(super) async fn settle(&self, names: &[ProcessName]) {
-        self.write_rows(names, |entry| entry.row.due = None).await;
+    /// Starts of these that are under way come to nothing.
+    pub(super) async fn give_up_starts(&self, names: &[ProcessName]) {
+        self.write_rows(names, Entry::give_up_start).await;
     }
 
     /// Changes rows and writes those that differ then, at once or as soon as that is possible.
@@ -447,4 +467,14 @@ pub(super) fn started(
         error: result.err(),
         note: None,
     }
+}
+
+fn is_held(handle: &InstanceHandle) -> bool {
+    let state = &handle.snapshot().saved.state;
+    matches!(
+        state,
+        State::Errored {
+            hold: Hold::Held { .. }
+        }
+    )
 }

@@ -185,14 +185,22 @@ impl RegistryHandle {
         reason: String,
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
+        for pick in &picked.items {
+            if let Some(entry) = self.inner().entry_mut(&pick.name) {
+                entry.holds += 1;
+            }
+        }
         let whole = picked.items.iter().filter(|pick| pick.index.is_none());
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
-        self.settle(&whole).await;
+        self.give_up_starts(&whole).await;
         let input = Input::Hold {
             by: actor.to_owned(),
             reason,
         };
-        Ok(self.take_down(&picked.items, input, actor).await)
+        let done = self.take_down(&picked.items, input, actor).await;
+        // Nothing runs by a former definition any more.
+        self.give_up_starts(&whole).await;
+        Ok(done)
     }
 
     /// For the end of the daemon. Names what was still there at the limit.
@@ -215,7 +223,7 @@ impl RegistryHandle {
             let handles = self.inner().handles(pick);
             for handle in handles {
                 // A start that is under way does not bring it up behind our back.
-                handle.leave(true).await;
+                handle.close().await;
             }
         }
         let _ = tokio::time::timeout(limit, self.take_down(&picks, input, "system")).await;
