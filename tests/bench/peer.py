@@ -20,7 +20,7 @@ class Supervisord:
         self.conf = folder / "supervisord.conf"
         self.control = str(Path(self.program).with_name("supervisorctl"))
 
-    def start(self, programs):
+    def configure(self, programs):
         socket = self.folder / "sock"
         with open(self.conf, "w") as file:
             file.write(f"""[supervisord]
@@ -38,6 +38,9 @@ serverurl=unix://{socket}
             for name, argv, more in programs:
                 file.write(f"[program:{name}]\ncommand={' '.join(argv)}\n")
                 file.writelines(f"{key}={value}\n" for key, value in more.items())
+
+    def start(self, programs):
+        self.configure(programs)
         self.daemon = subprocess.Popen([self.program, "-c", self.conf], env=self.env,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid = self.daemon.pid
