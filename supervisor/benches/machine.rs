@@ -35,7 +35,7 @@ fn rules() -> Rules {
         kill_tree: true,
         newest: 0,
         jitter: None,
-        leaving: false,
+        unwanted: false,
     }
 }
 

@@ -17,7 +17,9 @@ mod leftovers;
 mod run;
 mod task;
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -112,17 +114,27 @@ enum Message {
         actor: String,
         done: oneshot::Sender<Result<(), OrderError>>,
     },
-    /// It is being removed, or after all not: while it is, it is not started by anybody.
-    Leave(bool),
-    /// The daemon ends: from now on it begins nothing, whoever wants it.
-    Close,
+    /// It is not wanted for this reason: while it is not, nobody starts it.
+    CallOff(Unwanted),
+    /// It is wanted after all, as far as this reason goes.
+    WantAgain(Unwanted),
     /// A new definition, for the next run.
     Define(Arc<ProcessSpec>),
     /// Make an attempt with every probe now, and say where its answers will come.
     Probe(oneshot::Sender<Vec<oneshot::Receiver<bool>>>),
-    /// Another place in a reload.
-    /// What it replaces, as that stands, if it does.
+    /// Another place in a reload, and the state of what it replaces, if it does.
     Stand(Standing, Option<Box<Saved>>, oneshot::Sender<()>),
+}
+
+/// Why an instance begins no run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Unwanted {
+    /// There are to be fewer copies.
+    Surplus,
+    /// Its process is being deleted.
+    Removal,
+    /// The daemon ends, or another task has its place. That is never taken back.
+    End,
 }
 
 /// The place of a task in a reload, while two generations of an instance live side by side.
@@ -140,12 +152,13 @@ pub(crate) enum Standing {
 /// What a task begins with.
 struct Beginning {
     standing: Standing,
-    /// It is not wanted, or not yet: it begins no run.
-    leaving: bool,
+    unwanted: BTreeSet<Unwanted>,
     /// What a former daemon recorded of the instance.
     saved: Option<Saved>,
     /// The newest run of the instance, whoever has it.
     newest: Arc<Mutex<Generation>>,
+    /// How often the instance was ordered to be held.
+    holds: Arc<AtomicU64>,
 }
 
 /// Reaches an instance. Clones reach the same one.
@@ -156,6 +169,8 @@ pub(crate) struct InstanceHandle {
     snapshot: Viewer<Arc<Snapshot>>,
     /// The newest run, shared with the other task of a reload.
     newest: Arc<Mutex<Generation>>,
+    /// How often somebody has ordered that it be held.
+    holds: Arc<AtomicU64>,
 }
 
 /// Why an order was not taken.
@@ -185,18 +200,19 @@ impl InstanceHandle {
         saved: Option<Saved>,
         context: Context,
     ) -> Self {
-        Self::start_owner(id, spec, saved, context, false)
+        Self::start_owner(id, spec, saved, context, BTreeSet::new())
     }
 
-    /// The same of one that is not wanted, or not yet: it goes on with what runs and begins
-    /// nothing, until [`Self::leave`] says otherwise.
-    pub(crate) fn start_unwanted(
+    /// The same of one that is too much: it goes on with what runs and begins nothing, until
+    /// [`Self::want_again`].
+    pub(crate) fn start_surplus(
         id: InstanceId,
         spec: Arc<ProcessSpec>,
         saved: Option<Saved>,
         context: Context,
     ) -> Self {
-        Self::start_owner(id, spec, saved, context, true)
+        let unwanted = BTreeSet::from([Unwanted::Surplus]);
+        Self::start_owner(id, spec, saved, context, unwanted)
     }
 
     fn start_owner(
@@ -204,14 +220,15 @@ impl InstanceHandle {
         spec: Arc<ProcessSpec>,
         saved: Option<Saved>,
         context: Context,
-        leaving: bool,
+        unwanted: BTreeSet<Unwanted>,
     ) -> Self {
         let generation = saved.as_ref().map_or(0, Saved::newest);
         let beginning = Beginning {
             standing: Standing::Owner,
-            leaving,
+            unwanted,
             saved,
             newest: Arc::new(Mutex::new(generation)),
+            holds: Arc::default(),
         };
         let board = context.board.clone();
         let handle = Self::start_as(beginning, id, spec, context);
@@ -232,9 +249,10 @@ impl InstanceHandle {
         };
         let beginning = Beginning {
             standing: Standing::Shadow,
-            leaving: false,
+            unwanted: BTreeSet::new(),
             saved: Some(saved),
             newest: Arc::clone(&self.newest),
+            holds: Arc::clone(&self.holds),
         };
         Self::start_as(beginning, self.id.clone(), spec, context)
     }
@@ -248,7 +266,8 @@ impl InstanceHandle {
         let (sender, inbox) = mpsc::channel(QUEUE);
         let snapshot = Snapshot {
             saved: beginning.saved.clone().unwrap_or_default(),
-            cleaning: false,
+            // Until it has looked what a former daemon left behind.
+            cleaning: beginning.standing == Standing::Owner && beginning.saved.is_some(),
             spawn_error: None,
             health: HealthStatus::Off,
             probes: Arc::default(),
@@ -264,6 +283,7 @@ impl InstanceHandle {
             sender,
             snapshot: publish.viewer(),
             newest: Arc::clone(&beginning.newest),
+            holds: Arc::clone(&beginning.holds),
         };
         let task = task::InstanceTask::new(beginning, id.clone(), spec, context, publish);
         tasks.spawn(format!("instance {id}"), Box::new(task).run(inbox));
@@ -303,17 +323,26 @@ impl InstanceHandle {
         answer.await.map_err(|_| OrderError::Gone)?
     }
 
-    /// Says that it is being removed, or after all not. Whoever orders a start after this is
-    /// refused, also one who has looked the handle up before, and a retry waits.
-    pub(crate) async fn leave(&self, leaving: bool) {
+    /// Says that it is not wanted. Whoever orders a start after this is refused, also one who has
+    /// looked the handle up before, and a retry waits.
+    pub(crate) async fn call_off(&self, why: Unwanted) {
         // A task that has ended starts nothing.
-        let _ = self.sender.send(Box::new(Message::Leave(leaving))).await;
+        let _ = self.sender.send(Box::new(Message::CallOff(why))).await;
     }
 
-    /// Says that the daemon ends: it begins nothing any more, whatever it is told after this.
-    pub(crate) async fn close(&self) {
-        // A task that has ended starts nothing.
-        let _ = self.sender.send(Box::new(Message::Close)).await;
+    /// Takes that back. Other reasons stay.
+    pub(crate) async fn want_again(&self, why: Unwanted) {
+        let _ = self.sender.send(Box::new(Message::WantAgain(why))).await;
+    }
+
+    /// How often somebody has ordered that it be held.
+    pub(crate) fn holds(&self) -> u64 {
+        self.holds.load(Ordering::Relaxed)
+    }
+
+    /// Somebody orders that it be held.
+    pub(crate) fn count_hold(&self) {
+        self.holds.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets its probes make an attempt now: a place for the answer of each. A run without

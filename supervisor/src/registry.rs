@@ -11,6 +11,7 @@
 //! watches, and answers questions from snapshots without asking anybody. It never waits for
 //! an instance while it holds its lock: the lock guards plain values for a few lines.
 
+mod against;
 mod apply;
 mod boot;
 mod change;
@@ -97,18 +98,36 @@ struct Entry {
     keeper: Option<keeper::Keeper>,
     /// Held by whoever changes the set of instances.
     lock: Arc<tokio::sync::Mutex<()>>,
-    /// How often somebody has held it, or a copy of it.
-    holds: u64,
+    /// How often somebody has ordered that it be stopped.
+    stops: u64,
 }
 
 impl Entry {
     /// A start that is under way comes to nothing. But what runs by a former definition has yet
     /// to be stopped, and the next daemon would take it for one by the newest.
     fn give_up_start(&mut self) {
-        let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
-        if self.row.due != Some(Due::Renewal) || !self.handles.iter().any(runs) {
+        if !self.renews() {
             self.row.due = None;
         }
+    }
+
+    /// May some copy of it run, or begin, by a definition before the newest?
+    fn renews(&self) -> bool {
+        let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
+        let is_taken = Arc::ptr_eq(&self.row.spec, &self.spec);
+        self.row.due == Some(Due::Renewal) && (!is_taken || self.handles.iter().any(runs))
+    }
+
+    /// What is due when it is started: its copies that have yet to begin.
+    fn due_start(&self) -> Option<Due> {
+        let (mut after, mut is_done) = (Vec::new(), true);
+        for handle in &self.handles {
+            let saved = &handle.snapshot().saved;
+            let runs = saved.state.has_process();
+            after.push(saved.counters.generation.saturating_sub(u64::from(runs)));
+            is_done &= runs;
+        }
+        (!is_done).then_some(Due::Start { after })
     }
 
     fn name(&self) -> &ProcessName {
@@ -119,6 +138,12 @@ impl Entry {
     /// one in the row may be refused yet.
     fn count(&self) -> u16 {
         self.row.scaled.unwrap_or(self.spec.instances)
+    }
+
+    /// The copies that are wanted, as far as they are there. Others are about to go.
+    fn counted(&self) -> &[InstanceHandle] {
+        let count = self.handles.len().min(self.count().into());
+        &self.handles[..count]
     }
 }
 
@@ -272,6 +297,8 @@ impl RegistryHandle {
     /// What does not stop within `limit` is named.
     pub async fn close(&self, stop_children: bool, limit: Duration) -> Vec<ProcessName> {
         self.inner().closing = true;
+        // A reload that is under way is given up.
+        self.bump();
         let keepers: Vec<_> = self
             .inner()
             .processes

@@ -14,6 +14,7 @@ mod record;
 mod runs;
 mod takeover;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -23,7 +24,7 @@ use tracing::{debug, error};
 
 use super::hearing::Heard;
 use super::run::{LiveRun, Pending};
-use super::{Beginning, Context, Message, OrderError, Snapshot, Standing};
+use super::{Beginning, Context, Message, OrderError, Snapshot, Standing, Unwanted};
 use crate::command::view::HealthStatus;
 use crate::event::{Event, EventKind};
 use crate::ids::{Generation, InstanceId};
@@ -72,8 +73,8 @@ pub(super) struct InstanceTask {
     recorded: Vec<Event>,
     /// Recorded, and published when the next run has begun.
     untold: Option<record::Untold>,
-    /// It begins nothing any more.
-    closed: bool,
+    /// Why it begins nothing.
+    unwanted: BTreeSet<Unwanted>,
     context: Context,
     publish: Teller<Arc<Snapshot>>,
 }
@@ -100,12 +101,13 @@ impl InstanceTask {
     ) -> Self {
         let Beginning {
             standing,
-            leaving,
+            unwanted,
             saved,
             newest,
+            holds: _,
         } = beginning;
         let mut rules = Rules::of(&spec, id.index);
-        rules.leaving = leaving;
+        rules.unwanted = !unwanted.is_empty();
         Self {
             standing,
             id,
@@ -131,7 +133,7 @@ impl InstanceTask {
             attached: None,
             recorded: Vec::new(),
             untold: None,
-            closed: false,
+            unwanted,
             context,
             publish,
         }
@@ -236,22 +238,21 @@ impl InstanceTask {
         match message {
             Message::Order { input, actor, done } => {
                 let runs = matches!(input, Input::Start | Input::Restart { .. });
-                let result = if self.rules.leaving && runs {
+                let result = if self.rules.unwanted && runs {
                     Err(OrderError::Leaving)
                 } else {
                     self.take(input, &actor).await.map_err(OrderError::Illegal)
                 };
                 let _ = done.send(result);
             }
-            Message::Leave(leaving) => self.rules.leaving = leaving || self.closed,
-            Message::Close => {
-                self.closed = true;
-                self.rules.leaving = true;
+            Message::CallOff(why) => self.call_off(why),
+            Message::WantAgain(why) => {
+                self.unwanted.remove(&why);
+                self.rules.unwanted = !self.unwanted.is_empty();
             }
             Message::Define(spec) => {
-                let leaving = self.rules.leaving;
                 self.rules = Rules::of(&spec, self.id.index);
-                self.rules.leaving = leaving;
+                self.rules.unwanted = !self.unwanted.is_empty();
                 self.spec = spec;
                 self.watch_memory();
                 self.show();
@@ -275,11 +276,15 @@ impl InstanceTask {
         }
     }
 
+    fn call_off(&mut self, why: Unwanted) {
+        self.unwanted.insert(why);
+        self.rules.unwanted = true;
+    }
+
     /// Whatever it was about to do, and whoever has still its handle: nothing that it began would
     /// be on record.
     async fn start_no_more(&mut self) {
-        self.closed = true;
-        self.rules.leaving = true;
+        self.call_off(Unwanted::End);
         self.rules.autorestart = Autorestart::Never;
         if !matches!(
             self.saved.state,
@@ -405,7 +410,7 @@ impl InstanceTask {
         );
         let launcher = &self.context.launcher;
         due && self.standing == Standing::Owner
-            && !self.rules.leaving
+            && !self.rules.unwanted
             && self.cleanup.is_none()
             && self
                 .saved

@@ -29,7 +29,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn spawn(&mut self, cause: Option<Reason>) {
-        if self.rules.leaving {
+        if self.rules.unwanted {
             // It waits until it is wanted again, or stopped.
             let attempt = self.saved.counters.backoff;
             return self.retry(attempt, cause.unwrap_or(Reason::Crash));

@@ -72,8 +72,8 @@ pub struct Rules {
     pub newest: Generation,
     /// Seed of the ±10 % jitter; none leaves the delay exact.
     pub jitter: Option<u64>,
-    /// It is being removed, or not wanted yet: retries wait.
-    pub leaving: bool,
+    /// It is too much, or about to go: it begins no run, and retries wait.
+    pub unwanted: bool,
 }
 
 impl Rules {
@@ -96,7 +96,7 @@ impl Rules {
             kill_tree: config.kill_tree,
             newest: 0,
             jitter: (spec.instances > 1).then(|| u64::from(index) + 1),
-            leaving: false,
+            unwanted: false,
         }
     }
 

@@ -76,8 +76,8 @@ fn variants() -> Vec<(&'static str, Rules, Timestamp)> {
             later,
         ),
         (
-            "it is being removed",
-            with(|rules| rules.leaving = true),
+            "it is not wanted",
+            with(|rules| rules.unwanted = true),
             later,
         ),
         ("it has a newer run", with(|rules| rules.newest = 7), later),

@@ -23,7 +23,7 @@ pub(super) fn rules() -> Rules {
         kill_tree: true,
         newest: 0,
         jitter: None,
-        leaving: false,
+        unwanted: false,
     }
 }
 

@@ -45,7 +45,7 @@ pub fn wake(saved: &Saved, rules: &Rules) -> Option<Wake> {
         State::Stopping { deadline, .. } => (*deadline, rules.grace_period.max(KILL_WAIT)),
         State::Errored {
             hold: Hold::Retrying { next_at, .. },
-        } if !rules.leaving => {
+        } if !rules.unwanted => {
             // Twice, for the jitter.
             let longest = rules.max_restart_delay.max(rules.restart_delay) * 2;
             (*next_at, longest)

@@ -13,6 +13,7 @@ use crate::command::{Apply, ScaleChange, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
+use crate::instance::Unwanted;
 use crate::machine::Input;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Reason;
@@ -25,6 +26,7 @@ impl RegistryHandle {
         actor: &str,
         apply: Apply,
     ) -> Result<StartOutcome, ControlError> {
+        let against = self.ordered_against();
         let registering = self.shared.registering.lock().await;
         for spec in &apply.processes {
             // One that is on its way out is registered anew, and not changed.
@@ -43,7 +45,7 @@ impl RegistryHandle {
         let outcome = self.carry_out(actor, &apply, &verdicts, left_over).await;
         drop(registering);
         let (mut outcome, start) = outcome?;
-        let mut results = self.bring_up(&start, actor, apply.wait).await?;
+        let mut results = self.bring_up(&start, &against, actor, apply.wait).await?;
         if apply.wait.is_some() {
             let unchanged = |one: &&Started| one.change == StartChange::Unchanged;
             for one in outcome.processes.iter().filter(unchanged) {
@@ -128,7 +130,7 @@ impl RegistryHandle {
             groups: apply.groups.clone(),
             ..Batch::default()
         };
-        let (mut new, mut changed, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut new, mut changed, mut surplus) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut inner = self.inner();
             for (spec, verdict) in apply.processes.iter().zip(verdicts) {
@@ -172,23 +174,20 @@ impl RegistryHandle {
                 if verdict.renews() {
                     entry.row.due = Some(Due::Renewal);
                     entry.row.desired = Desired::Online;
+                    let count = entry.row.scaled.unwrap_or(entry.row.spec.instances);
+                    surplus.extend(entry.handles.iter().skip(count.into()).cloned());
                 }
-                let surplus = entry.handles.iter().skip(usize::from(entry.count()));
-                leaving.extend(surplus.cloned());
                 batch.processes.push(entry.row.clone());
                 changed.push((before, entry.row.clone()));
             }
         }
-        for copy in &leaving {
+        for copy in &surplus {
             // Before it is on record, so that nobody starts one that is not to be.
-            copy.leave(true).await;
+            copy.call_off(Unwanted::Surplus).await;
         }
         if let Err(error) = self.journal(batch).await {
             // Whoever asked is told that it was not done.
-            self.take_back(changed, new);
-            for copy in &leaving {
-                copy.leave(false).await;
-            }
+            self.take_back(changed, new).await;
             return Err(error);
         }
         for (before, row) in changed {
@@ -221,19 +220,25 @@ impl RegistryHandle {
     }
 
     /// Definitions could not be recorded, so those before them go on.
-    fn take_back(&self, changed: Vec<(ProcessRow, ProcessRow)>, new: Vec<ProcessRow>) {
+    async fn take_back(&self, changed: Vec<(ProcessRow, ProcessRow)>, new: Vec<ProcessRow>) {
         let mut names: Vec<ProcessName> = new.iter().map(|row| row.spec.name.clone()).collect();
         for (before, row) in changed {
-            names.push(row.spec.name.clone());
-            if let Some(entry) = self.inner().entry_mut(&row.spec.name)
+            let name = &row.spec.name;
+            if let Some(entry) = self.inner().entry_mut(name)
                 && Arc::ptr_eq(&entry.row.spec, &row.spec)
             {
                 entry.row.spec = before.spec;
                 (entry.row.previous, entry.row.changed_at) = (before.previous, before.changed_at);
                 if entry.row.due == Some(Due::Renewal) {
-                    (entry.row.due, entry.row.desired) = (before.due, before.desired);
+                    entry.row.due = before.due;
+                    // Unless somebody has stopped it meanwhile.
+                    if entry.row.desired == Desired::Online {
+                        entry.row.desired = before.desired;
+                    }
                 }
             }
+            self.want_counted(name).await;
+            names.push(name.clone());
         }
         // Somebody else may have written them meanwhile.
         self.owe(names, Vec::new());

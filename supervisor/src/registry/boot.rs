@@ -150,7 +150,7 @@ impl RegistryHandle {
                 let start = match is_surplus {
                     false => InstanceHandle::start,
                     // Nobody starts it until it is stopped.
-                    true => InstanceHandle::start_unwanted,
+                    true => InstanceHandle::start_surplus,
                 };
                 let (spec, context) = (Arc::clone(&entry.spec), self.context().clone());
                 let handle = start(id, spec, Some(saved), context);
@@ -230,7 +230,7 @@ impl RegistryHandle {
             handles: Vec::new(),
             keeper,
             lock: Arc::default(),
-            holds: 0,
+            stops: 0,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Changes of what is registered: definitions, numbers of copies, limits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use crate::command::{Done, Limit, Reply, ScaleChange, Target};
 use crate::control::ControlError;
 use crate::event::{EventKind, NewEvent};
 use crate::ids::{InstanceId, ProcessName};
-use crate::instance::InstanceHandle;
+use crate::instance::{InstanceHandle, Unwanted};
 use crate::machine::Input;
 use crate::spec::{MAX_INSTANCES, ProcessSpec};
 use crate::state::Reason;
@@ -240,53 +241,31 @@ impl RegistryHandle {
         actor: &str,
         scaled: bool,
     ) -> Result<(), ControlError> {
-        let (new, kept, surplus, row, from, wanted, former, is_recorded, former_copies) = {
+        let (surplus, row, from, before, former, is_recorded, former_copies) = {
             let mut inner = self.inner();
             let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
-            if entry.row.removal.is_some() {
-                let message = format!("`{name}` is being deleted");
-                return Err(ControlError::Conflict { message });
-            }
+            refuse_removed(entry)?;
             let from = entry.handles.len() as u16;
-            let former = entry.row.scaled;
+            let (former, before) = (entry.row.scaled, entry.count());
             // As it is defined on record: a newer definition may be refused yet.
             entry.row.scaled = (scaled && to != entry.spec.instances).then_some(to);
-            let on_record = former.unwrap_or(entry.spec.instances);
-            let is_recorded = entry.row.scaled == former && on_record == to;
-            let spec = Arc::clone(&entry.spec);
-            // Nobody starts one before its number is on record: the next daemon would not know it.
-            let new = |index| {
-                let id = InstanceId::new(name.clone(), index);
-                let context = self.context().clone();
-                InstanceHandle::start_unwanted(id, Arc::clone(&spec), None, context)
-            };
-            let new: Vec<InstanceHandle> = (from..to).map(new).collect();
-            entry.handles.extend(new.iter().cloned());
-            // Of the others, some may have been about to go.
-            let kept = entry.handles.iter().take(usize::from(to));
-            let kept: Vec<InstanceHandle> = kept.cloned().collect();
-            let ids: Vec<InstanceId> = new.iter().map(|handle| handle.id().clone()).collect();
-            let surplus: Vec<InstanceHandle> = entry
-                .handles
-                .iter()
-                .skip(usize::from(to))
-                .cloned()
-                .collect();
+            let surplus: Vec<_> = entry.handles.iter().skip(to.into()).cloned().collect();
+            let row = entry.row.clone();
+            let new = (from..to).map(|index| InstanceId::new(name.clone(), index));
+            let former_copies = inner.owed.come_again(&new.collect::<Vec<_>>());
             (
-                new,
-                kept,
                 surplus,
-                entry.row.clone(),
+                row,
                 from,
-                entry.row.desired == Desired::Online,
+                before,
                 former,
-                is_recorded,
-                inner.owed.come_again(&ids),
+                before == to,
+                former_copies,
             )
         };
         for handle in &surplus {
             // Before it is on record, so that nobody starts one that is not to be.
-            handle.leave(true).await;
+            handle.call_off(Unwanted::Surplus).await;
         }
         let mut batch = Batch {
             processes: vec![row],
@@ -305,26 +284,15 @@ impl RegistryHandle {
             self.owe([name.clone()], former_copies);
             if !is_recorded {
                 // Whoever asked is told that it was not done.
-                for handle in &surplus {
-                    handle.leave(false).await;
+                if let Some(entry) = self.inner().entry_mut(name) {
+                    entry.row.scaled = former;
                 }
-                self.unscale(name, former, &new).await;
+                self.want_counted(name).await;
+                self.bump();
                 return Err(error);
             }
         }
-        // What is being deleted since then is not wanted after all.
-        let is_there = |entry: &super::Entry| entry.row.removal.is_none();
-        if self.inner().entry(name).is_some_and(is_there) {
-            for handle in &kept {
-                handle.leave(false).await;
-            }
-        }
-        if wanted {
-            for handle in &new {
-                // Whether it comes up is its own affair: the count has changed either way.
-                let _ = handle.order(Input::Start, actor).await;
-            }
-        }
+        self.extend(name, from.min(before)..to, actor).await?;
         let stop = Input::Stop {
             reason: Reason::Scale,
             force: false,
@@ -376,21 +344,49 @@ impl RegistryHandle {
         Ok(())
     }
 
-    /// Goes back to the former number of copies, of which `new` were none: nobody could start them.
-    async fn unscale(&self, name: &ProcessName, former: Option<u16>, new: &[InstanceHandle]) {
-        if let Some(entry) = self.inner().entry_mut(name) {
-            entry.row.scaled = former;
+    /// Adds the copies that are missing now that their number is on record, and starts these, if
+    /// it is to run. A copy that nobody has recorded is one that the next daemon does not know.
+    async fn extend(
+        &self,
+        name: &ProcessName,
+        indices: Range<u16>,
+        actor: &str,
+    ) -> Result<(), ControlError> {
+        let (added, wanted) = {
+            let mut inner = self.inner();
+            if inner.closing {
+                return Err(ControlError::ShuttingDown);
+            }
+            let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
+            refuse_removed(entry)?;
+            let missing = entry.handles.len() as u16..indices.end;
+            let spec = Arc::clone(&entry.spec);
+            let new = missing.map(|index| self.new_instance(name, index, &spec));
+            entry.handles.extend(new);
+            let added = entry.handles.iter().take(indices.end.into());
+            let added: Vec<_> = added.skip(indices.start.into()).cloned().collect();
+            (added, entry.row.desired == Desired::Online)
+        };
+        self.want_counted(name).await;
+        if wanted {
+            for handle in &added {
+                // Whether it comes up is its own affair: the count has changed either way.
+                let _ = handle.order(Input::Start, actor).await;
+            }
         }
-        let removed = self.drop_handles(name, new).unwrap_or_default();
-        removed
-            .iter()
-            .for_each(|id| self.context().board.remove(id));
-        for handle in new {
-            handle.retire().await;
+        Ok(())
+    }
+
+    /// Wants the copies again that count, whoever has called them off.
+    pub(super) async fn want_counted(&self, name: &ProcessName) {
+        let counted = {
+            let inner = self.inner();
+            let entry = inner.entry(name);
+            entry.map_or_else(Vec::new, |entry| entry.counted().to_vec())
+        };
+        for handle in &counted {
+            handle.want_again(Unwanted::Surplus).await;
         }
-        // Who told one of them to stop had that written down.
-        self.owe([], removed);
-        self.bump();
     }
 
     /// Takes these out of the set of instances. `None` when they are not in it.
@@ -431,6 +427,14 @@ impl RegistryHandle {
         }
         Ok(done)
     }
+}
+
+fn refuse_removed(entry: &super::Entry) -> Result<(), ControlError> {
+    if entry.row.removal.is_none() {
+        return Ok(());
+    }
+    let message = format!("`{}` is being deleted", entry.name());
+    Err(ControlError::Conflict { message })
 }
 
 fn is_stuck(snapshot: &crate::instance::Snapshot) -> bool {

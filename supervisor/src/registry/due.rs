@@ -65,7 +65,7 @@ impl RegistryHandle {
         if names.is_empty() {
             return;
         }
-        let registry = self.clone();
+        let (registry, against) = (self.clone(), self.ordered_against());
         self.context().tasks.spawn("finish orders", async move {
             for name in &names {
                 info!(process = %name, "Finishing what was ordered.");
@@ -74,12 +74,10 @@ impl RegistryHandle {
                 }
             }
             // Not what else they depend on: that was brought up before, or was not due. And not
-            // what somebody has stopped meanwhile.
+            // what somebody has stopped or held meanwhile.
             let (order, names) = registry.still_due(names);
             registry.want_started(&names).await;
-            // Nor what somebody has held.
-            let none = BTreeMap::new();
-            match registry.begin_starts(&order, &names, &none, SYSTEM) {
+            match registry.begin_starts(&order, &names, &against, SYSTEM) {
                 Ok(starts) => drop(starts.work.await),
                 Err(error) => error!(%error, "What was ordered could not be finished."),
             }
@@ -120,6 +118,15 @@ impl RegistryHandle {
             self.take_down(&[Pick::whole(name)], stop, SYSTEM).await;
         }
         let is_scaled = row.scaled.is_some();
-        self.resize(name, count, SYSTEM, is_scaled).await
+        let resized = self.resize(name, count, SYSTEM, is_scaled).await;
+        // From here on it is a start as any other, if nobody has stopped it.
+        self.write_rows(std::slice::from_ref(name), |entry| {
+            if entry.row.due == Some(Due::Renewal) && !entry.renews() {
+                let is_wanted = entry.row.desired == Desired::Online;
+                entry.row.due = is_wanted.then(|| entry.due_start()).flatten();
+            }
+        })
+        .await;
+        resized
     }
 }

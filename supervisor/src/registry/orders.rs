@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::error;
 
+use super::against::Against;
 use super::graph::Order;
 use super::target::Pick;
 use super::waiting::{until_told, wait_all};
@@ -25,8 +26,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, OrderError};
 use crate::machine::Input;
 use crate::spec::Signal;
-use crate::state::{Hold, State};
-use crate::store::{Batch, Desired, Due, ProcessRow};
+use crate::store::{Batch, Desired, ProcessRow};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
@@ -56,6 +56,7 @@ impl RegistryHandle {
         wait: Option<Duration>,
     ) -> Result<StartOutcome, ControlError> {
         let picked = self.inner().pick(target)?;
+        let against = self.ordered_against();
         let mut outcome = StartOutcome {
             processes: Vec::new(),
             left_over: Vec::new(),
@@ -81,7 +82,7 @@ impl RegistryHandle {
         }
         let names: Vec<ProcessName> = picked.items.into_iter().map(|pick| pick.name).collect();
         let running: Vec<bool> = names.iter().map(|name| self.is_up(name)).collect();
-        let results = self.bring_up(&names, actor, wait).await?;
+        let results = self.bring_up(&names, &against, actor, wait).await?;
         for (name, was_running) in names.iter().zip(running) {
             let change = if was_running {
                 StartChange::Unchanged
@@ -129,19 +130,26 @@ impl RegistryHandle {
     pub(super) async fn bring_up(
         &self,
         names: &[ProcessName],
+        against: &Arc<Against>,
         actor: &str,
         wait: Option<Duration>,
     ) -> Result<BTreeMap<ProcessName, Result<(), String>>, ControlError> {
         let order = self.inner().order();
         let all = order.with_dependencies(names);
-        let holds = self.holds(&all);
-        self.want_started(&all).await;
+        let is_stopped = |name: &ProcessName| {
+            let inner = self.inner();
+            inner
+                .entry(name)
+                .is_some_and(|entry| against.is_stopped(entry))
+        };
+        let wanted = all.iter().filter(|name| !is_stopped(name)).cloned();
+        self.want_started(&wanted.collect::<Vec<_>>()).await;
         let hears = self.hear();
         let Starts {
             work,
             beginnings,
             outcomes,
-        } = self.begin_starts(&order, &all, &holds, actor)?;
+        } = self.begin_starts(&order, &all, against, actor)?;
         let Some(limit) = wait else {
             // Whoever looks now sees that it has begun, unless remains have to go first.
             let _ = tokio::time::timeout(BEGINNING, join_all(beginnings)).await;
@@ -176,22 +184,13 @@ impl RegistryHandle {
             .collect())
     }
 
-    /// How often each of these was held so far.
-    fn holds(&self, names: &[ProcessName]) -> BTreeMap<ProcessName, u64> {
-        let inner = self.inner();
-        let entries = names.iter().filter_map(|name| inner.entry(name));
-        entries
-            .map(|entry| (entry.name().clone(), entry.holds))
-            .collect()
-    }
-
-    /// Begins to start these, each after those of them that it depends on, except for copies that
-    /// are held and were held once more than `holds` says.
+    /// Begins to start these, each after those of them that it depends on, except for what was
+    /// stopped or held since `against` was read.
     pub(super) fn begin_starts(
         &self,
         order: &Order,
         all: &[ProcessName],
-        holds: &BTreeMap<ProcessName, u64>,
+        against: &Arc<Against>,
         actor: &str,
     ) -> Result<Starts, ControlError> {
         let sorted = order.sorted().map_err(|cycle| ControlError::Conflict {
@@ -205,7 +204,7 @@ impl RegistryHandle {
                 .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
                 .collect();
             let (registry, actor, key) = (self.clone(), actor.to_owned(), name.clone());
-            let holds = holds.get(&name).copied().unwrap_or(0);
+            let against = Arc::clone(against);
             let (ended, outcome) = watch::channel(None);
             let (begun, begins) = oneshot::channel();
             if first.is_empty() {
@@ -213,7 +212,7 @@ impl RegistryHandle {
             }
             starts.push(async move {
                 let result = registry
-                    .start_after(first, begun, (&name, holds), &actor)
+                    .start_after(first, begun, (&name, &against), &actor)
                     .await;
                 ended.send_replace(Some(result));
             });
@@ -231,7 +230,7 @@ impl RegistryHandle {
         &self,
         first: Vec<(ProcessName, Outcome)>,
         begun: oneshot::Sender<()>,
-        (name, holds): (&ProcessName, u64),
+        (name, against): (&ProcessName, &Against),
         actor: &str,
     ) -> Result<(), String> {
         for (dependency, mut outcome) in first {
@@ -254,17 +253,14 @@ impl RegistryHandle {
             if entry.row.removal.is_some() {
                 return Err(OrderError::Leaving.to_string());
             }
-            if entry.row.desired != Desired::Online {
+            if entry.row.desired != Desired::Online || against.is_stopped(entry) {
                 // Who stopped it was answered that it is down.
                 return Err("it was stopped meanwhile".into());
             }
-            let mut handles = entry.handles.clone();
-            if entry.holds > holds {
-                // Who held it was answered that it is down, too.
-                handles.retain(|handle| !is_held(handle));
-                if handles.is_empty() {
-                    return Err("it was held meanwhile".into());
-                }
+            let mut handles = entry.counted().to_vec();
+            handles.retain(|handle| !against.is_held(handle));
+            if handles.is_empty() && entry.count() > 0 {
+                return Err("it was held meanwhile".into());
             }
             (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
         };
@@ -320,21 +316,10 @@ impl RegistryHandle {
     /// the next daemon can finish it.
     pub(super) async fn want_started(&self, names: &[ProcessName]) {
         self.write_rows(names, |entry| {
-            let newest = |handle: &InstanceHandle| {
-                let saved = &handle.snapshot().saved;
-                let generation = saved.counters.generation;
-                match saved.state.has_process() {
-                    true => generation.saturating_sub(1),
-                    false => generation,
-                }
-            };
-            let is_up = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
-            let after = entry.handles.iter().map(newest).collect();
-            let is_done = entry.handles.iter().all(is_up);
             entry.row.desired = Desired::Online;
             // What runs may go by a former definition, and whoever changed it is still at it.
-            if entry.row.due != Some(Due::Renewal) || !entry.handles.iter().any(is_up) {
-                entry.row.due = (!is_done).then_some(Due::Start { after });
+            if !entry.renews() {
+                entry.row.due = entry.due_start();
             }
         })
         .await;
@@ -346,7 +331,7 @@ impl RegistryHandle {
     }
 
     /// Changes rows and writes those that differ then, at once or as soon as that is possible.
-    async fn write_rows(&self, names: &[ProcessName], change: impl Fn(&mut Entry)) {
+    pub(super) async fn write_rows(&self, names: &[ProcessName], change: impl Fn(&mut Entry)) {
         let rows: Vec<ProcessRow> = {
             let mut inner = self.inner();
             let mut rows = Vec::new();
@@ -467,14 +452,4 @@ pub(super) fn started(
         error: result.err(),
         note: None,
     }
-}
-
-fn is_held(handle: &InstanceHandle) -> bool {
-    let state = &handle.snapshot().saved.state;
-    matches!(
-        state,
-        State::Errored {
-            hold: Hold::Held { .. }
-        }
-    )
 }

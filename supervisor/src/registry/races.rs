@@ -364,3 +364,94 @@ async fn what_is_heard_of_is_what_is_shown() {
     assert_eq!(wrong.count(), 0, "{stops:?}");
     rig.finish().await;
 }
+
+/// Fewer copies that are not brought about, since the process is not enabled any more, leave
+/// those that run as they are: they can be restarted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_apply_leaves_alone_can_be_started_again() {
+    let rig = Rig::new().await;
+    let with = |instances, table: &str| {
+        let mut spec = rig.spec("web", "x", table);
+        spec.instances = instances;
+        vec![spec]
+    };
+    answer(rig.apply(with(3, ""))).await.expect("starts");
+    for _ in 0..2 {
+        let fewer = rig.apply(with(1, "enabled = false"));
+        answer(fewer).await.expect("is registered");
+    }
+    let restart = rig.begin(Command::Restart {
+        target: Target("web:2".into()),
+        update_env: None,
+        reason: crate::state::Reason::Manual,
+        force: false,
+    });
+    assert_eq!(done(restart).await.error, None);
+    rig.finish().await;
+}
+
+/// The end of the daemon ends a reload that proves its new set, and both sets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_daemon_ends_both_sets_of_a_reload() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    let first = rig.apply(vec![rig.probed("web", "x")]);
+    answer(first).await.expect("starts");
+    std::fs::remove_file(rig.well()).expect("removes");
+    let reloading = rig.begin(reload());
+    until("a new set", || rig.alive(&web()).len() == 2).await;
+    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
+    assert!(rig.alive(&web()).is_empty());
+    let reloaded = answer(reloading).await;
+    assert!(
+        matches!(reloaded, Err(ControlError::ReloadFailed { .. })),
+        "{reloaded:?}"
+    );
+    rig.finish().await;
+}
+
+/// What is held, or stopped, while its start waits for what it depends on stays down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_called_off_while_its_start_waits_stays_down() {
+    let hold = Command::Hold {
+        target: Target("web".into()),
+        reason: "it loops".into(),
+    };
+    for order in [hold, stop()] {
+        let rig = Rig::new().await;
+        let first = rig.probed("first", "x");
+        let web_after = rig.spec("web", "x", "depends_on = [\"first\"]");
+        let applying = rig.apply(vec![first, web_after]);
+        let id = InstanceId::new("first".parse().expect("a name"), 0);
+        until("the first", || rig.launcher.spawns(&id) == 1).await;
+        assert_eq!(done(rig.begin(order)).await.error, None);
+        std::fs::write(rig.well(), "").expect("writes");
+        answer(applying).await.expect("answers");
+        assert_eq!(rig.launcher.spawns(&web()), 0);
+        rig.finish().await;
+    }
+}
+
+/// Who stops a process while a change of its definition stops the former run finds it down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_in_the_middle_of_a_change_is_the_last_word() {
+    let rig = Rig::new().await;
+    rig.launcher.next_for(&web(), FakeRun::stubborn());
+    let with = |argument: &str| vec![rig.spec("web", argument, "grace_period = \"1h\"")];
+    answer(rig.apply(with("former"))).await.expect("starts");
+    let applying = rig.apply(with("newer"));
+    until("the stop", || rig.was_sent(&web(), TERM)).await;
+    let stopping = rig.begin(stop());
+    let name = web().process;
+    let is_ordered = || {
+        let inner = rig.registry.inner();
+        let row = inner.entry(&name).map(|entry| entry.row.desired);
+        row == Some(crate::store::Desired::Stopped)
+    };
+    until("the other stop", is_ordered).await;
+    assert!(rig.launcher.exit(&web(), ExitStatus::Signal(TERM.0)));
+    assert_eq!(done(stopping).await.error, None);
+    answer(applying).await.expect("answers");
+    assert_eq!(rig.launcher.spawns(&web()), 1);
+    rig.finish().await;
+}

@@ -214,7 +214,8 @@ impl RegistryHandle {
     async fn until_unwanted(&self, name: &ProcessName, set: &[InstanceHandle]) {
         let wanted = || {
             let inner = self.inner();
-            inner.entry(name).is_some_and(|entry| is_wanted(entry, set))
+            let entry = inner.entry(name);
+            !inner.closing && entry.is_some_and(|entry| is_wanted(entry, set))
         };
         self.changed().until(|_| !wanted()).await;
     }

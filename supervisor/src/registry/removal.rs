@@ -12,6 +12,7 @@ use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
+use crate::instance::Unwanted;
 use crate::machine::Input;
 use crate::state::Reason;
 use crate::store::{Batch, Desired, Removal};
@@ -69,7 +70,7 @@ impl RegistryHandle {
         for pick in &picks {
             let handles = self.inner().handles(pick);
             for handle in handles {
-                handle.leave(true).await;
+                handle.call_off(Unwanted::Removal).await;
             }
         }
         let stop = Input::Stop {
@@ -180,7 +181,7 @@ impl RegistryHandle {
             (entry.row.clone(), entry.handles.clone())
         };
         for handle in handles {
-            handle.leave(false).await;
+            handle.want_again(Unwanted::Removal).await;
         }
         self.bump();
         let batch = Batch {

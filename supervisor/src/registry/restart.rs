@@ -181,7 +181,7 @@ impl RegistryHandle {
                 .entry(&pick.name)
                 .map(|entry| entry.spec.config.start_timeout)
                 .unwrap_or_default();
-            (inner.handles(pick), limit + DEPENDENCY_SLACK)
+            (inner.wanted_handles(pick), limit + DEPENDENCY_SLACK)
         };
         if handles.is_empty() {
             return Done {

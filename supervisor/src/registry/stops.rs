@@ -17,7 +17,7 @@ use super::waiting::is_unkillable;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
-use crate::instance::{InstanceHandle, Snapshot};
+use crate::instance::{InstanceHandle, Snapshot, Unwanted};
 use crate::machine::Input;
 use crate::spec::Signal;
 use crate::state::{Reason, State};
@@ -39,6 +39,11 @@ impl RegistryHandle {
             .filter(|pick| pick.index.is_none())
             .map(|pick| pick.name.clone())
             .collect();
+        for name in &whole {
+            if let Some(entry) = self.inner().entry_mut(name) {
+                entry.stops += 1;
+            }
+        }
         self.want(&whole, Desired::Stopped).await;
         let input = Input::Stop {
             reason: Reason::Manual,
@@ -50,6 +55,8 @@ impl RegistryHandle {
             // The new set of a reload that this has ended is gone, too.
             self.until_settled(name).await;
         }
+        // Nothing runs by a former definition any more.
+        self.give_up_starts(&whole).await;
         for pick in &picked.items {
             self.close_sockets(&pick.name);
         }
@@ -186,9 +193,8 @@ impl RegistryHandle {
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
         for pick in &picked.items {
-            if let Some(entry) = self.inner().entry_mut(&pick.name) {
-                entry.holds += 1;
-            }
+            let handles = self.inner().handles(pick);
+            handles.iter().for_each(InstanceHandle::count_hold);
         }
         let whole = picked.items.iter().filter(|pick| pick.index.is_none());
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
@@ -223,10 +229,17 @@ impl RegistryHandle {
             let handles = self.inner().handles(pick);
             for handle in handles {
                 // A start that is under way does not bring it up behind our back.
-                handle.close().await;
+                handle.call_off(Unwanted::End).await;
             }
         }
-        let _ = tokio::time::timeout(limit, self.take_down(&picks, input, "system")).await;
+        let all_down = async {
+            self.take_down(&picks, input, "system").await;
+            for pick in &picks {
+                // Both sets of a reload that was under way are gone.
+                self.until_settled(&pick.name).await;
+            }
+        };
+        let _ = tokio::time::timeout(limit, all_down).await;
         for pick in &picks {
             self.close_sockets(&pick.name);
         }

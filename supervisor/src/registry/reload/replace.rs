@@ -123,8 +123,9 @@ impl RegistryHandle {
         next: &[InstanceHandle],
     ) -> Result<(), String> {
         let mut inner = self.inner();
+        let is_closing = inner.closing;
         match inner.entry_mut(name) {
-            Some(entry) if is_wanted(entry, set) => {
+            Some(entry) if !is_closing && is_wanted(entry, set) => {
                 entry.handles = next.to_vec();
                 Ok(())
             }
