@@ -120,7 +120,9 @@ class S6:
         for name, argv, more in programs:
             script(self.scan / name, f"exec {shlex.join(argv)}")
             if "log" in more:
-                script(self.scan / name / "log", f"exec s6-log n0 s0 {more['log']}")
+                # The largest files that it makes; with sizes of 0 it would keep nothing.
+                script(self.scan / name / "log",
+                       f"exec s6-log n1000 s268435455 {more['log']}")
 
     def control(self, *words):
         subprocess.run(words, env=self.env, check=True)

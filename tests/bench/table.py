@@ -54,7 +54,8 @@ def measure(folder, function, bare):
         if ours is None:
             ours = figure
         elif ours and figure is not None:
-            shown += f", {figure / ours:.2g} ×"
+            times = figure / ours
+            shown += f", {times:.0f} ×" if times >= 10 else f", {times:.2g} ×"
         cells.append(shown)
     return title, cells
 
