@@ -53,7 +53,7 @@ use crate::latest::{Teller, Viewer};
 use crate::logs::KnownCopies;
 use crate::seams::Archive;
 use crate::spec::{GroupSpec, ProcessSpec};
-use crate::store::{Batch, Due, ProcessRow};
+use crate::store::{Batch, Desired, Due, ProcessRow};
 
 /// All processes. Clones are the same registry.
 #[derive(Clone)]
@@ -108,6 +108,15 @@ impl Entry {
     fn give_up_start(&mut self) {
         if !self.renews() {
             self.row.due = None;
+        }
+    }
+
+    /// All that ran by a former definition has been down since the newest holds: from here on it
+    /// is a start as any other, if nobody has stopped it.
+    fn is_renewed(&mut self) {
+        if self.row.due == Some(Due::Renewal) {
+            let is_wanted = self.row.desired == Desired::Online;
+            self.row.due = is_wanted.then(|| self.due_start()).flatten();
         }
     }
 

@@ -108,10 +108,7 @@ async fn exit_codes_and_signals_are_told() {
         assert_eq!(bench.launcher.exited(&process).await, expected);
         // A zombie until it is forgotten, so that its number stays taken.
         assert_eq!(stat_field(process.pid, 3).as_deref(), Some("Z"));
-        let left = bench
-            .launcher
-            .remaining(&bench.instance, &process, generation);
-        assert_eq!(left.await, Some(0));
+        assert_eq!(bench.remaining(&process, generation).await, Some(0));
         assert!(
             !bench
                 .launcher

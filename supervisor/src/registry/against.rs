@@ -25,7 +25,12 @@ impl Against {
         entry.stops > self.stops.get(entry.name()).copied().unwrap_or(0)
     }
 
-    /// Was it ordered to be held since then?
+    /// Was it ordered to stop since then, or a copy of it to be held?
+    pub(super) fn ends_start_of(&self, entry: &Entry) -> bool {
+        self.is_stopped(entry) || entry.handles.iter().any(|handle| self.is_held(handle))
+    }
+
+    /// Was it ordered to be held, or to stop by itself, since then?
     pub(super) fn is_held(&self, handle: &InstanceHandle) -> bool {
         handle.holds() > self.holds.get(handle.id()).copied().unwrap_or(0)
     }

@@ -258,16 +258,12 @@ impl RegistryHandle {
         let lock = lock.ok_or_else(|| super::change::gone(&spec.name))?;
         // A reload or a scaling that is under way ends first.
         let _changing = lock.lock().await;
-        let pick = super::target::Pick {
-            name: spec.name.clone(),
-            index: None,
-        };
         let stop = Input::Stop {
             reason: Reason::Manual,
             force: false,
             signal: None,
         };
-        self.take_down(&[pick], stop, actor).await;
+        self.take_down_former(&spec.name, stop, actor).await;
         let scaled = self
             .inner()
             .entry(&spec.name)

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use tracing::{error, info};
 
-use super::RegistryHandle;
 use super::graph::Order;
 use super::target::Pick;
+use super::{Entry, RegistryHandle};
 use crate::control::ControlError;
 use crate::ids::{InstanceId, ProcessName};
 use crate::machine::Input;
@@ -115,18 +115,19 @@ impl RegistryHandle {
                 force: false,
                 signal: None,
             };
-            self.take_down(&[Pick::whole(name)], stop, SYSTEM).await;
+            self.take_down_former(name, stop, SYSTEM).await;
         }
         let is_scaled = row.scaled.is_some();
-        let resized = self.resize(name, count, SYSTEM, is_scaled).await;
-        // From here on it is a start as any other, if nobody has stopped it.
-        self.write_rows(std::slice::from_ref(name), |entry| {
-            if entry.row.due == Some(Due::Renewal) && !entry.renews() {
-                let is_wanted = entry.row.desired == Desired::Online;
-                entry.row.due = is_wanted.then(|| entry.due_start()).flatten();
-            }
-        })
-        .await;
-        resized
+        self.resize(name, count, SYSTEM, is_scaled).await
+    }
+
+    /// Stops what runs by the definition before, and writes down that this is done. Held: the
+    /// process's lock.
+    pub(super) async fn take_down_former(&self, name: &ProcessName, stop: Input, actor: &str) {
+        let done = self.take_down(&[Pick::whole(name)], stop, actor).await;
+        if done.iter().all(|one| one.error.is_none()) {
+            self.write_rows(std::slice::from_ref(name), Entry::is_renewed)
+                .await;
+        }
     }
 }

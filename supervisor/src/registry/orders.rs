@@ -117,11 +117,8 @@ impl RegistryHandle {
     pub(super) fn is_up(&self, name: &ProcessName) -> bool {
         let inner = self.inner();
         inner.entry(name).is_some_and(|entry| {
-            !entry.handles.is_empty()
-                && entry
-                    .handles
-                    .iter()
-                    .all(|handle| handle.snapshot().saved.state.has_process())
+            let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
+            !entry.counted().is_empty() && entry.counted().iter().all(runs)
         })
     }
 
@@ -296,7 +293,10 @@ impl RegistryHandle {
         name: &ProcessName,
         limit: Option<Duration>,
     ) -> Result<(), String> {
-        let handles = self.inner().entry(name).map(|entry| entry.handles.clone());
+        let handles = {
+            let inner = self.inner();
+            inner.entry(name).map(|entry| entry.counted().to_vec())
+        };
         wait_all(&handles.unwrap_or_default(), limit).await
     }
 

@@ -455,3 +455,29 @@ async fn a_stop_in_the_middle_of_a_change_is_the_last_word() {
     assert_eq!(rig.launcher.spawns(&web()), 1);
     rig.finish().await;
 }
+
+/// Who holds a process while a reload proves its new set finds it held, and the new set gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_in_the_middle_of_a_reload_ends_it() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    let first = rig.apply(vec![rig.probed("web", "x")]);
+    answer(first).await.expect("starts");
+    std::fs::remove_file(rig.well()).expect("removes");
+    let reloading = rig.begin(reload());
+    until("a new set", || rig.alive(&web()).len() == 2).await;
+    let hold = rig.begin(Command::Hold {
+        target: Target("web".into()),
+        reason: "it loops".into(),
+    });
+    assert_eq!(done(hold).await.error, None);
+    assert!(rig.alive(&web()).is_empty());
+    std::fs::write(rig.well(), "").expect("writes");
+    let reloaded = answer(reloading).await;
+    assert!(
+        matches!(reloaded, Err(ControlError::ReloadFailed { .. })),
+        "{reloaded:?}"
+    );
+    assert_eq!(rig.launcher.spawns(&web()), 2);
+    rig.finish().await;
+}

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::against::Against;
 use super::restart::Restart;
 use super::target::Pick;
 use super::{Entry, RegistryHandle};
@@ -32,8 +33,8 @@ use crate::spec::{ProcessSpec, ReloadMode};
 use crate::state::{Reason, State};
 use crate::store::{Batch, Desired};
 
-/// Why a reload comes to nothing that a stop or a deletion has ended.
-const UNWANTED: &str = "it was stopped or deleted meanwhile";
+/// Why a reload comes to nothing that a stop, a hold or a deletion has ended.
+const UNWANTED: &str = "it was stopped, held or deleted meanwhile";
 
 /// A reload of one process that is under way.
 struct Renewal<'a> {
@@ -42,6 +43,8 @@ struct Renewal<'a> {
     /// How long a batch, or an instance that got a signal, may take.
     timeout: Duration,
     actor: &'a str,
+    /// What was ordered before it.
+    against: Arc<Against>,
 }
 
 impl RegistryHandle {
@@ -76,6 +79,7 @@ impl RegistryHandle {
         wait: bool,
     ) -> Result<Done, ControlError> {
         let name = &pick.name;
+        let against = self.ordered_against();
         let lock = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
@@ -86,6 +90,12 @@ impl RegistryHandle {
         let (spec, set) = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+            if against.ends_start_of(entry) {
+                return Err(ControlError::ReloadFailed {
+                    process: name.to_string(),
+                    error: UNWANTED.to_owned(),
+                });
+            }
             (Arc::clone(&entry.spec), entry.handles.clone())
         };
         let obstacle = obstacle(&spec, &set);
@@ -109,6 +119,7 @@ impl RegistryHandle {
             timeout: timeout.unwrap_or(reload.timeout),
             spec,
             actor,
+            against,
         };
         let renewed = match mode {
             ReloadMode::Replace => self.replace_all(&renewal, set).await,
@@ -186,7 +197,7 @@ impl RegistryHandle {
         replaced: &[InstanceHandle],
         actor: &str,
     ) -> Result<(), ControlError> {
-        self.retire(replaced, actor).await;
+        self.retire(name, replaced, actor).await;
         let generation = self.inner().entry(name).and_then(|entry| {
             let generation = |handle: &InstanceHandle| handle.snapshot().saved.counters.generation;
             entry.handles.iter().map(generation).max()
@@ -211,11 +222,11 @@ impl RegistryHandle {
     }
 
     /// Waits until nobody wants this set any longer.
-    async fn until_unwanted(&self, name: &ProcessName, set: &[InstanceHandle]) {
+    async fn until_unwanted(&self, renewal: &Renewal<'_>, set: &[InstanceHandle]) {
         let wanted = || {
             let inner = self.inner();
-            let entry = inner.entry(name);
-            !inner.closing && entry.is_some_and(|entry| is_wanted(entry, set))
+            let entry = inner.entry(renewal.name);
+            !inner.closing && entry.is_some_and(|entry| renewal.is_wanted(entry, set))
         };
         self.changed().until(|_| !wanted()).await;
     }
@@ -234,10 +245,13 @@ fn obstacle(spec: &ProcessSpec, set: &[InstanceHandle]) -> Option<&'static str> 
     }
 }
 
-/// Is this the set of instances, and is it to run?
-fn is_wanted(entry: &Entry, set: &[InstanceHandle]) -> bool {
-    // One that was deleted and registered again has other tasks.
-    let same = entry.handles.len() == set.len()
-        && entry.handles.iter().zip(set).all(|(a, b)| a.is_same(b));
-    same && entry.row.desired == Desired::Online && entry.row.removal.is_none()
+impl Renewal<'_> {
+    /// Is this the set of instances, and is it to run?
+    fn is_wanted(&self, entry: &Entry, set: &[InstanceHandle]) -> bool {
+        // One that was deleted and registered again has other tasks.
+        let same = entry.handles.len() == set.len()
+            && entry.handles.iter().zip(set).all(|(a, b)| a.is_same(b));
+        let is_to_run = entry.row.desired == Desired::Online && entry.row.removal.is_none();
+        same && is_to_run && !self.against.ends_start_of(entry)
+    }
 }

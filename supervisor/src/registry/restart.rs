@@ -74,6 +74,7 @@ impl RegistryHandle {
             path,
         };
         let Picked { items, rolling } = self.inner().pick(target)?;
+        let against = self.ordered_against();
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
         self.want(&names, Desired::Online).await;
         if reason == Reason::Manual {
@@ -95,6 +96,21 @@ impl RegistryHandle {
         }
         let mut done = Vec::with_capacity(items.len());
         for pick in &items {
+            let is_off = {
+                let inner = self.inner();
+                let entry = inner.entry(&pick.name);
+                entry.is_some_and(|entry| against.ends_start_of(entry))
+            };
+            if is_off {
+                let note = "left as it is: it was stopped or held meanwhile";
+                done.push(Done {
+                    target: pick.text(),
+                    changed: false,
+                    note: Some(note.into()),
+                    error: None,
+                });
+                continue;
+            }
             let one = self.restart_pick(pick, &input, actor).await;
             let failed = one.error.is_some();
             done.push(one);

@@ -196,6 +196,8 @@ impl RegistryHandle {
             let handles = self.inner().handles(pick);
             handles.iter().for_each(InstanceHandle::count_hold);
         }
+        // A reload that is under way is given up.
+        self.bump();
         let whole = picked.items.iter().filter(|pick| pick.index.is_none());
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
         self.give_up_starts(&whole).await;
@@ -204,6 +206,9 @@ impl RegistryHandle {
             reason,
         };
         let done = self.take_down(&picked.items, input, actor).await;
+        for pick in &picked.items {
+            self.until_settled(&pick.name).await;
+        }
         // Nothing runs by a former definition any more.
         self.give_up_starts(&whole).await;
         Ok(done)
@@ -245,10 +250,10 @@ impl RegistryHandle {
         }
         let inner = self.inner();
         let alive = |entry: &&super::Entry| {
-            entry
-                .handles
-                .iter()
-                .any(|handle| !handle.snapshot().is_down())
+            // Somebody is still at another set of it.
+            let is_changing = entry.lock.try_lock().is_err();
+            let mut handles = entry.handles.iter();
+            is_changing || handles.any(|handle| !handle.snapshot().is_down())
         };
         inner
             .processes

@@ -67,7 +67,7 @@ async fn the_next_launcher_ends_what_a_collected_leader_left() {
     wait_until(|| bench.marked().len() == 1).await;
     let next = new_launcher(&bench.paths);
     assert_eq!(next.adopt(&leader).await, Found::Ended(ExitStatus::Unknown));
-    assert_eq!(next.remaining(&bench.instance, &leader, 3).await, Some(1));
+    assert_eq!(bench.remaining_by(&next, &leader, 3).await, Some(1));
     let by = async |generation| {
         next.signal(&bench.instance, &leader, KILL, Scope::Tree(generation))
             .await

@@ -26,8 +26,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// How many are left of a tree, as soon as that can be known: while others end, it cannot.
     pub(crate) async fn remaining(&self, process: &ProcessRef, generation: u64) -> Option<usize> {
+        self.remaining_by(&self.launcher, process, generation).await
+    }
+
+    /// The same as another launcher sees it.
+    pub(crate) async fn remaining_by(
+        &self,
+        launcher: &OsLauncher,
+        process: &ProcessRef,
+        generation: u64,
+    ) -> Option<usize> {
         loop {
-            let remaining = self.launcher.remaining(&self.instance, process, generation);
+            let remaining = launcher.remaining(&self.instance, process, generation);
             match remaining.await {
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
                 known => return known,

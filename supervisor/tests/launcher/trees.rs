@@ -184,12 +184,7 @@ async fn nobody_escapes_a_control_group() {
             .signal(&bench.instance, process, signal, Scope::Tree(generation))
             .await
     };
-    let left = async |process, generation| {
-        let left = bench
-            .launcher
-            .remaining(&bench.instance, process, generation);
-        left.await
-    };
+    let left = async |process, generation| bench.remaining(process, generation).await;
     assert_eq!(
         (left(&old, 1).await, left(&new, 2).await),
         (Some(2), Some(2))

@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{Renewal, UNWANTED, is_wanted};
+use super::{Renewal, UNWANTED};
 use crate::ids::ProcessName;
 use crate::instance::InstanceHandle;
 use crate::machine::Input;
-use crate::registry::RegistryHandle;
+use crate::registry::{Entry, RegistryHandle};
 use crate::state::{Reason, State};
+use crate::store::Desired;
 
 /// Tells a program that another copy may hold its port.
 const REUSEPORT: &str = "MHOST_REUSEPORT";
@@ -41,7 +42,7 @@ impl RegistryHandle {
         let mut replaced = Vec::new();
         for begin in (0..total).step_by(size.max(1)) {
             // Before more are started: their memory is what batches are for.
-            self.retire(&replaced, renewal.actor).await;
+            self.retire(renewal.name, &replaced, renewal.actor).await;
             let batch = begin..total.min(begin + size);
             replaced = self
                 .replace_batch(renewal, &mut set, batch)
@@ -65,7 +66,7 @@ impl RegistryHandle {
             .map(|handle| handle.until(None, |now| !now.cleaning));
         tokio::select! {
             biased;
-            () = self.until_unwanted(renewal.name, set) => return Err(UNWANTED.to_owned()),
+            () = self.until_unwanted(renewal, set) => return Err(UNWANTED.to_owned()),
             _ = join_all(cleaned) => {}
         }
         let new = self.shadows(renewal, &old);
@@ -73,10 +74,10 @@ impl RegistryHandle {
         next[batch].clone_from_slice(&new);
         let proven = tokio::select! {
             biased;
-            () = self.until_unwanted(renewal.name, set) => Err(UNWANTED.to_owned()),
+            () = self.until_unwanted(renewal, set) => Err(UNWANTED.to_owned()),
             proven = self.prove(&new, renewal) => proven,
         };
-        let placed = proven.and_then(|()| self.put_in_place(renewal.name, set, &next));
+        let placed = proven.and_then(|()| self.put_in_place(renewal, set, &next));
         if let Err(error) = placed {
             self.abandon(&new, renewal.actor).await;
             return Err(error);
@@ -108,24 +109,38 @@ impl RegistryHandle {
         join_all(kills).await;
     }
 
-    /// Stops old instances, one after another.
-    pub(super) async fn retire(&self, old: &[InstanceHandle], actor: &str) {
-        for handle in old {
-            end(handle, false, actor).await;
+    /// Stops old instances, one after another; all at once when nothing of it is to run any more.
+    pub(super) async fn retire(&self, name: &ProcessName, old: &[InstanceHandle], actor: &str) {
+        let is_over = || {
+            let inner = self.inner();
+            let is_to_run = |entry: &Entry| entry.row.desired == Desired::Online;
+            inner.closing || !inner.entry(name).is_some_and(is_to_run)
+        };
+        let one_by_one = async {
+            for handle in old {
+                end(handle, false, actor).await;
+            }
+        };
+        let changed = self.changed();
+        tokio::select! {
+            () = one_by_one => {}
+            _ = changed.until(|_| is_over()) => {
+                join_all(old.iter().map(|handle| end(handle, false, actor))).await;
+            }
         }
     }
 
     /// These become the instances that orders reach, if the process is still wanted.
     fn put_in_place(
         &self,
-        name: &ProcessName,
+        renewal: &Renewal<'_>,
         set: &[InstanceHandle],
         next: &[InstanceHandle],
     ) -> Result<(), String> {
         let mut inner = self.inner();
         let is_closing = inner.closing;
-        match inner.entry_mut(name) {
-            Some(entry) if !is_closing && is_wanted(entry, set) => {
+        match inner.entry_mut(renewal.name) {
+            Some(entry) if !is_closing && renewal.is_wanted(entry, set) => {
                 entry.handles = next.to_vec();
                 Ok(())
             }

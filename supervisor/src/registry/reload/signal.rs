@@ -32,7 +32,7 @@ impl RegistryHandle {
         for (done, handle) in set.iter().enumerate() {
             let renewed = tokio::select! {
                 biased;
-                () = self.until_unwanted(renewal.name, set) => Err(UNWANTED.to_owned()),
+                () = self.until_unwanted(renewal, set) => Err(UNWANTED.to_owned()),
                 renewed = self.renew(handle, renewal) => renewed,
             };
             renewed.map_err(|error| {
