@@ -139,8 +139,21 @@ impl RegistryHandle {
         };
         let wait = wait || replaced.is_empty();
         let (registry, ended, by) = (self.clone(), name.clone(), actor.to_owned());
+        let Renewal {
+            spec,
+            timeout,
+            against,
+            ..
+        } = renewal;
         let rest = self.context().tasks.spawn("end of a reload", async move {
-            let finished = registry.finish(&ended, &replaced, &by).await;
+            let renewal = Renewal {
+                name: &ended,
+                spec,
+                timeout,
+                actor: &by,
+                against,
+            };
+            let finished = registry.finish(&renewal, &replaced).await;
             // Until now: the next change finds one set.
             drop(changing);
             finished
@@ -193,17 +206,17 @@ impl RegistryHandle {
     /// Stops what was replaced last, and tells that the reload is over.
     async fn finish(
         &self,
-        name: &ProcessName,
+        renewal: &Renewal<'_>,
         replaced: &[InstanceHandle],
-        actor: &str,
     ) -> Result<(), ControlError> {
-        self.retire(name, replaced, actor).await;
-        let generation = self.inner().entry(name).and_then(|entry| {
+        self.retire(renewal, replaced).await;
+        let generation = self.inner().entry(renewal.name).and_then(|entry| {
             let generation = |handle: &InstanceHandle| handle.snapshot().saved.counters.generation;
             entry.handles.iter().map(generation).max()
         });
         let done = json!({ "generation": generation });
-        self.tell(name, EventKind::ReloadDone, done, actor).await
+        self.tell(renewal.name, EventKind::ReloadDone, done, renewal.actor)
+            .await
     }
 
     async fn tell(

@@ -51,12 +51,12 @@ impl RegistryHandle {
             signal,
         };
         let done = self.take_down(&picked.items, input, actor).await;
+        // Nothing runs by a former definition any more.
+        self.give_up_starts(&whole).await;
         for name in &whole {
             // The new set of a reload that this has ended is gone, too.
             self.until_settled(name).await;
         }
-        // Nothing runs by a former definition any more.
-        self.give_up_starts(&whole).await;
         for pick in &picked.items {
             self.close_sockets(&pick.name);
         }
@@ -206,11 +206,11 @@ impl RegistryHandle {
             reason,
         };
         let done = self.take_down(&picked.items, input, actor).await;
+        // Nothing runs by a former definition any more.
+        self.give_up_starts(&whole).await;
         for pick in &picked.items {
             self.until_settled(&pick.name).await;
         }
-        // Nothing runs by a former definition any more.
-        self.give_up_starts(&whole).await;
         Ok(done)
     }
 

@@ -198,6 +198,9 @@ async fn a_stop_between_batches_leaves_nothing() {
     rig.call(stop).await.expect("stops");
     rig.until_nothing_runs().await;
     let told = failure(reloading.await.expect("no panic"));
-    assert!(told.starts_with("it was stopped, held or deleted"), "{told}");
+    assert!(
+        told.starts_with("it was stopped, held or deleted"),
+        "{told}"
+    );
     rig.finish().await;
 }

@@ -42,7 +42,7 @@ impl RegistryHandle {
         let mut replaced = Vec::new();
         for begin in (0..total).step_by(size.max(1)) {
             // Before more are started: their memory is what batches are for.
-            self.retire(renewal.name, &replaced, renewal.actor).await;
+            self.retire(renewal, &replaced).await;
             let batch = begin..total.min(begin + size);
             replaced = self
                 .replace_batch(renewal, &mut set, batch)
@@ -110,11 +110,15 @@ impl RegistryHandle {
     }
 
     /// Stops old instances, one after another; all at once when nothing of it is to run any more.
-    pub(super) async fn retire(&self, name: &ProcessName, old: &[InstanceHandle], actor: &str) {
+    pub(super) async fn retire(&self, renewal: &Renewal<'_>, old: &[InstanceHandle]) {
+        let actor = renewal.actor;
         let is_over = || {
             let inner = self.inner();
-            let is_to_run = |entry: &Entry| entry.row.desired == Desired::Online;
-            inner.closing || !inner.entry(name).is_some_and(is_to_run)
+            let is_to_run = |entry: &Entry| {
+                let is_held = |handle| renewal.against.is_held(handle);
+                entry.row.desired == Desired::Online && !entry.handles.iter().all(is_held)
+            };
+            inner.closing || !inner.entry(renewal.name).is_some_and(is_to_run)
         };
         let one_by_one = async {
             for handle in old {
