@@ -113,7 +113,7 @@ impl Entry {
 
     /// All that ran by a former definition has been down since the newest holds: from here on it
     /// is a start as any other, if nobody has stopped it.
-    fn is_renewed(&mut self) {
+    fn end_renewal(&mut self) {
         if self.row.due == Some(Due::Renewal) {
             let is_wanted = self.row.desired == Desired::Online;
             self.row.due = is_wanted.then(|| self.due_start()).flatten();

@@ -126,7 +126,7 @@ impl RegistryHandle {
     pub(super) async fn take_down_former(&self, name: &ProcessName, stop: Input, actor: &str) {
         let done = self.take_down(&[Pick::whole(name)], stop, actor).await;
         if done.iter().all(|one| one.error.is_none()) {
-            self.write_rows(std::slice::from_ref(name), Entry::is_renewed)
+            self.write_rows(std::slice::from_ref(name), Entry::end_renewal)
                 .await;
         }
     }
