@@ -1,6 +1,8 @@
 //! Orders that come in the middle of another one. The launcher runs nothing, so that the test
 //! decides what happens in between, and not luck.
 
+mod sets;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +73,18 @@ impl Rig {
             store_thread,
             home,
         }
+    }
+
+    /// With a reload of `web` that proves its new set: it does so once the file `well` is there.
+    async fn in_a_reload() -> (Self, JoinHandle<Result<Reply, ControlError>>) {
+        let rig = Self::new().await;
+        std::fs::write(rig.well(), "").expect("writes");
+        let first = rig.apply(vec![rig.probed("web", "x")]);
+        answer(first).await.expect("starts");
+        std::fs::remove_file(rig.well()).expect("removes");
+        let reloading = rig.begin(reload());
+        until("a new set", || rig.alive(&web()).len() == 2).await;
+        (rig, reloading)
     }
 
     /// A process with this argument, and a probe that succeeds while the file `well` is there.
@@ -393,13 +407,7 @@ async fn what_an_apply_leaves_alone_can_be_started_again() {
 /// The end of the daemon ends a reload that proves its new set, and both sets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_daemon_ends_both_sets_of_a_reload() {
-    let rig = Rig::new().await;
-    std::fs::write(rig.well(), "").expect("writes");
-    let first = rig.apply(vec![rig.probed("web", "x")]);
-    answer(first).await.expect("starts");
-    std::fs::remove_file(rig.well()).expect("removes");
-    let reloading = rig.begin(reload());
-    until("a new set", || rig.alive(&web()).len() == 2).await;
+    let (rig, reloading) = Rig::in_a_reload().await;
     assert_eq!(rig.registry.close(true, PATIENCE).await, []);
     assert!(rig.alive(&web()).is_empty());
     let reloaded = answer(reloading).await;
@@ -459,13 +467,7 @@ async fn a_stop_in_the_middle_of_a_change_is_the_last_word() {
 /// Who holds a process while a reload proves its new set finds it held, and the new set gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_in_the_middle_of_a_reload_ends_it() {
-    let rig = Rig::new().await;
-    std::fs::write(rig.well(), "").expect("writes");
-    let first = rig.apply(vec![rig.probed("web", "x")]);
-    answer(first).await.expect("starts");
-    std::fs::remove_file(rig.well()).expect("removes");
-    let reloading = rig.begin(reload());
-    until("a new set", || rig.alive(&web()).len() == 2).await;
+    let (rig, reloading) = Rig::in_a_reload().await;
     let hold = rig.begin(Command::Hold {
         target: Target("web".into()),
         reason: "it loops".into(),

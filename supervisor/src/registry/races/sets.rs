@@ -1,0 +1,186 @@
+//! Orders about one copy of several, and about a set of copies that another order is changing.
+
+use super::*;
+use crate::command::ScaleChange;
+use crate::command::view::StartChange;
+use crate::state::Reason;
+
+fn copy(index: u16) -> InstanceId {
+    InstanceId::new("web".parse().expect("a name"), index)
+}
+
+fn stop_second() -> Command {
+    Command::Stop {
+        target: Target("web:1".into()),
+        force: false,
+        signal: None,
+    }
+}
+
+fn two(mut spec: ProcessSpec) -> ProcessSpec {
+    spec.instances = 2;
+    spec
+}
+
+/// What was ordered gets every chance to be done too early.
+async fn a_while(rig: &Rig) {
+    for _ in 0..100 {
+        let status = Command::Status {
+            target: Target("web".into()),
+        };
+        answer(rig.begin(status)).await.expect("answers");
+    }
+}
+
+/// One copy that is held, or stopped, while the start of all waits stays down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_copy_that_is_called_off_while_its_start_waits_stays_down() {
+    let hold = Command::Hold {
+        target: Target("web:1".into()),
+        reason: "it loops".into(),
+    };
+    for order in [hold, stop_second()] {
+        let rig = Rig::new().await;
+        let first = rig.probed("first", "x");
+        let web_after = two(rig.spec("web", "x", "depends_on = [\"first\"]"));
+        let applying = rig.apply(vec![first, web_after]);
+        let id = InstanceId::new("first".parse().expect("a name"), 0);
+        until("the first", || rig.launcher.spawns(&id) == 1).await;
+        assert_eq!(done(rig.begin(order)).await.error, None);
+        std::fs::write(rig.well(), "").expect("writes");
+        answer(applying).await.expect("answers");
+        let spawns = [0, 1].map(|index| rig.launcher.spawns(&copy(index)));
+        assert_eq!(spawns, [1, 0]);
+        rig.finish().await;
+    }
+}
+
+/// A stop of one copy while a reload is stopping the old ones is answered when both are gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_of_one_copy_waits_for_the_old_one_too() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    for index in [0, 1] {
+        rig.launcher.next_for(&copy(index), FakeRun::stubborn());
+    }
+    let mut web = two(rig.probed("web", "x"));
+    web.config.grace_period = Duration::from_millis(500);
+    answer(rig.apply(vec![web])).await.expect("starts");
+    let reloading = rig.begin(reload());
+    until("the end of the old set", || rig.was_sent(&copy(0), TERM)).await;
+    let stopping = rig.begin(stop_second());
+    assert_eq!(done(stopping).await.error, None);
+    assert!(rig.alive(&copy(1)).is_empty());
+    answer(reloading).await.expect("reloads");
+    rig.finish().await;
+}
+
+/// A reload of what serves already waits for the copies that were just added.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_after_a_scaling_waits_for_the_new_copies() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    let first = rig.apply(vec![rig.probed("web", "x")]);
+    answer(first).await.expect("starts");
+    std::fs::remove_file(rig.well()).expect("removes");
+    let scale = Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::To(2),
+    };
+    answer(rig.begin(scale)).await.expect("scales");
+    until("the new copy", || rig.launcher.spawns(&copy(1)) == 1).await;
+    let reloading = rig.begin(reload());
+    a_while(&rig).await;
+    assert_eq!(rig.launcher.spawns(&copy(0)), 1, "not reloaded yet");
+    std::fs::write(rig.well(), "").expect("writes");
+    assert_eq!(done(reloading).await.note, None);
+    let spawns = [0, 1].map(|index| rig.launcher.spawns(&copy(index)));
+    assert_eq!(spawns, [2, 2]);
+    rig.finish().await;
+}
+
+/// A restart that comes in the middle of a reload restarts the new set.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_in_the_middle_of_a_reload_comes_after_it() {
+    let (rig, reloading) = Rig::in_a_reload().await;
+    let restarting = rig.begin(Command::Restart {
+        target: Target("web".into()),
+        update_env: None,
+        reason: Reason::Manual,
+        force: false,
+    });
+    a_while(&rig).await;
+    std::fs::write(rig.well(), "").expect("writes");
+    answer(reloading).await.expect("reloads");
+    assert_eq!(done(restarting).await.error, None);
+    assert_eq!(rig.launcher.alive(&web()), [3]);
+    rig.finish().await;
+}
+
+/// What is brought up again as it is defined gets the copies back that were stopped one by one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_starts_the_copy_that_was_stopped() {
+    let rig = Rig::new().await;
+    let specs = || vec![two(rig.spec("web", "x", ""))];
+    answer(rig.apply(specs())).await.expect("starts");
+    assert_eq!(done(rig.begin(stop_second())).await.error, None);
+    let Reply::Started(outcome) = answer(rig.apply(specs())).await.expect("starts") else {
+        panic!("another answer");
+    };
+    let web = &outcome.processes[0];
+    assert_eq!((web.change, &web.error), (StartChange::Started, &None));
+    let spawns = [0, 1].map(|index| rig.launcher.spawns(&copy(index)));
+    assert_eq!(spawns, [1, 2]);
+    rig.finish().await;
+}
+
+/// Nobody is told that a set was kept which was held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_was_given_up_does_not_say_what_runs() {
+    let (rig, reloading) = Rig::in_a_reload().await;
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    let Err(ControlError::ReloadFailed { error, .. }) = answer(reloading).await else {
+        panic!("it has reloaded");
+    };
+    assert_eq!(error, "it was stopped, held or deleted meanwhile");
+    rig.finish().await;
+}
+
+/// A reload that waits for another one is told that the daemon ends, and not something else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_waits_is_told_of_the_end_of_the_daemon() {
+    let (rig, reloading) = Rig::in_a_reload().await;
+    let waiting = rig.begin(reload());
+    a_while(&rig).await;
+    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
+    answer(reloading).await.expect_err("it was given up");
+    let waiting = answer(waiting).await;
+    assert!(
+        matches!(waiting, Err(ControlError::ShuttingDown)),
+        "{waiting:?}"
+    );
+    rig.finish().await;
+}
+
+/// What was stopped with the daemon is not brought up by the next one for a start that had not
+/// begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_daemon_ends_the_starts_that_are_due() {
+    let rig = Rig::new().await;
+    let first = rig.probed("first", "x");
+    let web_after = rig.spec("web", "x", "depends_on = [\"first\"]");
+    let applying = rig.apply(vec![first, web_after]);
+    let id = InstanceId::new("first".parse().expect("a name"), 0);
+    until("the first", || rig.launcher.spawns(&id) == 1).await;
+    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
+    let applied = answer(applying).await;
+    let due = |name: &str| {
+        let entries = rig.registry.entries().into_iter();
+        let mut rows = entries.map(|(row, _)| row);
+        rows.find(|row| row.spec.name.as_str() == name)
+            .expect("registered")
+            .due
+    };
+    assert_eq!([due("first"), due("web")], [None, None], "{applied:?}");
+    rig.finish().await;
+}
