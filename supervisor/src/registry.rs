@@ -133,10 +133,29 @@ impl Entry {
         for handle in &self.handles {
             let saved = &handle.snapshot().saved;
             let runs = saved.state.has_process();
-            after.push(saved.counters.generation.saturating_sub(u64::from(runs)));
+            after.push(Some(
+                saved.counters.generation.saturating_sub(u64::from(runs)),
+            ));
             is_done &= runs;
         }
         (!is_done).then_some(Due::Start { after })
+    }
+
+    /// The start of one copy comes to nothing, if it has yet to begin. Those of others go on.
+    fn give_up_start_of(&mut self, index: u16) {
+        let place = usize::from(index);
+        let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
+        if self.renews() || self.handles.get(place).is_none_or(runs) {
+            return;
+        }
+        let mut after = match self.row.due.take() {
+            Some(Due::Start { after }) => after,
+            // Of those that have run none is due.
+            Some(Due::Renewal) | None => Vec::new(),
+        };
+        after.resize(after.len().max(place + 1), Some(0));
+        after[place] = None;
+        self.row.due = Some(Due::Start { after });
     }
 
     fn name(&self) -> &ProcessName {

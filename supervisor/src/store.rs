@@ -79,8 +79,8 @@ pub enum Due {
     /// It is to run. A copy has yet to begin whose newest run is this one, by index, and that
     /// does not run.
     Start {
-        /// The newest runs.
-        after: Vec<Generation>,
+        /// The newest runs; none where a copy was stopped or held by itself since then.
+        after: Vec<Option<Generation>>,
     },
     /// It is to run as it is defined now: what runs may go by the definition before.
     Renewal,

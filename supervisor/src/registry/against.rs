@@ -4,7 +4,7 @@
 //! the process in that time is answered that it is down, so the start finds out when its turn
 //! comes: orders are counted, and those that were there before it are none of its business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Entry, RegistryHandle};
@@ -17,6 +17,8 @@ use crate::instance::InstanceHandle;
 pub(super) struct Against {
     stops: BTreeMap<ProcessName, u64>,
     holds: BTreeMap<InstanceId, u64>,
+    /// These are not to be started in any case.
+    left: BTreeSet<InstanceId>,
 }
 
 impl Against {
@@ -32,13 +34,19 @@ impl Against {
 
     /// Was it ordered to be held, or to stop by itself, since then?
     pub(super) fn is_held(&self, handle: &InstanceHandle) -> bool {
-        handle.holds() > self.holds.get(handle.id()).copied().unwrap_or(0)
+        let before = self.holds.get(handle.id()).copied().unwrap_or(0);
+        handle.holds() > before || self.left.contains(handle.id())
     }
 }
 
 impl RegistryHandle {
     /// What was ordered against starts so far.
     pub(super) fn ordered_against(&self) -> Arc<Against> {
+        self.ordered_against_and(BTreeSet::new())
+    }
+
+    /// The same for starts that leave these copies as they are.
+    pub(super) fn ordered_against_and(&self, left: BTreeSet<InstanceId>) -> Arc<Against> {
         let inner = self.inner();
         let entries = || inner.processes.iter();
         let handles = entries().flat_map(|entry| &entry.handles);
@@ -48,6 +56,7 @@ impl RegistryHandle {
                 .map(|entry| (entry.name().clone(), entry.stops))
                 .collect(),
             holds: handles.map(hold).collect(),
+            left,
         })
     }
 }

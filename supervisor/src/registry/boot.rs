@@ -154,7 +154,7 @@ impl RegistryHandle {
                 };
                 let (spec, context) = (Arc::clone(&entry.spec), self.context().clone());
                 let handle = start(id, spec, Some(saved), context);
-                if !is_surplus && scaling && never_ran {
+                if !is_surplus && scaling && never_ran && !entry.row.is_left_down(index) {
                     unstarted.push(handle.clone());
                 }
                 entry.handles.push(handle);

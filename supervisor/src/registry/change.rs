@@ -15,8 +15,24 @@ use crate::instance::{InstanceHandle, Unwanted};
 use crate::machine::Input;
 use crate::spec::{MAX_INSTANCES, ProcessSpec};
 use crate::state::Reason;
-use crate::store::{Batch, Desired};
+use crate::store::{Batch, Desired, Due, ProcessRow};
 use crate::units::ByteSize;
+
+/// What a change of the number of copies begins with.
+struct Resizing {
+    /// With the new number, to be recorded.
+    row: ProcessRow,
+    /// Copies that are there.
+    from: u16,
+    /// Copies that were wanted.
+    before: u16,
+    /// What `mhost scale` had said before.
+    former: Option<u16>,
+    /// Copies beyond the new number.
+    surplus: Vec<InstanceHandle>,
+    /// Of the new ones, those of which a former one may still be on record.
+    former_copies: Vec<InstanceId>,
+}
 
 impl RegistryHandle {
     pub(super) fn new_event(
@@ -241,28 +257,14 @@ impl RegistryHandle {
         actor: &str,
         scaled: bool,
     ) -> Result<(), ControlError> {
-        let (surplus, row, from, before, former, is_recorded, former_copies) = {
-            let mut inner = self.inner();
-            let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
-            refuse_removed(entry)?;
-            let from = entry.handles.len() as u16;
-            let (former, before) = (entry.row.scaled, entry.count());
-            // As it is defined on record: a newer definition may be refused yet.
-            entry.row.scaled = (scaled && to != entry.spec.instances).then_some(to);
-            let surplus: Vec<_> = entry.handles.iter().skip(to.into()).cloned().collect();
-            let row = entry.row.clone();
-            let new = (from..to).map(|index| InstanceId::new(name.clone(), index));
-            let former_copies = inner.owed.come_again(&new.collect::<Vec<_>>());
-            (
-                surplus,
-                row,
-                from,
-                before,
-                former,
-                before == to,
-                former_copies,
-            )
-        };
+        let Resizing {
+            row,
+            from,
+            before,
+            former,
+            surplus,
+            former_copies,
+        } = self.begin_resize(name, to, scaled)?;
         for handle in &surplus {
             // Before it is on record, so that nobody starts one that is not to be.
             handle.call_off(Unwanted::Surplus).await;
@@ -282,7 +284,7 @@ impl RegistryHandle {
         }
         if let Err(error) = self.journal(batch).await {
             self.owe([name.clone()], former_copies);
-            if !is_recorded {
+            if before != to {
                 // Whoever asked is told that it was not done.
                 if let Some(entry) = self.inner().entry_mut(name) {
                     entry.row.scaled = former;
@@ -293,6 +295,55 @@ impl RegistryHandle {
             }
         }
         self.extend(name, from.min(before)..to, actor).await?;
+        if !surplus.is_empty() && !self.take_away(name, &surplus, actor).await? {
+            return Ok(());
+        }
+        if to == 0 {
+            self.close_sockets(name);
+        }
+        self.bump();
+        Ok(())
+    }
+
+    /// Sets the number, and looks what is to be done for it.
+    fn begin_resize(
+        &self,
+        name: &ProcessName,
+        to: u16,
+        scaled: bool,
+    ) -> Result<Resizing, ControlError> {
+        let mut inner = self.inner();
+        let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
+        refuse_removed(entry)?;
+        let from = entry.handles.len() as u16;
+        let (former, before) = (entry.row.scaled, entry.count());
+        // As it is defined on record: a newer definition may be refused yet.
+        entry.row.scaled = (scaled && to != entry.spec.instances).then_some(to);
+        let surplus = entry.handles.iter().skip(to.into()).cloned().collect();
+        if let Some(Due::Start { after }) = &mut entry.row.due {
+            // What was said of former copies does not hold for new ones.
+            after.truncate(from.into());
+        }
+        let row = entry.row.clone();
+        let new = (from..to).map(|index| InstanceId::new(name.clone(), index));
+        let former_copies = inner.owed.come_again(&new.collect::<Vec<_>>());
+        Ok(Resizing {
+            row,
+            from,
+            before,
+            former,
+            surplus,
+            former_copies,
+        })
+    }
+
+    /// Stops copies that are too many and drops them. Says whether the process still had them.
+    async fn take_away(
+        &self,
+        name: &ProcessName,
+        surplus: &[InstanceHandle],
+        actor: &str,
+    ) -> Result<bool, ControlError> {
         let stop = Input::Stop {
             reason: Reason::Scale,
             force: false,
@@ -316,32 +367,26 @@ impl RegistryHandle {
                 return Err(ControlError::ShuttingDown);
             }
         }
-        if !surplus.is_empty() {
-            // By name it may be another one by now: it was deleted and registered again.
-            let Some(removed) = self.drop_handles(name, &surplus) else {
-                return Ok(());
-            };
-            removed
-                .iter()
-                .for_each(|id| self.context().board.remove(id));
-            for handle in &surplus {
-                // Others may have told it something, too.
-                handle.retire().await;
-            }
-            let batch = Batch {
-                removed_instances: removed.clone(),
-                ..Batch::default()
-            };
-            if self.journal(batch).await.is_err() {
-                // The number is on record already.
-                self.owe([], removed);
-            }
+        // By name it may be another one by now: it was deleted and registered again.
+        let Some(removed) = self.drop_handles(name, surplus) else {
+            return Ok(false);
+        };
+        removed
+            .iter()
+            .for_each(|id| self.context().board.remove(id));
+        for handle in surplus {
+            // Others may have told it something, too.
+            handle.retire().await;
         }
-        if to == 0 {
-            self.close_sockets(name);
+        let batch = Batch {
+            removed_instances: removed.clone(),
+            ..Batch::default()
+        };
+        if self.journal(batch).await.is_err() {
+            // The number is on record already.
+            self.owe([], removed);
         }
-        self.bump();
-        Ok(())
+        Ok(true)
     }
 
     /// Adds the copies that are missing now that their number is on record, and starts these, if

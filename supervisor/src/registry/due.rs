@@ -4,7 +4,7 @@
 //! What is due was written before the first step, and here are the steps again. Copies that
 //! have begun since are left alone, unless they may have the definition before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tracing::{error, info};
@@ -13,7 +13,8 @@ use super::graph::Order;
 use super::target::Pick;
 use super::{Entry, RegistryHandle};
 use crate::control::ControlError;
-use crate::ids::{InstanceId, ProcessName};
+use crate::ids::{Generation, InstanceId, ProcessName};
+use crate::instance::InstanceHandle;
 use crate::machine::Input;
 use crate::state::{Hold, Reason, Saved, State};
 use crate::store::{Desired, Due, ProcessRow};
@@ -30,18 +31,57 @@ impl ProcessRow {
             None => false,
             Some(Due::Renewal) => true,
             Some(Due::Start { after }) => {
-                let has_yet_to_begin = |(index, newest): (u16, &u64)| {
-                    let saved = saved.get(&InstanceId::new(self.spec.name.clone(), index));
-                    saved.is_none_or(|saved| {
-                        waits(&saved.state) && saved.counters.generation <= *newest
-                    })
+                let never = Saved::default();
+                let is_due = |(index, newest): (u16, &Option<Generation>)| {
+                    let id = InstanceId::new(self.spec.name.clone(), index);
+                    has_yet_to_begin(saved.get(&id).unwrap_or(&never), *newest)
                 };
                 let count = self.scaled.unwrap_or(self.spec.instances);
                 let mut copies = (0..count).zip(after);
-                self.desired == Desired::Online && copies.any(has_yet_to_begin)
+                self.desired == Desired::Online && copies.any(is_due)
             }
         }
     }
+
+    /// Was this copy stopped or held by itself before its start had begun?
+    pub(super) fn is_left_down(&self, index: u16) -> bool {
+        let Some(Due::Start { after }) = &self.due else {
+            return false;
+        };
+        after.get(usize::from(index)) == Some(&None)
+    }
+}
+
+impl Entry {
+    /// Does its start wait for what it depends on?
+    pub(super) fn waits_to_begin(&self) -> bool {
+        let Some(Due::Start { after }) = &self.row.due else {
+            return false;
+        };
+        let copies = self.counted().iter().zip(after);
+        let mut states = copies.map(|(handle, newest)| (handle.snapshot(), *newest));
+        let waits = states.any(|(now, newest)| has_yet_to_begin(&now.saved, newest));
+        waits && self.row.desired == Desired::Online
+    }
+
+    /// The copies that stay down although others have yet to begin: they have begun before, or
+    /// were stopped or held by themselves.
+    fn left_down(&self) -> Vec<InstanceId> {
+        let Some(Due::Start { after }) = &self.row.due else {
+            return Vec::new();
+        };
+        let stays_down = |(handle, newest): &(&InstanceHandle, &Option<Generation>)| {
+            let saved = &handle.snapshot().saved;
+            waits(&saved.state) && !has_yet_to_begin(saved, **newest)
+        };
+        let copies = self.handles.iter().zip(after).filter(stays_down);
+        copies.map(|(handle, _)| handle.id().clone()).collect()
+    }
+}
+
+/// Has a copy not begun since its newest run was this one?
+fn has_yet_to_begin(saved: &Saved, newest: Option<Generation>) -> bool {
+    newest.is_some_and(|newest| waits(&saved.state) && saved.counters.generation <= newest)
 }
 
 /// Does it stay as it is until somebody starts it?
@@ -65,7 +105,12 @@ impl RegistryHandle {
         if names.is_empty() {
             return;
         }
-        let (registry, against) = (self.clone(), self.ordered_against());
+        let left: BTreeSet<InstanceId> = {
+            let inner = self.inner();
+            let entries = names.iter().filter_map(|name| inner.entry(name));
+            entries.flat_map(Entry::left_down).collect()
+        };
+        let (registry, against) = (self.clone(), self.ordered_against_and(left));
         self.context().tasks.spawn("finish orders", async move {
             for name in &names {
                 info!(process = %name, "Finishing what was ordered.");
@@ -76,7 +121,6 @@ impl RegistryHandle {
             // Not what else they depend on: that was brought up before, or was not due. And not
             // what somebody has stopped or held meanwhile.
             let (order, names) = registry.still_due(names);
-            registry.want_started(&names).await;
             match registry.begin_starts(&order, &names, &against, SYSTEM) {
                 Ok(starts) => drop(starts.work.await),
                 Err(error) => error!(%error, "What was ordered could not be finished."),

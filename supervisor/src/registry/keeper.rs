@@ -95,10 +95,10 @@ async fn restart(
     reason: Reason,
     path: Option<PathBuf>,
 ) {
-    let wanted = registry
-        .inner()
-        .entry(&spec.name)
-        .is_some_and(|entry| entry.row.desired == Desired::Online);
+    let wanted = registry.inner().entry(&spec.name).is_some_and(|entry| {
+        // A start that waits for what it depends on is new enough when it comes.
+        entry.row.desired == Desired::Online && !entry.waits_to_begin()
+    });
     if !wanted {
         return;
     }

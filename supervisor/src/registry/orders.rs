@@ -131,7 +131,14 @@ impl RegistryHandle {
         actor: &str,
         wait: Option<Duration>,
     ) -> Result<BTreeMap<ProcessName, Result<(), String>>, ControlError> {
-        let order = self.inner().order();
+        let (order, is_closing) = {
+            let inner = self.inner();
+            (inner.order(), inner.closing)
+        };
+        if is_closing {
+            // What is written from here on would be for the next daemon to do.
+            return Err(ControlError::ShuttingDown);
+        }
         let all = order.with_dependencies(names);
         let is_stopped = |name: &ProcessName| {
             let inner = self.inner();

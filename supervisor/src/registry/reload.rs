@@ -20,8 +20,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::against::Against;
+use super::orders::DEPENDENCY_SLACK;
 use super::restart::Restart;
 use super::target::Pick;
+use super::waiting::wait_all;
 use super::{Entry, RegistryHandle};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -86,9 +88,13 @@ impl RegistryHandle {
             Arc::clone(&entry.lock)
         };
         let changing = lock.lock_owned().await;
+        self.until_grown(name, &against).await;
         // Read under the lock: another reload may have replaced the whole set meanwhile.
         let (spec, set) = {
             let inner = self.inner();
+            if inner.closing {
+                return Err(ControlError::ShuttingDown);
+            }
             let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
             if against.ends_start_of(entry) {
                 return Err(ControlError::ReloadFailed {
@@ -175,6 +181,39 @@ impl RegistryHandle {
         })
     }
 
+    /// Where some copies serve and others are on their way up, these come first: the ones that
+    /// serve are not to be restarted in the ordinary way for that.
+    async fn until_grown(&self, name: &ProcessName, against: &Against) {
+        let (set, limit) = {
+            let inner = self.inner();
+            let Some(entry) = inner.entry(name) else {
+                return;
+            };
+            (entry.handles.clone(), entry.spec.config.start_timeout)
+        };
+        let begins = |handle: &InstanceHandle| {
+            let state = &handle.snapshot().saved.state;
+            matches!(state, State::Spawning { .. } | State::Starting { .. })
+        };
+        let grows = set.iter().any(begins) && set.iter().any(is_online);
+        if !grows || !set.iter().all(|one| begins(one) || is_online(one)) {
+            return;
+        }
+        let is_over = || {
+            let inner = self.inner();
+            let entry = inner.entry(name);
+            let is_off =
+                |entry: &Entry| against.ends_start_of(entry) || entry.row.removal.is_some();
+            inner.closing || entry.is_none_or(is_off)
+        };
+        let changed = self.changed();
+        tokio::select! {
+            biased;
+            _ = changed.until(|_| is_over()) => {}
+            _ = wait_all(&set, Some(limit + DEPENDENCY_SLACK)) => {}
+        }
+    }
+
     /// The definition, with env files read anew as by a restart that somebody asks for.
     async fn with_env_files_of_now(
         &self,
@@ -247,8 +286,6 @@ impl RegistryHandle {
 
 /// Why a process cannot be reloaded, in words that follow its name.
 fn obstacle(spec: &ProcessSpec, set: &[InstanceHandle]) -> Option<&'static str> {
-    let is_online =
-        |handle: &InstanceHandle| matches!(handle.snapshot().saved.state, State::Online { .. });
     match spec.config.reload.mode {
         ReloadMode::Replace if Awaited::of(&spec.config).is_nothing() => {
             Some("has neither a health probe nor `ready` to prove a new set by")
@@ -256,6 +293,10 @@ fn obstacle(spec: &ProcessSpec, set: &[InstanceHandle]) -> Option<&'static str> 
         _ if !set.iter().all(is_online) => Some("was not online"),
         ReloadMode::Replace | ReloadMode::Signal => None,
     }
+}
+
+fn is_online(handle: &InstanceHandle) -> bool {
+    matches!(handle.snapshot().saved.state, State::Online { .. })
 }
 
 impl Renewal<'_> {

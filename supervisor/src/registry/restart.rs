@@ -10,6 +10,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::RegistryHandle;
+use super::against::Against;
 use super::orders::{DEPENDENCY_SLACK, no_copy};
 use super::target::{Pick, Picked};
 use super::waiting::wait_up;
@@ -91,27 +92,12 @@ impl RegistryHandle {
         if !rolling {
             let restarts = items
                 .iter()
-                .map(|pick| self.restart_pick(pick, &input, actor));
+                .map(|pick| self.restart_pick(pick, &input, &against, actor));
             return Ok(join_all(restarts).await);
         }
         let mut done = Vec::with_capacity(items.len());
         for pick in &items {
-            let is_off = {
-                let inner = self.inner();
-                let entry = inner.entry(&pick.name);
-                entry.is_some_and(|entry| against.ends_start_of(entry))
-            };
-            if is_off {
-                let note = "left as it is: it was stopped or held meanwhile";
-                done.push(Done {
-                    target: pick.text(),
-                    changed: false,
-                    note: Some(note.into()),
-                    error: None,
-                });
-                continue;
-            }
-            let one = self.restart_pick(pick, &input, actor).await;
+            let one = self.restart_pick(pick, &input, &against, actor).await;
             let failed = one.error.is_some();
             done.push(one);
             if failed {
@@ -190,30 +176,50 @@ impl RegistryHandle {
         .await
     }
 
-    async fn restart_pick(&self, pick: &Pick, restart: &Input, actor: &str) -> Done {
-        let (handles, limit) = {
+    async fn restart_pick(
+        &self,
+        pick: &Pick,
+        restart: &Input,
+        against: &Against,
+        actor: &str,
+    ) -> Done {
+        // A reload or a scaling that is under way ends first, and it is the new set's turn.
+        let changing = self.settled(&pick.name).await;
+        let (handles, limit, is_off) = {
             let inner = self.inner();
-            let limit = inner
-                .entry(&pick.name)
-                .map(|entry| entry.spec.config.start_timeout)
-                .unwrap_or_default();
-            (inner.wanted_handles(pick), limit + DEPENDENCY_SLACK)
+            let handles = inner.wanted_handles(pick);
+            let entry = inner.entry(&pick.name);
+            let limit = entry.map(|entry| entry.spec.config.start_timeout);
+            let is_off = entry.is_none_or(|entry| against.is_stopped(entry))
+                || handles.iter().any(|handle| against.is_held(handle));
+            (
+                handles,
+                limit.unwrap_or_default() + DEPENDENCY_SLACK,
+                is_off,
+            )
         };
-        if handles.is_empty() {
+        let left_down = if handles.is_empty() {
+            Some(no_copy(&pick.name))
+        } else {
+            is_off.then(|| "left as it is: it was stopped or held meanwhile".to_owned())
+        };
+        if left_down.is_some() {
             return Done {
                 target: pick.text(),
                 changed: false,
-                note: Some(no_copy(&pick.name)),
+                note: left_down,
                 error: None,
             };
         }
         let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
-        let restarts = handles.iter().map(|handle| async {
+        let orders = handles.iter().map(|handle| async {
             let before = handle.snapshot().saved.counters.generation;
-            handle
-                .order(restart.clone(), actor)
-                .await
-                .map_err(|error| error.to_string())?;
+            handle.order(restart.clone(), actor).await.map(|()| before)
+        });
+        let ordered = join_all(orders).await;
+        drop(changing);
+        let restarts = handles.iter().zip(ordered).map(async |(handle, ordered)| {
+            let before = ordered.map_err(|error| error.to_string())?;
             // The old run has its grace period; the limit begins with the new one.
             handle
                 .until(None, |snapshot| {

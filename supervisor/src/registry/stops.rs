@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
-use super::RegistryHandle;
 use super::target::Pick;
 use super::waiting::is_unkillable;
+use super::{Entry, Inner, RegistryHandle};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::ids::ProcessName;
@@ -44,6 +44,7 @@ impl RegistryHandle {
                 entry.stops += 1;
             }
         }
+        self.call_off_single(&picked.items).await;
         self.want(&whole, Desired::Stopped).await;
         let input = Input::Stop {
             reason: Reason::Manual,
@@ -53,14 +54,27 @@ impl RegistryHandle {
         let done = self.take_down(&picked.items, input, actor).await;
         // Nothing runs by a former definition any more.
         self.give_up_starts(&whole).await;
-        for name in &whole {
-            // The new set of a reload that this has ended is gone, too.
-            self.until_settled(name).await;
-        }
         for pick in &picked.items {
+            // The other set of a reload that this has ended is gone, too.
+            self.until_settled(&pick.name).await;
             self.close_sockets(&pick.name);
         }
         Ok(done)
+    }
+
+    /// What is under way comes to nothing for the copies among these that stand for themselves.
+    async fn call_off_single(&self, picks: &[Pick]) {
+        for pick in picks {
+            if let Some(index) = pick.index {
+                let handles = self.inner().handles(pick);
+                handles.iter().for_each(InstanceHandle::count_hold);
+                let name = std::slice::from_ref(&pick.name);
+                self.write_rows(name, |entry| entry.give_up_start_of(index))
+                    .await;
+            }
+        }
+        // A reload that is under way is given up.
+        self.bump();
     }
 
     /// Closes the sockets of a process that was stopped: connections are refused then, where
@@ -81,13 +95,14 @@ impl RegistryHandle {
 
     /// Waits for the end of a change of the set of instances that is under way.
     pub(super) async fn until_settled(&self, name: &ProcessName) {
-        let lock = self
-            .inner()
-            .entry(name)
-            .map(|entry| Arc::clone(&entry.lock));
-        if let Some(lock) = lock {
-            drop(lock.lock().await);
-        }
+        drop(self.settled(name).await);
+    }
+
+    /// The same, and no other change begins while the guard lives.
+    pub(super) async fn settled(&self, name: &ProcessName) -> Option<OwnedMutexGuard<()>> {
+        let entry = |inner: &Inner| Some(Arc::clone(&inner.entry(name)?.lock));
+        let lock = entry(&self.inner())?;
+        Some(lock.lock_owned().await)
     }
 
     /// Gives each pick a stopping input, in reverse order of the graph, and waits until it is
@@ -192,13 +207,12 @@ impl RegistryHandle {
         reason: String,
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
-        for pick in &picked.items {
+        let whole = picked.items.iter().filter(|pick| pick.index.is_none());
+        for pick in whole.clone() {
             let handles = self.inner().handles(pick);
             handles.iter().for_each(InstanceHandle::count_hold);
         }
-        // A reload that is under way is given up.
-        self.bump();
-        let whole = picked.items.iter().filter(|pick| pick.index.is_none());
+        self.call_off_single(&picked.items).await;
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
         self.give_up_starts(&whole).await;
         let input = Input::Hold {
@@ -245,11 +259,14 @@ impl RegistryHandle {
             }
         };
         let _ = tokio::time::timeout(limit, all_down).await;
+        // What was stopped with the daemon is not brought up by the next one.
+        let names: Vec<ProcessName> = picks.iter().map(|pick| pick.name.clone()).collect();
+        self.give_up_starts(&names).await;
         for pick in &picks {
             self.close_sockets(&pick.name);
         }
         let inner = self.inner();
-        let alive = |entry: &&super::Entry| {
+        let alive = |entry: &&Entry| {
             // Somebody is still at another set of it.
             let is_changing = entry.lock.try_lock().is_err();
             let mut handles = entry.handles.iter();

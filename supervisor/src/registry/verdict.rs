@@ -9,6 +9,7 @@ use crate::command::Apply;
 use crate::command::view::StartChange;
 use crate::control::ControlError;
 use crate::ids::ProcessName;
+use crate::instance::InstanceHandle;
 use crate::secret::exposed;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::{Hold, State};
@@ -85,16 +86,18 @@ impl Inner {
                     }
                 )
         };
-        let runs = entry
-            .handles
-            .iter()
-            .any(|handle| busy(&handle.snapshot().saved.state));
-        let change = match (keys.is_empty(), spec.config.enabled, runs) {
-            (_, false, _) => StartChange::Registered,
-            (true, true, true) => StartChange::Unchanged,
-            (true, true, false) => StartChange::Started,
-            (false, true, true) => StartChange::Updated,
-            (false, true, false) => StartChange::Started,
+        let busy = |handle: &InstanceHandle| busy(&handle.snapshot().saved.state);
+        let runs = entry.handles.iter().any(busy);
+        // A copy that was stopped by itself is brought up as a whole process is.
+        let runs_in_full = runs && entry.counted().iter().all(busy);
+        let change = if !spec.config.enabled {
+            StartChange::Registered
+        } else if keys.is_empty() && runs_in_full {
+            StartChange::Unchanged
+        } else if !keys.is_empty() && runs {
+            StartChange::Updated
+        } else {
+            StartChange::Started
         };
         Verdict { change, keys }
     }

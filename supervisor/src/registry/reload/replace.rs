@@ -194,6 +194,8 @@ fn with_kept(error: &str, new: usize, total: usize) -> String {
         _ => format!("instances {} to {}", instances.start, instances.end - 1),
     };
     match new {
+        // Whatever ended it has its say in what runs.
+        _ if error == UNWANTED => error.to_owned(),
         0 => format!("{error}; the old instances were kept"),
         new => format!(
             "{error}; new: {}, kept as before: {}",
@@ -213,6 +215,7 @@ mod tests {
             with_kept("it fell", 0, 4),
             "it fell; the old instances were kept"
         );
+        assert_eq!(with_kept(UNWANTED, 1, 4), UNWANTED);
         assert_eq!(
             with_kept("it fell", 1, 4),
             "it fell; new: instance 0, kept as before: instances 1 to 3"
