@@ -1,6 +1,7 @@
 //! Orders that come in the middle of another one. The launcher runs nothing, so that the test
 //! decides what happens in between, and not luck.
 
+mod next;
 mod sets;
 
 use std::path::PathBuf;
@@ -37,8 +38,7 @@ const KILL: Signal = Signal(9);
 struct Rig {
     registry: RegistryHandle,
     launcher: FakeLauncher,
-    tasks: Tasks,
-    ingest: Ingest,
+    foundation: Foundation,
     store_thread: StoreThread,
     home: tempfile::TempDir,
 }
@@ -57,19 +57,18 @@ impl Rig {
         let foundation = Foundation {
             launcher: Arc::new(launcher.clone()),
             store,
-            ingest: ingest.clone(),
+            ingest,
             sampler: Sampler::start(&tasks, &clock),
             bus: Bus::new(),
             paths,
-            tasks: tasks.clone(),
+            tasks,
             version: "test".into(),
             clock,
         };
         Self {
-            registry: RegistryHandle::open(foundation, loaded),
+            registry: RegistryHandle::open(foundation.clone(), loaded),
             launcher,
-            tasks,
-            ingest,
+            foundation,
             store_thread,
             home,
         }
@@ -151,9 +150,18 @@ impl Rig {
         sent.iter().any(|(one, _)| *one == signal)
     }
 
+    /// The daemon ends and leaves what runs to the next one.
+    async fn next_daemon(&mut self) {
+        self.foundation.tasks.shutdown(PATIENCE).await;
+        self.foundation.tasks = Tasks::new();
+        self.foundation.sampler = Sampler::start(&self.foundation.tasks, &self.foundation.clock);
+        let loaded = self.foundation.store.load().await.expect("rows");
+        self.registry = RegistryHandle::open(self.foundation.clone(), loaded);
+    }
+
     async fn finish(self) {
-        self.tasks.shutdown(PATIENCE).await;
-        self.ingest.stop();
+        self.foundation.tasks.shutdown(PATIENCE).await;
+        self.foundation.ingest.stop();
         self.store_thread.close();
     }
 }
@@ -175,6 +183,33 @@ fn stop() -> Command {
         target: Target("web".into()),
         force: false,
         signal: None,
+    }
+}
+
+fn copy(index: u16) -> InstanceId {
+    InstanceId::new("web".parse().expect("a name"), index)
+}
+
+fn stop_second() -> Command {
+    Command::Stop {
+        target: Target("web:1".into()),
+        force: false,
+        signal: None,
+    }
+}
+
+fn with_copies(count: u16, mut spec: ProcessSpec) -> ProcessSpec {
+    spec.instances = count;
+    spec
+}
+
+/// What was ordered gets every chance to be done too early.
+async fn a_while(rig: &Rig) {
+    for _ in 0..100 {
+        let status = Command::Status {
+            target: Target("web".into()),
+        };
+        answer(rig.begin(status)).await.expect("answers");
     }
 }
 
@@ -284,7 +319,7 @@ async fn a_stop_that_the_end_of_the_daemon_cuts_short_says_so() {
     answer(rig.apply(vec![patient])).await.expect("starts");
     let stopping = rig.begin(stop());
     until("the stop", || rig.was_sent(&web(), TERM)).await;
-    assert!(rig.tasks.shutdown(PATIENCE).await.is_empty());
+    assert!(rig.foundation.tasks.shutdown(PATIENCE).await.is_empty());
     let error = done(stopping).await.error.unwrap_or_default();
     assert!(error.contains("the daemon ended"), "{error:?}");
     assert_eq!(rig.alive(&web()).len(), 1);

@@ -5,30 +5,19 @@ use crate::command::ScaleChange;
 use crate::command::view::StartChange;
 use crate::state::Reason;
 
-fn copy(index: u16) -> InstanceId {
-    InstanceId::new("web".parse().expect("a name"), index)
-}
-
-fn stop_second() -> Command {
-    Command::Stop {
-        target: Target("web:1".into()),
-        force: false,
-        signal: None,
+fn scale(count: u16) -> Command {
+    Command::Scale {
+        target: Target("web".into()),
+        change: ScaleChange::To(count),
     }
 }
 
-fn two(mut spec: ProcessSpec) -> ProcessSpec {
-    spec.instances = 2;
-    spec
-}
-
-/// What was ordered gets every chance to be done too early.
-async fn a_while(rig: &Rig) {
-    for _ in 0..100 {
-        let status = Command::Status {
-            target: Target("web".into()),
-        };
-        answer(rig.begin(status)).await.expect("answers");
+fn restart(target: &str) -> Command {
+    Command::Restart {
+        target: Target(target.into()),
+        update_env: None,
+        reason: Reason::Manual,
+        force: false,
     }
 }
 
@@ -42,7 +31,7 @@ async fn one_copy_that_is_called_off_while_its_start_waits_stays_down() {
     for order in [hold, stop_second()] {
         let rig = Rig::new().await;
         let first = rig.probed("first", "x");
-        let web_after = two(rig.spec("web", "x", "depends_on = [\"first\"]"));
+        let web_after = with_copies(2, rig.spec("web", "x", "depends_on = [\"first\"]"));
         let applying = rig.apply(vec![first, web_after]);
         let id = InstanceId::new("first".parse().expect("a name"), 0);
         until("the first", || rig.launcher.spawns(&id) == 1).await;
@@ -63,7 +52,7 @@ async fn a_stop_of_one_copy_waits_for_the_old_one_too() {
     for index in [0, 1] {
         rig.launcher.next_for(&copy(index), FakeRun::stubborn());
     }
-    let mut web = two(rig.probed("web", "x"));
+    let mut web = with_copies(2, rig.probed("web", "x"));
     web.config.grace_period = Duration::from_millis(500);
     answer(rig.apply(vec![web])).await.expect("starts");
     let reloading = rig.begin(reload());
@@ -83,11 +72,7 @@ async fn a_reload_after_a_scaling_waits_for_the_new_copies() {
     let first = rig.apply(vec![rig.probed("web", "x")]);
     answer(first).await.expect("starts");
     std::fs::remove_file(rig.well()).expect("removes");
-    let scale = Command::Scale {
-        target: Target("web".into()),
-        change: ScaleChange::To(2),
-    };
-    answer(rig.begin(scale)).await.expect("scales");
+    answer(rig.begin(scale(2))).await.expect("scales");
     until("the new copy", || rig.launcher.spawns(&copy(1)) == 1).await;
     let reloading = rig.begin(reload());
     a_while(&rig).await;
@@ -103,12 +88,7 @@ async fn a_reload_after_a_scaling_waits_for_the_new_copies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_in_the_middle_of_a_reload_comes_after_it() {
     let (rig, reloading) = Rig::in_a_reload().await;
-    let restarting = rig.begin(Command::Restart {
-        target: Target("web".into()),
-        update_env: None,
-        reason: Reason::Manual,
-        force: false,
-    });
+    let restarting = rig.begin(restart("web"));
     a_while(&rig).await;
     std::fs::write(rig.well(), "").expect("writes");
     answer(reloading).await.expect("reloads");
@@ -121,7 +101,7 @@ async fn a_restart_in_the_middle_of_a_reload_comes_after_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_apply_starts_the_copy_that_was_stopped() {
     let rig = Rig::new().await;
-    let specs = || vec![two(rig.spec("web", "x", ""))];
+    let specs = || vec![with_copies(2, rig.spec("web", "x", ""))];
     answer(rig.apply(specs())).await.expect("starts");
     assert_eq!(done(rig.begin(stop_second())).await.error, None);
     let Reply::Started(outcome) = answer(rig.apply(specs())).await.expect("starts") else {
@@ -131,6 +111,126 @@ async fn an_apply_starts_the_copy_that_was_stopped() {
     assert_eq!((web.change, &web.error), (StartChange::Started, &None));
     let spawns = [0, 1].map(|index| rig.launcher.spawns(&copy(index)));
     assert_eq!(spawns, [1, 2]);
+    rig.finish().await;
+}
+
+/// The same for a copy that is new of its number: it was scaled away, and is there again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_copy_that_is_called_off_while_its_start_waits_stays_down() {
+    let rig = Rig::new().await;
+    let first = rig.probed("first", "x");
+    let web_after = with_copies(2, rig.spec("web", "x", "depends_on = [\"first\"]"));
+    let specs = || vec![first.clone(), web_after.clone()];
+    let id = InstanceId::new("first".parse().expect("a name"), 0);
+    let applying = rig.apply(specs());
+    until("the first", || rig.launcher.spawns(&id) == 1).await;
+    assert_eq!(done(rig.begin(stop_second())).await.error, None);
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    answer(applying).await.expect("answers");
+    let applying = rig.apply(specs());
+    a_while(&rig).await;
+    for count in [1, 2] {
+        answer(rig.begin(scale(count))).await.expect("scales");
+    }
+    assert_eq!(done(rig.begin(stop_second())).await.error, None);
+    std::fs::write(rig.well(), "").expect("writes");
+    answer(applying).await.expect("answers");
+    let spawns = [0, 1].map(|index| rig.launcher.spawns(&copy(index)));
+    assert_eq!(spawns, [1, 0]);
+    rig.finish().await;
+}
+
+/// A copy that is stopped while a restart of all waits is the only one that is left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_that_waits_leaves_out_the_copy_that_was_stopped() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    for index in [0, 1] {
+        rig.launcher.next_for(&copy(index), FakeRun::stubborn());
+    }
+    let mut web = with_copies(2, rig.probed("web", "x"));
+    web.config.grace_period = Duration::from_millis(500);
+    answer(rig.apply(vec![web])).await.expect("starts");
+    let reloading = rig.begin(reload());
+    until("the end of the old set", || rig.was_sent(&copy(0), TERM)).await;
+    let restarting = rig.begin(restart("web"));
+    a_while(&rig).await;
+    assert_eq!(done(rig.begin(stop_second())).await.error, None);
+    assert_eq!(done(restarting).await.error, None);
+    answer(reloading).await.expect("reloads");
+    let alive = [0, 1].map(|index| rig.launcher.alive(&copy(index)));
+    assert_eq!(alive, [vec![3], vec![]]);
+    rig.finish().await;
+}
+
+/// Who restarts what somebody else stops meanwhile is not told that it was restarted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_that_a_stop_ends_says_so() {
+    let rig = Rig::new().await;
+    let slow = FakeRun {
+        term_takes: Duration::from_millis(500),
+        term_exit: Some(ExitStatus::Code(0)),
+        ..FakeRun::default()
+    };
+    rig.launcher.next_for(&web(), slow);
+    let first = rig.apply(vec![rig.spec("web", "x", "")]);
+    answer(first).await.expect("starts");
+    let restarting = rig.begin(restart("web"));
+    until("the stop", || rig.was_sent(&web(), TERM)).await;
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    let error = done(restarting).await.error.unwrap_or_default();
+    assert!(error.contains("stopped"), "{error:?}");
+    rig.finish().await;
+}
+
+/// A reload of what serves waits for the copy that somebody restarts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_waits_for_a_copy_that_is_restarted() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.well(), "").expect("writes");
+    let slow = FakeRun {
+        term_takes: Duration::from_millis(500),
+        ..FakeRun::default()
+    };
+    rig.launcher.next_for(&copy(1), slow);
+    let web = with_copies(2, rig.probed("web", "x"));
+    answer(rig.apply(vec![web])).await.expect("starts");
+    let restarting = rig.begin(restart("web:1"));
+    until("the stop", || rig.was_sent(&copy(1), TERM)).await;
+    assert_eq!(done(rig.begin(reload())).await.note, None);
+    assert_eq!(done(restarting).await.error, None);
+    rig.finish().await;
+}
+
+/// A number of copies that was refused since the daemon ends is not what the next one has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scaling_that_the_end_of_the_daemon_refuses_is_not_recorded() {
+    let (rig, reloading) = Rig::in_a_reload().await;
+    let scaling = rig.begin(scale(3));
+    a_while(&rig).await;
+    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
+    answer(reloading).await.expect_err("it was given up");
+    let scaled = answer(scaling).await;
+    let (row, _) = rig.registry.entries().remove(0);
+    assert_eq!((row.scaled, scaled.is_err()), (None, true), "{scaled:?}");
+    rig.finish().await;
+}
+
+/// A schedule restarts the copies that nobody has stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_leaves_out_the_copy_that_was_stopped() {
+    let rig = Rig::new().await;
+    let table = "cron_restart = \"* * * * * *\"";
+    let web = with_copies(2, rig.spec("web", "x", table));
+    answer(rig.apply(vec![web])).await.expect("starts");
+    assert_eq!(done(rig.begin(stop_second())).await.error, None);
+    let before = rig.launcher.spawns(&copy(0));
+    let stopped = rig.launcher.spawns(&copy(1));
+    until("the schedule", || {
+        rig.launcher.spawns(&copy(0)) > before + 1
+    })
+    .await;
+    assert_eq!(rig.launcher.spawns(&copy(1)), stopped);
     rig.finish().await;
 }
 
