@@ -19,7 +19,6 @@ mod task;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -137,6 +136,16 @@ pub(crate) enum Unwanted {
     End,
 }
 
+impl std::fmt::Display for Unwanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Surplus => "there are to be fewer instances of it",
+            Self::Removal => "it is being deleted",
+            Self::End => "the daemon is ending",
+        })
+    }
+}
+
 /// The place of a task in a reload, while two generations of an instance live side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -157,8 +166,6 @@ struct Beginning {
     saved: Option<Saved>,
     /// The newest run of the instance, whoever has it.
     newest: Arc<Mutex<Generation>>,
-    /// How often the instance was ordered to be held.
-    holds: Arc<AtomicU64>,
 }
 
 /// Reaches an instance. Clones reach the same one.
@@ -169,8 +176,6 @@ pub(crate) struct InstanceHandle {
     snapshot: Viewer<Arc<Snapshot>>,
     /// The newest run, shared with the other task of a reload.
     newest: Arc<Mutex<Generation>>,
-    /// How often somebody has ordered that it be held.
-    holds: Arc<AtomicU64>,
 }
 
 /// Why an order was not taken.
@@ -182,9 +187,9 @@ pub(crate) enum OrderError {
     /// Its queue is full.
     #[error("the instance has too many orders waiting")]
     Busy,
-    /// It is about to be no more.
-    #[error("it is being removed")]
-    Leaving,
+    /// It is not wanted for this reason.
+    #[error("{0}")]
+    Unwanted(Unwanted),
     /// It makes no sense now.
     #[error(transparent)]
     Illegal(#[from] IllegalInput),
@@ -228,7 +233,6 @@ impl InstanceHandle {
             unwanted,
             saved,
             newest: Arc::new(Mutex::new(generation)),
-            holds: Arc::default(),
         };
         let board = context.board.clone();
         let handle = Self::start_as(beginning, id, spec, context);
@@ -252,7 +256,6 @@ impl InstanceHandle {
             unwanted: BTreeSet::new(),
             saved: Some(saved),
             newest: Arc::clone(&self.newest),
-            holds: Arc::clone(&self.holds),
         };
         Self::start_as(beginning, self.id.clone(), spec, context)
     }
@@ -283,7 +286,6 @@ impl InstanceHandle {
             sender,
             snapshot: publish.viewer(),
             newest: Arc::clone(&beginning.newest),
-            holds: Arc::clone(&beginning.holds),
         };
         let task = task::InstanceTask::new(beginning, id.clone(), spec, context, publish);
         tasks.spawn(format!("instance {id}"), Box::new(task).run(inbox));
@@ -333,16 +335,6 @@ impl InstanceHandle {
     /// Takes that back. Other reasons stay.
     pub(crate) async fn want_again(&self, why: Unwanted) {
         let _ = self.sender.send(Box::new(Message::WantAgain(why))).await;
-    }
-
-    /// How often somebody has ordered that it be held.
-    pub(crate) fn holds(&self) -> u64 {
-        self.holds.load(Ordering::Relaxed)
-    }
-
-    /// Somebody orders that it be held.
-    pub(crate) fn count_hold(&self) {
-        self.holds.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets its probes make an attempt now: a place for the answer of each. A run without

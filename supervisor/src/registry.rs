@@ -44,6 +44,8 @@ use tokio::sync::broadcast;
 pub use boot::Foundation;
 pub use view::{Glance, Standing, Vitals};
 
+use against::Moment;
+
 use crate::caller::Caller;
 use crate::command::{Command, Reply};
 use crate::control::ControlError;
@@ -88,6 +90,8 @@ struct Inner {
     going: Vec<ProcessName>,
     owed: owed::Owed,
     closing: bool,
+    /// Of the newest order against starts.
+    moment: Moment,
 }
 
 struct Entry {
@@ -98,8 +102,10 @@ struct Entry {
     keeper: Option<keeper::Keeper>,
     /// Held by whoever changes the set of instances.
     lock: Arc<tokio::sync::Mutex<()>>,
-    /// How often somebody has ordered that it be stopped.
-    stops: u64,
+    /// The newest order to stop it.
+    stopped: Moment,
+    /// The newest orders to hold it, or to stop a copy by itself, by index.
+    held: BTreeMap<u16, Moment>,
 }
 
 impl Entry {
@@ -133,29 +139,23 @@ impl Entry {
         for handle in &self.handles {
             let saved = &handle.snapshot().saved;
             let runs = saved.state.has_process();
-            after.push(Some(
-                saved.counters.generation.saturating_sub(u64::from(runs)),
-            ));
-            is_done &= runs;
+            let before = saved.counters.generation.saturating_sub(u64::from(runs));
+            let is_down = self.row.down.contains(&handle.id().index);
+            after.push((!is_down).then_some(before));
+            is_done &= runs || is_down;
         }
         (!is_done).then_some(Due::Start { after })
     }
 
-    /// The start of one copy comes to nothing, if it has yet to begin. Those of others go on.
-    fn give_up_start_of(&mut self, index: u16) {
-        let place = usize::from(index);
-        let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
-        if self.renews() || self.handles.get(place).is_none_or(runs) {
-            return;
-        }
-        let mut after = match self.row.due.take() {
-            Some(Due::Start { after }) => after,
-            // Of those that have run none is due.
+    /// What is due when copies are added to those that are there.
+    fn due_growth(&self, from: u16, to: u16) -> Due {
+        let mut after = match &self.row.due {
+            Some(Due::Start { after }) => after.clone(),
             Some(Due::Renewal) | None => Vec::new(),
         };
-        after.resize(after.len().max(place + 1), Some(0));
-        after[place] = None;
-        self.row.due = Some(Due::Start { after });
+        after.resize(from.into(), None);
+        after.resize(to.into(), Some(0));
+        Due::Start { after }
     }
 
     fn name(&self) -> &ProcessName {

@@ -24,6 +24,7 @@ mod settle;
 mod snapshot;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -70,6 +71,9 @@ pub struct ProcessRow {
     /// What was ordered and may not have been done in full. Whoever finds this finishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// Copies that were stopped or held by themselves: the process is to run without them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub down: BTreeSet<u16>,
 }
 
 /// An order that takes more than one step of more than one instance, written before the first.
@@ -79,7 +83,7 @@ pub enum Due {
     /// It is to run. A copy has yet to begin whose newest run is this one, by index, and that
     /// does not run.
     Start {
-        /// The newest runs; none where a copy was stopped or held by itself since then.
+        /// The newest runs; none where a copy is not to begin.
         after: Vec<Option<Generation>>,
     },
     /// It is to run as it is defined now: what runs may go by the definition before.

@@ -62,6 +62,7 @@ fn row(process: &str, position: u32) -> ProcessRow {
         changed_at: None,
         removal: None,
         due: None,
+        down: Default::default(),
     }
 }
 

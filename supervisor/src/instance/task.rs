@@ -104,7 +104,6 @@ impl InstanceTask {
             unwanted,
             saved,
             newest,
-            holds: _,
         } = beginning;
         let mut rules = Rules::of(&spec, id.index);
         rules.unwanted = !unwanted.is_empty();
@@ -238,10 +237,9 @@ impl InstanceTask {
         match message {
             Message::Order { input, actor, done } => {
                 let runs = matches!(input, Input::Start | Input::Restart { .. });
-                let result = if self.rules.unwanted && runs {
-                    Err(OrderError::Leaving)
-                } else {
-                    self.take(input, &actor).await.map_err(OrderError::Illegal)
+                let result = match self.unwanted.last() {
+                    Some(why) if runs => Err(OrderError::Unwanted(*why)),
+                    _ => self.take(input, &actor).await.map_err(OrderError::Illegal),
                 };
                 let _ = done.send(result);
             }

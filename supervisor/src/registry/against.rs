@@ -2,21 +2,25 @@
 //!
 //! A start waits for what is depended on, and for the stop of a former run. Who stops or holds
 //! the process in that time is answered that it is down, so the start finds out when its turn
-//! comes: orders are counted, and those that were there before it are none of its business.
+//! comes: orders are numbered, and those that were there before it are none of its business.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Entry, RegistryHandle};
-use crate::ids::{InstanceId, ProcessName};
+use super::target::Pick;
+use super::{Entry, Inner, RegistryHandle};
+use crate::ids::InstanceId;
 use crate::instance::InstanceHandle;
 
-/// What was ordered against starts at some time. An order to start gives way to what came after
-/// it, however long it has to wait for what is depended on.
+/// The number of an order: a later one has a greater number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u64);
+
+/// When an order to start came. It gives way to what was ordered against it since then, however
+/// long it has to wait for what is depended on.
 #[derive(Debug)]
 pub(super) struct Against {
-    stops: BTreeMap<ProcessName, u64>,
-    holds: BTreeMap<InstanceId, u64>,
+    moment: Moment,
     /// These are not to be started in any case.
     left: BTreeSet<InstanceId>,
 }
@@ -24,18 +28,53 @@ pub(super) struct Against {
 impl Against {
     /// Was it ordered to stop since then?
     pub(super) fn is_stopped(&self, entry: &Entry) -> bool {
-        entry.stops > self.stops.get(entry.name()).copied().unwrap_or(0)
+        entry.stopped > self.moment
     }
 
-    /// Was it ordered to stop since then, or a copy of it to be held?
+    /// Was it ordered to stop since then, or a copy of it to be held or stopped?
     pub(super) fn ends_start_of(&self, entry: &Entry) -> bool {
-        self.is_stopped(entry) || entry.handles.iter().any(|handle| self.is_held(handle))
+        self.is_stopped(entry)
+            || entry
+                .handles
+                .iter()
+                .any(|one| self.is_held(entry, one.id()))
     }
 
-    /// Was it ordered to be held, or to stop by itself, since then?
-    pub(super) fn is_held(&self, handle: &InstanceHandle) -> bool {
-        let before = self.holds.get(handle.id()).copied().unwrap_or(0);
-        handle.holds() > before || self.left.contains(handle.id())
+    /// Was it ordered to stop since then, or all its copies to be held or stopped?
+    pub(super) fn is_off(&self, entry: &Entry) -> bool {
+        let mut copies = entry.handles.iter();
+        self.is_stopped(entry) || copies.all(|one| self.is_held(entry, one.id()))
+    }
+
+    /// Was this copy ordered to be held, or to stop by itself, since then?
+    pub(super) fn is_held(&self, entry: &Entry, copy: &InstanceId) -> bool {
+        let held = entry.held.get(&copy.index);
+        held.is_some_and(|held| *held > self.moment) || self.left.contains(copy)
+    }
+}
+
+impl Entry {
+    /// The copies of a pick that an order to start reaches.
+    pub(super) fn to_start(&self, pick: &Pick, against: &Against) -> Vec<InstanceHandle> {
+        let is_meant = |handle: &&InstanceHandle| {
+            let copy = handle.id();
+            let is_down = self.row.down.contains(&copy.index);
+            let is_picked = pick.index.is_none_or(|index| index == copy.index);
+            is_picked && !is_down && !against.is_held(self, copy)
+        };
+        let counted = match pick.index {
+            Some(_) => &self.handles,
+            None => self.counted(),
+        };
+        counted.iter().filter(is_meant).cloned().collect()
+    }
+}
+
+impl Inner {
+    /// The number of an order against starts that comes now.
+    pub(super) fn next_moment(&mut self) -> Moment {
+        self.moment.0 += 1;
+        self.moment
     }
 }
 
@@ -47,16 +86,7 @@ impl RegistryHandle {
 
     /// The same for starts that leave these copies as they are.
     pub(super) fn ordered_against_and(&self, left: BTreeSet<InstanceId>) -> Arc<Against> {
-        let inner = self.inner();
-        let entries = || inner.processes.iter();
-        let handles = entries().flat_map(|entry| &entry.handles);
-        let hold = |handle: &InstanceHandle| (handle.id().clone(), handle.holds());
-        Arc::new(Against {
-            stops: entries()
-                .map(|entry| (entry.name().clone(), entry.stops))
-                .collect(),
-            holds: handles.map(hold).collect(),
-            left,
-        })
+        let moment = self.inner().moment;
+        Arc::new(Against { moment, left })
     }
 }

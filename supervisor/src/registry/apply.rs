@@ -1,6 +1,7 @@
 //! Brings definitions about: what is new is started, what changed is restarted, what is
 //! unchanged is left alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -149,6 +150,7 @@ impl RegistryHandle {
                         changed_at: None,
                         removal: None,
                         due: None,
+                        down: BTreeSet::new(),
                     };
                     batch.processes.push(row.clone());
                     new.push(row);
@@ -170,6 +172,9 @@ impl RegistryHandle {
                     // The newest caller's environment is the one the next run gets.
                     let own = Arc::make_mut(&mut entry.row.spec);
                     own.env.os.clone_from(&spec.env.os);
+                }
+                if verdict.starts() {
+                    entry.row.down.clear();
                 }
                 if verdict.renews() {
                     entry.row.due = Some(Due::Renewal);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use tracing::{error, info};
 
+use super::against::Moment;
 use super::{Entry, Inner, RegistryHandle, Shared, keeper};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -14,7 +15,6 @@ use crate::instance::{self, Board, Context, InstanceHandle};
 use crate::latest::Teller;
 use crate::launch::Launcher;
 use crate::logs::{Ingest, KnownCopies};
-use crate::machine::Input;
 use crate::paths::Paths;
 use crate::sampler::Sampler;
 use crate::seams::Archive;
@@ -122,17 +122,11 @@ impl RegistryHandle {
             .into_iter()
             .map(|group| (group.name.clone(), group))
             .collect();
-        let (mut unstarted, mut unfinished, mut shrinking) = (Vec::new(), Vec::new(), Vec::new());
-        let mut due = Vec::new();
+        let (mut unfinished, mut shrinking, mut due) = (Vec::new(), Vec::new(), Vec::new());
         for mut row in rows {
             inner.share_environment(Arc::make_mut(&mut row.spec));
             let mut entry = self.entry_of(row);
             let name = entry.name().clone();
-            // Others of it run and these never did: a daemon died while it scaled up.
-            let scaling = entry.row.desired == Desired::Online
-                && saved
-                    .iter()
-                    .any(|(id, saved)| id.process == name && saved.state.has_process());
             // What runs is taken over, also beyond the wanted number: it must not be lost. A
             // daemon died while it scaled down, and what is too much is stopped below.
             let is_due = entry.row.is_due(&saved);
@@ -145,7 +139,6 @@ impl RegistryHandle {
             for index in 0..entry.count().max(last) {
                 let id = InstanceId::new(name.clone(), index);
                 let saved = saved.remove(&id).unwrap_or_default();
-                let never_ran = saved.counters.generation == 0;
                 let is_surplus = index >= entry.count();
                 let start = match is_surplus {
                     false => InstanceHandle::start,
@@ -154,9 +147,6 @@ impl RegistryHandle {
                 };
                 let (spec, context) = (Arc::clone(&entry.spec), self.context().clone());
                 let handle = start(id, spec, Some(saved), context);
-                if !is_surplus && scaling && never_ran && !entry.row.is_left_down(index) {
-                    unstarted.push(handle.clone());
-                }
                 entry.handles.push(handle);
             }
             if let Some(removal) = entry.row.removal {
@@ -175,16 +165,6 @@ impl RegistryHandle {
                 error!(process = %id.process, instance = id.index, "A recorded instance belongs to no process.");
             }
         }
-        let registry = self.clone();
-        self.context().tasks.spawn("finish scaling", async move {
-            for handle in unstarted {
-                // Somebody may have stopped it meanwhile; whoever does so from now on comes after.
-                if registry.is_to_run(&handle) {
-                    // Whether it comes up is its own affair.
-                    let _ = handle.order(Input::Start, "system").await;
-                }
-            }
-        });
         for name in shrinking {
             let registry = self.clone();
             self.context().tasks.spawn("finish scaling", async move {
@@ -208,15 +188,6 @@ impl RegistryHandle {
         self.bump();
     }
 
-    fn is_to_run(&self, handle: &InstanceHandle) -> bool {
-        let inner = self.inner();
-        let entry = inner.entry(&handle.id().process);
-        entry.is_some_and(|entry| {
-            let is_it = |one: &InstanceHandle| one.is_same(handle);
-            entry.row.desired == Desired::Online && entry.handles.iter().any(is_it)
-        })
-    }
-
     /// An entry without instances.
     pub(super) fn entry_of(&self, row: ProcessRow) -> Entry {
         let spec = Arc::clone(&row.spec);
@@ -230,7 +201,8 @@ impl RegistryHandle {
             handles: Vec::new(),
             keeper,
             lock: Arc::default(),
-            stops: 0,
+            stopped: Moment::default(),
+            held: BTreeMap::new(),
         }
     }
 

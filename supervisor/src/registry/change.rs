@@ -15,7 +15,7 @@ use crate::instance::{InstanceHandle, Unwanted};
 use crate::machine::Input;
 use crate::spec::{MAX_INSTANCES, ProcessSpec};
 use crate::state::Reason;
-use crate::store::{Batch, Desired, Due, ProcessRow};
+use crate::store::{Batch, Desired, ProcessRow};
 use crate::units::ByteSize;
 
 /// What a change of the number of copies begins with.
@@ -313,6 +313,10 @@ impl RegistryHandle {
         scaled: bool,
     ) -> Result<Resizing, ControlError> {
         let mut inner = self.inner();
+        if inner.closing {
+            // It would be refused here and hold for the next daemon.
+            return Err(ControlError::ShuttingDown);
+        }
         let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
         refuse_removed(entry)?;
         let from = entry.handles.len() as u16;
@@ -320,9 +324,11 @@ impl RegistryHandle {
         // As it is defined on record: a newer definition may be refused yet.
         entry.row.scaled = (scaled && to != entry.spec.instances).then_some(to);
         let surplus = entry.handles.iter().skip(to.into()).cloned().collect();
-        if let Some(Due::Start { after }) = &mut entry.row.due {
-            // What was said of former copies does not hold for new ones.
-            after.truncate(from.into());
+        // What was said of former copies does not hold for new ones.
+        entry.row.down.retain(|index| *index < from.min(to));
+        entry.held.retain(|index, _| *index < from.min(to));
+        if to > from && !entry.renews() && entry.row.desired == Desired::Online {
+            entry.row.due = Some(entry.due_growth(from, to));
         }
         let row = entry.row.clone();
         let new = (from..to).map(|index| InstanceId::new(name.clone(), index));
@@ -400,7 +406,8 @@ impl RegistryHandle {
         let (added, wanted) = {
             let mut inner = self.inner();
             if inner.closing {
-                return Err(ControlError::ShuttingDown);
+                // The next daemon has them.
+                return Ok(());
             }
             let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
             refuse_removed(entry)?;
@@ -410,7 +417,9 @@ impl RegistryHandle {
             entry.handles.extend(new);
             let added = entry.handles.iter().take(indices.end.into());
             let added: Vec<_> = added.skip(indices.start.into()).cloned().collect();
-            (added, entry.row.desired == Desired::Online)
+            // A start that waits for what is depended on takes them with it.
+            let waits = entry.waits_to_begin(0..indices.start);
+            (added, entry.row.desired == Desired::Online && !waits)
         };
         self.want_counted(name).await;
         if wanted {

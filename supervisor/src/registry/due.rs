@@ -5,6 +5,7 @@
 //! have begun since are left alone, unless they may have the definition before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use tracing::{error, info};
@@ -34,7 +35,8 @@ impl ProcessRow {
                 let never = Saved::default();
                 let is_due = |(index, newest): (u16, &Option<Generation>)| {
                     let id = InstanceId::new(self.spec.name.clone(), index);
-                    has_yet_to_begin(saved.get(&id).unwrap_or(&never), *newest)
+                    let is_down = self.down.contains(&index);
+                    !is_down && has_yet_to_begin(saved.get(&id).unwrap_or(&never), *newest)
                 };
                 let count = self.scaled.unwrap_or(self.spec.instances);
                 let mut copies = (0..count).zip(after);
@@ -42,30 +44,24 @@ impl ProcessRow {
             }
         }
     }
-
-    /// Was this copy stopped or held by itself before its start had begun?
-    pub(super) fn is_left_down(&self, index: u16) -> bool {
-        let Some(Due::Start { after }) = &self.due else {
-            return false;
-        };
-        after.get(usize::from(index)) == Some(&None)
-    }
 }
 
 impl Entry {
-    /// Does its start wait for what it depends on?
-    pub(super) fn waits_to_begin(&self) -> bool {
+    /// Does the start of one of these copies wait for what it depends on?
+    pub(super) fn waits_to_begin(&self, copies: Range<u16>) -> bool {
         let Some(Due::Start { after }) = &self.row.due else {
             return false;
         };
-        let copies = self.counted().iter().zip(after);
-        let mut states = copies.map(|(handle, newest)| (handle.snapshot(), *newest));
-        let waits = states.any(|(now, newest)| has_yet_to_begin(&now.saved, newest));
-        waits && self.row.desired == Desired::Online
+        let waits = |(handle, newest): (&InstanceHandle, &Option<Generation>)| {
+            let index = handle.id().index;
+            let is_meant = copies.contains(&index) && !self.row.down.contains(&index);
+            is_meant && has_yet_to_begin(&handle.snapshot().saved, *newest)
+        };
+        let mut counted = self.counted().iter().zip(after);
+        self.row.desired == Desired::Online && counted.any(waits)
     }
 
-    /// The copies that stay down although others have yet to begin: they have begun before, or
-    /// were stopped or held by themselves.
+    /// The copies that stay as they are although others have yet to begin: they have begun before.
     fn left_down(&self) -> Vec<InstanceId> {
         let Some(Due::Start { after }) = &self.row.due else {
             return Vec::new();
@@ -76,6 +72,19 @@ impl Entry {
         };
         let copies = self.handles.iter().zip(after).filter(stays_down);
         copies.map(|(handle, _)| handle.id().clone()).collect()
+    }
+
+    /// Is a copy of it on its way up, or between two tries?
+    fn is_coming_up(&self) -> bool {
+        self.counted().iter().any(|handle| {
+            let snapshot = handle.snapshot();
+            let begins = match &snapshot.saved.state {
+                State::Spawning { .. } | State::Starting { .. } => true,
+                State::Errored { hold } => matches!(hold, Hold::Retrying { .. }),
+                State::Stopped | State::Online { .. } | State::Stopping { .. } => false,
+            };
+            begins && self.row.desired == Desired::Online
+        })
     }
 }
 
@@ -118,14 +127,25 @@ impl RegistryHandle {
                     error!(process = %name, %error, "Its number of copies could not be changed.");
                 }
             }
-            // Not what else they depend on: that was brought up before, or was not due. And not
-            // what somebody has stopped or held meanwhile.
+            // Not what somebody has stopped or held meanwhile.
             let (order, names) = registry.still_due(names);
-            match registry.begin_starts(&order, &names, &against, SYSTEM) {
+            let awaited = registry.coming_up(&order, &names);
+            match registry.begin_starts(&order, &names, &awaited, &against, SYSTEM) {
                 Ok(starts) => drop(starts.work.await),
                 Err(error) => error!(%error, "What was ordered could not be finished."),
             }
         });
+    }
+
+    /// Of what else these depend on, what has begun and is not up yet. The rest was brought up
+    /// before, or was not due.
+    fn coming_up(&self, order: &Order, names: &[ProcessName]) -> Vec<ProcessName> {
+        let inner = self.inner();
+        let is_awaited = |name: &ProcessName| {
+            !names.contains(name) && inner.entry(name).is_some_and(Entry::is_coming_up)
+        };
+        let all = order.with_dependencies(names).into_iter();
+        all.filter(is_awaited).collect()
     }
 
     fn still_due(&self, mut names: Vec<ProcessName>) -> (Order, Vec<ProcessName>) {

@@ -97,7 +97,7 @@ async fn restart(
 ) {
     let wanted = registry.inner().entry(&spec.name).is_some_and(|entry| {
         // A start that waits for what it depends on is new enough when it comes.
-        entry.row.desired == Desired::Online && !entry.waits_to_begin()
+        entry.row.desired == Desired::Online && !entry.waits_to_begin(0..entry.count())
     });
     if !wanted {
         return;

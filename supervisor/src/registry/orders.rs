@@ -23,13 +23,19 @@ use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::{EventKind, NewEvent};
 use crate::ids::ProcessName;
-use crate::instance::{InstanceHandle, OrderError};
+use crate::instance::{InstanceHandle, OrderError, Unwanted};
 use crate::machine::Input;
 use crate::spec::Signal;
 use crate::store::{Batch, Desired, ProcessRow};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
+
+/// Why a start comes to nothing that a stop has overtaken.
+const STOPPED: &str = "it was stopped meanwhile";
+
+/// The same where its copies were called off one by one, or held.
+pub(super) const CALLED_OFF: &str = "it was stopped or held meanwhile";
 
 /// What a start that is not waited for takes at most to begin.
 const BEGINNING: Duration = Duration::from_secs(2);
@@ -69,7 +75,7 @@ impl RegistryHandle {
             },
         ] = picked.items.as_slice()
         {
-            self.want(std::slice::from_ref(name), Desired::Online).await;
+            self.want_running(&picked.items, true).await;
             let handles = self.inner().handles(&picked.items[0]);
             let mut result = start_all(&handles, actor).await;
             if result.is_ok() && wait.is_some() {
@@ -80,6 +86,7 @@ impl RegistryHandle {
                 .push(started(name.clone(), StartChange::Started, result));
             return Ok(outcome);
         }
+        self.want_running(&picked.items, true).await;
         let names: Vec<ProcessName> = picked.items.into_iter().map(|pick| pick.name).collect();
         let running: Vec<bool> = names.iter().map(|name| self.is_up(name)).collect();
         let results = self.bring_up(&names, &against, actor, wait).await?;
@@ -153,7 +160,7 @@ impl RegistryHandle {
             work,
             beginnings,
             outcomes,
-        } = self.begin_starts(&order, &all, against, actor)?;
+        } = self.begin_starts(&order, &all, &[], against, actor)?;
         let Some(limit) = wait else {
             // Whoever looks now sees that it has begun, unless remains have to go first.
             let _ = tokio::time::timeout(BEGINNING, join_all(beginnings)).await;
@@ -188,12 +195,13 @@ impl RegistryHandle {
             .collect())
     }
 
-    /// Begins to start these, each after those of them that it depends on, except for what was
-    /// stopped or held since `against` was read.
+    /// Begins to start these, each after those of them and of the awaited ones that it depends on,
+    /// except for what was stopped or held since `against` was read.
     pub(super) fn begin_starts(
         &self,
         order: &Order,
         all: &[ProcessName],
+        awaited: &[ProcessName],
         against: &Arc<Against>,
         actor: &str,
     ) -> Result<Starts, ControlError> {
@@ -202,7 +210,11 @@ impl RegistryHandle {
         })?;
         let mut outcomes: BTreeMap<ProcessName, Outcome> = BTreeMap::new();
         let (mut starts, mut beginnings) = (Vec::new(), Vec::new());
-        for name in sorted.into_iter().filter(|name| all.contains(name)) {
+        for name in sorted {
+            let is_awaited = awaited.contains(&name);
+            if !is_awaited && !all.contains(&name) {
+                continue;
+            }
             let first: Vec<(ProcessName, Outcome)> = order
                 .before(&name)
                 .filter_map(|before| Some((before.clone(), outcomes.get(before)?.clone())))
@@ -215,9 +227,13 @@ impl RegistryHandle {
                 beginnings.push(begins);
             }
             starts.push(async move {
-                let result = registry
-                    .start_after(first, begun, (&name, &against), &actor)
-                    .await;
+                let result = if is_awaited {
+                    registry.wait_for_start(&name).await
+                } else {
+                    let order = (&name, &*against);
+                    registry.start_after(first, begun, order, &actor).await
+                };
+                let result = result.map_err(|error| registry.reason(error));
                 ended.send_replace(Some(result));
             });
             outcomes.insert(key, outcome);
@@ -243,6 +259,10 @@ impl RegistryHandle {
                 Err(_) => Err("its start was given up".to_owned()),
             };
             if let Err(error) = result {
+                if self.is_ending() {
+                    // The next daemon goes on with it.
+                    return Err(error);
+                }
                 self.note_failed_dependency(name, &dependency).await;
                 return Err(format!(
                     "its dependency `{dependency}` did not come up: {error}"
@@ -255,23 +275,61 @@ impl RegistryHandle {
                 return Err("it was deleted".into());
             };
             if entry.row.removal.is_some() {
-                return Err(OrderError::Leaving.to_string());
+                return Err(OrderError::Unwanted(Unwanted::Removal).to_string());
             }
             if entry.row.desired != Desired::Online || against.is_stopped(entry) {
                 // Who stopped it was answered that it is down.
-                return Err("it was stopped meanwhile".into());
+                return Err(STOPPED.into());
             }
-            let mut handles = entry.counted().to_vec();
-            handles.retain(|handle| !against.is_held(handle));
+            let handles = entry.to_start(&Pick::whole(name), against);
             if handles.is_empty() && entry.count() > 0 {
-                return Err("it was held meanwhile".into());
+                return Err(CALLED_OFF.into());
             }
             (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
         };
         start_all(&handles, actor).await?;
         // Nobody may wait for it.
         let _ = begun.send(());
-        wait_all(&handles, Some(limit)).await
+        wait_all(&handles, Some(limit)).await?;
+        self.refuse_if_off(name, against)
+    }
+
+    /// What was stopped, held or deleted since is not called up, however its run ended.
+    pub(super) fn refuse_if_off(
+        &self,
+        name: &ProcessName,
+        against: &Against,
+    ) -> Result<(), String> {
+        let inner = self.inner();
+        match inner.entry(name) {
+            None => Err("it was deleted meanwhile".into()),
+            Some(entry) if against.is_stopped(entry) => Err(STOPPED.into()),
+            Some(entry) if entry.count() > 0 && against.is_off(entry) => Err(CALLED_OFF.into()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Waits for a start that a former daemon has begun.
+    async fn wait_for_start(&self, name: &ProcessName) -> Result<(), String> {
+        let limit = {
+            let inner = self.inner();
+            let entry = inner.entry(name);
+            entry.map(|entry| entry.spec.config.start_timeout + DEPENDENCY_SLACK)
+        };
+        self.wait_until_up(name, limit).await
+    }
+
+    /// Does the daemon end?
+    pub(super) fn is_ending(&self) -> bool {
+        self.inner().closing || self.context().tasks.token().is_cancelled()
+    }
+
+    /// Why something failed: when the daemon ends, all else is a consequence of that.
+    pub(super) fn reason(&self, error: String) -> String {
+        if self.is_ending() {
+            return ControlError::ShuttingDown.to_string();
+        }
+        error
     }
 
     async fn note_failed_dependency(&self, name: &ProcessName, dependency: &ProcessName) {
@@ -314,9 +372,28 @@ impl RegistryHandle {
             entry.row.desired = desired;
             if desired == Desired::Stopped {
                 entry.give_up_start();
+                entry.row.down.clear();
             }
         })
         .await;
+    }
+
+    /// Writes down that these are to run, with the copies that were stopped by themselves if
+    /// `in_full`.
+    pub(super) async fn want_running(&self, picks: &[Pick], in_full: bool) {
+        for pick in picks {
+            self.write_rows(std::slice::from_ref(&pick.name), |entry| {
+                entry.row.desired = Desired::Online;
+                match pick.index {
+                    Some(index) => {
+                        entry.row.down.remove(&index);
+                    }
+                    None if in_full => entry.row.down.clear(),
+                    None => {}
+                }
+            })
+            .await;
+        }
     }
 
     /// Writes down that these are to run, and which of their copies have yet to begin, so that
@@ -324,6 +401,10 @@ impl RegistryHandle {
     pub(super) async fn want_started(&self, names: &[ProcessName]) {
         self.write_rows(names, |entry| {
             entry.row.desired = Desired::Online;
+            if (0..entry.count()).all(|index| entry.row.down.contains(&index)) {
+                // Nothing else of it is there to be started.
+                entry.row.down.clear();
+            }
             // What runs may go by a former definition, and whoever changed it is still at it.
             if !entry.renews() {
                 entry.row.due = entry.due_start();
@@ -346,9 +427,11 @@ impl RegistryHandle {
                 if let Some(entry) = inner.entry_mut(name)
                     && entry.row.removal.is_none()
                 {
-                    let before = (entry.row.desired, entry.row.due.clone());
+                    let wanted =
+                        |row: &ProcessRow| (row.desired, row.due.clone(), row.down.clone());
+                    let before = wanted(&entry.row);
                     change(entry);
-                    if before != (entry.row.desired, entry.row.due.clone()) {
+                    if before != wanted(&entry.row) {
                         rows.push(entry.row.clone());
                     }
                 }

@@ -17,6 +17,7 @@ mod signal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::json;
 
 use super::against::Against;
@@ -29,10 +30,10 @@ use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
-use crate::instance::InstanceHandle;
+use crate::instance::{InstanceHandle, Snapshot};
 use crate::machine::Awaited;
 use crate::spec::{ProcessSpec, ReloadMode};
-use crate::state::{Reason, State};
+use crate::state::{AfterStop, Reason, State};
 use crate::store::{Batch, Desired};
 
 /// Why a reload comes to nothing that a stop, a hold or a deletion has ended.
@@ -134,6 +135,7 @@ impl RegistryHandle {
         let replaced = match renewed {
             Ok(replaced) => replaced,
             Err(error) => {
+                let error = self.reason(error);
                 let failed = json!({ "error": error });
                 self.tell(name, EventKind::ReloadFailed, failed, actor)
                     .await?;
@@ -191,9 +193,10 @@ impl RegistryHandle {
             };
             (entry.handles.clone(), entry.spec.config.start_timeout)
         };
-        let begins = |handle: &InstanceHandle| {
-            let state = &handle.snapshot().saved.state;
-            matches!(state, State::Spawning { .. } | State::Starting { .. })
+        let begins = |handle: &InstanceHandle| match &handle.snapshot().saved.state {
+            State::Spawning { .. } | State::Starting { .. } => true,
+            State::Stopping { then, .. } => *then == AfterStop::Start,
+            State::Stopped | State::Online { .. } | State::Errored { .. } => false,
         };
         let grows = set.iter().any(begins) && set.iter().any(is_online);
         if !grows || !set.iter().all(|one| begins(one) || is_online(one)) {
@@ -206,11 +209,20 @@ impl RegistryHandle {
                 |entry: &Entry| against.ends_start_of(entry) || entry.row.removal.is_some();
             inner.closing || entry.is_none_or(is_off)
         };
+        let up = async {
+            // One that is restarted has its grace period first.
+            let stops = set
+                .iter()
+                .map(|handle| handle.until(None, |now| !is_stopping(now)));
+            join_all(stops).await;
+            // Whether they are up is looked at after this.
+            let _ = wait_all(&set, Some(limit + DEPENDENCY_SLACK)).await;
+        };
         let changed = self.changed();
         tokio::select! {
             biased;
             _ = changed.until(|_| is_over()) => {}
-            _ = wait_all(&set, Some(limit + DEPENDENCY_SLACK)) => {}
+            () = up => {}
         }
     }
 
@@ -293,6 +305,10 @@ fn obstacle(spec: &ProcessSpec, set: &[InstanceHandle]) -> Option<&'static str> 
         _ if !set.iter().all(is_online) => Some("was not online"),
         ReloadMode::Replace | ReloadMode::Signal => None,
     }
+}
+
+fn is_stopping(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.saved.state, State::Stopping { .. })
 }
 
 fn is_online(handle: &InstanceHandle) -> bool {

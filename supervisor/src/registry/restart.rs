@@ -9,11 +9,11 @@ use std::sync::Arc;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::RegistryHandle;
 use super::against::Against;
-use super::orders::{DEPENDENCY_SLACK, no_copy};
+use super::orders::{CALLED_OFF, DEPENDENCY_SLACK, no_copy};
 use super::target::{Pick, Picked};
 use super::waiting::wait_up;
+use super::{Entry, RegistryHandle};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
@@ -23,7 +23,7 @@ use crate::os_text::OsText;
 use crate::secret::{EnvVars, MASK, is_secret_name};
 use crate::spec::ProcessSpec;
 use crate::state::{Reason, State};
-use crate::store::{Batch, Desired};
+use crate::store::Batch;
 
 /// How a restart is to be done.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl RegistryHandle {
         let Picked { items, rolling } = self.inner().pick(target)?;
         let against = self.ordered_against();
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
-        self.want(&names, Desired::Online).await;
+        self.want_running(&items, reason == Reason::Manual).await;
         if reason == Reason::Manual {
             for name in &names {
                 self.read_env_files(name, actor).await?;
@@ -185,23 +185,20 @@ impl RegistryHandle {
     ) -> Done {
         // A reload or a scaling that is under way ends first, and it is the new set's turn.
         let changing = self.settled(&pick.name).await;
-        let (handles, limit, is_off) = {
+        let (handles, limit, is_empty) = {
             let inner = self.inner();
-            let handles = inner.wanted_handles(pick);
             let entry = inner.entry(&pick.name);
             let limit = entry.map(|entry| entry.spec.config.start_timeout);
-            let is_off = entry.is_none_or(|entry| against.is_stopped(entry))
-                || handles.iter().any(|handle| against.is_held(handle));
-            (
-                handles,
-                limit.unwrap_or_default() + DEPENDENCY_SLACK,
-                is_off,
-            )
+            let entry = entry.filter(|entry| !against.is_stopped(entry));
+            let handles = entry.map_or_else(Vec::new, |entry| entry.to_start(pick, against));
+            let limit = limit.unwrap_or_default() + DEPENDENCY_SLACK;
+            (handles, limit, inner.wanted_handles(pick).is_empty())
         };
-        let left_down = if handles.is_empty() {
+        let left_down = if is_empty {
             Some(no_copy(&pick.name))
         } else {
-            is_off.then(|| "left as it is: it was stopped or held meanwhile".to_owned())
+            let note = "left as it is: it was stopped or held meanwhile";
+            handles.is_empty().then(|| note.to_owned())
         };
         if left_down.is_some() {
             return Done {
@@ -227,14 +224,23 @@ impl RegistryHandle {
                         || !matches!(snapshot.saved.state, State::Stopping { .. })
                 })
                 .await;
-            wait_up(handle, Some(limit)).await
+            let up = wait_up(handle, Some(limit)).await;
+            let inner = self.inner();
+            let is_held = |entry: &Entry| against.is_held(entry, handle.id());
+            match (inner.entry(&pick.name).is_some_and(is_held), pick.index) {
+                (false, _) => up,
+                // Of several copies one that is stopped by itself is nothing that failed.
+                (true, None) => Ok(()),
+                (true, Some(_)) => Err(CALLED_OFF.to_owned()),
+            }
         });
-        let result: Result<Vec<()>, String> = join_all(restarts).await.into_iter().collect();
+        let restarted: Result<Vec<()>, String> = join_all(restarts).await.into_iter().collect();
+        let result = self.refuse_if_off(&pick.name, against).and(restarted);
         Done {
             target: pick.text(),
             changed: true,
             note: was_down.then(|| "was not running and has been started".to_owned()),
-            error: result.err(),
+            error: result.err().map(|error| self.reason(error)),
         }
     }
 }

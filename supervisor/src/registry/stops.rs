@@ -39,19 +39,21 @@ impl RegistryHandle {
             .filter(|pick| pick.index.is_none())
             .map(|pick| pick.name.clone())
             .collect();
-        for name in &whole {
-            if let Some(entry) = self.inner().entry_mut(name) {
-                entry.stops += 1;
-            }
-        }
-        self.call_off_single(&picked.items).await;
+        let waited = self.waiting(&picked.items);
+        self.call_off(&picked.items, true).await;
         self.want(&whole, Desired::Stopped).await;
         let input = Input::Stop {
             reason: Reason::Manual,
             force,
             signal,
         };
-        let done = self.take_down(&picked.items, input, actor).await;
+        let mut done = self.take_down(&picked.items, input, actor).await;
+        for (one, _) in done.iter_mut().zip(waited).filter(|(_, waited)| *waited) {
+            if one.error.is_none() && !one.changed {
+                one.changed = true;
+                one.note = Some("was about to start; that is called off".to_owned());
+            }
+        }
         // Nothing runs by a former definition any more.
         self.give_up_starts(&whole).await;
         for pick in &picked.items {
@@ -62,14 +64,43 @@ impl RegistryHandle {
         Ok(done)
     }
 
-    /// What is under way comes to nothing for the copies among these that stand for themselves.
-    async fn call_off_single(&self, picks: &[Pick]) {
+    /// Which of these wait for what they depend on, to be started?
+    fn waiting(&self, picks: &[Pick]) -> Vec<bool> {
+        let inner = self.inner();
+        let waits = |pick: &Pick| {
+            let entry = inner.entry(&pick.name);
+            let copies = |entry: &Entry| match pick.index {
+                Some(index) => index..index.saturating_add(1),
+                None => 0..entry.count(),
+            };
+            entry.is_some_and(|entry| entry.waits_to_begin(copies(entry)))
+        };
+        picks.iter().map(waits).collect()
+    }
+
+    /// What is under way comes to nothing for these, by a stop or a hold that comes now.
+    async fn call_off(&self, picks: &[Pick], stops: bool) {
         for pick in picks {
+            {
+                let mut inner = self.inner();
+                let moment = inner.next_moment();
+                let Some(entry) = inner.entry_mut(&pick.name) else {
+                    continue;
+                };
+                match pick.index {
+                    Some(index) => entry.held.extend([(index, moment)]),
+                    None if stops => entry.stopped = moment,
+                    None => {
+                        let all = 0..entry.handles.len() as u16;
+                        entry.held.extend(all.map(|index| (index, moment)));
+                    }
+                }
+            }
             if let Some(index) = pick.index {
-                let handles = self.inner().handles(pick);
-                handles.iter().for_each(InstanceHandle::count_hold);
-                let name = std::slice::from_ref(&pick.name);
-                self.write_rows(name, |entry| entry.give_up_start_of(index))
+                let down = |entry: &mut Entry| {
+                    entry.row.down.insert(index);
+                };
+                self.write_rows(std::slice::from_ref(&pick.name), down)
                     .await;
             }
         }
@@ -207,12 +238,8 @@ impl RegistryHandle {
         reason: String,
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
+        self.call_off(&picked.items, false).await;
         let whole = picked.items.iter().filter(|pick| pick.index.is_none());
-        for pick in whole.clone() {
-            let handles = self.inner().handles(pick);
-            handles.iter().for_each(InstanceHandle::count_hold);
-        }
-        self.call_off_single(&picked.items).await;
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
         self.give_up_starts(&whole).await;
         let input = Input::Hold {

@@ -25,8 +25,12 @@ pub(super) struct Verdict {
 impl Verdict {
     /// Is what there is to be brought in line with another definition, and to run?
     pub(super) fn renews(&self) -> bool {
-        let runs = matches!(self.change, StartChange::Started | StartChange::Updated);
-        runs && !self.keys.is_empty()
+        self.starts() && !self.keys.is_empty()
+    }
+
+    /// Is what is registered to be started, in full?
+    pub(super) fn starts(&self) -> bool {
+        matches!(self.change, StartChange::Started | StartChange::Updated)
     }
 }
 

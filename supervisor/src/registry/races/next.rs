@@ -25,8 +25,7 @@ async fn a_start_that_waits_goes_on_waiting() {
     let mut rig = Rig::new().await;
     let applying = waiting(&rig, 2).await;
     rig.next_daemon().await;
-    // Whatever it was answered: its daemon is no more.
-    drop(answer(applying).await);
+    applying.abort();
     a_while(&rig).await;
     assert_eq!(spawns(&rig), [0, 0], "the first is not up");
     std::fs::write(rig.well(), "").expect("writes");
@@ -42,7 +41,7 @@ async fn a_start_that_goes_on_leaves_out_what_was_stopped() {
     let applying = waiting(&rig, 2).await;
     assert_eq!(done(rig.begin(stop_second())).await.error, None);
     rig.next_daemon().await;
-    drop(answer(applying).await);
+    applying.abort();
     std::fs::write(rig.well(), "").expect("writes");
     until("the start", || spawns(&rig)[0] == 1).await;
     a_while(&rig).await;

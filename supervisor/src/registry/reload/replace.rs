@@ -47,7 +47,11 @@ impl RegistryHandle {
             replaced = self
                 .replace_batch(renewal, &mut set, batch)
                 .await
-                .map_err(|error| with_kept(&error, begin, total))?;
+                .map_err(|error| match self.is_off(renewal) {
+                    // Whatever ended it has its say in what runs.
+                    true => error,
+                    false => with_kept(&error, begin, total),
+                })?;
         }
         Ok(replaced)
     }
@@ -112,14 +116,6 @@ impl RegistryHandle {
     /// Stops old instances, one after another; all at once when nothing of it is to run any more.
     pub(super) async fn retire(&self, renewal: &Renewal<'_>, old: &[InstanceHandle]) {
         let actor = renewal.actor;
-        let is_over = || {
-            let inner = self.inner();
-            let is_to_run = |entry: &Entry| {
-                let is_held = |handle| renewal.against.is_held(handle);
-                entry.row.desired == Desired::Online && !entry.handles.iter().all(is_held)
-            };
-            inner.closing || !inner.entry(renewal.name).is_some_and(is_to_run)
-        };
         let one_by_one = async {
             for handle in old {
                 end(handle, false, actor).await;
@@ -128,10 +124,18 @@ impl RegistryHandle {
         let changed = self.changed();
         tokio::select! {
             () = one_by_one => {}
-            _ = changed.until(|_| is_over()) => {
+            _ = changed.until(|_| self.is_off(renewal)) => {
                 join_all(old.iter().map(|handle| end(handle, false, actor))).await;
             }
         }
+    }
+
+    /// Is none of the process to run any more?
+    fn is_off(&self, renewal: &Renewal<'_>) -> bool {
+        let inner = self.inner();
+        let is_to_run =
+            |entry: &Entry| entry.row.desired == Desired::Online && !renewal.against.is_off(entry);
+        inner.closing || !inner.entry(renewal.name).is_some_and(is_to_run)
     }
 
     /// These become the instances that orders reach, if the process is still wanted.
@@ -194,8 +198,6 @@ fn with_kept(error: &str, new: usize, total: usize) -> String {
         _ => format!("instances {} to {}", instances.start, instances.end - 1),
     };
     match new {
-        // Whatever ended it has its say in what runs.
-        _ if error == UNWANTED => error.to_owned(),
         0 => format!("{error}; the old instances were kept"),
         new => format!(
             "{error}; new: {}, kept as before: {}",
@@ -215,7 +217,6 @@ mod tests {
             with_kept("it fell", 0, 4),
             "it fell; the old instances were kept"
         );
-        assert_eq!(with_kept(UNWANTED, 1, 4), UNWANTED);
         assert_eq!(
             with_kept("it fell", 1, 4),
             "it fell; new: instance 0, kept as before: instances 1 to 3"

@@ -36,6 +36,9 @@ impl RegistryHandle {
                 renewed = self.renew(handle, renewal) => renewed,
             };
             renewed.map_err(|error| {
+                if error == UNWANTED {
+                    return error;
+                }
                 let untouched = set.len() - done - 1;
                 with_untouched(&format!("{}: {error}", told(handle.id())), untouched)
             })?;
