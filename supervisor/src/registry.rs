@@ -28,12 +28,14 @@ mod races;
 mod reads;
 mod reload;
 mod removal;
+mod resize;
 mod restart;
 mod stops;
 mod target;
 mod verdict;
 mod view;
 mod waiting;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

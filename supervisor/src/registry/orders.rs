@@ -11,13 +11,12 @@ use futures::future::join_all;
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::error;
 
+use super::RegistryHandle;
 use super::against::Against;
 use super::graph::Order;
 use super::target::Pick;
 use super::waiting::{until_told, wait_all};
-use super::{Entry, RegistryHandle};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -26,7 +25,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, OrderError, Unwanted};
 use crate::machine::Input;
 use crate::spec::Signal;
-use crate::store::{Batch, Desired, ProcessRow};
+use crate::store::{Batch, Desired};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
@@ -363,94 +362,6 @@ impl RegistryHandle {
             inner.entry(name).map(|entry| entry.counted().to_vec())
         };
         wait_all(&handles.unwrap_or_default(), limit).await
-    }
-
-    /// Writes down what is wanted of these processes. When the journal cannot write, it is
-    /// done all the same: what fills the disk must be possible to stop.
-    pub(super) async fn want(&self, names: &[ProcessName], desired: Desired) {
-        self.write_rows(names, |entry| {
-            entry.row.desired = desired;
-            if desired == Desired::Stopped {
-                entry.give_up_start();
-                entry.row.down.clear();
-            }
-        })
-        .await;
-    }
-
-    /// Writes down that these are to run, with the copies that were stopped by themselves if
-    /// `in_full`.
-    pub(super) async fn want_running(&self, picks: &[Pick], in_full: bool) {
-        for pick in picks {
-            self.write_rows(std::slice::from_ref(&pick.name), |entry| {
-                entry.row.desired = Desired::Online;
-                match pick.index {
-                    Some(index) => {
-                        entry.row.down.remove(&index);
-                    }
-                    None if in_full => entry.row.down.clear(),
-                    None => {}
-                }
-            })
-            .await;
-        }
-    }
-
-    /// Writes down that these are to run, and which of their copies have yet to begin, so that
-    /// the next daemon can finish it.
-    pub(super) async fn want_started(&self, names: &[ProcessName]) {
-        self.write_rows(names, |entry| {
-            entry.row.desired = Desired::Online;
-            if (0..entry.count()).all(|index| entry.row.down.contains(&index)) {
-                // Nothing else of it is there to be started.
-                entry.row.down.clear();
-            }
-            // What runs may go by a former definition, and whoever changed it is still at it.
-            if !entry.renews() {
-                entry.row.due = entry.due_start();
-            }
-        })
-        .await;
-    }
-
-    /// Starts of these that are under way come to nothing.
-    pub(super) async fn give_up_starts(&self, names: &[ProcessName]) {
-        self.write_rows(names, Entry::give_up_start).await;
-    }
-
-    /// Changes rows and writes those that differ then, at once or as soon as that is possible.
-    pub(super) async fn write_rows(&self, names: &[ProcessName], change: impl Fn(&mut Entry)) {
-        let rows: Vec<ProcessRow> = {
-            let mut inner = self.inner();
-            let mut rows = Vec::new();
-            for name in names {
-                if let Some(entry) = inner.entry_mut(name)
-                    && entry.row.removal.is_none()
-                {
-                    let wanted =
-                        |row: &ProcessRow| (row.desired, row.due.clone(), row.down.clone());
-                    let before = wanted(&entry.row);
-                    change(entry);
-                    if before != wanted(&entry.row) {
-                        rows.push(entry.row.clone());
-                    }
-                }
-            }
-            rows
-        };
-        if rows.is_empty() {
-            return;
-        }
-        self.bump();
-        let changed: Vec<ProcessName> = rows.iter().map(|row| row.spec.name.clone()).collect();
-        let batch = Batch {
-            processes: rows,
-            ..Batch::default()
-        };
-        if let Err(error) = self.journal(batch).await {
-            error!(%error, "What is wanted of a process could not be recorded.");
-            self.owe(changed, Vec::new());
-        }
     }
 
     /// Leaves the error state.

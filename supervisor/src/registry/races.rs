@@ -1,6 +1,7 @@
 //! Orders that come in the middle of another one. The launcher runs nothing, so that the test
 //! decides what happens in between, and not luck.
 
+mod end;
 mod next;
 mod sets;
 
@@ -284,48 +285,6 @@ async fn a_limit_that_came_during_a_reload_holds_for_the_new_set() {
     rig.finish().await;
 }
 
-/// A change of a definition that has stopped the former run does not start the next one when
-/// the daemon began to end meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_about_to_start_stays_down_when_the_daemon_ends() {
-    let rig = Rig::new().await;
-    rig.launcher.next_for(&web(), FakeRun::stubborn());
-    let other = InstanceId::new("other".parse().expect("a name"), 0);
-    let both = |argument: &str| {
-        let web = rig.spec("web", argument, "grace_period = \"1h\"");
-        vec![web, rig.spec("other", "x", "")]
-    };
-    answer(rig.apply(both("former"))).await.expect("starts");
-    let applying = rig.apply(both("newer"));
-    until("the stop", || rig.was_sent(&web(), TERM)).await;
-    let registry = rig.registry.clone();
-    let closing = tokio::spawn(async move { registry.close(true, PATIENCE).await });
-    // By then all have been told that they are not started again.
-    until("the end", || rig.was_sent(&other, TERM)).await;
-    assert!(rig.launcher.exit(&web(), ExitStatus::Signal(TERM.0)));
-    let applied = answer(applying).await;
-    assert_eq!(closing.await.expect("no panic"), []);
-    assert_eq!(rig.launcher.spawns(&web()), 1, "{applied:?}");
-    assert!(rig.alive(&web()).is_empty());
-    rig.finish().await;
-}
-
-/// A stop whose process is still there when the daemon ends does not say that it is down.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_that_the_end_of_the_daemon_cuts_short_says_so() {
-    let rig = Rig::new().await;
-    rig.launcher.always(FakeRun::stubborn());
-    let patient = rig.spec("web", "x", "grace_period = \"1h\"");
-    answer(rig.apply(vec![patient])).await.expect("starts");
-    let stopping = rig.begin(stop());
-    until("the stop", || rig.was_sent(&web(), TERM)).await;
-    assert!(rig.foundation.tasks.shutdown(PATIENCE).await.is_empty());
-    let error = done(stopping).await.error.unwrap_or_default();
-    assert!(error.contains("the daemon ended"), "{error:?}");
-    assert_eq!(rig.alive(&web()).len(), 1);
-    rig.finish().await;
-}
-
 /// A stop ends a reload that proves its new set, and returns only when that set is gone, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_in_the_middle_of_a_reload_ends_both_sets() {
@@ -436,20 +395,6 @@ async fn what_an_apply_leaves_alone_can_be_started_again() {
         force: false,
     });
     assert_eq!(done(restart).await.error, None);
-    rig.finish().await;
-}
-
-/// The end of the daemon ends a reload that proves its new set, and both sets.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_of_the_daemon_ends_both_sets_of_a_reload() {
-    let (rig, reloading) = Rig::in_a_reload().await;
-    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
-    assert!(rig.alive(&web()).is_empty());
-    let reloaded = answer(reloading).await;
-    assert!(
-        matches!(reloaded, Err(ControlError::ReloadFailed { .. })),
-        "{reloaded:?}"
-    );
     rig.finish().await;
 }
 

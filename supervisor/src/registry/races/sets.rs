@@ -5,7 +5,7 @@ use crate::command::ScaleChange;
 use crate::command::view::StartChange;
 use crate::state::Reason;
 
-fn scale(count: u16) -> Command {
+pub(super) fn scale(count: u16) -> Command {
     Command::Scale {
         target: Target("web".into()),
         change: ScaleChange::To(count),
@@ -202,20 +202,6 @@ async fn a_reload_waits_for_a_copy_that_is_restarted() {
     rig.finish().await;
 }
 
-/// A number of copies that was refused since the daemon ends is not what the next one has.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scaling_that_the_end_of_the_daemon_refuses_is_not_recorded() {
-    let (rig, reloading) = Rig::in_a_reload().await;
-    let scaling = rig.begin(scale(3));
-    a_while(&rig).await;
-    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
-    answer(reloading).await.expect_err("it was given up");
-    let scaled = answer(scaling).await;
-    let (row, _) = rig.registry.entries().remove(0);
-    assert_eq!((row.scaled, scaled.is_err()), (None, true), "{scaled:?}");
-    rig.finish().await;
-}
-
 /// A schedule restarts the copies that nobody has stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schedule_leaves_out_the_copy_that_was_stopped() {
@@ -243,44 +229,5 @@ async fn a_reload_that_was_given_up_does_not_say_what_runs() {
         panic!("it has reloaded");
     };
     assert_eq!(error, "it was stopped, held or deleted meanwhile");
-    rig.finish().await;
-}
-
-/// A reload that waits for another one is told that the daemon ends, and not something else.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_that_waits_is_told_of_the_end_of_the_daemon() {
-    let (rig, reloading) = Rig::in_a_reload().await;
-    let waiting = rig.begin(reload());
-    a_while(&rig).await;
-    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
-    answer(reloading).await.expect_err("it was given up");
-    let waiting = answer(waiting).await;
-    assert!(
-        matches!(waiting, Err(ControlError::ShuttingDown)),
-        "{waiting:?}"
-    );
-    rig.finish().await;
-}
-
-/// What was stopped with the daemon is not brought up by the next one for a start that had not
-/// begun.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_of_the_daemon_ends_the_starts_that_are_due() {
-    let rig = Rig::new().await;
-    let first = rig.probed("first", "x");
-    let web_after = rig.spec("web", "x", "depends_on = [\"first\"]");
-    let applying = rig.apply(vec![first, web_after]);
-    let id = InstanceId::new("first".parse().expect("a name"), 0);
-    until("the first", || rig.launcher.spawns(&id) == 1).await;
-    assert_eq!(rig.registry.close(true, PATIENCE).await, []);
-    let applied = answer(applying).await;
-    let due = |name: &str| {
-        let entries = rig.registry.entries().into_iter();
-        let mut rows = entries.map(|(row, _)| row);
-        rows.find(|row| row.spec.name.as_str() == name)
-            .expect("registered")
-            .due
-    };
-    assert_eq!([due("first"), due("web")], [None, None], "{applied:?}");
     rig.finish().await;
 }
