@@ -108,3 +108,56 @@ async fn what_nobody_has_started_stays_down() {
     assert_eq!(spawns(&rig), [1, 0]);
     rig.finish().await;
 }
+
+/// What was stopped while the next daemon waited for it is not up, however it ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_goes_on_notices_that_what_it_waits_for_was_stopped() {
+    let mut rig = Rig::new().await;
+    let obedient = FakeRun {
+        term_exit: Some(ExitStatus::Code(0)),
+        ..FakeRun::default()
+    };
+    rig.launcher.next_for(&before(), obedient);
+    let applying = waiting(&rig, 2).await;
+    rig.next_daemon().await;
+    applying.abort();
+    let stop_first = Command::Stop {
+        target: Target("first".into()),
+        force: false,
+        signal: None,
+    };
+    assert_eq!(done(rig.begin(stop_first)).await.error, None);
+    a_while(&rig).await;
+    assert_eq!(spawns(&rig), [0, 0]);
+    rig.finish().await;
+}
+
+/// A stop while a new definition stopped the former run is not undone by the start of one copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_of_one_copy_brings_back_no_other() {
+    let mut rig = Rig::new().await;
+    let with = |argument: &str| {
+        let web = rig.spec("web", argument, "grace_period = \"1s\"");
+        vec![with_copies(2, web)]
+    };
+    for index in [0, 1] {
+        rig.launcher.next_for(&copy(index), FakeRun::stubborn());
+    }
+    answer(rig.apply(with("former"))).await.expect("starts");
+    let applying = rig.apply(with("newer"));
+    until("the stop", || rig.was_sent(&copy(1), TERM)).await;
+    let stopping = rig.begin(stop());
+    a_while(&rig).await;
+    let start = Command::Start {
+        target: Target("web:0".into()),
+        wait: None,
+    };
+    answer(rig.begin(start)).await.expect("starts");
+    drop(answer(stopping).await);
+    drop(answer(applying).await);
+    rig.next_daemon().await;
+    until("the start", || !rig.alive(&copy(0)).is_empty()).await;
+    a_while(&rig).await;
+    assert_eq!(rig.launcher.spawns(&copy(1)), 1);
+    rig.finish().await;
+}

@@ -231,3 +231,115 @@ async fn a_reload_that_was_given_up_does_not_say_what_runs() {
     assert_eq!(error, "it was stopped, held or deleted meanwhile");
     rig.finish().await;
 }
+
+/// One copy of a dependency that is stopped by itself does not hold up what waits for the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_waits_for_the_copies_that_are_to_run() {
+    let rig = Rig::new().await;
+    let first = with_copies(2, rig.probed("first", "x"));
+    let web_after = rig.spec("web", "x", "depends_on = [\"first\"]");
+    let applying = rig.apply(vec![first, web_after]);
+    let id = InstanceId::new("first".parse().expect("a name"), 1);
+    until("the first", || rig.launcher.spawns(&id) == 1).await;
+    let stop_one = Command::Stop {
+        target: Target("first:1".into()),
+        force: false,
+        signal: None,
+    };
+    assert_eq!(done(rig.begin(stop_one)).await.error, None);
+    std::fs::write(rig.well(), "").expect("writes");
+    let Reply::Started(outcome) = answer(applying).await.expect("starts") else {
+        panic!("another answer");
+    };
+    let errors = outcome.processes.iter().map(|one| one.error.clone());
+    assert_eq!(errors.collect::<Vec<_>>(), [None, None]);
+    assert_eq!(rig.launcher.spawns(&web()), 1);
+    rig.finish().await;
+}
+
+/// A schedule leaves the copies alone that nobody has started.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_starts_nothing_that_nobody_has_started() {
+    let rig = Rig::new().await;
+    let web = with_copies(2, rig.spec("web", "x", "cron_restart = \"* * * * * *\""));
+    answer(rig.apply(vec![web])).await.expect("starts");
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    let stopped = rig.launcher.spawns(&copy(1));
+    let start = Command::Start {
+        target: Target("web:0".into()),
+        wait: Some(PATIENCE),
+    };
+    answer(rig.begin(start)).await.expect("starts");
+    let before = rig.launcher.spawns(&copy(0));
+    until("the schedule", || {
+        rig.launcher.spawns(&copy(0)) > before + 1
+    })
+    .await;
+    assert_eq!(rig.launcher.spawns(&copy(1)), stopped);
+    rig.finish().await;
+}
+
+/// A start or a restart that a deletion or a stop overtakes is not answered as done, however
+/// the run ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_overtaken_is_not_answered_as_done() {
+    let delete = Command::Delete {
+        target: Target("web".into()),
+        force: false,
+        keep_logs: false,
+    };
+    let start = |target: &str| Command::Start {
+        target: Target(target.into()),
+        wait: Some(PATIENCE),
+    };
+    let cases = [
+        (restart("web"), delete.clone(), "deleted"),
+        (start("web"), delete, "deleted"),
+        (start("web:0"), stop(), "stopped"),
+        (restart("web:0"), stop(), "stopped"),
+    ];
+    for (order, other, word) in cases {
+        let rig = Rig::new().await;
+        rig.launcher.always(FakeRun {
+            term_exit: Some(ExitStatus::Code(0)),
+            ..FakeRun::default()
+        });
+        let mut web = rig.probed("web", "x");
+        web.config.enabled = false;
+        answer(rig.apply(vec![web])).await.expect("is registered");
+        let ordered = rig.begin(order.clone());
+        until("the run", || !rig.alive(&copy(0)).is_empty()).await;
+        assert_eq!(done(rig.begin(other)).await.error, None);
+        let error = match answer(ordered).await.expect("answers") {
+            Reply::Done(mut done) => done.remove(0).error,
+            Reply::Started(mut outcome) => outcome.processes.remove(0).error,
+            other => panic!("{other:?}"),
+        };
+        let error = error.unwrap_or_default();
+        assert!(error.contains(word), "{order:?}: {error:?}");
+        rig.finish().await;
+    }
+}
+
+/// A stop of one copy that comes while an apply waits for its turn is not forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_that_waits_leaves_out_the_copy_that_was_stopped() {
+    let rig = Rig::new().await;
+    let specs = || vec![with_copies(2, rig.spec("web", "x", ""))];
+    answer(rig.apply(specs())).await.expect("starts");
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    let other = rig.registry.shared.registering.lock().await;
+    let applying = rig.apply(specs());
+    a_while(&rig).await;
+    assert_eq!(done(rig.begin(stop_second())).await.error, None);
+    drop(other);
+    answer(applying).await.expect("starts");
+    let (row, handles) = rig.registry.entries().remove(0);
+    let saved = handles
+        .iter()
+        .map(|one| (one.id().clone(), one.snapshot().saved.clone()));
+    assert!(!row.is_due(&saved.collect()), "{:?}", row.due);
+    let spawns = [0, 1].map(|index| rig.launcher.spawns(&copy(index)));
+    assert_eq!(spawns, [2, 1]);
+    rig.finish().await;
+}
