@@ -54,6 +54,14 @@ impl Against {
 }
 
 impl Entry {
+    /// An order to start all of it is an order for those, too, that were stopped by themselves
+    /// before it came.
+    pub(super) fn bring_back(&mut self, against: &Against) {
+        let held = &self.held;
+        let came_after = |index: &u16| held.get(index).is_some_and(|at| *at > against.moment);
+        self.row.down.retain(came_after);
+    }
+
     /// The copies of a pick that an order to start reaches.
     pub(super) fn to_start(&self, pick: &Pick, against: &Against) -> Vec<InstanceHandle> {
         let is_meant = |handle: &&InstanceHandle| {

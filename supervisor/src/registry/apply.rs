@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::RegistryHandle;
+use super::against::Against;
 use super::orders::started;
 use super::verdict::Verdict;
 use crate::command::view::{StartChange, StartOutcome, Started};
@@ -43,7 +44,8 @@ impl RegistryHandle {
                 .collect();
             (verdicts, inner.left_over(&apply))
         };
-        let outcome = self.carry_out(actor, &apply, &verdicts, left_over).await;
+        let carried = self.carry_out(actor, &apply, &verdicts, left_over, &against);
+        let outcome = carried.await;
         drop(registering);
         let (mut outcome, start) = outcome?;
         let mut results = self.bring_up(&start, &against, actor, apply.wait).await?;
@@ -71,8 +73,9 @@ impl RegistryHandle {
         apply: &Apply,
         verdicts: &[Verdict],
         left_over: Vec<ProcessName>,
+        against: &Against,
     ) -> Result<(StartOutcome, Vec<ProcessName>), ControlError> {
-        self.register(actor, apply, verdicts).await?;
+        self.register(actor, apply, verdicts, against).await?;
         let mut outcome = StartOutcome {
             processes: Vec::new(),
             left_over: Vec::new(),
@@ -125,6 +128,7 @@ impl RegistryHandle {
         actor: &str,
         apply: &Apply,
         verdicts: &[Verdict],
+        against: &Against,
     ) -> Result<(), ControlError> {
         let now = self.context().clock.now();
         let mut batch = Batch {
@@ -174,7 +178,7 @@ impl RegistryHandle {
                     own.env.os.clone_from(&spec.env.os);
                 }
                 if verdict.starts() {
-                    entry.row.down.clear();
+                    entry.bring_back(against);
                 }
                 if verdict.renews() {
                     entry.row.due = Some(Due::Renewal);

@@ -119,6 +119,8 @@ impl RegistryHandle {
             let entries = names.iter().filter_map(|name| inner.entry(name));
             entries.flat_map(Entry::left_down).collect()
         };
+        // As the former daemon has left it: what is stopped from here on was waited for.
+        let awaited = self.coming_up(&names);
         let (registry, against) = (self.clone(), self.ordered_against_and(left));
         self.context().tasks.spawn("finish orders", async move {
             for name in &names {
@@ -129,7 +131,6 @@ impl RegistryHandle {
             }
             // Not what somebody has stopped or held meanwhile.
             let (order, names) = registry.still_due(names);
-            let awaited = registry.coming_up(&order, &names);
             match registry.begin_starts(&order, &names, &awaited, &against, SYSTEM) {
                 Ok(starts) => drop(starts.work.await),
                 Err(error) => error!(%error, "What was ordered could not be finished."),
@@ -139,12 +140,12 @@ impl RegistryHandle {
 
     /// Of what else these depend on, what has begun and is not up yet. The rest was brought up
     /// before, or was not due.
-    fn coming_up(&self, order: &Order, names: &[ProcessName]) -> Vec<ProcessName> {
+    fn coming_up(&self, names: &[ProcessName]) -> Vec<ProcessName> {
         let inner = self.inner();
         let is_awaited = |name: &ProcessName| {
             !names.contains(name) && inner.entry(name).is_some_and(Entry::is_coming_up)
         };
-        let all = order.with_dependencies(names).into_iter();
+        let all = inner.order().with_dependencies(names).into_iter();
         all.filter(is_awaited).collect()
     }
 

@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::RegistryHandle;
 use super::against::Against;
 use super::graph::Order;
 use super::target::Pick;
-use super::waiting::{until_told, wait_all};
+use super::waiting::{until_told, wait_all, wait_up};
+use super::{Entry, RegistryHandle};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -33,8 +33,11 @@ pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
 /// Why a start comes to nothing that a stop has overtaken.
 const STOPPED: &str = "it was stopped meanwhile";
 
+/// The same of a deletion.
+const DELETED: &str = "it was deleted meanwhile";
+
 /// The same where its copies were called off one by one, or held.
-pub(super) const CALLED_OFF: &str = "it was stopped or held meanwhile";
+const CALLED_OFF: &str = "it was stopped or held meanwhile";
 
 /// What a start that is not waited for takes at most to begin.
 const BEGINNING: Duration = Duration::from_secs(2);
@@ -74,18 +77,17 @@ impl RegistryHandle {
             },
         ] = picked.items.as_slice()
         {
-            self.want_running(&picked.items, true).await;
-            let handles = self.inner().handles(&picked.items[0]);
-            let mut result = start_all(&handles, actor).await;
-            if result.is_ok() && wait.is_some() {
-                result = wait_all(&handles, wait).await;
-            }
-            outcome
-                .processes
-                .push(started(name.clone(), StartChange::Started, result));
+            let pick = &picked.items[0];
+            let started = self.start_one(pick, &against, actor, wait).await;
+            let result = started.map_err(|error| self.reason(error));
+            outcome.processes.push(super::orders::started(
+                name.clone(),
+                StartChange::Started,
+                result,
+            ));
             return Ok(outcome);
         }
-        self.want_running(&picked.items, true).await;
+        self.want_running(&picked.items, true, &against).await;
         let names: Vec<ProcessName> = picked.items.into_iter().map(|pick| pick.name).collect();
         let running: Vec<bool> = names.iter().map(|name| self.is_up(name)).collect();
         let results = self.bring_up(&names, &against, actor, wait).await?;
@@ -227,7 +229,7 @@ impl RegistryHandle {
             }
             starts.push(async move {
                 let result = if is_awaited {
-                    registry.wait_for_start(&name).await
+                    registry.wait_for_start(&name, &against).await
                 } else {
                     let order = (&name, &*against);
                     registry.start_after(first, begun, order, &actor).await
@@ -270,9 +272,7 @@ impl RegistryHandle {
         }
         let (handles, limit) = {
             let inner = self.inner();
-            let Some(entry) = inner.entry(name) else {
-                return Err("it was deleted".into());
-            };
+            let entry = inner.entry(name).ok_or(DELETED)?;
             if entry.row.removal.is_some() {
                 return Err(OrderError::Unwanted(Unwanted::Removal).to_string());
             }
@@ -289,33 +289,94 @@ impl RegistryHandle {
         start_all(&handles, actor).await?;
         // Nobody may wait for it.
         let _ = begun.send(());
-        wait_all(&handles, Some(limit)).await?;
-        self.refuse_if_off(name, against)
+        self.wait_all_started(&Pick::whole(name), &handles, against, limit)
+            .await
     }
 
-    /// What was stopped, held or deleted since is not called up, however its run ended.
-    pub(super) fn refuse_if_off(
+    /// Starts one copy.
+    async fn start_one(
         &self,
-        name: &ProcessName,
+        pick: &Pick,
         against: &Against,
+        actor: &str,
+        wait: Option<Duration>,
     ) -> Result<(), String> {
+        self.want_running(std::slice::from_ref(pick), true, against)
+            .await;
+        let handles = self.inner().handles(pick);
+        start_all(&handles, actor).await?;
+        if let Some(limit) = wait {
+            self.wait_all_started(pick, &handles, against, limit)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until these copies of a pick are up, as far as nobody has stopped them since.
+    async fn wait_all_started(
+        &self,
+        pick: &Pick,
+        handles: &[InstanceHandle],
+        against: &Against,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let waits = handles.iter();
+        let waits = waits.map(|handle| self.wait_started(pick, handle, against, limit));
+        let up: Result<Vec<()>, String> = join_all(waits).await.into_iter().collect();
+        self.refuse_if_off(pick, against)?;
+        up.map(drop)
+    }
+
+    /// Waits until one copy is up. Of several one that is stopped by itself is nothing that
+    /// failed.
+    pub(super) async fn wait_started(
+        &self,
+        pick: &Pick,
+        handle: &InstanceHandle,
+        against: &Against,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let up = wait_up(handle, Some(limit)).await;
         let inner = self.inner();
-        match inner.entry(name) {
-            None => Err("it was deleted meanwhile".into()),
-            Some(entry) if against.is_stopped(entry) => Err(STOPPED.into()),
-            Some(entry) if entry.count() > 0 && against.is_off(entry) => Err(CALLED_OFF.into()),
-            Some(_) => Ok(()),
+        let is_held = |entry: &Entry| against.is_held(entry, handle.id());
+        match (inner.entry(&pick.name).is_some_and(is_held), pick.index) {
+            (false, _) => up,
+            (true, None) => Ok(()),
+            (true, Some(_)) => Err(CALLED_OFF.to_owned()),
         }
     }
 
-    /// Waits for a start that a former daemon has begun.
-    async fn wait_for_start(&self, name: &ProcessName) -> Result<(), String> {
-        let limit = {
-            let inner = self.inner();
-            let entry = inner.entry(name);
-            entry.map(|entry| entry.spec.config.start_timeout + DEPENDENCY_SLACK)
+    /// What was stopped, held or deleted since is not called up, however its run ended.
+    pub(super) fn refuse_if_off(&self, pick: &Pick, against: &Against) -> Result<(), String> {
+        if self.is_ending() {
+            return Err(ControlError::ShuttingDown.to_string());
+        }
+        let inner = self.inner();
+        let Some(entry) = inner.entry(&pick.name) else {
+            return Err(DELETED.into());
         };
-        self.wait_until_up(name, limit).await
+        if entry.row.removal.is_some() {
+            return Err(DELETED.into());
+        }
+        if against.is_stopped(entry) {
+            return Err(STOPPED.into());
+        }
+        if entry.count() > 0 && against.is_off(entry) {
+            return Err(CALLED_OFF.into());
+        }
+        Ok(())
+    }
+
+    /// Waits for a start that a former daemon has begun.
+    async fn wait_for_start(&self, name: &ProcessName, against: &Against) -> Result<(), String> {
+        let pick = Pick::whole(name);
+        let (handles, limit) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or(DELETED)?;
+            let handles = entry.to_start(&pick, against);
+            (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
+        };
+        self.wait_all_started(&pick, &handles, against, limit).await
     }
 
     /// Does the daemon end?

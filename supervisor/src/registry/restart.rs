@@ -9,11 +9,10 @@ use std::sync::Arc;
 use futures::future::join_all;
 use serde_json::json;
 
+use super::RegistryHandle;
 use super::against::Against;
-use super::orders::{CALLED_OFF, DEPENDENCY_SLACK, no_copy};
+use super::orders::{DEPENDENCY_SLACK, no_copy};
 use super::target::{Pick, Picked};
-use super::waiting::wait_up;
-use super::{Entry, RegistryHandle};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
@@ -77,7 +76,8 @@ impl RegistryHandle {
         let Picked { items, rolling } = self.inner().pick(target)?;
         let against = self.ordered_against();
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
-        self.want_running(&items, reason == Reason::Manual).await;
+        let in_full = reason == Reason::Manual;
+        self.want_running(&items, in_full, &against).await;
         if reason == Reason::Manual {
             for name in &names {
                 self.read_env_files(name, actor).await?;
@@ -224,18 +224,10 @@ impl RegistryHandle {
                         || !matches!(snapshot.saved.state, State::Stopping { .. })
                 })
                 .await;
-            let up = wait_up(handle, Some(limit)).await;
-            let inner = self.inner();
-            let is_held = |entry: &Entry| against.is_held(entry, handle.id());
-            match (inner.entry(&pick.name).is_some_and(is_held), pick.index) {
-                (false, _) => up,
-                // Of several copies one that is stopped by itself is nothing that failed.
-                (true, None) => Ok(()),
-                (true, Some(_)) => Err(CALLED_OFF.to_owned()),
-            }
+            self.wait_started(pick, handle, against, limit).await
         });
         let restarted: Result<Vec<()>, String> = join_all(restarts).await.into_iter().collect();
-        let result = self.refuse_if_off(&pick.name, against).and(restarted);
+        let result = self.refuse_if_off(pick, against).and(restarted);
         Done {
             target: pick.text(),
             changed: true,

@@ -2,6 +2,7 @@
 
 use tracing::error;
 
+use super::against::Against;
 use super::target::Pick;
 use super::{Entry, RegistryHandle};
 use crate::ids::ProcessName;
@@ -21,22 +22,29 @@ impl RegistryHandle {
         .await;
     }
 
-    /// Writes down that these are to run, with the copies that were stopped by themselves if
-    /// `in_full`.
-    pub(super) async fn want_running(&self, picks: &[Pick], in_full: bool) {
-        for pick in picks {
-            self.write_rows(std::slice::from_ref(&pick.name), |entry| {
-                entry.row.desired = Desired::Online;
+    /// Writes down that these are to run. Where a whole process is meant `in_full`, so are the
+    /// copies that were stopped by themselves; where one copy of a stopped process is meant, all
+    /// others stay down.
+    pub(super) async fn want_running(&self, picks: &[Pick], in_full: bool, against: &Against) {
+        let names: Vec<ProcessName> = picks.iter().map(|pick| pick.name.clone()).collect();
+        self.write_rows(&names, |entry| {
+            let was_stopped = entry.row.desired == Desired::Stopped;
+            let name = entry.name().clone();
+            for pick in picks.iter().filter(|pick| pick.name == name) {
                 match pick.index {
                     Some(index) => {
+                        if was_stopped {
+                            entry.row.down.extend(0..entry.handles.len() as u16);
+                        }
                         entry.row.down.remove(&index);
                     }
-                    None if in_full => entry.row.down.clear(),
+                    None if in_full => entry.bring_back(against),
                     None => {}
                 }
-            })
-            .await;
-        }
+            }
+            entry.row.desired = Desired::Online;
+        })
+        .await;
     }
 
     /// Writes down that these are to run, and which of their copies have yet to begin, so that
