@@ -11,7 +11,8 @@ use crate::exit::Exit;
 
 /// Stop processes and keep them registered
 ///
-/// Each gets its stop signal, then its grace period, then SIGKILL.
+/// Each gets its stop signal, then its grace period, then SIGKILL. One instance (name:instance)
+/// that is stopped by itself stays down until it, or the whole process, is started or restarted.
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
     #[command(flatten)]

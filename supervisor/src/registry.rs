@@ -92,8 +92,7 @@ struct Inner {
     going: Vec<ProcessName>,
     owed: owed::Owed,
     closing: bool,
-    /// Of the newest order against starts.
-    moment: Moment,
+    newest_moment: Moment,
 }
 
 struct Entry {
@@ -102,7 +101,7 @@ struct Entry {
     /// Position = index of the instance.
     handles: Vec<InstanceHandle>,
     keeper: Option<keeper::Keeper>,
-    /// Held by whoever changes the set of instances.
+    /// Held by whoever changes the set of instances, or orders restarts of what is in it.
     lock: Arc<tokio::sync::Mutex<()>>,
     /// The newest order to stop it.
     stopped: Moment,

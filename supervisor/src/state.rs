@@ -414,6 +414,15 @@ impl State {
         }
     }
 
+    /// Is a run on its way up, or about to be once the former one is gone?
+    pub fn is_coming_up(&self) -> bool {
+        match self {
+            State::Spawning { .. } | State::Starting { .. } => true,
+            State::Stopping { then, .. } => *then == AfterStop::Start,
+            State::Stopped | State::Online { .. } | State::Errored { .. } => false,
+        }
+    }
+
     /// Is there, or may there be, a live process?
     pub fn has_process(&self) -> bool {
         self.run().is_some() || matches!(self, State::Spawning { .. })

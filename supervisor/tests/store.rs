@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ fn row(process: &str, position: u32) -> ProcessRow {
         changed_at: None,
         removal: None,
         due: None,
-        down: Default::default(),
+        down: BTreeSet::new(),
     }
 }
 

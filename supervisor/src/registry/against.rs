@@ -40,10 +40,14 @@ impl Against {
                 .any(|one| self.is_held(entry, one.id()))
     }
 
-    /// Was it ordered to stop since then, or all its copies to be held or stopped?
+    /// Was it ordered to stop since then, or is none of its copies to run, since they were held
+    /// or stopped one by one?
     pub(super) fn is_off(&self, entry: &Entry) -> bool {
-        let mut copies = entry.handles.iter();
-        self.is_stopped(entry) || copies.all(|one| self.is_held(entry, one.id()))
+        let is_off = |one: &InstanceHandle| {
+            self.is_held(entry, one.id()) || entry.row.down.contains(&one.id().index)
+        };
+        let counted = entry.counted();
+        self.is_stopped(entry) || (!counted.is_empty() && counted.iter().all(is_off))
     }
 
     /// Was this copy ordered to be held, or to stop by itself, since then?
@@ -81,8 +85,8 @@ impl Entry {
 impl Inner {
     /// The number of an order against starts that comes now.
     pub(super) fn next_moment(&mut self) -> Moment {
-        self.moment.0 += 1;
-        self.moment
+        self.newest_moment.0 += 1;
+        self.newest_moment
     }
 }
 
@@ -94,7 +98,7 @@ impl RegistryHandle {
 
     /// The same for starts that leave these copies as they are.
     pub(super) fn ordered_against_and(&self, left: BTreeSet<InstanceId>) -> Arc<Against> {
-        let moment = self.inner().moment;
+        let moment = self.inner().newest_moment;
         Arc::new(Against { moment, left })
     }
 }

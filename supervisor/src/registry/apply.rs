@@ -238,6 +238,7 @@ impl RegistryHandle {
             {
                 entry.row.spec = before.spec;
                 (entry.row.previous, entry.row.changed_at) = (before.previous, before.changed_at);
+                entry.row.down.extend(before.down);
                 if entry.row.due == Some(Due::Renewal) {
                     entry.row.due = before.due;
                     // Unless somebody has stopped it meanwhile.

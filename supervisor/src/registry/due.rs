@@ -76,15 +76,12 @@ impl Entry {
 
     /// Is a copy of it on its way up, or between two tries?
     fn is_coming_up(&self) -> bool {
-        self.counted().iter().any(|handle| {
-            let snapshot = handle.snapshot();
-            let begins = match &snapshot.saved.state {
-                State::Spawning { .. } | State::Starting { .. } => true,
-                State::Errored { hold } => matches!(hold, Hold::Retrying { .. }),
-                State::Stopped | State::Online { .. } | State::Stopping { .. } => false,
-            };
-            begins && self.row.desired == Desired::Online
-        })
+        let comes_up = |handle: &InstanceHandle| {
+            let state = &handle.snapshot().saved.state;
+            let is_retried = |hold: &Hold| matches!(hold, Hold::Retrying { .. });
+            state.is_coming_up() || matches!(state, State::Errored { hold } if is_retried(hold))
+        };
+        self.row.desired == Desired::Online && self.counted().iter().any(comes_up)
     }
 }
 
@@ -109,7 +106,8 @@ fn waits(state: &State) -> bool {
 }
 
 impl RegistryHandle {
-    /// Brings these about, each after those of them that it depends on.
+    /// Brings these about, each after those of them that it depends on, and after what else of
+    /// that is on its way up.
     pub(super) fn finish_due(&self, names: Vec<ProcessName>) {
         if names.is_empty() {
             return;

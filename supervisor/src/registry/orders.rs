@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::RegistryHandle;
 use super::against::Against;
 use super::graph::Order;
 use super::target::Pick;
-use super::waiting::{until_told, wait_all, wait_up};
-use super::{Entry, RegistryHandle};
+use super::waiting::{CALLED_OFF, DELETED, STOPPED, until_told, wait_all};
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -29,15 +29,6 @@ use crate::store::{Batch, Desired};
 
 /// What a dependent waits for its dependency beyond that one's own `start_timeout`.
 pub(super) const DEPENDENCY_SLACK: Duration = Duration::from_secs(5);
-
-/// Why a start comes to nothing that a stop has overtaken.
-const STOPPED: &str = "it was stopped meanwhile";
-
-/// The same of a deletion.
-const DELETED: &str = "it was deleted meanwhile";
-
-/// The same where its copies were called off one by one, or held.
-const CALLED_OFF: &str = "it was stopped or held meanwhile";
 
 /// What a start that is not waited for takes at most to begin.
 const BEGINNING: Duration = Duration::from_secs(2);
@@ -71,20 +62,17 @@ impl RegistryHandle {
             pruned: Vec::new(),
         };
         if let [
-            Pick {
+            pick @ Pick {
                 name,
                 index: Some(_),
             },
         ] = picked.items.as_slice()
         {
-            let pick = &picked.items[0];
-            let started = self.start_one(pick, &against, actor, wait).await;
-            let result = started.map_err(|error| self.reason(error));
-            outcome.processes.push(super::orders::started(
-                name.clone(),
-                StartChange::Started,
-                result,
-            ));
+            let result = self.start_one(pick, &against, actor, wait).await;
+            let result = result.map_err(|error| self.reason(error));
+            outcome
+                .processes
+                .push(started(name.clone(), StartChange::Started, result));
             return Ok(outcome);
         }
         self.want_running(&picked.items, true, &against).await;
@@ -148,14 +136,7 @@ impl RegistryHandle {
             return Err(ControlError::ShuttingDown);
         }
         let all = order.with_dependencies(names);
-        let is_stopped = |name: &ProcessName| {
-            let inner = self.inner();
-            inner
-                .entry(name)
-                .is_some_and(|entry| against.is_stopped(entry))
-        };
-        let wanted = all.iter().filter(|name| !is_stopped(name)).cloned();
-        self.want_started(&wanted.collect::<Vec<_>>()).await;
+        self.want_started(&all, names, against).await;
         let hears = self.hear();
         let Starts {
             work,
@@ -270,7 +251,7 @@ impl RegistryHandle {
                 ));
             }
         }
-        let (handles, limit) = {
+        let (mut handles, limit) = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or(DELETED)?;
             if entry.row.removal.is_some() {
@@ -287,6 +268,16 @@ impl RegistryHandle {
             (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
         };
         start_all(&handles, actor).await?;
+        let added = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or(DELETED)?;
+            let mut added = entry.to_start(&Pick::whole(name), against);
+            added.retain(|one| !handles.iter().any(|other| other.is_same(one)));
+            added
+        };
+        // Who scaled it meanwhile has left these to us.
+        start_all(&added, actor).await?;
+        handles.extend(added);
         // Nobody may wait for it.
         let _ = begun.send(());
         self.wait_all_started(&Pick::whole(name), &handles, against, limit)
@@ -303,80 +294,21 @@ impl RegistryHandle {
     ) -> Result<(), String> {
         self.want_running(std::slice::from_ref(pick), true, against)
             .await;
-        let handles = self.inner().handles(pick);
+        self.refuse_if_off(pick, against)?;
+        let handles = {
+            let inner = self.inner();
+            let entry = inner.entry(&pick.name).ok_or(DELETED)?;
+            entry.to_start(pick, against)
+        };
+        if handles.is_empty() {
+            return Err(CALLED_OFF.into());
+        }
         start_all(&handles, actor).await?;
         if let Some(limit) = wait {
             self.wait_all_started(pick, &handles, against, limit)
                 .await?;
         }
         Ok(())
-    }
-
-    /// Waits until these copies of a pick are up, as far as nobody has stopped them since.
-    async fn wait_all_started(
-        &self,
-        pick: &Pick,
-        handles: &[InstanceHandle],
-        against: &Against,
-        limit: Duration,
-    ) -> Result<(), String> {
-        let waits = handles.iter();
-        let waits = waits.map(|handle| self.wait_started(pick, handle, against, limit));
-        let up: Result<Vec<()>, String> = join_all(waits).await.into_iter().collect();
-        self.refuse_if_off(pick, against)?;
-        up.map(drop)
-    }
-
-    /// Waits until one copy is up. Of several one that is stopped by itself is nothing that
-    /// failed.
-    pub(super) async fn wait_started(
-        &self,
-        pick: &Pick,
-        handle: &InstanceHandle,
-        against: &Against,
-        limit: Duration,
-    ) -> Result<(), String> {
-        let up = wait_up(handle, Some(limit)).await;
-        let inner = self.inner();
-        let is_held = |entry: &Entry| against.is_held(entry, handle.id());
-        match (inner.entry(&pick.name).is_some_and(is_held), pick.index) {
-            (false, _) => up,
-            (true, None) => Ok(()),
-            (true, Some(_)) => Err(CALLED_OFF.to_owned()),
-        }
-    }
-
-    /// What was stopped, held or deleted since is not called up, however its run ended.
-    pub(super) fn refuse_if_off(&self, pick: &Pick, against: &Against) -> Result<(), String> {
-        if self.is_ending() {
-            return Err(ControlError::ShuttingDown.to_string());
-        }
-        let inner = self.inner();
-        let Some(entry) = inner.entry(&pick.name) else {
-            return Err(DELETED.into());
-        };
-        if entry.row.removal.is_some() {
-            return Err(DELETED.into());
-        }
-        if against.is_stopped(entry) {
-            return Err(STOPPED.into());
-        }
-        if entry.count() > 0 && against.is_off(entry) {
-            return Err(CALLED_OFF.into());
-        }
-        Ok(())
-    }
-
-    /// Waits for a start that a former daemon has begun.
-    async fn wait_for_start(&self, name: &ProcessName, against: &Against) -> Result<(), String> {
-        let pick = Pick::whole(name);
-        let (handles, limit) = {
-            let inner = self.inner();
-            let entry = inner.entry(name).ok_or(DELETED)?;
-            let handles = entry.to_start(&pick, against);
-            (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
-        };
-        self.wait_all_started(&pick, &handles, against, limit).await
     }
 
     /// Does the daemon end?

@@ -33,7 +33,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Snapshot};
 use crate::machine::Awaited;
 use crate::spec::{ProcessSpec, ReloadMode};
-use crate::state::{AfterStop, Reason, State};
+use crate::state::{Reason, State};
 use crate::store::{Batch, Desired};
 
 /// Why a reload comes to nothing that a stop, a hold or a deletion has ended.
@@ -193,11 +193,7 @@ impl RegistryHandle {
             };
             (entry.handles.clone(), entry.spec.config.start_timeout)
         };
-        let begins = |handle: &InstanceHandle| match &handle.snapshot().saved.state {
-            State::Spawning { .. } | State::Starting { .. } => true,
-            State::Stopping { then, .. } => *then == AfterStop::Start,
-            State::Stopped | State::Online { .. } | State::Errored { .. } => false,
-        };
+        let begins = |handle: &InstanceHandle| handle.snapshot().saved.state.is_coming_up();
         let grows = set.iter().any(begins) && set.iter().any(is_online);
         if !grows || !set.iter().all(|one| begins(one) || is_online(one)) {
             return;
@@ -205,9 +201,8 @@ impl RegistryHandle {
         let is_over = || {
             let inner = self.inner();
             let entry = inner.entry(name);
-            let is_off =
-                |entry: &Entry| against.ends_start_of(entry) || entry.row.removal.is_some();
-            inner.closing || entry.is_none_or(is_off)
+            let ends = |entry: &Entry| against.ends_start_of(entry) || entry.row.removal.is_some();
+            inner.closing || entry.is_none_or(ends)
         };
         let up = async {
             // One that is restarted has its grace period first.

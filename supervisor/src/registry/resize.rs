@@ -1,12 +1,14 @@
 //! The number of copies of a process: more are recorded and then started, fewer are called off,
 //! recorded, stopped and dropped. Those that stay are not touched.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::RegistryHandle;
+use super::against::Moment;
 use super::change::gone;
 use super::target::Pick;
 use crate::command::{Reply, ScaleChange, Target};
@@ -27,8 +29,9 @@ struct Resizing {
     from: u16,
     /// Copies that were wanted.
     before: u16,
-    /// What `mhost scale` had said before.
-    former: Option<u16>,
+    /// As it was before.
+    former: ProcessRow,
+    former_held: BTreeMap<u16, Moment>,
     /// Copies beyond the new number.
     surplus: Vec<InstanceHandle>,
     /// Of the new ones, those of which a former one may still be on record.
@@ -110,6 +113,7 @@ impl RegistryHandle {
             from,
             before,
             former,
+            former_held,
             surplus,
             former_copies,
         } = self.begin_resize(name, to, scaled)?;
@@ -117,6 +121,7 @@ impl RegistryHandle {
             // Before it is on record, so that nobody starts one that is not to be.
             handle.call_off(Unwanted::Surplus).await;
         }
+        let due = row.due.clone();
         let mut batch = Batch {
             processes: vec![row],
             removed_instances: former_copies.clone(),
@@ -135,7 +140,14 @@ impl RegistryHandle {
             if before != to {
                 // Whoever asked is told that it was not done.
                 if let Some(entry) = self.inner().entry_mut(name) {
-                    entry.row.scaled = former;
+                    entry.row.scaled = former.scaled;
+                    entry.row.down.extend(former.down);
+                    if entry.row.due == due {
+                        entry.row.due = former.due;
+                    }
+                    for (index, at) in former_held {
+                        entry.held.entry(index).or_insert(at);
+                    }
                 }
                 self.want_counted(name).await;
                 self.bump();
@@ -168,7 +180,8 @@ impl RegistryHandle {
         let entry = inner.entry_mut(name).ok_or_else(|| gone(name))?;
         refuse_removed(entry)?;
         let from = entry.handles.len() as u16;
-        let (former, before) = (entry.row.scaled, entry.count());
+        let (former, before) = (entry.row.clone(), entry.count());
+        let former_held = entry.held.clone();
         // As it is defined on record: a newer definition may be refused yet.
         entry.row.scaled = (scaled && to != entry.spec.instances).then_some(to);
         let surplus = entry.handles.iter().skip(to.into()).cloned().collect();
@@ -186,6 +199,7 @@ impl RegistryHandle {
             from,
             before,
             former,
+            former_held,
             surplus,
             former_copies,
         })
@@ -244,7 +258,8 @@ impl RegistryHandle {
     }
 
     /// Adds the copies that are missing now that their number is on record, and starts these, if
-    /// it is to run. A copy that nobody has recorded is one that the next daemon does not know.
+    /// it is to run, unless a start that waits takes them with it. A copy that nobody has recorded
+    /// is one that the next daemon does not know.
     async fn extend(
         &self,
         name: &ProcessName,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
@@ -13,10 +14,12 @@ use super::RegistryHandle;
 use super::against::Against;
 use super::orders::{DEPENDENCY_SLACK, no_copy};
 use super::target::{Pick, Picked};
+use super::waiting::DELETED;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
+use crate::instance::InstanceHandle;
 use crate::machine::Input;
 use crate::os_text::OsText;
 use crate::secret::{EnvVars, MASK, is_secret_name};
@@ -176,6 +179,45 @@ impl RegistryHandle {
         .await
     }
 
+    /// The copies that a restart reaches, and how long each may take to come up; else the answer.
+    fn to_restart(
+        &self,
+        pick: &Pick,
+        restart: &Input,
+        against: &Against,
+    ) -> Result<(Vec<InstanceHandle>, Duration), Done> {
+        let left = |note: Option<&str>, error: Option<&str>| Done {
+            target: pick.text(),
+            changed: false,
+            note: note.map(str::to_owned),
+            error: error.map(str::to_owned),
+        };
+        let inner = self.inner();
+        let entry = inner.entry(&pick.name);
+        let entry = entry.ok_or_else(|| left(None, Some(DELETED)))?;
+        let limit = entry.spec.config.start_timeout + DEPENDENCY_SLACK;
+        if pick.index.is_none() && entry.counted().is_empty() {
+            return Err(left(Some(&no_copy(&pick.name)), None));
+        }
+        let is_asked_for = matches!(
+            restart,
+            Input::Restart {
+                reason: Reason::Manual,
+                ..
+            }
+        );
+        if !is_asked_for && (entry.renews() || entry.waits_to_begin(0..entry.count())) {
+            let note = "left as it is: it is about to start";
+            return Err(left(Some(note), None));
+        }
+        let handles = entry.to_start(pick, against);
+        if handles.is_empty() || against.is_stopped(entry) {
+            let note = "left as it is: it was stopped or held meanwhile";
+            return Err(left(Some(note), None));
+        }
+        Ok((handles, limit))
+    }
+
     async fn restart_pick(
         &self,
         pick: &Pick,
@@ -185,29 +227,11 @@ impl RegistryHandle {
     ) -> Done {
         // A reload or a scaling that is under way ends first, and it is the new set's turn.
         let changing = self.settled(&pick.name).await;
-        let (handles, limit, is_empty) = {
-            let inner = self.inner();
-            let entry = inner.entry(&pick.name);
-            let limit = entry.map(|entry| entry.spec.config.start_timeout);
-            let entry = entry.filter(|entry| !against.is_stopped(entry));
-            let handles = entry.map_or_else(Vec::new, |entry| entry.to_start(pick, against));
-            let limit = limit.unwrap_or_default() + DEPENDENCY_SLACK;
-            (handles, limit, inner.wanted_handles(pick).is_empty())
+        let found = self.to_restart(pick, restart, against);
+        let (handles, limit) = match found {
+            Ok(found) => found,
+            Err(left_down) => return left_down,
         };
-        let left_down = if is_empty {
-            Some(no_copy(&pick.name))
-        } else {
-            let note = "left as it is: it was stopped or held meanwhile";
-            handles.is_empty().then(|| note.to_owned())
-        };
-        if left_down.is_some() {
-            return Done {
-                target: pick.text(),
-                changed: false,
-                note: left_down,
-                error: None,
-            };
-        }
         let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
         let orders = handles.iter().map(|handle| async {
             let before = handle.snapshot().saved.counters.generation;

@@ -1,4 +1,4 @@
-//! Stop, in the reverse order of the graph, and the end of the daemon.
+//! Stop and hold, in the reverse order of the graph, and the end of the daemon.
 //!
 //! All stops run at once, each after those that depend on it; grace periods of one level go in
 //! parallel. Whoever stops waits for the process and never for ever: somebody else may start it
@@ -124,7 +124,8 @@ impl RegistryHandle {
         }
     }
 
-    /// Waits for the end of a change of the set of instances that is under way.
+    /// Waits for the end of a change of the set of instances that is under way, or of the orders
+    /// of a restart.
     pub(super) async fn until_settled(&self, name: &ProcessName) {
         drop(self.settled(name).await);
     }

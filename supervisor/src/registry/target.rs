@@ -200,16 +200,6 @@ impl Inner {
     }
 }
 
-impl Inner {
-    /// The same without copies that are about to go, unless one is named.
-    pub(super) fn wanted_handles(&self, pick: &Pick) -> Vec<InstanceHandle> {
-        match (pick.index, self.entry(&pick.name)) {
-            (None, Some(entry)) => entry.counted().to_vec(),
-            _ => self.handles(pick),
-        }
-    }
-}
-
 /// The copies of a pick: those there are, and those of which lines are kept.
 pub(super) fn copies(inner: &Inner, pick: &Pick, kept: &Copies) -> Vec<InstanceId> {
     let handles = inner.handles(pick);

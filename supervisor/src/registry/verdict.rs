@@ -93,7 +93,7 @@ impl Inner {
         let busy = |handle: &InstanceHandle| busy(&handle.snapshot().saved.state);
         let runs = entry.handles.iter().any(busy);
         // A copy that was stopped by itself is brought up as a whole process is.
-        let runs_in_full = runs && entry.counted().iter().all(busy);
+        let runs_in_full = runs && entry.row.down.is_empty();
         let change = if !spec.config.enabled {
             StartChange::Registered
         } else if keys.is_empty() && runs_in_full {

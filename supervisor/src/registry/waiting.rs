@@ -9,7 +9,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::broadcast;
 
-use super::RegistryHandle;
+use super::against::Against;
+use super::orders::DEPENDENCY_SLACK;
+use super::target::Pick;
+use super::{Entry, RegistryHandle};
+use crate::control::ControlError;
 use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Snapshot};
 use crate::spec::Signal;
@@ -23,6 +27,15 @@ pub(super) const TOLD: usize = 16;
 
 /// Crashes in a row after which a start is not waited for any longer.
 const HOPELESS_CRASHES: u32 = 2;
+
+/// Why a start comes to nothing that a stop has overtaken.
+pub(super) const STOPPED: &str = "it was stopped meanwhile";
+
+/// The same of a deletion.
+pub(super) const DELETED: &str = "it was deleted meanwhile";
+
+/// The same where its copies were called off one by one, or held.
+pub(super) const CALLED_OFF: &str = "it was stopped or held meanwhile";
 
 /// How an instance looks to somebody who waits for it to come up.
 fn came_up(snapshot: &Snapshot) -> Option<Result<(), String>> {
@@ -98,6 +111,75 @@ pub(super) fn is_unkillable(snapshot: &Snapshot) -> bool {
 }
 
 impl RegistryHandle {
+    /// Waits until these copies of a pick are up, as far as nobody has stopped them since. Fails
+    /// when all of it is off.
+    pub(super) async fn wait_all_started(
+        &self,
+        pick: &Pick,
+        handles: &[InstanceHandle],
+        against: &Against,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let waits = handles.iter();
+        let waits = waits.map(|handle| self.wait_started(pick, handle, against, limit));
+        let up: Result<Vec<()>, String> = join_all(waits).await.into_iter().collect();
+        self.refuse_if_off(pick, against)?;
+        up.map(drop)
+    }
+
+    /// Waits until one copy is up. Of several one that is stopped by itself is nothing that
+    /// failed.
+    pub(super) async fn wait_started(
+        &self,
+        pick: &Pick,
+        handle: &InstanceHandle,
+        against: &Against,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let up = wait_up(handle, Some(limit)).await;
+        let inner = self.inner();
+        let is_held = |entry: &Entry| against.is_held(entry, handle.id());
+        match (inner.entry(&pick.name).is_some_and(is_held), pick.index) {
+            (false, _) => up,
+            (true, None) => Ok(()),
+            (true, Some(_)) => Err(CALLED_OFF.to_owned()),
+        }
+    }
+
+    /// What was stopped, held or deleted since is not called up, however its run ended.
+    pub(super) fn refuse_if_off(&self, pick: &Pick, against: &Against) -> Result<(), String> {
+        if self.is_ending() {
+            return Err(ControlError::ShuttingDown.to_string());
+        }
+        let inner = self.inner();
+        let entry = inner.entry(&pick.name);
+        let entry = entry.filter(|entry| entry.row.removal.is_none());
+        let entry = entry.ok_or(DELETED)?;
+        if against.is_stopped(entry) {
+            return Err(STOPPED.into());
+        }
+        if against.is_off(entry) {
+            return Err(CALLED_OFF.into());
+        }
+        Ok(())
+    }
+
+    /// Waits for a start that a former daemon has begun.
+    pub(super) async fn wait_for_start(
+        &self,
+        name: &ProcessName,
+        against: &Against,
+    ) -> Result<(), String> {
+        let pick = Pick::whole(name);
+        let (handles, limit) = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or(DELETED)?;
+            let handles = entry.to_start(&pick, against);
+            (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
+        };
+        self.wait_all_started(&pick, &handles, against, limit).await
+    }
+
     /// A person is needed for a process. Who waits for it to come up is told so now, and need not
     /// wait until the time is over; the process goes on as it was.
     pub fn tell_waiting(&self, name: &ProcessName, text: &str) {

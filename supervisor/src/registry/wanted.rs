@@ -48,14 +48,23 @@ impl RegistryHandle {
     }
 
     /// Writes down that these are to run, and which of their copies have yet to begin, so that
-    /// the next daemon can finish it.
-    pub(super) async fn want_started(&self, names: &[ProcessName]) {
+    /// the next daemon can finish it. Those that are meant `in_full` get the copies back that were
+    /// stopped by themselves before the order came; what was called off since is left as it is.
+    pub(super) async fn want_started(
+        &self,
+        names: &[ProcessName],
+        in_full: &[ProcessName],
+        against: &Against,
+    ) {
         self.write_rows(names, |entry| {
-            entry.row.desired = Desired::Online;
-            if (0..entry.count()).all(|index| entry.row.down.contains(&index)) {
-                // Nothing else of it is there to be started.
-                entry.row.down.clear();
+            let is_down = (0..entry.count()).all(|index| entry.row.down.contains(&index));
+            if is_down || in_full.contains(entry.name()) {
+                entry.bring_back(against);
             }
+            if against.is_off(entry) {
+                return;
+            }
+            entry.row.desired = Desired::Online;
             // What runs may go by a former definition, and whoever changed it is still at it.
             if !entry.renews() {
                 entry.row.due = entry.due_start();

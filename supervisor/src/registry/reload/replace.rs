@@ -47,7 +47,7 @@ impl RegistryHandle {
             replaced = self
                 .replace_batch(renewal, &mut set, batch)
                 .await
-                .map_err(|error| match self.is_off(renewal) {
+                .map_err(|error| match self.is_over(renewal) {
                     // Whatever ended it has its say in what runs.
                     true => error,
                     false => with_kept(&error, begin, total),
@@ -124,14 +124,14 @@ impl RegistryHandle {
         let changed = self.changed();
         tokio::select! {
             () = one_by_one => {}
-            _ = changed.until(|_| self.is_off(renewal)) => {
+            _ = changed.until(|_| self.is_over(renewal)) => {
                 join_all(old.iter().map(|handle| end(handle, false, actor))).await;
             }
         }
     }
 
     /// Is none of the process to run any more?
-    fn is_off(&self, renewal: &Renewal<'_>) -> bool {
+    fn is_over(&self, renewal: &Renewal<'_>) -> bool {
         let inner = self.inner();
         let is_to_run =
             |entry: &Entry| entry.row.desired == Desired::Online && !renewal.against.is_off(entry);
