@@ -106,7 +106,7 @@ async fn what_is_being_deleted_is_not_started() {
         panic!("no answer")
     };
     let error = outcome.processes[0].error.clone().unwrap_or_default();
-    assert!(error.contains("being removed"), "{outcome:?}");
+    assert!(error.contains("being deleted"), "{outcome:?}");
     let scale = Command::Scale {
         target: Target("web".into()),
         change: ScaleChange::To(3),

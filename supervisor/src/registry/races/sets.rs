@@ -343,3 +343,51 @@ async fn an_apply_that_waits_leaves_out_the_copy_that_was_stopped() {
     assert_eq!(spawns, [2, 1]);
     rig.finish().await;
 }
+
+/// The same where it is the only copy: nothing of it is started, now or by the next daemon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_that_waits_leaves_out_the_only_copy() {
+    let rig = Rig::new().await;
+    let specs = || vec![rig.spec("web", "x", "")];
+    answer(rig.apply(specs())).await.expect("starts");
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    let other = rig.registry.shared.registering.lock().await;
+    let applying = rig.apply(specs());
+    a_while(&rig).await;
+    let stop_only = Command::Stop {
+        target: Target("web:0".into()),
+        force: false,
+        signal: None,
+    };
+    assert_eq!(done(rig.begin(stop_only)).await.error, None);
+    drop(other);
+    answer(applying).await.expect("answers");
+    let (row, _) = rig.registry.entries().remove(0);
+    assert_eq!((row.due, rig.launcher.spawns(&web())), (None, 1));
+    rig.finish().await;
+}
+
+/// Who starts one copy while an apply is at something else sets no other copy aside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_starts_all_also_where_somebody_starts_one() {
+    let rig = Rig::new().await;
+    let slow = InstanceId::new("slow".parse().expect("a name"), 0);
+    rig.launcher.next_for(&slow, FakeRun::stubborn());
+    let with = |argument: &str| {
+        let slow = rig.spec("slow", argument, "grace_period = \"1h\"");
+        vec![with_copies(2, rig.spec("web", "x", "")), slow]
+    };
+    answer(rig.apply(with("former"))).await.expect("starts");
+    assert_eq!(done(rig.begin(stop())).await.error, None);
+    let applying = rig.apply(with("newer"));
+    until("the stop", || rig.was_sent(&slow, TERM)).await;
+    let start = Command::Start {
+        target: Target("web:0".into()),
+        wait: Some(PATIENCE),
+    };
+    answer(rig.begin(start)).await.expect("starts");
+    assert!(rig.launcher.exit(&slow, ExitStatus::Signal(TERM.0)));
+    answer(applying).await.expect("answers");
+    assert_eq!(rig.launcher.alive(&copy(1)).len(), 1);
+    rig.finish().await;
+}
