@@ -8,9 +8,10 @@
 //!                     promises ◄── every spawn, every commit, every answer
 //! ```
 //!
-//! There are two kinds of stories. Those of an instance (`17`) have one task and its machine, and
+//! There are three kinds of stories. Those of an instance (`17`) have one task and its machine, and
 //! go through every fault that a run can meet. Those of a registry (`r17`) have a project of some
-//! processes, several clients who order at once, and all that the registry does.
+//! processes, several clients who order at once, and all that the registry does. Those of copies
+//! (`c17`) are the same with processes of several copies, which are stopped and started one by one.
 //!
 //! Registry, task and machine are those of the daemon; only the launcher, the journal, the capture
 //! and the clock are ours. A daemon dies in the middle of any call to one of them, before or
@@ -18,14 +19,15 @@
 //! one story, the same each time: all that is random comes from it, and the runtime has one
 //! thread.
 //!
-//! `cargo test --workspace --lib simulation` tells [`INSTANCES`] of the one kind and [`REGISTRIES`]
-//! of the other, and says how often the daemon died in them. With something before that:
+//! `cargo test --workspace --lib simulation` tells [`INSTANCES`] of the first kind,
+//! [`REGISTRIES`] of the second and [`COPIES`] of the third, and says how often the daemon died in
+//! them. With something before that:
 //!
 //! | | |
 //! |---|---|
-//! | `MHOST_SEEDS=1000000` | so many of an instance, and of a registry in proportion |
-//! | `MHOST_SEEDS=r20000` | so many of a registry, and none else |
-//! | `MHOST_SEED=4711` or `MHOST_SEED=r17` | this one, with `-- --nocapture` to read it |
+//! | `MHOST_SEEDS=1000000` | so many of an instance, and of the others in proportion |
+//! | `MHOST_SEEDS=r20000` or `c20000` | so many of that kind, and none else |
+//! | `MHOST_SEED=4711`, `r17` or `c17` | this one, with `-- --nocapture` to read it |
 //!
 //! A seed that fails prints its story and is written down in `simulation/kept.txt`, whose seeds
 //! are told first by every run from then on.
@@ -57,6 +59,9 @@ const INSTANCES: u64 = 10_000;
 /// So many of a registry, each of which takes as long as ten of an instance.
 const REGISTRIES: u64 = 1_000;
 
+/// So many of a registry and its copies.
+const COPIES: u64 = 500;
+
 /// What came of some stories.
 #[derive(Default)]
 struct Tally {
@@ -86,18 +91,24 @@ impl Tally {
 /// The seeds of this kind that are to be told, those that failed once first.
 fn seeds(kind: Kind) -> Vec<Seed> {
     if let Ok(one) = std::env::var("MHOST_SEED") {
-        let one: Seed = one.parse().expect("MHOST_SEED is such as 17 or r17");
+        let one: Seed = one.parse().expect("MHOST_SEED is such as 17, r17 or c17");
         return [one].into_iter().filter(|one| one.kind == kind).collect();
     }
     let wanted = std::env::var("MHOST_SEEDS").ok();
-    let wanted: Option<Seed> =
-        wanted.map(|text| text.parse().expect("MHOST_SEEDS is such as 9000 or r9000"));
-    let count = match (kind, wanted) {
-        (Kind::Instance, None) => INSTANCES,
-        (Kind::Registry, None) => REGISTRIES,
-        (kind, Some(wanted)) if kind == wanted.kind => wanted.number,
-        (Kind::Registry, Some(wanted)) => wanted.number * REGISTRIES / INSTANCES,
-        (Kind::Instance, Some(_)) => 0,
+    let wanted: Option<Seed> = wanted.map(|text| {
+        text.parse()
+            .expect("MHOST_SEEDS is such as 9000, r9000 or c9000")
+    });
+    let plain = match kind {
+        Kind::Instance => INSTANCES,
+        Kind::Registry => REGISTRIES,
+        Kind::Copies => COPIES,
+    };
+    let count = match wanted {
+        None => plain,
+        Some(wanted) if wanted.kind == kind => wanted.number,
+        Some(wanted) if wanted.kind == Kind::Instance => wanted.number * plain / INSTANCES,
+        Some(_) => 0,
     };
     let kept = kept::seeds().into_iter().filter(|one| one.kind == kind);
     kept.chain((0..count).map(|number| Seed { kind, number }))
@@ -184,11 +195,16 @@ fn no_process_is_lost_doubled_or_forgotten_by_those_who_order() {
     tell(Kind::Registry, coverage::LEAST_OF_REGISTRY, 3_000);
 }
 
+#[test]
+fn no_copy_is_lost_doubled_or_forgotten_by_those_who_order_single_ones() {
+    tell(Kind::Copies, coverage::LEAST_OF_REGISTRY, 1_500);
+}
+
 /// A failing seed is worth nothing if its story is another one the next time.
 #[test]
 fn a_seed_is_one_story() {
     for number in 0..10 {
-        for kind in [Kind::Instance, Kind::Registry] {
+        for kind in Kind::ALL {
             let seed = Seed { kind, number };
             let (once, again) = (seed.tell().lines, seed.tell().lines);
             let mut lines = once.iter().zip(&again);

@@ -21,7 +21,7 @@ use crate::logs::IndexView;
 use crate::paths::Stream;
 use crate::seams::{Archive, Capture, Journal};
 use crate::spec::GroupSpec;
-use crate::state::{ExitStatus, Saved, State};
+use crate::state::{ExitStatus, Hold, Saved, State};
 use crate::store::{Batch, EventFilter, Loaded, ProcessRow};
 
 /// Longest that a commit takes, in milliseconds.
@@ -45,6 +45,8 @@ struct Inner {
     slowest: u64,
     /// What these have done since is not on record.
     missing: BTreeMap<InstanceId, u32>,
+    /// What is wanted of these now is not on record.
+    unwritten: BTreeSet<ProcessName>,
     /// Of these a reload is on record, and not its end.
     renewed: BTreeSet<ProcessName>,
     /// Who waits for whom, while one order starts all that is down.
@@ -64,6 +66,7 @@ impl Disk {
             full: false,
             slowest: QUICK,
             missing: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
             renewed: BTreeSet::new(),
             order: Vec::new(),
             up: BTreeSet::new(),
@@ -125,6 +128,11 @@ impl Disk {
         inner.missing.keys().any(|id| id.process == *process)
     }
 
+    /// Is what is wanted of this process now not on record?
+    pub(super) fn lacks_row_of(&self, process: &ProcessName) -> bool {
+        self.inner().unwritten.contains(process)
+    }
+
     /// From now on one order starts what is down, and each of these pairs is a process and what
     /// it waits for.
     pub(super) fn watch_order(&self, order: Vec<(ProcessName, ProcessName)>) {
@@ -139,7 +147,10 @@ impl Disk {
         let first = |(after, first): &(ProcessName, ProcessName)| {
             let count = inner.rows.get(first).map_or(0, copies);
             let is_up = |index| inner.up.contains(&InstanceId::new(first.clone(), index));
-            after == process && !(0..count).all(is_up)
+            let mut copies = (0..count).map(|index| InstanceId::new(first.clone(), index));
+            // Then the start has ended, and a schedule may begin another.
+            let has_failed = copies.any(|copy| inner.saved.get(&copy).is_some_and(gave_up));
+            after == process && !has_failed && !(0..count).all(is_up)
         };
         let found = inner.order.iter().find(|pair| first(pair)).cloned();
         inner.order.retain(|(after, _)| after != process);
@@ -171,6 +182,8 @@ impl Disk {
             for (instance, _) in &batch.instances {
                 *inner.missing.entry(instance.clone()).or_default() += 1;
             }
+            let names = batch.processes.iter().map(|row| row.spec.name.clone());
+            inner.unwritten.extend(names);
             if batch.is_fact() {
                 kept.instances.extend(batch.instances);
                 kept.events.extend(batch.events);
@@ -230,6 +243,7 @@ impl Inner {
             self.missing.remove(instance);
         }
         for row in batch.processes {
+            self.unwritten.remove(&row.spec.name);
             self.rows.insert(row.spec.name.clone(), row);
         }
         for group in batch.groups {
@@ -386,6 +400,12 @@ impl Archive for Silence {
     fn degraded(&self) -> Option<String> {
         None
     }
+}
+
+/// Is it left as it is, after an end that was none of its own will?
+fn gave_up(saved: &Saved) -> bool {
+    let is_tried = |hold: &Hold| matches!(hold, Hold::Retrying { .. });
+    matches!(&saved.state, State::Errored { hold } if !is_tried(hold))
 }
 
 /// Copies wanted.

@@ -9,8 +9,10 @@
 //!
 //! What is to be so is known of a process only where orders to it did not overlap: the newest
 //! answer then says whether it is to run, in how many copies, or not to be at all. That holds
-//! until the next order, over any number of deaths.
+//! until the next order, over any number of deaths. The same holds for a copy that was stopped by
+//! itself, which is not up again for an order about another copy, or for one more copy.
 
+mod alone;
 mod clients;
 mod end;
 mod project;
@@ -30,6 +32,8 @@ use crate::clock::Clock;
 use crate::command::{Command, Reply, ScaleChange};
 use crate::ids::{InstanceId, ProcessName};
 use crate::registry::RegistryHandle;
+use crate::state::{Hold, State};
+use crate::store::{Desired, ProcessRow};
 use std::sync::Arc;
 
 /// Things that happen in a story.
@@ -38,9 +42,18 @@ const HAPPENINGS: usize = 40;
 /// Longest that a commit takes on a slow disk, in milliseconds. They come one after another.
 const SLOW: u64 = 400;
 
+/// What clients order about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Processes, hardly ever one of their copies.
+    Whole,
+    /// Single copies as often.
+    Copies,
+}
+
 /// Tells the story of a number.
-pub(super) async fn tell(number: u64) -> Promises {
-    let mut fleet = Fleet::new(number);
+pub(super) async fn tell(number: u64, subject: Subject) -> Promises {
+    let mut fleet = Fleet::new(number, subject);
     fleet.run().await;
     fleet.promises
 }
@@ -98,12 +111,15 @@ impl Daemon {
 }
 
 impl Fleet {
-    fn new(number: u64) -> Self {
-        // Other stories than those of an instance with the same number.
-        let mut rng = fastrand::Rng::with_seed(number ^ 0x5eed_f1ee_7000_0000);
+    fn new(number: u64, subject: Subject) -> Self {
+        // Other stories than those of another kind with the same number.
+        let mut rng = fastrand::Rng::with_seed(match subject {
+            Subject::Whole => number ^ 0x5eed_f1ee_7000_0000,
+            Subject::Copies => number ^ 0x5eed_c091_e500_0000,
+        });
         let promises = Promises::new();
         let disk = Disk::new(rng.u64(..), promises.clone());
-        let project = Project::new(&mut rng, &promises);
+        let project = Project::new(subject, &mut rng, &promises);
         let os = Os::new(rng.u64(..), disk.clone(), promises.clone(), project.loose());
         let wall = Timestamp::from_second(1_800_000_000).expect("a time");
         let daemon = Daemon::begin(&os, &disk, wall);
@@ -330,6 +346,28 @@ impl Fleet {
                 let has = copies(row);
                 self.promises
                     .broke(format!("{name} was scaled to {wished} and has {has} now"));
+            }
+        }
+        for copy in self.promises.wished_down() {
+            let mut rows = entries.iter().map(|(row, _)| row);
+            let row = rows.find(|row| row.spec.name == copy.process);
+            let is_held = || {
+                let hold = self.disk.saved(&copy).state;
+                matches!(
+                    hold,
+                    State::Errored {
+                        hold: Hold::Held { .. }
+                    }
+                )
+            };
+            let is_known = |row: &ProcessRow| {
+                row.desired == Desired::Stopped || row.down.contains(&copy.index) || is_held()
+            };
+            // It may be gone for an order of before that this daemon has finished.
+            if !row.is_none_or(is_known) {
+                self.promises.broke(format!(
+                    "{copy} was stopped by itself and is not so on record"
+                ));
             }
         }
     }

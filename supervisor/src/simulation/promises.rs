@@ -66,6 +66,8 @@ struct Inner {
     wishes: BTreeMap<ProcessName, Wish>,
     /// So many copies of it were answered to be there.
     copies: BTreeMap<ProcessName, u16>,
+    /// Copies of which it was answered that they are to stay down, whatever the others do.
+    down: BTreeSet<InstanceId>,
     newest: BTreeMap<InstanceId, Generation>,
 }
 
@@ -78,6 +80,7 @@ impl Promises {
             deaths: 0,
             wishes: BTreeMap::new(),
             copies: BTreeMap::new(),
+            down: BTreeSet::new(),
             newest: BTreeMap::new(),
         };
         let promises = Self {
@@ -148,6 +151,22 @@ impl Promises {
         self.inner().copies.get(process).copied()
     }
 
+    /// This copy is to stay down, whatever the others do.
+    pub(super) fn wish_down(&self, copy: InstanceId) {
+        self.inner().down.insert(copy);
+    }
+
+    /// Of such copies of a process nobody can know any more whether they are to be down.
+    pub(super) fn open_copies(&self, process: &ProcessName, such: impl Fn(u16) -> bool) {
+        let is_such = |copy: &InstanceId| copy.process == *process && such(copy.index);
+        self.inner().down.retain(|copy| !is_such(copy));
+    }
+
+    /// The copies that are to stay down by themselves.
+    pub(super) fn wished_down(&self) -> BTreeSet<InstanceId> {
+        self.inner().down.clone()
+    }
+
     /// Such instances are no more: what comes under their name is counted anew.
     pub(super) fn forget(&self, such: impl Fn(&InstanceId) -> bool) {
         self.inner().newest.retain(|id, _| !such(id));
@@ -189,6 +208,11 @@ impl Promises {
         if let Wish::Down | Wish::Gone = wish {
             self.broke(format!(
                 "{instance}: run {generation} begins although it was to stay {wish:?}"
+            ));
+        }
+        if self.inner().down.contains(instance) {
+            self.broke(format!(
+                "{instance}: run {generation} begins although this copy was to stay down"
             ));
         }
         if let Some(copies) = self.wished_copies(&instance.process)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::coverage::Coverage;
+use super::fleet::Subject;
 use super::{fleet, story};
 
 /// What a story is about.
@@ -13,9 +14,24 @@ pub(super) enum Kind {
     Instance,
     /// A registry, a project and several clients.
     Registry,
+    /// The same, with processes of several copies and orders about single ones.
+    Copies,
 }
 
-/// A story: `17` is of an instance, `r17` of a registry.
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Instance, Self::Registry, Self::Copies];
+
+    /// What its seeds begin with.
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Instance => "",
+            Self::Registry => "r",
+            Self::Copies => "c",
+        }
+    }
+}
+
+/// A story: `17` is of an instance, `r17` of a registry, `c17` of one and its copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seed {
     pub(super) kind: Kind,
@@ -43,7 +59,8 @@ impl Seed {
         let promises = runtime.block_on(async {
             match self.kind {
                 Kind::Instance => story::tell(self.number).await,
-                Kind::Registry => fleet::tell(self.number).await,
+                Kind::Registry => fleet::tell(self.number, Subject::Whole).await,
+                Kind::Copies => fleet::tell(self.number, Subject::Copies).await,
             }
         });
         let (lines, broken, deaths) = promises.take();
@@ -61,6 +78,7 @@ impl fmt::Display for Kind {
         out.write_str(match self {
             Kind::Instance => "an instance",
             Kind::Registry => "a registry",
+            Kind::Copies => "a registry and its copies",
         })
     }
 }
@@ -68,10 +86,7 @@ impl fmt::Display for Kind {
 impl fmt::Display for Seed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, number } = self;
-        match kind {
-            Kind::Instance => write!(out, "{number}"),
-            Kind::Registry => write!(out, "r{number}"),
-        }
+        write!(out, "{}{number}", kind.letter())
     }
 }
 
@@ -79,18 +94,18 @@ impl FromStr for Seed {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (kind, number) = match text.strip_prefix('r') {
-            Some(number) => (Kind::Registry, number),
-            None => (Kind::Instance, text),
-        };
-        let number = number.parse()?;
+        let first = text.chars().next().filter(char::is_ascii_alphabetic);
+        let begins = |kind: &Kind| first.is_some_and(|first| kind.letter().starts_with(first));
+        let kind = Kind::ALL.into_iter().find(begins);
+        let kind = kind.unwrap_or(Kind::Instance);
+        let number = text.strip_prefix(kind.letter()).unwrap_or(text).parse()?;
         Ok(Self { kind, number })
     }
 }
 
 #[test]
 fn a_seed_is_written_as_it_is_read() {
-    for text in ["17", "r0"] {
+    for text in ["17", "r0", "c4711"] {
         let seed: Seed = text.parse().expect("a seed");
         assert_eq!(seed.to_string(), text);
     }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::alone::{copy_of, leaves_down, others_of};
 use crate::caller::Caller;
 use crate::command::{Command, Done, Reply};
 use crate::control::ControlError;
-use crate::ids::ProcessName;
+use crate::ids::{InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
 use crate::registry::RegistryHandle;
 use crate::simulation::disk::{Disk, copies};
@@ -82,6 +83,11 @@ impl Clients {
         for name in known.iter().filter(|name| self.disk.lacks_of(name)) {
             self.promises.wish(name, Wish::Open);
         }
+        for name in &known {
+            if self.disk.lacks_of(name) || self.disk.lacks_row_of(name) {
+                self.promises.open_copies(name, |_| true);
+            }
+        }
     }
 
     fn open(&self, name: &ProcessName) {
@@ -111,7 +117,19 @@ impl Clients {
             ledger.open.insert(number, touched.clone());
             (number, alone)
         };
+        let entries = registry.entries();
         for name in &touched {
+            let mut rows = entries.iter().map(|(row, _)| row);
+            let row = rows.find(|row| row.spec.name == *name);
+            let row = row.filter(|_| alone.contains(name));
+            let stays = |index| row.is_some_and(|row| leaves_down(&command, row, index));
+            self.promises.open_copies(name, |index| !stays(index));
+            if let Some(row) = row.filter(|_| self.promises.wished(name) == Wish::Down) {
+                for index in others_of(&command, row) {
+                    self.promises
+                        .wish_down(InstanceId::new(name.clone(), index));
+                }
+            }
             self.open(name);
         }
         self.promises
@@ -205,6 +223,16 @@ impl Clients {
                 _ => Wish::Open,
             };
             self.promises.wish(name, wish);
+            if let Command::Stop { target, .. } | Command::Hold { target, .. } = command
+                && let Reply::Done(all) = reply
+                && let Some(index) = copy_of(target, name)
+                && all.iter().all(|one| is_done_to(one, &target.0))
+                // One that is too many may make room for another.
+                && entry.is_some_and(|(row, _)| index < copies(row))
+            {
+                self.promises
+                    .wish_down(InstanceId::new(name.clone(), index));
+            }
             if let Some((row, _)) = entry
                 && !matches!(command, Command::Delete { .. })
             {
@@ -230,10 +258,12 @@ fn up(config: Option<&ProcessConfig>) -> Wish {
 }
 
 fn is_done(done: &Done, name: &ProcessName) -> bool {
+    is_done_to(done, name.as_str())
+}
+
+fn is_done_to(done: &Done, target: &str) -> bool {
     let started_again = |note: &String| note.contains("started again");
-    done.target == name.as_str()
-        && done.error.is_none()
-        && !done.note.as_ref().is_some_and(started_again)
+    done.target == target && done.error.is_none() && !done.note.as_ref().is_some_and(started_again)
 }
 
 fn described(command: &Command) -> String {

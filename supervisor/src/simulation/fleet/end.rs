@@ -34,6 +34,7 @@ impl Fleet {
         tokio::time::sleep(LIMIT).await;
         self.look_for_lost();
         self.look_at_wishes();
+        self.look_at_copies();
         self.look_at_records();
         let start = Command::Start {
             target: crate::Target("all".into()),
@@ -81,6 +82,18 @@ impl Fleet {
                         .broke(format!("{name} was to be up: {shown:?}"));
                 }
                 Wish::Open | Wish::Down | Wish::Gone | Wish::Up => {}
+            }
+        }
+    }
+
+    /// Copies that were stopped by themselves are down.
+    fn look_at_copies(&self) {
+        let wished = self.promises.wished_down();
+        for leader in self.os.all_leaders() {
+            if wished.contains(&leader.instance) {
+                let copy = &leader.instance;
+                self.promises
+                    .broke(format!("{copy} lives and was to stay down by itself"));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::Subject;
 use crate::Target;
 use crate::command::{Apply, Command};
 use crate::ids::ProcessName;
@@ -20,6 +21,7 @@ const FILE: &str = "/project/mhost.toml";
 
 #[derive(Debug)]
 pub(super) struct Project {
+    subject: Subject,
     names: Vec<ProcessName>,
     specs: BTreeMap<ProcessName, ProcessSpec>,
     loose: BTreeSet<ProcessName>,
@@ -27,11 +29,12 @@ pub(super) struct Project {
 }
 
 impl Project {
-    pub(super) fn new(rng: &mut fastrand::Rng, promises: &Promises) -> Self {
+    pub(super) fn new(subject: Subject, rng: &mut fastrand::Rng, promises: &Promises) -> Self {
         let names = NAMES[..rng.usize(2..=NAMES.len())].iter();
         let names: Vec<ProcessName> = names.map(|name| name.parse().expect("a name")).collect();
         let loose = names.iter().filter(|_| rng.u8(..5) == 0).cloned().collect();
         let mut project = Self {
+            subject,
             names: names.clone(),
             specs: BTreeMap::new(),
             loose,
@@ -58,9 +61,10 @@ impl Project {
 
     /// Mostly that process, at times all of them or one copy of it.
     pub(super) fn target(&self, rng: &mut fastrand::Rng, name: &ProcessName) -> Target {
-        match rng.u8(..10) {
-            0 => Target("all".into()),
-            1 => Target(format!("{name}:0")),
+        match (self.subject, rng.u8(..10)) {
+            (_, 0) => Target("all".into()),
+            (Subject::Whole, 1) => Target(format!("{name}:0")),
+            (Subject::Copies, 1..=5) => Target(format!("{name}:{}", rng.u16(..3))),
             _ => Target::process(name),
         }
     }
@@ -94,7 +98,11 @@ impl Project {
         self.revision += 1;
         let mut spec = spec_in(Path::new("/"), &lines);
         spec.name = name.clone();
-        spec.instances = [1, 1, 2, 3][rng.usize(..4)];
+        let counts = match self.subject {
+            Subject::Whole => [1, 1, 2, 3],
+            Subject::Copies => [1, 2, 3, 3],
+        };
+        spec.instances = counts[rng.usize(..4)];
         spec.argv.args = vec![format!("revision {}", self.revision)];
         spec.project = Some(File {
             file: FILE.into(),
