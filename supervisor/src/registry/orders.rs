@@ -251,37 +251,40 @@ impl RegistryHandle {
                 ));
             }
         }
-        let (mut handles, limit) = {
-            let inner = self.inner();
-            let entry = inner.entry(name).ok_or(DELETED)?;
-            if entry.row.removal.is_some() {
-                return Err(OrderError::Unwanted(Unwanted::Removal).to_string());
-            }
-            if entry.row.desired != Desired::Online || against.is_stopped(entry) {
-                // Who stopped it was answered that it is down.
-                return Err(STOPPED.into());
-            }
-            let handles = entry.to_start(&Pick::whole(name), against);
-            if handles.is_empty() && entry.count() > 0 {
-                return Err(CALLED_OFF.into());
-            }
-            (handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK)
-        };
+        let (mut handles, limit) = self.still_to_start(name, against)?;
         start_all(&handles, actor).await?;
-        let added = {
-            let inner = self.inner();
-            let entry = inner.entry(name).ok_or(DELETED)?;
-            let mut added = entry.to_start(&Pick::whole(name), against);
-            added.retain(|one| !handles.iter().any(|other| other.is_same(one)));
-            added
-        };
         // Who scaled it meanwhile has left these to us.
+        let (mut added, _) = self.still_to_start(name, against)?;
+        added.retain(|one| !handles.iter().any(|other| other.is_same(one)));
         start_all(&added, actor).await?;
         handles.extend(added);
         // Nobody may wait for it.
         let _ = begun.send(());
         self.wait_all_started(&Pick::whole(name), &handles, against, limit)
             .await
+    }
+
+    /// The copies of a process that an order to start all of it reaches now, and how long each may
+    /// take to come up; else why it reaches none.
+    fn still_to_start(
+        &self,
+        name: &ProcessName,
+        against: &Against,
+    ) -> Result<(Vec<InstanceHandle>, Duration), String> {
+        let inner = self.inner();
+        let entry = inner.entry(name).ok_or(DELETED)?;
+        if entry.row.removal.is_some() {
+            return Err(OrderError::Unwanted(Unwanted::Removal).to_string());
+        }
+        if entry.row.desired != Desired::Online || against.is_stopped(entry) {
+            // Who stopped it was answered that it is down.
+            return Err(STOPPED.into());
+        }
+        let handles = entry.to_start(&Pick::whole(name), against);
+        if handles.is_empty() && entry.count() > 0 {
+            return Err(CALLED_OFF.into());
+        }
+        Ok((handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK))
     }
 
     /// Starts one copy.
@@ -425,7 +428,7 @@ pub(super) fn no_copy(name: &ProcessName) -> String {
 }
 
 /// Starts instances side by side.
-async fn start_all(handles: &[InstanceHandle], actor: &str) -> Result<(), String> {
+pub(super) async fn start_all(handles: &[InstanceHandle], actor: &str) -> Result<(), String> {
     let starts = handles
         .iter()
         .map(|handle| handle.order(Input::Start, actor));

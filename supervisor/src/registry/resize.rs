@@ -10,6 +10,7 @@ use serde_json::json;
 use super::RegistryHandle;
 use super::against::Moment;
 use super::change::gone;
+use super::orders::start_all;
 use super::target::Pick;
 use crate::command::{Reply, ScaleChange, Target};
 use crate::control::ControlError;
@@ -54,12 +55,7 @@ impl RegistryHandle {
             );
             return Err(ControlError::Conflict { message });
         };
-        let lock = {
-            let inner = self.inner();
-            let entry = inner.entry(name).ok_or_else(|| gone(name))?;
-            Arc::clone(&entry.lock)
-        };
-        let _changing = lock.lock().await;
+        let _changing = self.settled(name).await.ok_or_else(|| gone(name))?;
         // Counted under the lock: two people who each add one get two more.
         let from = {
             let inner = self.inner();
@@ -87,11 +83,7 @@ impl RegistryHandle {
 
     /// Stops what a former daemon left beyond the wanted number of copies.
     pub(super) async fn shrink(&self, name: &ProcessName) -> Result<(), ControlError> {
-        let lock = {
-            let inner = self.inner();
-            Arc::clone(&inner.entry(name).ok_or_else(|| gone(name))?.lock)
-        };
-        let _changing = lock.lock().await;
+        let _changing = self.settled(name).await.ok_or_else(|| gone(name))?;
         let (count, scaled) = {
             let inner = self.inner();
             let entry = inner.entry(name).ok_or_else(|| gone(name))?;
@@ -266,7 +258,8 @@ impl RegistryHandle {
         indices: Range<u16>,
         actor: &str,
     ) -> Result<(), ControlError> {
-        let (added, wanted) = {
+        let against = self.ordered_against();
+        let added = {
             let mut inner = self.inner();
             if inner.closing {
                 // The next daemon has them.
@@ -279,18 +272,25 @@ impl RegistryHandle {
             let new = missing.map(|index| self.new_instance(name, index, &spec));
             entry.handles.extend(new);
             let added = entry.handles.iter().take(indices.end.into());
-            let added: Vec<_> = added.skip(indices.start.into()).cloned().collect();
-            // A start that waits for what is depended on takes them with it.
-            let waits = entry.waits_to_begin(0..indices.start);
-            (added, entry.row.desired == Desired::Online && !waits)
+            added
+                .skip(indices.start.into())
+                .cloned()
+                .collect::<Vec<_>>()
         };
         self.want_counted(name).await;
-        if wanted {
-            for handle in &added {
-                // Whether it comes up is its own affair: the count has changed either way.
-                let _ = handle.order(Input::Start, actor).await;
-            }
-        }
+        // Somebody may have stopped or held it meanwhile.
+        let wanted = {
+            let inner = self.inner();
+            let entry = inner.entry(name).ok_or_else(|| gone(name))?;
+            // A start that waits for what is depended on takes them with it.
+            let waits = entry.waits_to_begin(0..indices.start);
+            let is_to_run = entry.row.desired == Desired::Online && !against.is_stopped(entry);
+            let mut wanted = entry.to_start(&Pick::whole(name), &against);
+            wanted.retain(|one| is_to_run && !waits && added.iter().any(|new| new.is_same(one)));
+            wanted
+        };
+        // Whether they come up is their own affair: the count has changed either way.
+        let _ = start_all(&wanted, actor).await;
         Ok(())
     }
 
