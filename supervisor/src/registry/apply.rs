@@ -261,13 +261,9 @@ impl RegistryHandle {
         spec: &ProcessSpec,
         apply: &Apply,
     ) -> Result<(), ControlError> {
-        let lock = self
-            .inner()
-            .entry(&spec.name)
-            .map(|entry| Arc::clone(&entry.lock));
-        let lock = lock.ok_or_else(|| super::change::gone(&spec.name))?;
         // A reload or a scaling that is under way ends first.
-        let _changing = lock.lock().await;
+        let changing = self.settled(&spec.name).await;
+        let _changing = changing.ok_or_else(|| super::change::gone(&spec.name))?;
         let stop = Input::Stop {
             reason: Reason::Manual,
             force: false,

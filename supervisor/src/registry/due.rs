@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 use tracing::{error, info};
 
+use super::change::gone;
 use super::graph::Order;
 use super::target::Pick;
 use super::{Entry, RegistryHandle};
@@ -161,15 +161,10 @@ impl RegistryHandle {
 
     /// Stops what may have the definition before, and brings the number of copies in line.
     async fn bring_in_line(&self, name: &ProcessName) -> Result<(), ControlError> {
-        let lock = {
-            let inner = self.inner();
-            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
-            Arc::clone(&entry.lock)
-        };
-        let _changing = lock.lock().await;
+        let _changing = self.settled(name).await.ok_or_else(|| gone(name))?;
         let (row, count) = {
             let inner = self.inner();
-            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
+            let entry = inner.entry(name).ok_or_else(|| gone(name))?;
             (entry.row.clone(), entry.count())
         };
         if row.due == Some(Due::Renewal) {

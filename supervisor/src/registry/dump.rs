@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -146,12 +145,8 @@ impl RegistryHandle {
         }
         for (name, configured, saved) in counts {
             if configured != saved {
-                let lock = self
-                    .inner()
-                    .entry(&name)
-                    .map(|entry| Arc::clone(&entry.lock));
-                let lock = lock.ok_or_else(|| super::change::gone(&name))?;
-                let _changing = lock.lock().await;
+                let changing = self.settled(&name).await;
+                let _changing = changing.ok_or_else(|| super::change::gone(&name))?;
                 self.resize(&name, saved, actor, true).await?;
             }
         }

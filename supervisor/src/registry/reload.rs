@@ -83,12 +83,8 @@ impl RegistryHandle {
     ) -> Result<Done, ControlError> {
         let name = &pick.name;
         let against = self.ordered_against();
-        let lock = {
-            let inner = self.inner();
-            let entry = inner.entry(name).ok_or_else(|| super::change::gone(name))?;
-            Arc::clone(&entry.lock)
-        };
-        let changing = lock.lock_owned().await;
+        let changing = self.settled(name).await;
+        let changing = changing.ok_or_else(|| super::change::gone(name))?;
         self.until_grown(name, &against).await;
         // Read under the lock: another reload may have replaced the whole set meanwhile.
         let (spec, set) = {
