@@ -98,11 +98,15 @@ impl RegistryHandle {
         }
         let mut start = Vec::new();
         for (spec, verdict) in apply.processes.iter().zip(verdicts) {
-            let mut result = Ok(());
-            if verdict.renews() {
-                let replaced = self.replace(actor, spec, apply).await;
-                result = replaced.map_err(|error| error.to_string());
-            }
+            // What fails of one is told of that one: all are on record, and the others go on.
+            let result = if verdict.renews() {
+                self.replace(actor, spec, apply).await
+            } else if apply.reset_scale && verdict.change == StartChange::Unchanged {
+                self.reset_scale(actor, spec).await
+            } else {
+                Ok(())
+            };
+            let result = result.map_err(|error| error.to_string());
             outcome
                 .processes
                 .push(started(spec.name.clone(), verdict.change, result));
@@ -111,12 +115,10 @@ impl RegistryHandle {
                 StartChange::Created | StartChange::Started | StartChange::Updated => {
                     start.push(spec.name.clone());
                 }
-                StartChange::Unchanged => {
-                    if apply.reset_scale {
-                        self.reset_scale(actor, spec).await?;
-                    }
-                }
-                StartChange::Registered | StartChange::Removed | StartChange::LeftOver => {}
+                StartChange::Unchanged
+                | StartChange::Registered
+                | StartChange::Removed
+                | StartChange::LeftOver => {}
             }
         }
         Ok((outcome, start))
