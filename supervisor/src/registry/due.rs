@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracing::{error, info};
 
@@ -17,6 +18,7 @@ use crate::control::ControlError;
 use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
 use crate::machine::Input;
+use crate::spec::ProcessSpec;
 use crate::state::{Hold, Reason, Saved, State};
 use crate::store::{Desired, Due, ProcessRow};
 
@@ -179,9 +181,36 @@ impl RegistryHandle {
         self.resize(name, count, SYSTEM, is_scaled).await
     }
 
+    /// These begin anew, by this definition. If it is the newest, and nothing else of the process
+    /// runs, there is nothing left that a renewal would have to stop. Held: the process's lock.
+    pub(super) async fn renewed_by(
+        &self,
+        name: &ProcessName,
+        begun: &[InstanceHandle],
+        spec: &Arc<ProcessSpec>,
+    ) {
+        let has_begun = |one: &InstanceHandle| begun.iter().any(|other| other.is_same(one));
+        let runs_on = |one: &InstanceHandle| one.snapshot().saved.state.has_process();
+        self.write_rows(std::slice::from_ref(name), |entry| {
+            let is_newest = Arc::ptr_eq(&entry.row.spec, spec);
+            let mut others = entry.handles.iter().filter(|one| !has_begun(one));
+            if is_newest && !others.any(runs_on) {
+                entry.end_renewal();
+            }
+        })
+        .await;
+    }
+
     /// Stops what runs by the definition before, and writes down that this is done. Held: the
     /// process's lock.
     pub(super) async fn take_down_former(&self, name: &ProcessName, stop: Input, actor: &str) {
+        // Somebody may have stopped and started it, or restarted it, since that was written.
+        self.write_rows(std::slice::from_ref(name), |entry| {
+            if entry.row.desired == Desired::Online {
+                entry.row.due = Some(Due::Renewal);
+            }
+        })
+        .await;
         let done = self.take_down(&[Pick::whole(name)], stop, actor).await;
         if done.iter().all(|one| one.error.is_none()) {
             self.write_rows(std::slice::from_ref(name), Entry::end_renewal)

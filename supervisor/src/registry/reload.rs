@@ -141,6 +141,10 @@ impl RegistryHandle {
                 });
             }
         };
+        if mode == ReloadMode::Replace {
+            let set = self.inner().handles(&Pick::whole(name));
+            self.renewed_by(name, &set, &renewal.spec).await;
+        }
         let wait = wait || replaced.is_empty();
         let (registry, ended, by) = (self.clone(), name.clone(), actor.to_owned());
         let Renewal {

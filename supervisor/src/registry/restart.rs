@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
@@ -179,13 +178,13 @@ impl RegistryHandle {
         .await
     }
 
-    /// The copies that a restart reaches, and how long each may take to come up; else the answer.
+    /// The copies that a restart reaches, and the definition they begin by; else the answer.
     fn to_restart(
         &self,
         pick: &Pick,
         restart: &Input,
         against: &Against,
-    ) -> Result<(Vec<InstanceHandle>, Duration), Done> {
+    ) -> Result<(Vec<InstanceHandle>, Arc<ProcessSpec>), Done> {
         let left = |note: Option<&str>, error: Option<&str>| Done {
             target: pick.text(),
             changed: false,
@@ -195,7 +194,6 @@ impl RegistryHandle {
         let inner = self.inner();
         let entry = inner.entry(&pick.name);
         let entry = entry.ok_or_else(|| left(None, Some(DELETED)))?;
-        let limit = entry.spec.config.start_timeout + DEPENDENCY_SLACK;
         if pick.index.is_none() && entry.counted().is_empty() {
             return Err(left(Some(&no_copy(&pick.name)), None));
         }
@@ -215,7 +213,7 @@ impl RegistryHandle {
             let note = "left as it is: it was stopped or held meanwhile";
             return Err(left(Some(note), None));
         }
-        Ok((handles, limit))
+        Ok((handles, Arc::clone(&entry.spec)))
     }
 
     async fn restart_pick(
@@ -228,16 +226,20 @@ impl RegistryHandle {
         // A reload or a scaling that is under way ends first, and it is the new set's turn.
         let changing = self.settled(&pick.name).await;
         let found = self.to_restart(pick, restart, against);
-        let (handles, limit) = match found {
+        let (handles, spec) = match found {
             Ok(found) => found,
             Err(left_down) => return left_down,
         };
+        let limit = spec.config.start_timeout + DEPENDENCY_SLACK;
         let was_down = handles.iter().all(|handle| handle.snapshot().is_down());
         let orders = handles.iter().map(|handle| async {
             let before = handle.snapshot().saved.counters.generation;
             handle.order(restart.clone(), actor).await.map(|()| before)
         });
         let ordered = join_all(orders).await;
+        if ordered.iter().all(Result::is_ok) {
+            self.renewed_by(&pick.name, &handles, &spec).await;
+        }
         drop(changing);
         let restarts = handles.iter().zip(ordered).map(async |(handle, ordered)| {
             let before = ordered.map_err(|error| error.to_string())?;

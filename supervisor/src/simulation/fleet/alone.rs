@@ -27,7 +27,8 @@ pub(super) fn leaves_down(command: &Command, row: &ProcessRow, index: u16) -> bo
         Command::Stop { target, .. }
         | Command::Restart { target, .. }
         | Command::Hold { target, .. } => copy_of(target, name).is_some_and(|other| other != index),
-        Command::ClearError { .. } => true,
+        // A hold is lifted by that.
+        Command::ClearError { .. } => row.down.contains(&index),
         _ => false,
     }
 }
