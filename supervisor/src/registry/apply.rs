@@ -252,8 +252,7 @@ impl RegistryHandle {
             self.want_counted(name).await;
             names.push(name.clone());
         }
-        // Somebody else may have written them meanwhile.
-        self.owe(names, Vec::new());
+        self.set_right(names, Vec::new()).await;
     }
 
     /// Stops the old revision and brings the number of copies in line. `bring_up` starts it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::RegistryHandle;
+use super::{Inner, RegistryHandle};
 use crate::ids::{InstanceId, ProcessName};
 use crate::store::Batch;
 
@@ -30,6 +30,21 @@ pub(super) struct Owed {
 impl Owed {
     fn is_empty(&self) -> bool {
         self.processes.is_empty() && self.instances.is_empty()
+    }
+
+    /// As it is now.
+    fn batch(&self, inner: &Inner) -> Batch {
+        let mut batch = Batch {
+            removed_instances: self.instances.iter().cloned().collect(),
+            ..Batch::default()
+        };
+        for name in &self.processes {
+            match inner.entry(name) {
+                Some(entry) => batch.processes.push(entry.row.clone()),
+                None => batch.removed.push(name.clone()),
+            }
+        }
+        batch
     }
 
     /// Another process of this name comes: what there was of the former is to go with its row.
@@ -65,6 +80,23 @@ impl RegistryHandle {
         }
     }
 
+    /// Sets the record of these right after a change that was refused: others may have written it
+    /// down with a change of theirs. At once if that is possible, so that it holds for a daemon
+    /// that comes a moment later.
+    pub(super) async fn set_right(&self, processes: Vec<ProcessName>, instances: Vec<InstanceId>) {
+        let batch = {
+            let wrong = Owed {
+                processes: processes.iter().cloned().collect(),
+                instances: instances.iter().cloned().collect(),
+                is_paid: false,
+            };
+            wrong.batch(&self.inner())
+        };
+        if self.journal(batch).await.is_err() {
+            self.owe(processes, instances);
+        }
+    }
+
     async fn pay(&self) {
         let token = self.context().tasks.token();
         loop {
@@ -79,17 +111,7 @@ impl RegistryHandle {
                     return;
                 }
                 inner.owed.is_paid = true;
-                let mut batch = Batch {
-                    removed_instances: paid.instances.iter().cloned().collect(),
-                    ..Batch::default()
-                };
-                for name in &paid.processes {
-                    match inner.entry(name) {
-                        Some(entry) => batch.processes.push(entry.row.clone()),
-                        None => batch.removed.push(name.clone()),
-                    }
-                }
-                (batch, paid)
+                (paid.batch(&inner), paid)
             };
             if self.journal(batch).await.is_ok() {
                 info!("What is wanted of processes is recorded again.");

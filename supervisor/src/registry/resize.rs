@@ -128,8 +128,9 @@ impl RegistryHandle {
             ));
         }
         if let Err(error) = self.journal(batch).await {
-            self.owe([name.clone()], former_copies);
-            if before != to {
+            if before == to {
+                self.owe([name.clone()], former_copies);
+            } else {
                 // Whoever asked is told that it was not done.
                 if let Some(entry) = self.inner().entry_mut(name) {
                     entry.row.scaled = former.scaled;
@@ -142,6 +143,7 @@ impl RegistryHandle {
                     }
                 }
                 self.want_counted(name).await;
+                self.set_right(vec![name.clone()], former_copies).await;
                 self.bump();
                 return Err(error);
             }
