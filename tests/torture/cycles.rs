@@ -1,5 +1,7 @@
 //! Starts and stops without end leave nothing behind in the daemon.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::rig::{PATIENCE, Rig, wait_until};
@@ -55,6 +57,7 @@ fn cycle(rig: &Rig) {
 
 /// What a process holds.
 struct Footprint {
+    /// But those of the metrics, which are opened when the first minute is over.
     descriptors: usize,
     threads: usize,
     /// Memory of its own.
@@ -63,17 +66,20 @@ struct Footprint {
 
 impl Footprint {
     fn of(pid: i32) -> Self {
-        let count = |what: &str| {
-            std::fs::read_dir(format!("/proc/{pid}/{what}"))
-                .unwrap()
-                .count()
+        let list = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).unwrap();
+        let is_counted = |path: PathBuf| match std::fs::read_link(path) {
+            Ok(link) => !link.to_string_lossy().contains("/metrics.sqlite"),
+            // Closed since.
+            Err(_) => false,
         };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find(|line| line.starts_with("RssAnon:"));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
         Self {
-            descriptors: count("fd"),
-            threads: count("task"),
+            descriptors: list("fd")
+                .filter(|one| is_counted(one.as_ref().unwrap().path()))
+                .count(),
+            threads: list("task").count(),
             kib: kib.unwrap(),
         }
     }
