@@ -80,11 +80,9 @@ impl Clients {
             self.open(name);
         }
         let known = self.ledger().newest.keys().cloned().collect::<Vec<_>>();
-        for name in known.iter().filter(|name| self.disk.lacks_of(name)) {
-            self.promises.wish(name, Wish::Open);
-        }
         for name in &known {
             if self.disk.lacks_of(name) || self.disk.lacks_row_of(name) {
+                self.promises.wish(name, Wish::Open);
                 self.promises.open_copies(name, |_| true);
             }
         }

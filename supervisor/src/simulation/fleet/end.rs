@@ -35,7 +35,7 @@ impl Fleet {
         self.look_for_lost();
         self.look_at_wishes();
         self.look_at_copies();
-        self.look_at_records();
+        self.look_at_records().await;
         let start = Command::Start {
             target: crate::Target("all".into()),
             wait: Some(LIMIT),
@@ -46,7 +46,7 @@ impl Fleet {
         self.until_up().await;
         self.look_for_lost();
         self.look_for_orphans();
-        self.look_at_records();
+        self.look_at_records().await;
         self.daemon.life.kill();
     }
 
@@ -173,36 +173,49 @@ impl Fleet {
         }
     }
 
-    /// What is on record is what is so.
-    fn look_at_records(&self) {
+    /// What is on record is what is so. A schedule may be at something just now.
+    async fn look_at_records(&self) {
+        if self.what_differs().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for text in self.what_differs() {
+            self.promises.broke(text);
+        }
+    }
+
+    /// What the record says otherwise than the daemon.
+    fn what_differs(&self) -> Vec<String> {
+        let mut found = Vec::new();
         let entries = self.entries();
         for (row, handles) in &entries {
             let name = &row.spec.name;
             let recorded = self.disk.row(name);
             if recorded.as_ref() != Some(row) {
                 let text = recorded.map_or("nothing".to_owned(), |row| told(&row));
-                self.promises.broke(format!(
+                found.push(format!(
                     "of {name} the record says {text} and the daemon {}",
                     told(row)
                 ));
             }
             for handle in handles {
                 let id = handle.id();
-                let (is, recorded) = (handle.snapshot(), self.disk.saved(id));
-                if is.saved != recorded {
-                    let is = &is.saved;
-                    self.promises.broke(format!(
+                let (is, recorded) = (handle.snapshot().saved.clone(), self.disk.saved(id));
+                if is != recorded {
+                    found.push(format!(
                         "of {id} the record says {recorded:?} and the daemon {is:?}"
                     ));
                 }
             }
         }
-        for id in self.disk.instances() {
-            if !self.daemon.knows(&id) {
-                self.promises
-                    .broke(format!("{id} is on record and nowhere else"));
-            }
-        }
+        let mut recorded = self.disk.instances();
+        recorded.retain(|id| !self.daemon.knows(id));
+        found.extend(
+            recorded
+                .iter()
+                .map(|id| format!("{id} is on record and nowhere else")),
+        );
+        found
     }
 }
 
