@@ -3,6 +3,7 @@
 
 mod end;
 mod next;
+mod renewals;
 mod sets;
 
 use std::path::PathBuf;
