@@ -4,12 +4,12 @@
 //! the process in that time is answered that it is down, so the start finds out when its turn
 //! comes: orders are numbered, and those that were there before it are none of its business.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::target::Pick;
 use super::{Entry, Inner, RegistryHandle};
-use crate::ids::InstanceId;
+use crate::ids::{InstanceId, ProcessName};
 use crate::instance::InstanceHandle;
 
 /// The number of an order: a later one has a greater number.
@@ -21,6 +21,9 @@ pub(super) struct Moment(u64);
 #[derive(Debug)]
 pub(super) struct Against {
     moment: Moment,
+    /// What came between that and these moments is none of its business either: then it stopped
+    /// what had been started since.
+    renewed: BTreeMap<ProcessName, Moment>,
     /// These are not to be started in any case.
     left: BTreeSet<InstanceId>,
 }
@@ -28,7 +31,7 @@ pub(super) struct Against {
 impl Against {
     /// Was it ordered to stop since then?
     pub(super) fn is_stopped(&self, entry: &Entry) -> bool {
-        entry.stopped > self.moment
+        entry.stopped > self.since(entry)
     }
 
     /// Was it ordered to stop since then, or a copy of it to be held or stopped?
@@ -53,7 +56,23 @@ impl Against {
     /// Was this copy ordered to be held, or to stop by itself, since then?
     pub(super) fn is_held(&self, entry: &Entry, copy: &InstanceId) -> bool {
         let held = entry.held.get(&copy.index);
-        held.is_some_and(|held| *held > self.moment) || self.left.contains(copy)
+        held.is_some_and(|held| *held > self.since(entry)) || self.left.contains(copy)
+    }
+
+    fn since(&self, entry: &Entry) -> Moment {
+        self.renewed
+            .get(entry.name())
+            .copied()
+            .unwrap_or(self.moment)
+    }
+
+    /// The same for an order that has stopped these itself at such moments, to start them anew.
+    pub(super) fn with_renewed(&self, renewed: BTreeMap<ProcessName, Moment>) -> Arc<Self> {
+        Arc::new(Self {
+            moment: self.moment,
+            renewed,
+            left: self.left.clone(),
+        })
     }
 }
 
@@ -99,6 +118,10 @@ impl RegistryHandle {
     /// The same for starts that leave these copies as they are.
     pub(super) fn ordered_against_and(&self, left: BTreeSet<InstanceId>) -> Arc<Against> {
         let moment = self.inner().newest_moment;
-        Arc::new(Against { moment, left })
+        Arc::new(Against {
+            moment,
+            renewed: BTreeMap::new(),
+            left,
+        })
     }
 }

@@ -1,13 +1,13 @@
 //! Brings definitions about: what is new is started, what changed is restarted, what is
 //! unchanged is left alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::RegistryHandle;
-use super::against::Against;
+use super::against::{Against, Moment};
 use super::orders::started;
 use super::verdict::Verdict;
 use crate::command::view::{StartChange, StartOutcome, Started};
@@ -15,10 +15,10 @@ use crate::command::{Apply, ScaleChange, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
-use crate::instance::Unwanted;
+use crate::instance::{InstanceHandle, Unwanted};
 use crate::machine::Input;
 use crate::spec::{GroupSpec, ProcessSpec};
-use crate::state::Reason;
+use crate::state::{Hold, Reason, State};
 use crate::store::{Batch, Desired, Due, ProcessRow, Removal};
 
 impl RegistryHandle {
@@ -47,7 +47,8 @@ impl RegistryHandle {
         let carried = self.carry_out(actor, &apply, &verdicts, left_over, &against);
         let outcome = carried.await;
         drop(registering);
-        let (mut outcome, start) = outcome?;
+        let (mut outcome, start, renewed) = outcome?;
+        let against = against.with_renewed(renewed);
         let mut results = self.bring_up(&start, &against, actor, apply.wait).await?;
         if apply.wait.is_some() {
             let unchanged = |one: &&Started| one.change == StartChange::Unchanged;
@@ -74,7 +75,14 @@ impl RegistryHandle {
         verdicts: &[Verdict],
         left_over: Vec<ProcessName>,
         against: &Against,
-    ) -> Result<(StartOutcome, Vec<ProcessName>), ControlError> {
+    ) -> Result<
+        (
+            StartOutcome,
+            Vec<ProcessName>,
+            BTreeMap<ProcessName, Moment>,
+        ),
+        ControlError,
+    > {
         self.register(actor, apply, verdicts, against).await?;
         let mut outcome = StartOutcome {
             processes: Vec::new(),
@@ -96,20 +104,22 @@ impl RegistryHandle {
         } else {
             outcome.left_over = left_over;
         }
-        let mut start = Vec::new();
+        let (mut start, mut renewed) = (Vec::new(), BTreeMap::new());
         for (spec, verdict) in apply.processes.iter().zip(verdicts) {
             // What fails of one is told of that one: all are on record, and the others go on.
             let result = if verdict.renews() {
-                self.replace(actor, spec, apply).await
+                self.replace(actor, spec, apply, against, &mut renewed)
+                    .await
             } else if apply.reset_scale && verdict.change == StartChange::Unchanged {
                 self.reset_scale(actor, spec).await
             } else {
                 Ok(())
             };
             let result = result.map_err(|error| error.to_string());
-            outcome
-                .processes
-                .push(started(spec.name.clone(), verdict.change, result));
+            let mut one = started(spec.name.clone(), verdict.change, result);
+            // That its number of copies is another one does not take it down.
+            one.online |= verdict.change == StartChange::Unchanged;
+            outcome.processes.push(one);
             match verdict.change {
                 // What ran is not left down, even if its number of copies could not be changed.
                 StartChange::Created | StartChange::Started | StartChange::Updated => {
@@ -121,7 +131,7 @@ impl RegistryHandle {
                 | StartChange::LeftOver => {}
             }
         }
-        Ok((outcome, start))
+        Ok((outcome, start, renewed))
     }
 
     /// Writes all definitions of a file in one transaction.
@@ -261,16 +271,37 @@ impl RegistryHandle {
         actor: &str,
         spec: &ProcessSpec,
         apply: &Apply,
+        against: &Against,
+        renewed: &mut BTreeMap<ProcessName, Moment>,
     ) -> Result<(), ControlError> {
         // A reload or a scaling that is under way ends first.
         let changing = self.settled(&spec.name).await;
         let _changing = changing.ok_or_else(|| super::change::gone(&spec.name))?;
-        let stop = Input::Stop {
-            reason: Reason::Manual,
-            force: false,
-            signal: None,
+        let is_left_held = {
+            let inner = self.inner();
+            let entry = inner.entry(&spec.name);
+            let entry = entry.ok_or_else(|| super::change::gone(&spec.name))?;
+            let is_left_held = against.is_off(entry) && entry.handles.iter().all(is_held);
+            if entry.row.desired == Desired::Online && !is_left_held {
+                // Who has stopped it since has started it again, and it is started after this.
+                renewed.insert(spec.name.clone(), inner.newest_moment);
+            }
+            is_left_held
         };
-        self.take_down_former(&spec.name, stop, actor).await;
+        if renewed.contains_key(&spec.name) {
+            self.write_rows(std::slice::from_ref(&spec.name), |entry| {
+                entry.row.due = Some(Due::Renewal);
+            })
+            .await;
+        }
+        if !is_left_held {
+            let stop = Input::Stop {
+                reason: Reason::Manual,
+                force: false,
+                signal: None,
+            };
+            self.take_down_former(&spec.name, stop, actor).await;
+        }
         let scaled = self
             .inner()
             .entry(&spec.name)
@@ -296,4 +327,14 @@ impl RegistryHandle {
         }
         Ok(())
     }
+}
+
+fn is_held(handle: &InstanceHandle) -> bool {
+    let state = &handle.snapshot().saved.state;
+    matches!(
+        state,
+        State::Errored {
+            hold: Hold::Held { .. }
+        }
+    )
 }

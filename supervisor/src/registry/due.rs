@@ -204,13 +204,6 @@ impl RegistryHandle {
     /// Stops what runs by the definition before, and writes down that this is done. Held: the
     /// process's lock.
     pub(super) async fn take_down_former(&self, name: &ProcessName, stop: Input, actor: &str) {
-        // Somebody may have stopped and started it, or restarted it, since that was written.
-        self.write_rows(std::slice::from_ref(name), |entry| {
-            if entry.row.desired == Desired::Online {
-                entry.row.due = Some(Due::Renewal);
-            }
-        })
-        .await;
         let done = self.take_down(&[Pick::whole(name)], stop, actor).await;
         if done.iter().all(|one| one.error.is_none()) {
             self.write_rows(std::slice::from_ref(name), Entry::end_renewal)
