@@ -70,7 +70,7 @@ impl RegistryHandle {
             {
                 entry.row.spec = former;
             }
-            self.owe([name.clone()], Vec::new());
+            self.set_right(vec![name.clone()], Vec::new()).await;
             return Err(error);
         }
         self.take_definition(name, &spec).await;

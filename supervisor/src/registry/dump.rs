@@ -11,6 +11,7 @@ use super::RegistryHandle;
 use crate::command::view::{StartChange, StartOutcome};
 use crate::command::{Apply, Reply};
 use crate::control::ControlError;
+use crate::ids::ProcessName;
 use crate::secret::exposed;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::store::Desired;
@@ -138,20 +139,36 @@ impl RegistryHandle {
             counts.push((spec.name.clone(), spec.instances, saved.instances));
             apply.processes.push(spec);
         }
-        let applied = self.apply(actor, apply).await?;
+        let mut applied = self.apply(actor, apply).await?;
+        // What fails of one is told of that one, and the others go on.
+        let mut tell = |name: &ProcessName, result: Result<(), ControlError>| {
+            let mut all = applied.processes.iter_mut();
+            if let (Err(error), Some(one)) = (result, all.find(|one| one.name == *name)) {
+                one.error.get_or_insert(error.to_string());
+            }
+        };
         for name in stopped {
-            self.redefine(&name, |spec| spec.config.enabled = true)
-                .await?;
+            let enabled = self.redefine(&name, |spec| spec.config.enabled = true);
+            tell(&name, enabled.await);
         }
         for (name, configured, saved) in counts {
             if configured != saved {
-                let changing = self.settled(&name).await;
-                let _changing = changing.ok_or_else(|| super::change::gone(&name))?;
-                self.resize(&name, saved, actor, true).await?;
+                tell(&name, self.set_count(&name, saved, actor).await);
             }
         }
         outcome.processes.extend(applied.processes);
         Ok(outcome)
+    }
+
+    async fn set_count(
+        &self,
+        name: &ProcessName,
+        count: u16,
+        actor: &str,
+    ) -> Result<(), ControlError> {
+        let changing = self.settled(name).await;
+        let _changing = changing.ok_or_else(|| super::change::gone(name))?;
+        self.resize(name, count, actor, true).await
     }
 }
 

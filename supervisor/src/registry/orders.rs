@@ -281,7 +281,8 @@ impl RegistryHandle {
             return Err(STOPPED.into());
         }
         let handles = entry.to_start(&Pick::whole(name), against);
-        if handles.is_empty() && entry.count() > 0 {
+        // Where there is none yet, a scaling is about to add and to start them.
+        if handles.is_empty() && !entry.counted().is_empty() {
             return Err(CALLED_OFF.into());
         }
         Ok((handles, entry.spec.config.start_timeout + DEPENDENCY_SLACK))

@@ -32,21 +32,6 @@ impl Owed {
         self.processes.is_empty() && self.instances.is_empty()
     }
 
-    /// As it is now.
-    fn batch(&self, inner: &Inner) -> Batch {
-        let mut batch = Batch {
-            removed_instances: self.instances.iter().cloned().collect(),
-            ..Batch::default()
-        };
-        for name in &self.processes {
-            match inner.entry(name) {
-                Some(entry) => batch.processes.push(entry.row.clone()),
-                None => batch.removed.push(name.clone()),
-            }
-        }
-        batch
-    }
-
     /// Another process of this name comes: what there was of the former is to go with its row.
     pub(super) fn takes_over(&mut self, name: &ProcessName) -> bool {
         self.instances.retain(|id| id.process != *name);
@@ -57,6 +42,27 @@ impl Owed {
     pub(super) fn come_again(&mut self, ids: &[InstanceId]) -> Vec<InstanceId> {
         let owed = ids.iter().filter(|id| self.instances.remove(*id));
         owed.cloned().collect()
+    }
+}
+
+impl Inner {
+    /// What is to be on record of these processes now, and that these instances are gone.
+    fn record_of<'a>(
+        &self,
+        processes: impl IntoIterator<Item = &'a ProcessName>,
+        instances: Vec<InstanceId>,
+    ) -> Batch {
+        let mut batch = Batch {
+            removed_instances: instances,
+            ..Batch::default()
+        };
+        for name in processes {
+            match self.entry(name) {
+                Some(entry) => batch.processes.push(entry.row.clone()),
+                None => batch.removed.push(name.clone()),
+            }
+        }
+        batch
     }
 }
 
@@ -84,14 +90,7 @@ impl RegistryHandle {
     /// down with a change of theirs. At once if that is possible, so that it holds for a daemon
     /// that comes a moment later.
     pub(super) async fn set_right(&self, processes: Vec<ProcessName>, instances: Vec<InstanceId>) {
-        let batch = {
-            let wrong = Owed {
-                processes: processes.iter().cloned().collect(),
-                instances: instances.iter().cloned().collect(),
-                is_paid: false,
-            };
-            wrong.batch(&self.inner())
-        };
+        let batch = self.inner().record_of(&processes, instances.clone());
         if self.journal(batch).await.is_err() {
             self.owe(processes, instances);
         }
@@ -111,7 +110,8 @@ impl RegistryHandle {
                     return;
                 }
                 inner.owed.is_paid = true;
-                (paid.batch(&inner), paid)
+                let instances = paid.instances.iter().cloned().collect();
+                (inner.record_of(&paid.processes, instances), paid)
             };
             if self.journal(batch).await.is_ok() {
                 info!("What is wanted of processes is recorded again.");

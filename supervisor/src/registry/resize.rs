@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::RegistryHandle;
-use super::against::Moment;
+use super::against::{Against, Moment};
 use super::change::gone;
 use super::orders::start_all;
 use super::target::Pick;
@@ -100,6 +100,7 @@ impl RegistryHandle {
         actor: &str,
         scaled: bool,
     ) -> Result<(), ControlError> {
+        let against = self.ordered_against();
         let Resizing {
             row,
             from,
@@ -148,7 +149,8 @@ impl RegistryHandle {
                 return Err(error);
             }
         }
-        self.extend(name, from.min(before)..to, actor).await?;
+        self.extend(name, from.min(before)..to, &against, actor)
+            .await?;
         if !surplus.is_empty() && !self.take_away(name, &surplus, actor).await? {
             return Ok(());
         }
@@ -258,9 +260,9 @@ impl RegistryHandle {
         &self,
         name: &ProcessName,
         indices: Range<u16>,
+        against: &Against,
         actor: &str,
     ) -> Result<(), ControlError> {
-        let against = self.ordered_against();
         let added = {
             let mut inner = self.inner();
             if inner.closing {
@@ -287,7 +289,7 @@ impl RegistryHandle {
             // A start that waits for what is depended on takes them with it.
             let waits = entry.waits_to_begin(0..indices.start);
             let is_to_run = entry.row.desired == Desired::Online && !against.is_stopped(entry);
-            let mut wanted = entry.to_start(&Pick::whole(name), &against);
+            let mut wanted = entry.to_start(&Pick::whole(name), against);
             wanted.retain(|one| is_to_run && !waits && added.iter().any(|new| new.is_same(one)));
             wanted
         };

@@ -91,7 +91,8 @@ impl RegistryHandle {
                     Some(index) => entry.held.extend([(index, moment)]),
                     None if stops => entry.stopped = moment,
                     None => {
-                        let all = 0..entry.handles.len() as u16;
+                        // Also those that a scaling is about to add.
+                        let all = 0..entry.count().max(entry.handles.len() as u16);
                         entry.held.extend(all.map(|index| (index, moment)));
                     }
                 }
