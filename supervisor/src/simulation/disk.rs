@@ -98,6 +98,7 @@ impl Disk {
         let mut inner = self.inner();
         inner.renewed.clear();
         inner.order.clear();
+        inner.unwritten.clear();
         let mut processes: Vec<_> = inner.rows.values().cloned().collect();
         processes.sort_by_key(|row| row.position);
         Loaded {
@@ -147,10 +148,13 @@ impl Disk {
         let first = |(after, first): &(ProcessName, ProcessName)| {
             let count = inner.rows.get(first).map_or(0, copies);
             let is_up = |index| inner.up.contains(&InstanceId::new(first.clone(), index));
-            let mut copies = (0..count).map(|index| InstanceId::new(first.clone(), index));
-            // Then the start has ended, and a schedule may begin another.
-            let has_failed = copies.any(|copy| inner.saved.get(&copy).is_some_and(gave_up));
-            after == process && !has_failed && !(0..count).all(is_up)
+            let mut all = (0..count).map(|index| InstanceId::new(first.clone(), index));
+            let has_failed = all.any(|copy| inner.saved.get(&copy).is_some_and(gave_up));
+            let row = inner.rows.get(after);
+            let has_schedule = row.is_some_and(|row| row.spec.config.cron_restart.is_some());
+            // Then the start has ended, and the schedule may begin another.
+            let is_over = has_failed && has_schedule;
+            after == process && !is_over && !(0..count).all(is_up)
         };
         let found = inner.order.iter().find(|pair| first(pair)).cloned();
         inner.order.retain(|(after, _)| after != process);
@@ -235,6 +239,7 @@ impl Inner {
     fn put(&mut self, batch: Batch, broken: &mut Vec<String>) -> Vec<Event> {
         for process in &batch.removed {
             self.rows.remove(process);
+            self.unwritten.remove(process);
             self.saved.retain(|id, _| id.process != *process);
             self.missing.retain(|id, _| id.process != *process);
         }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::alone::is_held;
 use self::clients::{Clients, Order};
 use self::project::Project;
 use super::disk::{Disk, copies};
@@ -32,7 +33,6 @@ use crate::clock::Clock;
 use crate::command::{Command, Reply, ScaleChange};
 use crate::ids::{InstanceId, ProcessName};
 use crate::registry::RegistryHandle;
-use crate::state::{Hold, State};
 use crate::store::{Desired, ProcessRow};
 use std::sync::Arc;
 
@@ -351,17 +351,10 @@ impl Fleet {
         for copy in self.promises.wished_down() {
             let mut rows = entries.iter().map(|(row, _)| row);
             let row = rows.find(|row| row.spec.name == copy.process);
-            let is_held = || {
-                let hold = self.disk.saved(&copy).state;
-                matches!(
-                    hold,
-                    State::Errored {
-                        hold: Hold::Held { .. }
-                    }
-                )
-            };
             let is_known = |row: &ProcessRow| {
-                row.desired == Desired::Stopped || row.down.contains(&copy.index) || is_held()
+                row.desired == Desired::Stopped
+                    || row.down.contains(&copy.index)
+                    || is_held(&self.disk.saved(&copy))
             };
             // It may be gone for an order of before that this daemon has finished.
             if !row.is_none_or(is_known) {

@@ -40,8 +40,8 @@ pub struct ProcessConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
     /// Number of copies, 0 to 256, or `"max"` for one per CPU. Default 1. One that is
-    /// stopped by itself (`mhost stop api:1`) stays down until it or the whole process is started
-    /// or restarted.
+    /// stopped by itself (`mhost stop api:1`) stays down until it is started or restarted, or
+    /// the whole process is started, restarted or reloaded.
     #[serde(default)]
     pub instances: Instances,
     /// Working folder, relative to this file. Default: the file's folder. `~` expands.

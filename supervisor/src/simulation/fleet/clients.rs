@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::alone::{copy_of, leaves_down, others_of};
+use super::alone::{copy_of, is_held, leaves_down, others_of};
 use crate::caller::Caller;
 use crate::command::{Command, Done, Reply};
 use crate::control::ControlError;
@@ -20,7 +20,6 @@ use crate::simulation::disk::{Disk, copies};
 use crate::simulation::life::Life;
 use crate::simulation::promises::{Promises, Wish};
 use crate::spec::{Autorestart, ProcessConfig};
-use crate::state::{Hold, State};
 
 /// Longest a client waits, by the clock of the story. An order may wait for many before it, and
 /// each of those for runs that take their time.
@@ -194,15 +193,7 @@ impl Clients {
             let wish = match command {
                 Command::Stop { .. } if done(name) => Wish::Down,
                 Command::Hold { .. } if done(name) => {
-                    let held = |handle: &InstanceHandle| {
-                        let hold = &handle.snapshot().saved.state;
-                        matches!(
-                            hold,
-                            State::Errored {
-                                hold: Hold::Held { .. }
-                            }
-                        )
-                    };
+                    let held = |handle: &InstanceHandle| is_held(&handle.snapshot().saved);
                     let all = entry.is_some_and(|(_, handles)| handles.iter().all(held));
                     if all { Wish::Down } else { Wish::Open }
                 }
