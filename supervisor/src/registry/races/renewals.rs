@@ -1,6 +1,8 @@
-//! Orders about a process whose definition is being changed, before its turn has come.
+//! Orders about a process whose definition is being changed before its turn has come, and applies
+//! that come in the middle of a stop.
 
 use super::*;
+use crate::command::view::StartChange;
 
 impl Rig {
     /// With an apply that changes two processes and waits for the end of the first.
@@ -49,4 +51,30 @@ async fn what_is_held_while_its_definition_changes_stays_held() {
     a_while(&rig).await;
     assert!(rig.alive(&web()).is_empty());
     rig.finish().await;
+}
+
+/// What is on its way down does not run: an apply that comes then starts it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_in_the_middle_of_a_stop_or_hold_starts_it_again() {
+    let hold = Command::Hold {
+        target: Target("web".into()),
+        reason: "it loops".into(),
+    };
+    for order in [stop(), hold] {
+        let rig = Rig::new().await;
+        rig.launcher.next_for(&web(), FakeRun::stubborn());
+        let mut spec = rig.spec("web", "x", "");
+        spec.config.grace_period = Duration::from_secs(1);
+        answer(rig.apply(vec![spec.clone()])).await.expect("starts");
+        let ending = rig.begin(order);
+        until("the end of web", || rig.was_sent(&web(), TERM)).await;
+        let Reply::Started(outcome) = answer(rig.apply(vec![spec])).await.expect("starts") else {
+            panic!("another answer");
+        };
+        let one = &outcome.processes[0];
+        assert_eq!((one.change, &one.error), (StartChange::Started, &None));
+        answer(ending).await.expect("ends");
+        assert_eq!(rig.launcher.alive(&web()), [2]);
+        rig.finish().await;
+    }
 }
