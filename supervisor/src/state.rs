@@ -423,6 +423,20 @@ impl State {
         }
     }
 
+    /// Is a run on its way down, to stay there until somebody starts it?
+    pub fn is_going_down(&self) -> bool {
+        match self {
+            State::Stopping { then, .. } => {
+                matches!(then, AfterStop::Stay | AfterStop::Hold { .. })
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Online { .. }
+            | State::Errored { .. } => false,
+        }
+    }
+
     /// Is there, or may there be, a live process?
     pub fn has_process(&self) -> bool {
         self.run().is_some() || matches!(self, State::Spawning { .. })

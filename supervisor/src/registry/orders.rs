@@ -109,12 +109,16 @@ impl RegistryHandle {
         }
     }
 
-    /// Do all its instances have a process already?
+    /// Do all its instances have a process already, which is not about to be stopped?
     pub(super) fn is_up(&self, name: &ProcessName) -> bool {
         let inner = self.inner();
         inner.entry(name).is_some_and(|entry| {
-            let runs = |handle: &InstanceHandle| handle.snapshot().saved.state.has_process();
-            !entry.counted().is_empty() && entry.counted().iter().all(runs)
+            let runs = |handle: &InstanceHandle| {
+                let state = &handle.snapshot().saved.state;
+                state.has_process() && !state.is_going_down()
+            };
+            let is_to_run = entry.row.desired == Desired::Online;
+            is_to_run && !entry.counted().is_empty() && entry.counted().iter().all(runs)
         })
     }
 

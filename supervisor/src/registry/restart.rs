@@ -18,7 +18,7 @@ use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
 use crate::ids::ProcessName;
-use crate::instance::InstanceHandle;
+use crate::instance::{InstanceHandle, OrderError, Unwanted};
 use crate::machine::Input;
 use crate::os_text::OsText;
 use crate::secret::{EnvVars, MASK, is_secret_name};
@@ -207,6 +207,13 @@ impl RegistryHandle {
         if !is_asked_for && (entry.renews() || entry.waits_to_begin(0..entry.count())) {
             let note = "left as it is: it is about to start";
             return Err(left(Some(note), None));
+        }
+        if pick
+            .index
+            .is_some_and(|index| usize::from(index) >= entry.handles.len())
+        {
+            let error = OrderError::Unwanted(Unwanted::Surplus).to_string();
+            return Err(left(None, Some(&error)));
         }
         let handles = entry.to_start(pick, against);
         if handles.is_empty() || against.is_stopped(entry) {

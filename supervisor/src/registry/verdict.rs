@@ -13,6 +13,7 @@ use crate::instance::InstanceHandle;
 use crate::secret::exposed;
 use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::{Hold, State};
+use crate::store::Desired;
 
 /// What is to be done about one process of an apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Inner {
         }
         // What is on its way, or is being retried, is left to its own rules.
         let busy = |state: &State| {
-            state.has_process()
+            (state.has_process() && !state.is_going_down())
                 || matches!(
                     state,
                     State::Errored {
@@ -91,7 +92,8 @@ impl Inner {
                 )
         };
         let busy = |handle: &InstanceHandle| busy(&handle.snapshot().saved.state);
-        let runs = entry.handles.iter().any(busy);
+        // What somebody stops or holds just now is started as if it were down.
+        let runs = entry.row.desired == Desired::Online && entry.handles.iter().any(busy);
         // A copy that was stopped by itself is brought up as a whole process is.
         let runs_in_full = runs && entry.row.down.is_empty();
         let change = if !spec.config.enabled {
