@@ -227,15 +227,13 @@ impl RegistryHandle {
             };
             let entry = inner.processes.remove(place);
             inner.going.push(name.clone());
-            for (position, entry) in inner.processes.iter_mut().enumerate() {
-                entry.row.position = position as u32;
+            let mut rows = Vec::new();
+            for (position, entry) in (0..).zip(&mut inner.processes) {
+                if entry.row.position != position {
+                    entry.row.position = position;
+                    rows.push(entry.row.clone());
+                }
             }
-            let rows: Vec<_> = inner
-                .processes
-                .iter()
-                .skip(place)
-                .map(|entry| entry.row.clone())
-                .collect();
             (entry, rows)
         };
         let Entry { handles, .. } = entry;

@@ -260,6 +260,8 @@ impl Story {
         tokio::time::sleep(Duration::from_secs(200)).await;
         if self.daemon.life.is_over() {
             self.next_daemon().await;
+            // A run whose time was over long before is given up first.
+            tokio::time::sleep(Duration::from_secs(60)).await;
         }
         self.order(Input::Start).await;
         tokio::time::sleep(Duration::from_secs(150)).await;

@@ -225,7 +225,7 @@ fn shown(handle: &InstanceHandle) -> String {
 
 fn told(row: &ProcessRow) -> String {
     format!(
-        "{:?}, wanted {:?}, scaled {:?}, removal {:?}",
-        row.spec.argv.args, row.desired, row.scaled, row.removal
+        "{:?}, wanted {:?}, scaled {:?}, removal {:?}, due {:?}, down {:?}",
+        row.spec.argv.args, row.desired, row.scaled, row.removal, row.due, row.down
     )
 }
