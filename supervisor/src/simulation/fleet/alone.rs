@@ -23,7 +23,7 @@ pub(super) fn leaves_down(command: &Command, row: &ProcessRow, index: u16) -> bo
         },
         Command::Start { target, .. } => match copy_of(target, name) {
             Some(other) => other != index,
-            None => is_dependency(target, row),
+            None => row.down.contains(&index) && is_dependency(target, row),
         },
         Command::Stop { target, .. }
         | Command::Restart { target, .. }
@@ -58,5 +58,6 @@ pub(super) fn others_of(command: &Command, row: &ProcessRow) -> Vec<u16> {
     };
     let started = copy_of(target, &row.spec.name);
     let others = |started: u16| (0..copies(row)).filter(move |index| *index != started);
+    let started = started.filter(|index| *index < copies(row));
     started.map_or_else(Vec::new, |started| others(started).collect())
 }
