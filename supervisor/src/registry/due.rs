@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tracing::{error, info};
 
+use super::against::Against;
 use super::change::gone;
 use super::graph::Order;
 use super::target::Pick;
@@ -131,6 +132,7 @@ impl RegistryHandle {
             }
             // Not what somebody has stopped or held meanwhile.
             let (order, names) = registry.still_due(names);
+            let against = registry.started_again(&against, names.iter().chain(&awaited));
             match registry.begin_starts(&order, &names, &awaited, &against, SYSTEM) {
                 Ok(starts) => drop(starts.work.await),
                 Err(error) => error!(%error, "What was ordered could not be finished."),
@@ -159,6 +161,24 @@ impl RegistryHandle {
         };
         names.retain(is_due);
         (inner.order(), names)
+    }
+
+    /// What was stopped since, and is to run all the same, was started again by somebody: it is
+    /// waited for, and not called stopped.
+    fn started_again<'a>(
+        &self,
+        against: &Against,
+        names: impl Iterator<Item = &'a ProcessName>,
+    ) -> Arc<Against> {
+        let inner = self.inner();
+        let is_up_again = |name: &&ProcessName| {
+            let entry = inner.entry(name);
+            entry.is_some_and(|entry| {
+                entry.row.desired == Desired::Online && against.is_stopped(entry)
+            })
+        };
+        let again = names.filter(is_up_again).cloned();
+        against.with_renewed(again.map(|name| (name, inner.newest_moment)).collect())
     }
 
     /// Stops what may have the definition before, and brings the number of copies in line.
