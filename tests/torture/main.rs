@@ -1,9 +1,10 @@
 //! What nobody plans for, with the real binary and real processes: one file per torment. Each
 //! ends with everything as it should be, and prints what it did.
 //!
-//! An ordinary run is short. All of it, on the build that is shipped, in about half an hour:
+//! An ordinary run is short. All of it, on the build that is shipped, in a quarter of an hour:
 //!
 //! ```text
+//! cargo build --workspace --release --locked --example puppet
 //! MHOST_TORTURE=full cargo test --workspace --release --locked --test torture -- --nocapture --test-threads 1
 //! ```
 
