@@ -118,6 +118,11 @@ impl Entry {
         }
     }
 
+    /// The same before it is known to be down: what was just started may not be seen to run yet.
+    fn give_up_waiting(&mut self) {
+        self.row.due.take_if(|due| *due != Due::Renewal);
+    }
+
     /// All that ran by a former definition has been down since the newest holds: from here on it
     /// is a start as any other, if nobody has stopped it.
     fn end_renewal(&mut self) {

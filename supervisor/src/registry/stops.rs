@@ -243,7 +243,7 @@ impl RegistryHandle {
         self.call_off(&picked.items, false).await;
         let whole = picked.items.iter().filter(|pick| pick.index.is_none());
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
-        self.give_up_starts(&whole).await;
+        self.write_rows(&whole, Entry::give_up_waiting).await;
         let input = Input::Hold {
             by: actor.to_owned(),
             reason,

@@ -15,7 +15,7 @@ impl RegistryHandle {
         self.write_rows(names, |entry| {
             entry.row.desired = desired;
             if desired == Desired::Stopped {
-                entry.give_up_start();
+                entry.give_up_waiting();
                 entry.row.down.clear();
             }
         })
