@@ -148,12 +148,10 @@ impl Disk {
         let first = |(after, first): &(ProcessName, ProcessName)| {
             let count = inner.rows.get(first).map_or(0, copies);
             let is_up = |index| inner.up.contains(&InstanceId::new(first.clone(), index));
-            let mut all = (0..count).map(|index| InstanceId::new(first.clone(), index));
-            let has_failed = all.any(|copy| inner.saved.get(&copy).is_some_and(gave_up));
             let row = inner.rows.get(after);
             let has_schedule = row.is_some_and(|row| row.spec.config.cron_restart.is_some());
             // Then the start has ended, and the schedule may begin another.
-            let is_over = has_failed && has_schedule;
+            let is_over = has_schedule && inner.has_failed(first.as_str());
             after == process && !is_over && !(0..count).all(is_up)
         };
         let found = inner.order.iter().find(|pair| first(pair)).cloned();
@@ -225,6 +223,18 @@ impl Disk {
 }
 
 impl Inner {
+    /// Did its start fail, or that of something it depends on?
+    fn has_failed(&self, process: &str) -> bool {
+        let mut rows = self.rows.values();
+        let Some(row) = rows.find(|row| row.spec.name.as_str() == process) else {
+            return false;
+        };
+        let mut all = (0..copies(row)).map(|index| InstanceId::new(row.spec.name.clone(), index));
+        let mut before = row.spec.config.depends_on.iter();
+        all.any(|copy| self.saved.get(&copy).is_some_and(gave_up))
+            || before.any(|name| self.has_failed(name))
+    }
+
     fn look_who_came_up(&mut self, batch: &Batch) {
         for (instance, saved) in &batch.instances {
             let has_done_its_work = saved.last_exit == Some(ExitStatus::Code(0));
