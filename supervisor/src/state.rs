@@ -437,6 +437,16 @@ impl State {
         }
     }
 
+    /// Is it held, so that nothing but an order starts it?
+    pub fn is_held(&self) -> bool {
+        matches!(
+            self,
+            State::Errored {
+                hold: Hold::Held { .. }
+            }
+        )
+    }
+
     /// Is there, or may there be, a live process?
     pub fn has_process(&self) -> bool {
         self.run().is_some() || matches!(self, State::Spawning { .. })

@@ -18,7 +18,7 @@ use crate::ids::ProcessName;
 use crate::instance::{InstanceHandle, Unwanted};
 use crate::machine::Input;
 use crate::spec::{GroupSpec, ProcessSpec};
-use crate::state::{Hold, Reason, State};
+use crate::state::Reason;
 use crate::store::{Batch, Desired, Due, ProcessRow, Removal};
 
 impl RegistryHandle {
@@ -281,6 +281,7 @@ impl RegistryHandle {
             let inner = self.inner();
             let entry = inner.entry(&spec.name);
             let entry = entry.ok_or_else(|| super::change::gone(&spec.name))?;
+            let is_held = |one: &InstanceHandle| one.snapshot().saved.state.is_held();
             let is_left_held = against.is_off(entry) && entry.handles.iter().all(is_held);
             if entry.row.desired == Desired::Online && !is_left_held {
                 // Who has stopped it since has started it again, and it is started after this.
@@ -327,14 +328,4 @@ impl RegistryHandle {
         }
         Ok(())
     }
-}
-
-fn is_held(handle: &InstanceHandle) -> bool {
-    let state = &handle.snapshot().saved.state;
-    matches!(
-        state,
-        State::Errored {
-            hold: Hold::Held { .. }
-        }
-    )
 }

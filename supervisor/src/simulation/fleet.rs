@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::alone::is_held;
 use self::clients::{Clients, Order};
 use self::project::Project;
 use super::disk::{Disk, copies};
@@ -354,7 +353,7 @@ impl Fleet {
             let is_known = |row: &ProcessRow| {
                 row.desired == Desired::Stopped
                     || row.down.contains(&copy.index)
-                    || is_held(&self.disk.saved(&copy))
+                    || self.disk.saved(&copy).state.is_held()
             };
             // It may be gone for an order of before that this daemon has finished.
             if !row.is_none_or(is_known) {

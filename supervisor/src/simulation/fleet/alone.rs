@@ -4,7 +4,6 @@ use crate::Target;
 use crate::command::{Command, ScaleChange};
 use crate::ids::ProcessName;
 use crate::simulation::disk::copies;
-use crate::state::{Hold, Saved, State};
 use crate::store::ProcessRow;
 
 /// The copy of this process that a target names, if it names one.
@@ -39,16 +38,6 @@ fn is_dependency(target: &Target, row: &ProcessRow) -> bool {
     let is_meant = ["all", row.spec.name.as_str()].contains(&target.0.as_str());
     let mut all = 0..copies(row);
     !is_meant && all.any(|index| !row.down.contains(&index))
-}
-
-/// Is a copy held?
-pub(super) fn is_held(saved: &Saved) -> bool {
-    matches!(
-        saved.state,
-        State::Errored {
-            hold: Hold::Held { .. }
-        }
-    )
 }
 
 /// The copies of a stopped process that stay down when one of them is started.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::alone::{copy_of, is_held, leaves_down, others_of};
+use super::alone::{copy_of, leaves_down, others_of};
 use crate::caller::Caller;
 use crate::command::{Command, Done, Reply};
 use crate::control::ControlError;
@@ -193,7 +193,7 @@ impl Clients {
             let wish = match command {
                 Command::Stop { .. } if done(name) => Wish::Down,
                 Command::Hold { .. } if done(name) => {
-                    let held = |handle: &InstanceHandle| is_held(&handle.snapshot().saved);
+                    let held = |handle: &InstanceHandle| handle.snapshot().saved.state.is_held();
                     let all = entry.is_some_and(|(_, handles)| handles.iter().all(held));
                     if all { Wish::Down } else { Wish::Open }
                 }
