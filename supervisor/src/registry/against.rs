@@ -66,7 +66,8 @@ impl Against {
             .unwrap_or(self.moment)
     }
 
-    /// The same for an order that has stopped these itself at such moments, to start them anew.
+    /// The same for an order that is to start these all the same, since it has stopped them itself
+    /// or somebody has started them again: only what came after such a moment is against that.
     pub(super) fn with_renewed(&self, renewed: BTreeMap<ProcessName, Moment>) -> Arc<Self> {
         Arc::new(Self {
             moment: self.moment,

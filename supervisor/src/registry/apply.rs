@@ -21,6 +21,15 @@ use crate::spec::{GroupSpec, ProcessSpec};
 use crate::state::Reason;
 use crate::store::{Batch, Desired, Due, ProcessRow, Removal};
 
+/// Definitions that are on record, with what ran by former ones taken down.
+struct CarriedOut {
+    outcome: StartOutcome,
+    /// What is to be started now.
+    start: Vec<ProcessName>,
+    /// Since when what was taken down is to run again.
+    renewed: BTreeMap<ProcessName, Moment>,
+}
+
 impl RegistryHandle {
     /// Registers and starts.
     pub(super) async fn apply(
@@ -47,7 +56,11 @@ impl RegistryHandle {
         let carried = self.carry_out(actor, &apply, &verdicts, left_over, &against);
         let outcome = carried.await;
         drop(registering);
-        let (mut outcome, start, renewed) = outcome?;
+        let CarriedOut {
+            mut outcome,
+            start,
+            renewed,
+        } = outcome?;
         let against = against.with_renewed(renewed);
         let mut results = self.bring_up(&start, &against, actor, apply.wait).await?;
         if apply.wait.is_some() {
@@ -75,14 +88,7 @@ impl RegistryHandle {
         verdicts: &[Verdict],
         left_over: Vec<ProcessName>,
         against: &Against,
-    ) -> Result<
-        (
-            StartOutcome,
-            Vec<ProcessName>,
-            BTreeMap<ProcessName, Moment>,
-        ),
-        ControlError,
-    > {
+    ) -> Result<CarriedOut, ControlError> {
         self.register(actor, apply, verdicts, against).await?;
         let mut outcome = StartOutcome {
             processes: Vec::new(),
@@ -131,7 +137,11 @@ impl RegistryHandle {
                 | StartChange::LeftOver => {}
             }
         }
-        Ok((outcome, start, renewed))
+        Ok(CarriedOut {
+            outcome,
+            start,
+            renewed,
+        })
     }
 
     /// Writes all definitions of a file in one transaction.

@@ -17,6 +17,7 @@ use super::against::Against;
 use super::graph::Order;
 use super::target::Pick;
 use super::waiting::{CALLED_OFF, DELETED, STOPPED, until_told, wait_all};
+use super::wanted::Whole;
 use crate::command::view::{StartChange, StartOutcome, Started};
 use crate::command::{Done, Target};
 use crate::control::ControlError;
@@ -75,7 +76,8 @@ impl RegistryHandle {
                 .push(started(name.clone(), StartChange::Started, result));
             return Ok(outcome);
         }
-        self.want_running(&picked.items, true, &against).await;
+        self.want_running(&picked.items, Whole::InFull, &against)
+            .await;
         let names: Vec<ProcessName> = picked.items.into_iter().map(|pick| pick.name).collect();
         let running: Vec<bool> = names.iter().map(|name| self.is_up(name)).collect();
         let results = self.bring_up(&names, &against, actor, wait).await?;
@@ -300,7 +302,7 @@ impl RegistryHandle {
         actor: &str,
         wait: Option<Duration>,
     ) -> Result<(), String> {
-        self.want_running(std::slice::from_ref(pick), true, against)
+        self.want_running(std::slice::from_ref(pick), Whole::InFull, against)
             .await;
         self.refuse_if_off(pick, against)?;
         let handles = {

@@ -188,6 +188,13 @@ fn stop() -> Command {
     }
 }
 
+fn hold(target: &str) -> Command {
+    Command::Hold {
+        target: Target(target.into()),
+        reason: "it loops".into(),
+    }
+}
+
 fn copy(index: u16) -> InstanceId {
     InstanceId::new("web".parse().expect("a name"), index)
 }
@@ -402,11 +409,7 @@ async fn what_an_apply_leaves_alone_can_be_started_again() {
 /// What is held, or stopped, while its start waits for what it depends on stays down.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_called_off_while_its_start_waits_stays_down() {
-    let hold = Command::Hold {
-        target: Target("web".into()),
-        reason: "it loops".into(),
-    };
-    for order in [hold, stop()] {
+    for order in [hold("web"), stop()] {
         let rig = Rig::new().await;
         let first = rig.probed("first", "x");
         let web_after = rig.spec("web", "x", "depends_on = [\"first\"]");
@@ -449,11 +452,7 @@ async fn a_stop_in_the_middle_of_a_change_is_the_last_word() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_in_the_middle_of_a_reload_ends_it() {
     let (rig, reloading) = Rig::in_a_reload().await;
-    let hold = rig.begin(Command::Hold {
-        target: Target("web".into()),
-        reason: "it loops".into(),
-    });
-    assert_eq!(done(hold).await.error, None);
+    assert_eq!(done(rig.begin(hold("web"))).await.error, None);
     assert!(rig.alive(&web()).is_empty());
     std::fs::write(rig.well(), "").expect("writes");
     let reloaded = answer(reloading).await;

@@ -14,6 +14,7 @@ use super::against::Against;
 use super::orders::{DEPENDENCY_SLACK, no_copy};
 use super::target::{Pick, Picked};
 use super::waiting::DELETED;
+use super::wanted::Whole;
 use crate::command::{Done, Target};
 use crate::control::ControlError;
 use crate::event::EventKind;
@@ -78,8 +79,11 @@ impl RegistryHandle {
         let Picked { items, rolling } = self.inner().pick(target)?;
         let against = self.ordered_against();
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
-        let in_full = reason == Reason::Manual;
-        self.want_running(&items, in_full, &against).await;
+        let whole = match reason {
+            Reason::Manual => Whole::InFull,
+            _ => Whole::AsItIs,
+        };
+        self.want_running(&items, whole, &against).await;
         if reason == Reason::Manual {
             for name in &names {
                 self.read_env_files(name, actor).await?;

@@ -23,6 +23,13 @@ use crate::spec::Signal;
 use crate::state::{Reason, State};
 use crate::store::Desired;
 
+/// How processes are taken down.
+#[derive(Clone, Copy)]
+enum Down {
+    Stopped,
+    Held,
+}
+
 impl RegistryHandle {
     /// Stops processes, dependents before what they depend on.
     pub(super) async fn stop(
@@ -40,7 +47,7 @@ impl RegistryHandle {
             .map(|pick| pick.name.clone())
             .collect();
         let waited = self.waiting(&picked.items);
-        self.call_off(&picked.items, true).await;
+        self.call_off(&picked.items, Down::Stopped).await;
         self.want(&whole, Desired::Stopped).await;
         let input = Input::Stop {
             reason: Reason::Manual,
@@ -79,7 +86,7 @@ impl RegistryHandle {
     }
 
     /// What is under way comes to nothing for these, by a stop or a hold that comes now.
-    async fn call_off(&self, picks: &[Pick], stops: bool) {
+    async fn call_off(&self, picks: &[Pick], down: Down) {
         for pick in picks {
             {
                 let mut inner = self.inner();
@@ -87,10 +94,10 @@ impl RegistryHandle {
                 let Some(entry) = inner.entry_mut(&pick.name) else {
                     continue;
                 };
-                match pick.index {
-                    Some(index) => entry.held.extend([(index, moment)]),
-                    None if stops => entry.stopped = moment,
-                    None => {
+                match (pick.index, down) {
+                    (Some(index), _) => entry.held.extend([(index, moment)]),
+                    (None, Down::Stopped) => entry.stopped = moment,
+                    (None, Down::Held) => {
                         // Also those that a scaling is about to add.
                         let all = 0..entry.count().max(entry.handles.len() as u16);
                         entry.held.extend(all.map(|index| (index, moment)));
@@ -240,7 +247,7 @@ impl RegistryHandle {
         reason: String,
     ) -> Result<Vec<Done>, ControlError> {
         let picked = self.inner().pick(target)?;
-        self.call_off(&picked.items, false).await;
+        self.call_off(&picked.items, Down::Held).await;
         let whole = picked.items.iter().filter(|pick| pick.index.is_none());
         let whole: Vec<ProcessName> = whole.map(|pick| pick.name.clone()).collect();
         self.write_rows(&whole, Entry::give_up_waiting).await;

@@ -8,6 +8,15 @@ use super::{Entry, RegistryHandle};
 use crate::ids::ProcessName;
 use crate::store::{Batch, Desired, ProcessRow};
 
+/// What an order to run means for the copies of a whole process that were stopped by themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// They are to run, too.
+    InFull,
+    /// They stay down.
+    AsItIs,
+}
+
 impl RegistryHandle {
     /// Writes down what is wanted of these processes. When the journal cannot write, it is
     /// done all the same: what fills the disk must be possible to stop.
@@ -22,10 +31,9 @@ impl RegistryHandle {
         .await;
     }
 
-    /// Writes down that these are to run. Where a whole process is meant `in_full`, so are the
-    /// copies that were stopped by themselves; where one copy of a stopped process is meant, all
-    /// others stay down.
-    pub(super) async fn want_running(&self, picks: &[Pick], in_full: bool, against: &Against) {
+    /// Writes down that these are to run. Where one copy of a stopped process is meant, all others
+    /// stay down.
+    pub(super) async fn want_running(&self, picks: &[Pick], whole: Whole, against: &Against) {
         let names: Vec<ProcessName> = picks.iter().map(|pick| pick.name.clone()).collect();
         self.write_rows(&names, |entry| {
             let was_stopped = entry.row.desired == Desired::Stopped;
@@ -38,7 +46,7 @@ impl RegistryHandle {
                         }
                         entry.row.down.remove(&index);
                     }
-                    None if in_full => entry.bring_back(against),
+                    None if whole == Whole::InFull => entry.bring_back(against),
                     None => {}
                 }
             }

@@ -41,11 +41,7 @@ async fn what_is_stopped_and_started_while_its_definition_changes_is_up_afterwar
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_while_its_definition_changes_stays_held() {
     let (mut rig, applying) = Rig::in_a_change().await;
-    let hold = Command::Hold {
-        target: Target("web".into()),
-        reason: "it loops".into(),
-    };
-    assert_eq!(done(rig.begin(hold)).await.error, None);
+    assert_eq!(done(rig.begin(hold("web"))).await.error, None);
     answer(applying).await.expect("applies");
     rig.next_daemon().await;
     a_while(&rig).await;
@@ -56,11 +52,7 @@ async fn what_is_held_while_its_definition_changes_stays_held() {
 /// What is on its way down does not run: an apply that comes then starts it again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_apply_in_the_middle_of_a_stop_or_hold_starts_it_again() {
-    let hold = Command::Hold {
-        target: Target("web".into()),
-        reason: "it loops".into(),
-    };
-    for order in [stop(), hold] {
+    for order in [stop(), hold("web")] {
         let rig = Rig::new().await;
         rig.launcher.next_for(&web(), FakeRun::stubborn());
         let mut spec = rig.spec("web", "x", "");

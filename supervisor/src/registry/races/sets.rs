@@ -24,11 +24,7 @@ fn restart(target: &str) -> Command {
 /// One copy that is held, or stopped, while the start of all waits stays down.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_copy_that_is_called_off_while_its_start_waits_stays_down() {
-    let hold = Command::Hold {
-        target: Target("web:1".into()),
-        reason: "it loops".into(),
-    };
-    for order in [hold, stop_second()] {
+    for order in [hold("web:1"), stop_second()] {
         let rig = Rig::new().await;
         let first = rig.probed("first", "x");
         let web_after = with_copies(2, rig.spec("web", "x", "depends_on = [\"first\"]"));
