@@ -184,6 +184,13 @@ impl About {
             shown.collect::<Vec<_>>().join(", ")
         };
         field("pid", &each(|i| i.pid.map(|pid| pid.to_string())), None);
+        if process.instances.iter().any(|one| one.main_pid.is_some()) {
+            field(
+                "main pid",
+                &each(|i| i.main_pid.map(|pid| pid.to_string())),
+                None,
+            );
+        }
         field("uptime", &each(|i| i.uptime_ms.map(figures::span_ms)), None);
         let restarts = format!("{} ({} in total)", process.restarts, process.restarts_total);
         field("restarts", &restarts, None);

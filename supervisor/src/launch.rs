@@ -247,6 +247,12 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
         scope: Scope,
     ) -> bool;
 
+    /// Sends a signal to this process alone, which is one of a run and not its leader, after
+    /// proof that it is the same. False when it is gone. A launcher without ears hears of none.
+    async fn signal_one(&self, _process: &ProcessRef, _signal: Signal) -> bool {
+        false
+    }
+
     /// How many processes of the run's tree are alive, without the leader. `generation`
     /// bounds it: a newer run's processes do not count. `None`: that cannot be known now, such
     /// as without a descriptor to look with, and so somebody may be there.

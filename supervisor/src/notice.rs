@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::state::ProcessRef;
+
 /// Most characters of a status.
 const LONGEST_STATUS: usize = 256;
 
@@ -25,6 +27,10 @@ pub struct Notice {
     pub status: Option<String>,
     /// `EXTEND_TIMEOUT_USEC=…`.
     pub more_time: Option<Duration>,
+    /// `MAINPID=…`, a number from outside: nobody has looked yet whose it is.
+    pub main_pid: Option<i32>,
+    /// The same, of which it is proven that it is a process of the run.
+    pub main: Option<ProcessRef>,
 }
 
 impl Notice {
@@ -40,6 +46,11 @@ impl Notice {
                 (b"WATCHDOG", b"1") => self.alive = true,
                 (b"WATCHDOG", b"trigger") => self.broken = true,
                 (b"STATUS", text) => self.status = Some(shown(text)),
+                (b"MAINPID", number) => {
+                    let pid = std::str::from_utf8(number).ok();
+                    let pid = pid.and_then(|text| text.parse().ok());
+                    self.main_pid = pid.filter(|pid| *pid > 0).or(self.main_pid);
+                }
                 (b"EXTEND_TIMEOUT_USEC", number) => {
                     let micros = std::str::from_utf8(number).ok();
                     let micros = micros.and_then(|text| text.parse().ok());
@@ -59,8 +70,10 @@ impl Notice {
             broken: _,
             status,
             more_time,
+            main_pid: _,
+            main,
         } = self;
-        *ready || *stopping || status.is_some() || more_time.is_some()
+        *ready || *stopping || status.is_some() || more_time.is_some() || main.is_some()
     }
 }
 
@@ -88,7 +101,7 @@ mod tests {
     fn lines_are_understood() {
         let all = notice(&[
             b"READY=1\nSTATUS=serving 3 clients\nWATCHDOG=1",
-            b"STOPPING=1\n\nEXTEND_TIMEOUT_USEC=2500000\nWATCHDOG=trigger\n",
+            b"STOPPING=1\n\nEXTEND_TIMEOUT_USEC=2500000\nWATCHDOG=trigger\nMAINPID=77\n",
         ]);
         let expected = Notice {
             ready: true,
@@ -97,6 +110,8 @@ mod tests {
             broken: true,
             status: Some("serving 3 clients".to_owned()),
             more_time: Some(Duration::from_millis(2_500)),
+            main_pid: Some(77),
+            main: None,
         };
         assert_eq!(all, expected);
         assert!(all.says_something());
@@ -116,11 +131,16 @@ mod tests {
             b"WATCHDOG_USEC=5",
             b"EXTEND_TIMEOUT_USEC=-1",
             b"EXTEND_TIMEOUT_USEC=99999999999999999999999",
-            b"MAINPID=1",
+            b"MAINPID=0",
+            b"MAINPID=-1",
+            b"MAINPID=99999999999",
+            b"MAINPID=12 13",
             b"FDSTORE=1",
         ];
         assert_eq!(notice(garbage), Notice::default());
-        assert!(!notice(&[b"WATCHDOG=1"]).says_something());
+        for quiet in ["WATCHDOG=1", "MAINPID=77"] {
+            assert!(!notice(&[quiet.as_bytes()]).says_something(), "{quiet}");
+        }
     }
 
     #[test]

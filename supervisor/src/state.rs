@@ -256,6 +256,18 @@ pub struct Saved {
     /// yet when this one began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadows: Vec<Generation>,
+    /// The process that a run calls its main one, if that is not the one it was started as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main: Option<Box<MainProcess>>,
+}
+
+/// What a run calls its main process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MainProcess {
+    /// Which run. For those after it there is none again.
+    pub generation: Generation,
+    /// The process. It may be gone.
+    pub process: ProcessRef,
 }
 
 /// So many numbers of new copies are remembered: one is there at a time.
@@ -284,6 +296,12 @@ impl Saved {
             self.shadows.retain(|old| this - old <= SHADOWS);
             self.shadows.extend(first..this);
         }
+    }
+
+    /// What this run calls its main process, if that is not the one it was started as.
+    pub fn main_of(&self, run: &Run) -> Option<&ProcessRef> {
+        let main = self.main.as_ref()?;
+        (main.generation == run.generation).then_some(&main.process)
     }
 
     /// The newest run that there was: the one that was replaced may be newer.
@@ -344,6 +362,7 @@ impl Default for Saved {
             changed_file: None,
             replaced: None,
             shadows: Vec::new(),
+            main: None,
         }
     }
 }

@@ -23,6 +23,7 @@ mod load;
 mod logs;
 mod logs_kept;
 mod logs_query;
+mod main_process;
 mod mcp;
 mod metrics;
 mod monit;

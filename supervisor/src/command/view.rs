@@ -100,6 +100,9 @@ pub struct InstanceView {
     /// What it says of itself (`STATUS=` of `sd_notify`): text from outside, of one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_text: Option<String>,
+    /// What it calls its main process (`MAINPID=` of `sd_notify`), if that is not `pid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main_pid: Option<i32>,
 }
 
 /// The outcome of probes.

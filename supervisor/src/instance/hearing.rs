@@ -33,6 +33,12 @@ const TURN: Duration = Duration::from_millis(20);
 /// second, all that a Python program could send, took 19 % of a processor in a debug build.
 const AT_ONCE: usize = 256;
 
+/// So often a run may call another process its main one at once, and once in each
+/// [`PACE`] after that: each time is written down.
+const CHANGES: u32 = 10;
+
+const PACE: Duration = Duration::from_secs(1);
+
 /// When a socket that could not be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -60,6 +66,8 @@ pub(super) struct Hearing {
     pub(super) status: Option<Arc<str>>,
     /// It was told that it does not say that it is alive.
     pub(super) is_silent: bool,
+    /// How often it calls another process its main one.
+    pub(super) pace: Pace,
     /// From now on it has to say that it is alive.
     watch: Arc<Notify>,
     _stop: DropGuard,
@@ -128,6 +136,7 @@ impl Hearing {
             events,
             status: None,
             is_silent: false,
+            pace: Pace::default(),
             watch,
             _stop: CancellationToken::drop_guard(stop),
         }))
@@ -136,6 +145,26 @@ impl Hearing {
     /// From now on it has to say that it is alive.
     pub(super) fn watch(&self) {
         self.watch.notify_one();
+    }
+}
+
+/// Bounds how often something may be done: [`CHANGES`] times at once, then each [`PACE`].
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// When all of that is free again.
+    free_at: Option<Instant>,
+}
+
+impl Pace {
+    /// May it be done now?
+    pub(super) fn allows(&mut self) -> bool {
+        let now = Instant::now();
+        let next = self.free_at.map_or(now, |at| at.max(now)) + PACE;
+        let allowed = next - now <= PACE * CHANGES;
+        if allowed {
+            self.free_at = Some(next);
+        }
+        allowed
     }
 }
 
@@ -313,6 +342,19 @@ mod tests {
         // What came in the last moment counts.
         pulse.over().await;
         assert_eq!(pulse.takes(&said("WATCHDOG=1"), true), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_too_often_is_done_once_in_a_second() {
+        let mut pace = Pace::default();
+        let allowed = |pace: &mut Pace| (0..100).filter(|_| pace.allows()).count();
+        assert_eq!(allowed(&mut pace), 10);
+        for _ in 0..3 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert_eq!(allowed(&mut pace), 1);
+        }
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(allowed(&mut pace), 10);
     }
 
     #[tokio::test(start_paused = true)]

@@ -439,7 +439,14 @@ impl InstanceTask {
 
     async fn send(&mut self, run: &Run, signal: Signal, scope: Scope) -> bool {
         let launcher = Arc::clone(&self.context.launcher);
-        let reached = launcher.signal(&self.id, &run.process, signal, scope).await;
+        let main = self.saved.main_of(run).filter(|_| scope == Scope::Leader);
+        let told = match main {
+            Some(main) => launcher.signal_one(main, signal).await,
+            None => false,
+        };
+        // Who started the main process waits for its end, and is not hurried before it is late.
+        let is_enough = told && signal != Signal::KILL;
+        let reached = is_enough || launcher.signal(&self.id, &run.process, signal, scope).await;
         if signal == Signal::KILL {
             self.killed_at = Some(Instant::now());
         }

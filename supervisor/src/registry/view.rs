@@ -324,6 +324,7 @@ fn instance_view(handle: &InstanceHandle, sampler: &Sampler, now: Timestamp) -> 
         held_by: held_by(&saved.state).map(str::to_owned),
         ready: snapshot.ready,
         status_text: snapshot.status_text.as_deref().map(str::to_owned),
+        main_pid: run.and_then(|run| Some(saved.main_of(run)?.pid)),
     }
 }
 

@@ -11,6 +11,7 @@ mod voice;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -611,6 +612,15 @@ impl Launcher for OsLauncher {
             Some((reached, None)) => reached,
             None => false,
         }
+    }
+
+    async fn signal_one(&self, process: &ProcessRef, signal: Signal) -> bool {
+        let process = process.clone();
+        let sent = blocking(move || {
+            let pidfd = process::prove(&process);
+            pidfd.is_some_and(|pidfd| kernel::signal(pidfd.as_fd(), signal.0).is_ok())
+        });
+        sent.await.unwrap_or_default()
     }
 
     async fn remaining(

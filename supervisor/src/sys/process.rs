@@ -123,7 +123,7 @@ pub(super) fn is_gone(process: &ProcessRef) -> bool {
 }
 
 /// Alive or a zombie: not reaped.
-fn still_there(pidfd: &OwnedFd) -> bool {
+pub(super) fn still_there(pidfd: &OwnedFd) -> bool {
     use std::os::fd::AsFd;
     kernel::signal(pidfd.as_fd(), 0)
         .err()

@@ -17,7 +17,7 @@ use crate::notice::Notice;
 use crate::probe::Probes;
 use crate::secret::masked;
 use crate::spec::{OnFail, Sign};
-use crate::state::State;
+use crate::state::{MainProcess, ProcessRef, State};
 
 /// What stands in events in the place of a probe.
 const WATCHDOG: &str = "watchdog";
@@ -72,6 +72,9 @@ impl InstanceTask {
         if let Some(status) = notice.status {
             self.show_status(status);
         }
+        if let Some(main) = notice.main {
+            self.said_main(main).await;
+        }
         if let Some(by) = notice.more_time
             && matches!(self.saved.state, State::Starting { .. })
         {
@@ -82,6 +85,29 @@ impl InstanceTask {
         }
         if notice.stopping && matches!(self.saved.state, State::Online { leaving: false, .. }) {
             let _ = self.take(Input::SaidStopping, SYSTEM).await;
+        }
+    }
+
+    /// Another process is the main one. That is on record: the next daemon is not told again.
+    async fn said_main(&mut self, process: ProcessRef) {
+        let Some(run) = self.saved.state.run() else {
+            return;
+        };
+        let is_leader = process == run.process;
+        let main = MainProcess {
+            generation: run.generation,
+            process,
+        };
+        let main = (!is_leader).then(|| Box::new(main));
+        let known = self.saved.main_of(run);
+        if known == main.as_ref().map(|main| &main.process) {
+            return;
+        }
+        let hearing = self.live.as_mut().and_then(|live| live.hearing.as_mut());
+        if hearing.is_some_and(|hearing| hearing.pace.allows()) {
+            self.saved.main = main;
+            self.show();
+            self.record(Vec::new(), SYSTEM).await;
         }
     }
 

@@ -55,11 +55,19 @@ impl RegistryHandle {
         let config = &renewal.spec.config;
         let (launcher, signal) = (Arc::clone(&self.context().launcher), config.reload.signal);
         // Its children did not ask for one, and most would die of it.
-        let reached = launcher
-            .signal(handle.id(), &run.process, signal, Scope::Leader)
-            .await;
+        let (reached, whom) = match snapshot.saved.main_of(run) {
+            // Who started that one did not ask for the signal either.
+            Some(main) => {
+                let reached = launcher.signal_one(main, signal).await;
+                (reached, format!("its main process {}", main.pid))
+            }
+            None => {
+                let leader = launcher.signal(handle.id(), &run.process, signal, Scope::Leader);
+                (leader.await, "it".to_owned())
+            }
+        };
         if !reached {
-            return Err(format!("{signal} did not reach it"));
+            return Err(format!("{signal} did not reach {whom}"));
         }
         let is_probed = !config.health.is_empty();
         let ended = handle.until_some(None, |snapshot| end_of(snapshot, run.generation));

@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tracing::warn;
 
 use super::super::notify_socket::{self, NotifySocket};
-use super::super::{kernel, proc_scan, spawn, tree, users};
+use super::super::{kernel, proc_scan, process, spawn, tree, users};
 use super::OsLauncher;
 use crate::ids::{Generation, InstanceId};
 use crate::launch::{Ear, SpawnError, Voice};
@@ -151,7 +151,19 @@ impl Hearer {
                 notice.hear(&buffer[..datagram.length]);
             }
         }
+        if let Some(pid) = notice.main_pid.take() {
+            notice.main = self.named(pid).or(notice.main);
+        }
         (notice, count)
+    }
+
+    /// The process of the run that has this pid. Nobody else is to get its signals.
+    fn named(&self, pid: i32) -> Option<ProcessRef> {
+        let pidfd = process::open_patiently(pid).ok()?;
+        let named = process::reference(pid, &pidfd).ok()?;
+        // As long as it is not collected, nobody else has its number.
+        let is_it = self.may_speak(pid) && process::still_there(&pidfd);
+        is_it.then_some(named)
     }
 
     /// Is it the leader of the run, or certainly below it?
