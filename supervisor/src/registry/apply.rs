@@ -77,7 +77,7 @@ impl RegistryHandle {
                 started.error = Some(error.clone());
             }
         }
-        self.note_empty(&mut outcome);
+        self.annotate(&mut outcome);
         Ok(outcome)
     }
 

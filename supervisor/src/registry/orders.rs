@@ -92,14 +92,16 @@ impl RegistryHandle {
                 .processes
                 .push(started(name.clone(), change, result));
         }
-        self.note_empty(&mut outcome);
+        self.annotate(&mut outcome);
         Ok(outcome)
     }
 
-    /// A process without a copy is started in no sense of the word.
-    pub(super) fn note_empty(&self, outcome: &mut StartOutcome) {
+    /// Adds what a person should know. A process without a copy is started in no sense of the word.
+    pub(super) fn annotate(&self, outcome: &mut StartOutcome) {
+        let started = &mut outcome.processes;
+        self.note_owed(started.iter_mut().map(|one| (&one.name, &mut one.note)));
         let inner = self.inner();
-        for one in &mut outcome.processes {
+        for one in started {
             let empty = inner
                 .entry(&one.name)
                 .is_some_and(|entry| entry.count() == 0);

@@ -16,6 +16,10 @@ use crate::store::Batch;
 /// Between two tries: as the store does with what happened.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What whoever ordered it is told meanwhile.
+const NOT_RECORDED: &str =
+    "not on record yet, which is tried again each second; see mhost daemon logs";
+
 /// What is owed.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
@@ -83,6 +87,20 @@ impl RegistryHandle {
             let registry = self.clone();
             let tasks = &self.context().tasks;
             tasks.spawn("record again", async move { registry.pay().await });
+        }
+    }
+
+    /// Says of what was done to these that the next daemon would not know it.
+    pub(super) fn note_owed<'a>(
+        &self,
+        notes: impl IntoIterator<Item = (&'a ProcessName, &'a mut Option<String>)>,
+    ) {
+        let inner = self.inner();
+        for (name, note) in notes {
+            if inner.owed.processes.contains(name) {
+                let before = note.take().map_or_else(String::new, |note| note + "; ");
+                *note = Some(before + NOT_RECORDED);
+            }
         }
     }
 

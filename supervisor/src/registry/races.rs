@@ -3,6 +3,7 @@
 
 mod end;
 mod next;
+mod record;
 mod renewals;
 mod sets;
 

@@ -68,6 +68,7 @@ impl RegistryHandle {
             self.until_settled(&pick.name).await;
             self.close_sockets(&pick.name);
         }
+        self.note_owed(names_and_notes(&picked.items, &mut done));
         Ok(done)
     }
 
@@ -255,12 +256,13 @@ impl RegistryHandle {
             by: actor.to_owned(),
             reason,
         };
-        let done = self.take_down(&picked.items, input, actor).await;
+        let mut done = self.take_down(&picked.items, input, actor).await;
         // Nothing runs by a former definition any more.
         self.give_up_starts(&whole).await;
         for pick in &picked.items {
             self.until_settled(&pick.name).await;
         }
+        self.note_owed(names_and_notes(&picked.items, &mut done));
         Ok(done)
     }
 
@@ -315,4 +317,13 @@ impl RegistryHandle {
             .map(|entry| entry.name().clone())
             .collect()
     }
+}
+
+/// What was done to these, for [`RegistryHandle::note_owed`].
+fn names_and_notes<'a>(
+    picks: &'a [Pick],
+    done: &'a mut [Done],
+) -> impl Iterator<Item = (&'a ProcessName, &'a mut Option<String>)> {
+    let notes = done.iter_mut().map(|one| &mut one.note);
+    picks.iter().map(|pick| &pick.name).zip(notes)
 }

@@ -1,0 +1,62 @@
+//! Orders whose record is refused, as on a full disk.
+
+use super::*;
+use crate::store::Desired;
+
+impl Rig {
+    /// Another connection to the database.
+    fn database(&self) -> rusqlite::Connection {
+        let file = self.foundation.paths.database();
+        rusqlite::Connection::open(file).expect("opens")
+    }
+}
+
+/// What fills the disk can be stopped, and whoever stops it is told that the next daemon would
+/// not know that. What is on record again is not told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_or_start_that_is_not_on_record_says_so() {
+    let mut rig = Rig::new().await;
+    let spec = rig.spec("web", "x", "");
+    answer(rig.apply(vec![spec])).await.expect("starts");
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON processes
+                  BEGIN SELECT RAISE(ABORT, 'full'); END";
+    rig.database().execute_batch(refuse).expect("refuses");
+    let stopped = done(rig.begin(stop())).await;
+    assert!(rig.alive(&web()).is_empty());
+    assert_eq!((stopped.changed, &stopped.error), (true, &None));
+    let note = stopped.note.expect("a note");
+    assert!(note.starts_with("not on record yet"), "{note}");
+    let start = Command::Start {
+        target: Target("web".into()),
+        wait: Some(PATIENCE),
+    };
+    let Reply::Started(outcome) = answer(rig.begin(start)).await.expect("starts") else {
+        panic!("another answer");
+    };
+    let note = outcome.processes[0].note.as_ref().expect("a note");
+    assert!(note.starts_with("not on record yet"), "{note}");
+    answer(rig.begin(stop())).await.expect("stops");
+    let again = done(rig.begin(stop())).await;
+    let note = again.note.expect("a note");
+    assert!(
+        note.starts_with("was already stopped; not on record yet"),
+        "{note}"
+    );
+
+    rig.database()
+        .execute_batch("DROP TRIGGER refuse")
+        .expect("allows");
+    let recorded = async || {
+        let loaded = rig.foundation.store.load().await.expect("rows");
+        loaded.processes[0].desired == Desired::Stopped
+    };
+    while !recorded().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let note = done(rig.begin(stop())).await.note;
+    assert_eq!(note.as_deref(), Some("was already stopped"));
+    rig.next_daemon().await;
+    a_while(&rig).await;
+    assert!(rig.alive(&web()).is_empty());
+    rig.finish().await;
+}
