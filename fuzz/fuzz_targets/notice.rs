@@ -13,6 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
     // The last word of each kind counts, so saying it again changes nothing.
     notice.hear(bytes);
     assert_eq!(notice, once);
+    // Zero and less are whole groups to who sends signals.
+    assert!(once.main_pid.is_none_or(|pid| pid > 0));
     if let Some(status) = once.status {
         assert!(status.chars().count() <= 256);
         assert!(!status.chars().any(char::is_control));

@@ -248,8 +248,14 @@ pub trait Launcher: Send + Sync + std::fmt::Debug {
     ) -> bool;
 
     /// Sends a signal to this process alone, which is one of a run and not its leader, after
-    /// proof that it is the same. False when it is gone. A launcher without ears hears of none.
+    /// proof that it is the same and lives. False when it does not. A launcher without ears is
+    /// told of no such process, and need not reach it.
     async fn signal_one(&self, _process: &ProcessRef, _signal: Signal) -> bool {
+        false
+    }
+
+    /// Does this process live, which is one of a run and not its leader?
+    async fn has_one(&self, _process: &ProcessRef) -> bool {
         false
     }
 

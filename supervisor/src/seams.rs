@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use crate::event::Event;
-use crate::ids::{Generation, InstanceId};
+use crate::ids::{Generation, InstanceId, ProcessName};
 use crate::logs::{IndexView, Ingest};
 use crate::paths::Stream;
 use crate::store::{Batch, EventFilter, StoreHandle};
@@ -38,6 +38,9 @@ pub(crate) trait Journal: Send + Sync {
 
     /// What is wrong, for people; `None` when all is well.
     fn degraded(&self) -> Option<String>;
+
+    /// Does a state of this process wait to be written, since it was refused?
+    fn is_waiting(&self, process: &ProcessName) -> bool;
 }
 
 #[async_trait]
@@ -60,6 +63,10 @@ impl Journal for StoreHandle {
 
     fn degraded(&self) -> Option<String> {
         StoreHandle::degraded(self)
+    }
+
+    fn is_waiting(&self, process: &ProcessName) -> bool {
+        StoreHandle::is_waiting(self, process)
     }
 }
 

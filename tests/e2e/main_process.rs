@@ -75,6 +75,31 @@ fn a_stop_that_spares_the_tree_is_for_the_main_process() {
     assert_eq!(main_pid(&rig), None);
 }
 
+/// It need not survive the signal, but what it was reloaded for is not there then.
+#[test]
+fn a_reload_that_ends_the_main_process_has_failed() {
+    let rig = Rig::new();
+    rig.write(
+        "worker.sh",
+        "puppet say MAINPID=$$ READY=1 >/dev/null &\nwait\n",
+    );
+    let rig = rig
+        .config(
+            r#"
+            [process.api]
+            command = "sh -c 'sh worker.sh; exec sleep 600'"
+            ready = "notify"
+            reload = { mode = "signal", signal = "SIGHUP" }
+            "#,
+        )
+        .start();
+    until("the main process is known", || main_pid(&rig).is_some());
+    let main = main_pid(&rig).unwrap();
+    let said = rig.fails(6, &["reload", "api"]);
+    let expected = format!("its main process {main} ended");
+    assert!(said.contains(&expected), "{said}");
+}
+
 /// One that is gone gets no signal, and nobody else gets it in its place.
 #[test]
 fn a_reload_says_that_the_main_process_is_gone() {

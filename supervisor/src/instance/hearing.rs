@@ -33,10 +33,10 @@ const TURN: Duration = Duration::from_millis(20);
 /// second, all that a Python program could send, took 19 % of a processor in a debug build.
 const AT_ONCE: usize = 256;
 
-/// So often a run may call another process its main one at once, and once in each
-/// [`PACE`] after that: each time is written down.
+/// So often it is written down at once that a run calls another process its main one.
 const CHANGES: u32 = 10;
 
+/// After that it is written down once in this time, and else with the next change of its state.
 const PACE: Duration = Duration::from_secs(1);
 
 /// When a socket that could not be opened is tried again.
@@ -66,7 +66,7 @@ pub(super) struct Hearing {
     pub(super) status: Option<Arc<str>>,
     /// It was told that it does not say that it is alive.
     pub(super) is_silent: bool,
-    /// How often it calls another process its main one.
+    /// How often it is written down that it calls another process its main one.
     pub(super) pace: Pace,
     /// From now on it has to say that it is alive.
     watch: Arc<Notify>,

@@ -74,6 +74,7 @@ impl RegistryHandle {
             outcome
                 .processes
                 .push(started(name.clone(), StartChange::Started, result));
+            self.annotate(&mut outcome);
             return Ok(outcome);
         }
         self.want_running(&picked.items, Whole::InFull, &against)

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tracing::info;
 
+use super::target::Pick;
 use super::{Inner, RegistryHandle};
+use crate::command::Done;
 use crate::ids::{InstanceId, ProcessName};
 use crate::store::Batch;
 
@@ -18,7 +20,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What whoever ordered it is told meanwhile.
 const NOT_RECORDED: &str =
-    "not on record yet, which is tried again each second; see mhost daemon logs";
+    "not on record yet; that is tried again each second, see mhost daemon logs";
 
 /// What is owed.
 #[derive(Debug, Default)]
@@ -27,6 +29,8 @@ pub(super) struct Owed {
     processes: BTreeSet<ProcessName>,
     /// That these are gone.
     instances: BTreeSet<InstanceId>,
+    /// The rows of these, which are being written now.
+    tried: BTreeSet<ProcessName>,
     /// Somebody is at it.
     is_paid: bool,
 }
@@ -39,7 +43,12 @@ impl Owed {
     /// Another process of this name comes: what there was of the former is to go with its row.
     pub(super) fn takes_over(&mut self, name: &ProcessName) -> bool {
         self.instances.retain(|id| id.process != *name);
+        self.tried.remove(name);
         self.processes.remove(name)
+    }
+
+    fn has(&self, name: &ProcessName) -> bool {
+        self.processes.contains(name) || self.tried.contains(name)
     }
 
     /// The copies of a process of which it is owed that they are gone. They come again now.
@@ -95,9 +104,10 @@ impl RegistryHandle {
         &self,
         notes: impl IntoIterator<Item = (&'a ProcessName, &'a mut Option<String>)>,
     ) {
-        let inner = self.inner();
+        let (inner, journal) = (self.inner(), &self.context().journal);
         for (name, note) in notes {
-            if inner.owed.processes.contains(name) {
+            // That a copy is held stands in the state of the copy alone.
+            if inner.owed.has(name) || journal.is_waiting(name) {
                 let before = note.take().map_or_else(String::new, |note| note + "; ");
                 *note = Some(before + NOT_RECORDED);
             }
@@ -128,10 +138,13 @@ impl RegistryHandle {
                     return;
                 }
                 inner.owed.is_paid = true;
+                inner.owed.tried.clone_from(&paid.processes);
                 let instances = paid.instances.iter().cloned().collect();
                 (inner.record_of(&paid.processes, instances), paid)
             };
-            if self.journal(batch).await.is_ok() {
+            let written = self.journal(batch).await;
+            self.inner().owed.tried.clear();
+            if written.is_ok() {
                 info!("What is wanted of processes is recorded again.");
             } else {
                 let owed = &mut self.inner().owed;
@@ -140,4 +153,13 @@ impl RegistryHandle {
             }
         }
     }
+}
+
+/// What was done to these, for [`RegistryHandle::note_owed`].
+pub(super) fn names_and_notes<'a>(
+    picks: &'a [Pick],
+    done: &'a mut [Done],
+) -> impl Iterator<Item = (&'a ProcessName, &'a mut Option<String>)> {
+    let notes = done.iter_mut().map(|one| &mut one.note);
+    picks.iter().map(|pick| &pick.name).zip(notes)
 }

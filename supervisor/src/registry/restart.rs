@@ -12,6 +12,7 @@ use serde_json::json;
 use super::RegistryHandle;
 use super::against::Against;
 use super::orders::{DEPENDENCY_SLACK, no_copy};
+use super::owed::names_and_notes;
 use super::target::{Pick, Picked};
 use super::waiting::DELETED;
 use super::wanted::Whole;
@@ -79,9 +80,10 @@ impl RegistryHandle {
         let Picked { items, rolling } = self.inner().pick(target)?;
         let against = self.ordered_against();
         let names: Vec<ProcessName> = items.iter().map(|pick| pick.name.clone()).collect();
-        let whole = match reason {
-            Reason::Manual => Whole::InFull,
-            _ => Whole::AsItIs,
+        let whole = if reason == Reason::Manual {
+            Whole::InFull
+        } else {
+            Whole::AsItIs
         };
         self.want_running(&items, whole, &against).await;
         if reason == Reason::Manual {
@@ -99,7 +101,9 @@ impl RegistryHandle {
             let restarts = items
                 .iter()
                 .map(|pick| self.restart_pick(pick, &input, &against, actor));
-            return Ok(join_all(restarts).await);
+            let mut done = join_all(restarts).await;
+            self.note_owed(names_and_notes(&items, &mut done));
+            return Ok(done);
         }
         let mut done = Vec::with_capacity(items.len());
         for pick in &items {
@@ -117,6 +121,7 @@ impl RegistryHandle {
                 break;
             }
         }
+        self.note_owed(names_and_notes(&items, &mut done));
         Ok(done)
     }
 

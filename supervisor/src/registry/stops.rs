@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::{OwnedMutexGuard, watch};
 
+use super::owed::names_and_notes;
 use super::target::Pick;
 use super::waiting::is_unkillable;
 use super::{Entry, Inner, RegistryHandle};
@@ -317,13 +318,4 @@ impl RegistryHandle {
             .map(|entry| entry.name().clone())
             .collect()
     }
-}
-
-/// What was done to these, for [`RegistryHandle::note_owed`].
-fn names_and_notes<'a>(
-    picks: &'a [Pick],
-    done: &'a mut [Done],
-) -> impl Iterator<Item = (&'a ProcessName, &'a mut Option<String>)> {
-    let notes = done.iter_mut().map(|one| &mut one.note);
-    picks.iter().map(|pick| &pick.name).zip(notes)
 }

@@ -9,7 +9,7 @@ use crate::ids::ProcessName;
 use crate::store::{Batch, Desired, ProcessRow};
 
 /// What an order to run means for the copies of a whole process that were stopped by themselves.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Whole {
     /// They are to run, too.
     InFull,
@@ -39,15 +39,15 @@ impl RegistryHandle {
             let was_stopped = entry.row.desired == Desired::Stopped;
             let name = entry.name().clone();
             for pick in picks.iter().filter(|pick| pick.name == name) {
-                match pick.index {
-                    Some(index) => {
+                match (pick.index, whole) {
+                    (Some(index), _) => {
                         if was_stopped {
                             entry.row.down.extend(0..entry.handles.len() as u16);
                         }
                         entry.row.down.remove(&index);
                     }
-                    None if whole == Whole::InFull => entry.bring_back(against),
-                    None => {}
+                    (None, Whole::InFull) => entry.bring_back(against),
+                    (None, Whole::AsItIs) => {}
                 }
             }
             entry.row.desired = Desired::Online;

@@ -366,6 +366,12 @@ impl Journal for Book {
             .full
             .then(|| "the disk is full".to_owned())
     }
+
+    fn is_waiting(&self, process: &ProcessName) -> bool {
+        let kept = self.kept.lock().expect("no panic");
+        let mut ids = kept.instances.iter().map(|(id, _)| id);
+        ids.any(|id| id.process == *process)
+    }
 }
 
 /// Programs that print nothing, so that nothing is kept of it.

@@ -14,6 +14,7 @@ use super::writer::{Message, Writer};
 use super::{Batch, EventFilter, Loaded, StoreError, reader, schema};
 use crate::clock::Clock;
 use crate::event::Event;
+use crate::ids::ProcessName;
 
 /// Batches that may wait. More means the disk does not keep up, and saying so beats waiting.
 const QUEUE: usize = 4096;
@@ -133,6 +134,12 @@ impl StoreHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .describe()
+    }
+
+    /// Does a state of this process wait to be written, since it was refused?
+    pub fn is_waiting(&self, process: &ProcessName) -> bool {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.waiting.contains(process)
     }
 
     fn send(&self, message: Message) -> Result<(), StoreError> {

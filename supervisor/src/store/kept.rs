@@ -1,10 +1,10 @@
 //! What waits while the disk refuses, and what is said about it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Batch;
 use crate::event::NewEvent;
-use crate::ids::InstanceId;
+use crate::ids::{InstanceId, ProcessName};
 use crate::state::Saved;
 
 /// Events kept in memory while the disk refuses them.
@@ -15,6 +15,8 @@ const KEPT_EVENTS: usize = 1_000;
 pub(super) struct Health {
     /// Why the last transaction failed.
     pub(super) failing: Option<String>,
+    /// Processes with a copy whose newest state waits.
+    pub(super) waiting: BTreeSet<ProcessName>,
     /// Events dropped because they could not be written for too long.
     pub(super) dropped_events: usize,
     /// What happened at the start.

@@ -219,6 +219,8 @@ impl Writer {
                 self.failed(&error);
                 for (batch, reply) in batches.into_iter().zip(replies) {
                     if batch.is_fact() {
+                        let waiting = batch.instances.iter().map(|(id, _)| id.process.clone());
+                        self.lock_health().waiting.extend(waiting);
                         let dropped = self.kept.keep(batch);
                         self.lock_health().dropped_events += dropped;
                     }
@@ -251,6 +253,7 @@ impl Writer {
             .extend(self.kept.instances.keys().map(|id| id.process.clone()));
         self.new_events += self.kept.events.len();
         self.kept = Kept::default();
+        self.lock_health().waiting.clear();
         for batch in batches {
             self.note_changes(batch);
         }

@@ -617,10 +617,16 @@ impl Launcher for OsLauncher {
     async fn signal_one(&self, process: &ProcessRef, signal: Signal) -> bool {
         let process = process.clone();
         let sent = blocking(move || {
-            let pidfd = process::prove(&process);
+            let pidfd = process::prove_alive(&process);
             pidfd.is_some_and(|pidfd| kernel::signal(pidfd.as_fd(), signal.0).is_ok())
         });
         sent.await.unwrap_or_default()
+    }
+
+    async fn has_one(&self, process: &ProcessRef) -> bool {
+        let process = process.clone();
+        let found = blocking(move || process::prove_alive(&process).is_some());
+        found.await.unwrap_or_default()
     }
 
     async fn remaining(

@@ -54,13 +54,21 @@ pub(super) fn open_patiently(pid: i32) -> io::Result<OwnedFd> {
     // A fifth of a second.
     for _ in 0..20 {
         match open(pid) {
-            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+            Err(error) if !means_nobody(&error) => {
                 let _ = rustix::event::poll(&mut [], Some(&moment));
             }
             opened => return opened,
         }
     }
     open(pid)
+}
+
+/// Nobody has this number, or only a thread, which is not a process.
+fn means_nobody(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [libc::ESRCH, libc::EINVAL, libc::ENOENT]
+        .map(Some)
+        .contains(&number)
 }
 
 /// The reference of the process behind `pidfd`, which was opened for `pid`.
@@ -87,6 +95,13 @@ pub(super) fn prove(process: &ProcessRef) -> Option<OwnedFd> {
         return None;
     }
     prove_key(process.pid, process.start_time)
+}
+
+/// As [`prove`], and it is no zombie.
+pub(super) fn prove_alive(process: &ProcessRef) -> Option<OwnedFd> {
+    let pidfd = prove(process)?;
+    let lives = proc_scan::stat(process.pid).is_some_and(|stat| !stat.is_zombie());
+    (lives && still_there(&pidfd)).then_some(pidfd)
 }
 
 /// As [`prove`], for a process of this boot.
@@ -123,7 +138,7 @@ pub(super) fn is_gone(process: &ProcessRef) -> bool {
 }
 
 /// Alive or a zombie: not reaped.
-pub(super) fn still_there(pidfd: &OwnedFd) -> bool {
+fn still_there(pidfd: &OwnedFd) -> bool {
     use std::os::fd::AsFd;
     kernel::signal(pidfd.as_fd(), 0)
         .err()

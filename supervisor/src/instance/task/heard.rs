@@ -94,21 +94,21 @@ impl InstanceTask {
             return;
         };
         let is_leader = process == run.process;
-        let main = MainProcess {
-            generation: run.generation,
-            process,
-        };
-        let main = (!is_leader).then(|| Box::new(main));
-        let known = self.saved.main_of(run);
-        if known == main.as_ref().map(|main| &main.process) {
+        let named = (!is_leader).then_some(process);
+        if self.saved.main_of(run) == named.as_ref() {
             return;
         }
+        let generation = run.generation;
+        let main = named.map(|process| MainProcess {
+            generation,
+            process,
+        });
+        self.saved.main = main.map(Box::new);
         let hearing = self.live.as_mut().and_then(|live| live.hearing.as_mut());
         if hearing.is_some_and(|hearing| hearing.pace.allows()) {
-            self.saved.main = main;
-            self.show();
             self.record(Vec::new(), SYSTEM).await;
         }
+        self.show();
     }
 
     /// The sign of `ready` has come, if it is this one.

@@ -1,6 +1,7 @@
 //! Orders whose record is refused, as on a full disk.
 
 use super::*;
+use crate::state::Reason;
 use crate::store::Desired;
 
 impl Rig {
@@ -58,5 +59,35 @@ async fn a_stop_or_start_that_is_not_on_record_says_so() {
     rig.next_daemon().await;
     a_while(&rig).await;
     assert!(rig.alive(&web()).is_empty());
+    rig.finish().await;
+}
+
+/// That it is held stands in the state of each copy, which is written by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_or_restart_that_is_not_on_record_says_so() {
+    let rig = Rig::new().await;
+    let spec = rig.spec("web", "x", "");
+    answer(rig.apply(vec![spec])).await.expect("starts");
+    let refuse = ["processes", "instances", "events"].map(|table| {
+        format!(
+            "CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table}
+             BEGIN SELECT RAISE(ABORT, 'full'); END;"
+        )
+    });
+    rig.database()
+        .execute_batch(&refuse.concat())
+        .expect("refuses");
+    let restart = Command::Restart {
+        target: Target("web".into()),
+        update_env: None,
+        reason: Reason::Manual,
+        force: false,
+    };
+    for order in [hold("web"), restart] {
+        let done = done(rig.begin(order)).await;
+        assert_eq!((done.changed, &done.error), (true, &None));
+        let note = done.note.expect("a note");
+        assert!(note.contains("not on record yet"), "{note}");
+    }
     rig.finish().await;
 }

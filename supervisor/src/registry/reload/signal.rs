@@ -84,9 +84,23 @@ impl RegistryHandle {
             well = tokio::time::timeout(renewal.timeout, well) => {
                 // Its sign came when it began.
                 let awaited = Awaited { sign: None, probes: is_probed };
-                well.map_err(|_| late(&handle.snapshot(), awaited, renewal.timeout))
+                well.map_err(|_| late(&handle.snapshot(), awaited, renewal.timeout))?;
+                self.has_main(handle).await
             }
         }
+    }
+
+    /// What the program calls its main process now lives, if it names one.
+    async fn has_main(&self, handle: &InstanceHandle) -> Result<(), String> {
+        let snapshot = handle.snapshot();
+        let run = snapshot.saved.state.run();
+        let Some(main) = run.and_then(|run| snapshot.saved.main_of(run)) else {
+            return Ok(());
+        };
+        if self.context().launcher.has_one(main).await {
+            return Ok(());
+        }
+        Err(format!("its main process {} ended", main.pid))
     }
 }
 

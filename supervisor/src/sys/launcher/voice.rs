@@ -160,10 +160,10 @@ impl Hearer {
     /// The process of the run that has this pid. Nobody else is to get its signals.
     fn named(&self, pid: i32) -> Option<ProcessRef> {
         let pidfd = process::open_patiently(pid).ok()?;
-        let named = process::reference(pid, &pidfd).ok()?;
-        // As long as it is not collected, nobody else has its number.
-        let is_it = self.may_speak(pid) && process::still_there(&pidfd);
-        is_it.then_some(named)
+        let process = process::reference(pid, &pidfd).ok()?;
+        // Proven afterwards, too: else the number was used again while we looked.
+        let is_it = self.may_speak(pid) && process::prove_alive(&process).is_some();
+        is_it.then_some(process)
     }
 
     /// Is it the leader of the run, or certainly below it?
