@@ -22,6 +22,8 @@ mod rows;
 mod schema;
 mod settle;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
 use std::collections::BTreeSet;

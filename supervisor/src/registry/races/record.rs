@@ -3,14 +3,7 @@
 use super::*;
 use crate::state::Reason;
 use crate::store::Desired;
-
-impl Rig {
-    /// Another connection to the database.
-    fn database(&self) -> rusqlite::Connection {
-        let file = self.foundation.paths.database();
-        rusqlite::Connection::open(file).expect("opens")
-    }
-}
+use crate::store::testing::{allow, refuse};
 
 /// What fills the disk can be stopped, and whoever stops it is told that the next daemon would
 /// not know that. What is on record again is not told of.
@@ -19,9 +12,8 @@ async fn a_stop_or_start_that_is_not_on_record_says_so() {
     let mut rig = Rig::new().await;
     let spec = rig.spec("web", "x", "");
     answer(rig.apply(vec![spec])).await.expect("starts");
-    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON processes
-                  BEGIN SELECT RAISE(ABORT, 'full'); END";
-    rig.database().execute_batch(refuse).expect("refuses");
+    let database = rig.foundation.paths.database();
+    refuse(&database, &["processes"]);
     let stopped = done(rig.begin(stop())).await;
     assert!(rig.alive(&web()).is_empty());
     assert_eq!((stopped.changed, &stopped.error), (true, &None));
@@ -44,18 +36,12 @@ async fn a_stop_or_start_that_is_not_on_record_says_so() {
         "{note}"
     );
 
-    rig.database()
-        .execute_batch("DROP TRIGGER refuse")
-        .expect("allows");
-    let recorded = async || {
-        let loaded = rig.foundation.store.load().await.expect("rows");
-        loaded.processes[0].desired == Desired::Stopped
-    };
-    while !recorded().await {
+    allow(&database, &["processes"]);
+    while done(rig.begin(stop())).await.note.as_deref() != Some("was already stopped") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let note = done(rig.begin(stop())).await.note;
-    assert_eq!(note.as_deref(), Some("was already stopped"));
+    let loaded = rig.foundation.store.load().await.expect("rows");
+    assert_eq!(loaded.processes[0].desired, Desired::Stopped);
     rig.next_daemon().await;
     a_while(&rig).await;
     assert!(rig.alive(&web()).is_empty());
@@ -68,15 +54,8 @@ async fn a_hold_or_restart_that_is_not_on_record_says_so() {
     let rig = Rig::new().await;
     let spec = rig.spec("web", "x", "");
     answer(rig.apply(vec![spec])).await.expect("starts");
-    let refuse = ["processes", "instances", "events"].map(|table| {
-        format!(
-            "CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table}
-             BEGIN SELECT RAISE(ABORT, 'full'); END;"
-        )
-    });
-    rig.database()
-        .execute_batch(&refuse.concat())
-        .expect("refuses");
+    let database = rig.foundation.paths.database();
+    refuse(&database, &["processes", "instances", "events"]);
     let restart = Command::Restart {
         target: Target("web".into()),
         update_env: None,
