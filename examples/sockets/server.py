@@ -54,13 +54,16 @@ listener.setblocking(False)
 server = Server(listener)
 
 
-def end(*_):
-    ending.set()
-    # `shutdown` waits for the loop, which runs in the thread that gets the signal.
-    threading.Thread(target=server.shutdown).start()
+def watch():
+    ending.wait()
+    # Waits for the loop, which runs in the thread that gets the signal.
+    server.shutdown()
 
 
-signal.signal(signal.SIGTERM, end)
+# Begun ahead, and no more than a flag is set on the signal: a thread that is begun there waits
+# for a lock that the loop may hold, and then neither goes on.
+threading.Thread(target=watch, daemon=True).start()
+signal.signal(signal.SIGTERM, lambda *_: ending.set())
 server.serve_forever(poll_interval=0.05)
 # Waits for the threads of all connections.
 server.server_close()
